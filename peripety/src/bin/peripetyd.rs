@@ -1,0 +1,5 @@
+//! `peripetyd`, the daemon.
+
+fn main() -> std::process::ExitCode {
+    peripety::daemon::main()
+}

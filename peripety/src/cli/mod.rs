@@ -1,0 +1,145 @@
+//! `prpt`: one file per subcommand, one line in the table below for each.
+//!
+//! Data goes to stdout, words to stderr. The exit status is 0 when all is well, 1 when nothing was found or something is
+//! degraded, 2 for a usage error or a failure. A closed pipe is no error.
+
+mod check_config;
+mod doctor;
+mod info;
+mod list;
+mod monitor;
+mod probes;
+mod query;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+
+use crate::roots::Roots;
+
+/// All is well.
+pub const OK: u8 = 0;
+/// Nothing found, or something is degraded.
+pub const NOTHING: u8 = 1;
+/// Usage error or failure.
+pub const FAILED: u8 = 2;
+
+/// Watches, queries and explains storage events.
+#[derive(Debug, Parser)]
+#[command(name = "prpt", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Read sysfs, procfs, /run and /etc below this directory instead of /
+    #[arg(long, global = true, value_name = "DIR", hide = true)]
+    root: Option<PathBuf>,
+    /// Directory of the daemon's socket
+    #[arg(long, global = true, value_name = "DIR", env = "PERIPETY_RUNTIME_DIR", hide = true)]
+    runtime_dir: Option<PathBuf>,
+    /// Directory of journal files to read instead of the system's journal
+    #[arg(long, global = true, value_name = "DIR", env = "PERIPETY_JOURNAL_DIR", hide = true)]
+    journal_dir: Option<PathBuf>,
+}
+
+impl Global {
+    fn roots(&self) -> Roots {
+        let mut roots = self.root.as_deref().map_or_else(Roots::system, Roots::under);
+        if let Some(dir) = &self.runtime_dir {
+            roots.runtime = dir.clone();
+        }
+        roots.journal = self.journal_dir.clone();
+        roots
+    }
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines for a human.
+    #[default]
+    #[value(name = "Plain", alias = "plain")]
+    Plain,
+    /// One JSON object on each line.
+    #[value(name = "Json", alias = "json")]
+    Json,
+    /// Indented JSON.
+    #[value(name = "JsonPretty", alias = "jsonpretty", alias = "json-pretty")]
+    JsonPretty,
+}
+
+/// The options of everything that prints data.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Output {
+    /// How to print
+    #[arg(long, value_enum, default_value_t, ignore_case = true)]
+    pub format: Format,
+    /// Same as --format JsonPretty
+    #[arg(short = 'J', conflicts_with = "format")]
+    pub json_pretty: bool,
+}
+
+impl Output {
+    /// The format that was asked for.
+    pub fn format(self) -> Format {
+        if self.json_pretty { Format::JsonPretty } else { self.format }
+    }
+}
+
+macro_rules! commands {
+    ($($(#[doc = $doc:literal])* $variant:ident $module:ident,)*) => {
+        #[derive(Debug, clap::Subcommand)]
+        enum Command {
+            $($(#[doc = $doc])* $variant($module::Args),)*
+        }
+
+        impl Command {
+            fn run(self, roots: &Roots) -> anyhow::Result<u8> {
+                match self {
+                    $(Self::$variant(args) => $module::run(args, roots),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Print events as they happen
+    Monitor monitor,
+    /// Print events that happened
+    Query query,
+    /// Tell all that is known about a block device, by any of its names
+    Info info,
+    /// List block devices
+    List list,
+    /// Show the eBPF probes of the running daemon
+    Probes probes,
+    /// Tell what this machine can and cannot see, and what to do about it
+    Doctor doctor,
+    /// Check a configuration file
+    CheckConfig check_config,
+}
+
+/// Runs `prpt` with the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let roots = cli.global.roots();
+    match cli.command.run(&roots) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if closed_pipe(&error) => ExitCode::from(OK),
+        Err(error) => {
+            anstream::eprintln!("prpt: {}", crate::text::printable(&format!("{error:#}")));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

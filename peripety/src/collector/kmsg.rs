@@ -1,0 +1,1 @@
+//! The kernel's text from /dev/kmsg.

@@ -1,0 +1,4 @@
+//! Where records come from: one file per source.
+
+pub mod kmsg;
+pub mod uevent;

@@ -1,0 +1,1 @@
+//! Uevents of the kernel and of udev.

@@ -1,0 +1,1 @@
+//! `/etc/peripetyd.conf` and `/etc/peripetyd.conf.d/*.conf`.

@@ -1,0 +1,1 @@
+//! The pure core: records and time go in, events come out.

@@ -1,0 +1,16 @@
+//! The public model: what an event is, its names on the wire, its schema.
+//!
+//! Names of keys, types, severities and subsystems are an API. [`SCHEMA_VERSION`] counts its incompatible changes; the
+//! JSON Schema that belongs to it is checked in as `doc/event.schema.json`.
+
+mod id;
+mod model;
+mod severity;
+mod subsystem;
+mod types;
+
+pub use id::{EventId, MessageId, event_id, message_id};
+pub use model::{Event, Io, Op, SCHEMA_VERSION, SectorRange};
+pub use severity::{Severity, UnknownSeverity};
+pub use subsystem::{SUB_SYSTEMS, SubSystem};
+pub use types::{EventType, Nature, TYPES, TypeInfo, info};

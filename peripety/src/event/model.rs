@@ -1,0 +1,169 @@
+//! The event itself, as it stands in JSON.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{EventId, EventType, Severity, SubSystem};
+use crate::block::BlkInfo;
+
+/// Version of the JSON that an [`Event`] becomes; raised by an incompatible change only.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One storage event: a failure, its end, or news about a device.
+///
+/// An event that grows keeps its `event_id` and is written again with a higher `revision`; `count` is the total so far.
+/// Every key of this level is always present.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// Version of this format.
+    pub schema: u32,
+    /// The same for every revision of an event, and for the same record on every read.
+    pub event_id: EventId,
+    /// The event that caused this one, where that is known.
+    #[serde(default)]
+    pub root_cause_event_id: Option<EventId>,
+    /// What all events of one incident have in common.
+    #[serde(default)]
+    pub incident_id: Option<EventId>,
+    /// When it happened (the latest failure, for an event that grew): RFC 3339 in UTC.
+    #[schemars(with = "String")]
+    pub timestamp: Timestamp,
+    /// CLOCK_MONOTONIC at `timestamp` in nanoseconds, where the source has it.
+    #[serde(default)]
+    pub monotonic_ns: Option<u64>,
+    /// Boot that it happened in, 32 hexadecimal digits as in journald's `_BOOT_ID`.
+    pub boot_id: String,
+    /// Host that it happened on.
+    pub hostname: String,
+    /// By impact, not by the level that the kernel printed at.
+    pub severity: Severity,
+    /// Who speaks: `block`, `scsi`, `ext4` …
+    pub sub_system: SubSystem,
+    /// What happened; `prpt types` explains each.
+    pub event_type: EventType,
+    /// One line for a human, with the device by the name that humans use.
+    pub msg: String,
+    /// The kernel's own lines about it, oldest first, a bounded number of them.
+    #[serde(default)]
+    pub raw_msgs: Vec<String>,
+    /// The device as the kernel named it: `sdf`, `8:16`, `4:0:0:1`.
+    #[serde(default)]
+    pub kdev: String,
+    /// The device at fault; none when it cannot be known.
+    #[serde(default)]
+    pub block: Option<Arc<BlkInfo>>,
+    /// The request that failed (the first one, for an event that grew).
+    #[serde(default)]
+    pub io: Option<Io>,
+    /// How many failures this event stands for so far.
+    #[serde(default = "one")]
+    pub count: u64,
+    /// 0 for the first writing, then one more for each.
+    #[serde(default)]
+    pub revision: u32,
+    /// No further revision follows.
+    #[serde(rename = "final", default)]
+    pub is_final: bool,
+    /// When the first failure happened.
+    #[schemars(with = "String")]
+    pub first_timestamp: Timestamp,
+    /// When the latest failure happened.
+    #[schemars(with = "String")]
+    pub last_timestamp: Timestamp,
+    /// The sectors (of 512 bytes) that failed, merged and in order.
+    #[serde(default)]
+    pub sector_ranges: Vec<SectorRange>,
+    /// Where the records came from: `ebpf:block_rq_error`, `kmsg`, `uevent` …
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Records known to be lost just before this event.
+    #[serde(default)]
+    pub lost_before: u64,
+    /// What only some events have: sense key, inode, function, the captures of a rule.
+    #[serde(default)]
+    pub extension: BTreeMap<String, Value>,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+/// The request that failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Io {
+    /// What was asked of the device.
+    pub op: Op,
+    /// First sector of the request, in units of 512 bytes from the start of the device `kdev`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector: Option<u64>,
+    /// Sectors of the request; 0 with a write means that a cache flush failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nr_sectors: Option<u32>,
+    /// Linux errno, positive: 5 is EIO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// Name of `errno`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno_name: Option<String>,
+    /// The bad block itself, where the device's sense data names one, in units of 512 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_lba: Option<u64>,
+}
+
+/// Operation of a request: the kernel's `enum req_op` (include/linux/blk_types.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// REQ_OP_READ.
+    Read,
+    /// REQ_OP_WRITE.
+    Write,
+    /// REQ_OP_FLUSH, or a write of no sectors.
+    Flush,
+    /// REQ_OP_DISCARD.
+    Discard,
+    /// REQ_OP_SECURE_ERASE.
+    SecureErase,
+    /// REQ_OP_WRITE_SAME (up to Linux 5.17).
+    WriteSame,
+    /// REQ_OP_WRITE_ZEROES.
+    WriteZeroes,
+    /// Any of REQ_OP_ZONE_*.
+    Zone,
+    /// REQ_OP_DRV_IN, REQ_OP_DRV_OUT, REQ_OP_SCSI_*: not a request of a filesystem.
+    Passthrough,
+    /// Not known.
+    #[default]
+    Unknown,
+}
+
+impl Op {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Flush => "flush",
+            Self::Discard => "discard",
+            Self::SecureErase => "secure_erase",
+            Self::WriteSame => "write_same",
+            Self::WriteZeroes => "write_zeroes",
+            Self::Zone => "zone",
+            Self::Passthrough => "passthrough",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Sectors that failed: `start` to `end`, both included, in units of 512 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SectorRange {
+    /// First sector.
+    pub start: u64,
+    /// Last sector.
+    pub end: u64,
+}

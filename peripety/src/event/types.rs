@@ -1,0 +1,384 @@
+//! The vocabulary of event types: one table, from which names, default severities and documentation follow.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+/// What an event type says about the state of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Something is wrong.
+    Fault,
+    /// Something that was wrong is right again: it clears the fault before it.
+    Clears,
+    /// Worth knowing, neither good nor bad.
+    News,
+}
+
+/// One row of the vocabulary.
+#[derive(Debug)]
+pub struct TypeInfo {
+    /// The name on the wire. Once released it never changes its meaning.
+    pub name: &'static str,
+    /// The subsystem it belongs to; `fs` stands for every filesystem by its own name (ext4, xfs, btrfs …).
+    pub sub_system: &'static str,
+    /// The severity where nothing is known about the impact.
+    pub severity: Severity,
+    /// Fault, news, or the end of a fault.
+    pub nature: Nature,
+    /// What happened, in words.
+    pub meaning: &'static str,
+}
+
+/// The name of an event type: one of the table below, or one that a user's rule introduced.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct EventType(Cow<'static, str>);
+
+impl EventType {
+    /// A type by name; any name is taken, [`EventType::info`] tells whether it is one of peripety's own.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The row of the vocabulary; none for a type that a user's rule introduced.
+    pub fn info(&self) -> Option<&'static TypeInfo> {
+        info(&self.0)
+    }
+}
+
+/// The row of the vocabulary with this name, in any case.
+pub fn info(name: &str) -> Option<&'static TypeInfo> {
+    TYPES.iter().find(|t| t.name.eq_ignore_ascii_case(name))
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! event_types {
+    ($($name:ident $sub_system:literal $severity:ident $nature:ident $meaning:literal;)*) => {
+        impl EventType {
+            $(#[doc = $meaning] pub const $name: Self = Self(Cow::Borrowed(stringify!($name)));)*
+        }
+
+        /// The whole vocabulary, grouped by subsystem.
+        pub static TYPES: &[TypeInfo] = &[
+            $(TypeInfo {
+                name: stringify!($name),
+                sub_system: $sub_system,
+                severity: Severity::$severity,
+                nature: Nature::$nature,
+                meaning: $meaning,
+            },)*
+        ];
+    };
+}
+
+event_types! {
+    BLK_IO_ERROR "block" Error Fault
+        "a request failed with no more precise reason (EIO)";
+    BLK_MEDIUM_ERROR "block" Error Fault
+        "critical medium error (ENODATA) on a device that is not SCSI";
+    BLK_TIMEOUT "block" Error Fault
+        "timeout error (ETIMEDOUT, ETIME for duration limits)";
+    BLK_TARGET_ERROR "block" Error Fault
+        "critical target error (EREMOTEIO)";
+    BLK_TRANSPORT_ERROR "block" Error Fault
+        "recoverable transport error (ENOLINK)";
+    BLK_RESERVATION_CONFLICT "block" Error Fault
+        "critical nexus / reservation conflict (EBADE)";
+    BLK_PROTECTION_ERROR "block" Error Fault
+        "protection (integrity metadata) error (EILSEQ)";
+    BLK_NO_SPACE "block" Error Fault
+        "critical space allocation error (ENOSPC)";
+    BLK_RESOURCE_ERROR "block" Warning Fault
+        "kernel or device resource error, nonblocking retry, dm internal retry, zone limits";
+    BLK_NOT_SUPPORTED "block" Info News
+        "operation not supported (EOPNOTSUPP): a probe for a feature, never a fault";
+    BLK_DEVICE_OFFLINE "block" Error Fault
+        "request to a dead or offline device (ENODEV)";
+    BLK_BUFFER_IO_ERROR "block" Error Fault
+        "buffer cache read failed";
+    BLK_LOST_WRITE "block" Critical Fault
+        "the page cache lost written data ('lost async page write', 'lost sync page write', writeback error)";
+    BLK_BEYOND_END "block" Error Fault
+        "access beyond end of device";
+    BLK_DEVICE_ADDED "block" Info News
+        "a block device appeared";
+    BLK_DEVICE_REMOVED "block" Notice News
+        "a block device went away";
+    BLK_CAPACITY_CHANGED "block" Notice News
+        "detected capacity change";
+    BLK_SLOW_IO "block" Warning Fault
+        "a request took longer than the configured limit";
+    SCSI_MEDIUM_ERROR "scsi" Error Fault
+        "sense key 3";
+    SCSI_HARDWARE_ERROR "scsi" Error Fault
+        "sense key 4";
+    SCSI_RECOVERED_ERROR "scsi" Warning Fault
+        "sense key 1";
+    SCSI_NOT_READY "scsi" Error Fault
+        "sense key 2";
+    SCSI_ILLEGAL_REQUEST "scsi" Info News
+        "sense key 5";
+    SCSI_UNIT_ATTENTION "scsi" Notice News
+        "sense key 6 with no more precise type below";
+    SCSI_DATA_PROTECT "scsi" Error Fault
+        "sense key 7";
+    SCSI_ABORTED_COMMAND "scsi" Warning Fault
+        "sense key 0xb";
+    SCSI_SENSE_OTHER "scsi" Warning Fault
+        "any other sense key (blank check, miscompare, volume overflow …)";
+    SCSI_TRANSPORT_ERROR "scsi" Error Fault
+        "host byte other than DID_OK and DID_TIME_OUT (DID_NO_CONNECT, DID_BUS_BUSY, DID_TRANSPORT_*, DID_SOFT_ERROR …)";
+    SCSI_TIMEOUT "scsi" Error Fault
+        "command timed out or was aborted for time";
+    SCSI_DEVICE_OFFLINED "scsi" Critical Fault
+        "the SCSI layer took the device offline, or rejects I/O to an offline or dead device";
+    SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK "scsi" Critical Fault
+        "medium access timeout failure, disk offlined";
+    SCSI_ERROR_RECOVERY "scsi" Warning Fault
+        "error handler woke up, reset of device, target, bus or host";
+    SCSI_RESERVATION_CONFLICT "scsi" Error Fault
+        "status byte reservation conflict";
+    SCSI_POWER_ON_RESET "scsi" Notice News
+        "power on or device reset occurred";
+    SCSI_LUN_CHANGED "scsi" Notice News
+        "LUN assignments or inquiry data have changed";
+    SCSI_CAPACITY_CHANGED "scsi" Notice News
+        "capacity data has changed";
+    SCSI_ALUA_STATE_CHANGED "scsi" Notice News
+        "asymmetric access state changed";
+    SCSI_THIN_SOFT_THRESHOLD "scsi" Warning Fault
+        "the LUN reached its thin provisioning soft threshold";
+    SCSI_SPINNING_UP_DISK "scsi" Info News
+        "the disk is spinning up";
+    SCSI_UNALIGNED_PARTIAL_COMPLETION "scsi" Warning Fault
+        "a command completed part of an unaligned transfer";
+    ATA_COMMAND_ERROR "ata" Error Fault
+        "failed command with a device error (media error, ABRT, IDNF …)";
+    ATA_LINK_ERROR "ata" Warning Fault
+        "SError or ICRC: cable, backplane, PHY";
+    ATA_LINK_RESET "ata" Warning Fault
+        "hard or soft resetting link";
+    ATA_LINK_DOWN "ata" Error Fault
+        "SATA link down";
+    ATA_LINK_UP "ata" Notice Clears
+        "SATA link up";
+    ATA_SPEED_LIMITED "ata" Warning Fault
+        "limiting SATA link speed, NCQ disabled";
+    ATA_TIMEOUT "ata" Error Fault
+        "qc timeout, frozen port";
+    ATA_DEVICE_DISABLED "ata" Critical Fault
+        "reset failed and gave up, device disabled";
+    NVME_IO_ERROR "nvme" Error Fault
+        "a command failed; sct, sc, DNR, LBA in the extension";
+    NVME_MEDIUM_ERROR "nvme" Error Fault
+        "status code type 2 (media and data integrity)";
+    NVME_TIMEOUT "nvme" Error Fault
+        "I/O timeout (abort, completion polled, reset)";
+    NVME_CONTROLLER_RESET "nvme" Warning Fault
+        "controller is down and will reset, or was reset";
+    NVME_CONTROLLER_FAILED "nvme" Critical Fault
+        "reset failed, controller disabled or removed";
+    NVME_PATH_FAILED "nvme" Error Fault
+        "a path of a multipath namespace failed over, or no usable path";
+    NVME_PATH_RECOVERED "nvme" Notice Clears
+        "reconnected";
+    NVME_ASYNC_EVENT "nvme" Warning Fault
+        "asynchronous event (critical warning, persistent internal error …)";
+    DM_MPATH_PATH_FAILED "multipath" Error Fault
+        "a path of a multipath map failed";
+    DM_MPATH_PATH_REINSTATED "multipath" Notice Clears
+        "a path of a multipath map works again";
+    DM_MPATH_NO_PATH "multipath" Critical Fault
+        "the last path failed";
+    DM_MPATH_QUEUE_TIMEOUT "multipath" Critical Fault
+        "queue_if_no_path timeout, failing queued I/O";
+    MULTIPATHD_PATH_DOWN "multipath" Warning Fault
+        "multipathd says that a path is down";
+    MULTIPATHD_PATH_UP "multipath" Notice Clears
+        "multipathd says that a path is up";
+    MULTIPATHD_MAP_EVENT "multipath" Notice News
+        "multipathd says something else about a map";
+    DM_DIRTY_LOG_READ_FAILED "dm-dirty-log" Error Fault
+        "the dirty region log cannot be read";
+    DM_DIRTY_LOG_WRITE_FAILED "dm-dirty-log" Error Fault
+        "the dirty region log cannot be written";
+    DM_MIRROR_LEG_FAILED "dm-mirror" Error Fault
+        "a leg is D, S, R, F or U in the status; the letter is in the extension";
+    DM_MIRROR_FAILED "dm-mirror" Critical Fault
+        "all sides failed";
+    DM_MIRROR_IN_SYNC "dm-mirror" Notice Clears
+        "a mirror is in sync again";
+    DM_RAID_LEG_FAILED "dm-raid" Error Fault
+        "a leg of a dm-raid array failed";
+    DM_RAID_IN_SYNC "dm-raid" Notice Clears
+        "a dm-raid array is in sync again";
+    DM_THIN_POOL_LOW_WATER "dm-thin" Warning Fault
+        "reached the low water mark for data or metadata";
+    DM_THIN_POOL_OUT_OF_DATA "dm-thin" Critical Fault
+        "switched to out-of-data-space mode, no free data space";
+    DM_THIN_POOL_READ_ONLY "dm-thin" Critical Fault
+        "a thin pool switched to read-only mode";
+    DM_THIN_POOL_FAILED "dm-thin" Critical Fault
+        "fail mode, metadata operation failed";
+    DM_THIN_POOL_WRITABLE "dm-thin" Notice Clears
+        "switched to write mode";
+    DM_CACHE_MODE_CHANGED "dm-cache" Critical Fault
+        "read-only, fail or passthrough mode";
+    DM_SNAPSHOT_INVALID "dm-snapshot" Critical Fault
+        "a snapshot was invalidated: it is full or its store failed";
+    DM_INTEGRITY_CHECKSUM_FAILED "dm-integrity" Critical Fault
+        "data does not match its dm-integrity checksum";
+    DM_VERITY_CORRUPTION "dm-verity" Critical Fault
+        "a block does not match its dm-verity hash";
+    DM_CRYPT_INTEGRITY_ERROR "dm-crypt" Critical Fault
+        "authenticated encryption found altered data";
+    DM_ERROR "dm" Error Fault
+        "any other device-mapper failure";
+    MD_DISK_FAILED "md" Error Fault
+        "disk failure, disabling device";
+    MD_ARRAY_FAILED "md" Critical Fault
+        "no more redundancy left, cannot continue";
+    MD_READ_ERROR_CORRECTED "md" Warning Fault
+        "a read error was corrected from redundancy";
+    MD_READ_ERROR "md" Error Fault
+        "read error that redundancy could not or did not correct";
+    MD_RECOVERY_STARTED "md" Notice News
+        "resync, recovery, check or reshape started";
+    MD_RECOVERY_DONE "md" Notice Clears
+        "resync, recovery, check or reshape is done";
+    MD_MEMBER_REJECTED "md" Warning Fault
+        "kicking non-fresh, bad superblock";
+    FS_MOUNTED "fs" Info News
+        "a filesystem was mounted";
+    FS_UNMOUNTED "fs" Info News
+        "a filesystem was unmounted";
+    FS_IO_ERROR "fs" Error Fault
+        "the filesystem saw an I/O error below it";
+    FS_ERROR "fs" Error Fault
+        "the filesystem found itself inconsistent";
+    FS_CHECKSUM_ERROR "fs" Error Fault
+        "data or metadata checksum mismatch";
+    FS_READ_ERROR_CORRECTED "fs" Warning Fault
+        "repaired from another copy";
+    FS_DATA_LOST "fs" Critical Fault
+        "the filesystem says that written data is lost";
+    FS_JOURNAL_ABORTED "fs" Critical Fault
+        "the journal was aborted: no further change reaches the disk";
+    FS_REMOUNT_READ_ONLY "fs" Critical Fault
+        "remounted or forced read-only";
+    FS_SHUTDOWN "fs" Critical Fault
+        "the filesystem shut itself down";
+    FS_PANIC "fs" Emergency Fault
+        "the kernel panics because of a filesystem error";
+    FS_WARNING "fs" Warning Fault
+        "any other warning of a filesystem";
+    ISCSI_CONNECTION_ERROR "iscsi" Error Fault
+        "detected conn error, ping timeout, digest error";
+    ISCSI_SESSION_TIMEOUT "iscsi" Critical Fault
+        "session recovery timed out";
+    ISCSI_SESSION_RECOVERED "iscsi" Notice Clears
+        "the session works again";
+    FC_PORT_LOST "fc" Error Fault
+        "remote port timed out, blocked or removed";
+    FC_LINK_DOWN "fc" Error Fault
+        "the link of a host port is down";
+    FC_LINK_UP "fc" Notice Clears
+        "the link of a host port is up";
+    SMART_DISK_FAIL "smart" Critical Fault
+        "the disk predicts its own failure";
+    SMART_ATTRIBUTE_WARNING "smart" Warning Fault
+        "an attribute, a self-test, a sector count or the temperature gives reason to worry";
+    SMART_DISK_RECOVERED "smart" Notice Clears
+        "what SMART warned of is over";
+    USB_STORAGE_ERROR "usb" Error Fault
+        "USB storage: reset, timeout or failed command";
+    MMC_ERROR "mmc" Error Fault
+        "MMC: reset, timeout or failed command";
+    UFS_ERROR "ufs" Error Fault
+        "UFS: reset, timeout or failed command";
+    LOOP_ERROR "loop" Error Fault
+        "a loop device failed to reach its backing file";
+    NBD_CONNECTION_LOST "nbd" Error Fault
+        "the connection of a network block device is lost";
+    NBD_ERROR "nbd" Error Fault
+        "a network block device reports an error";
+    ZRAM_ERROR "zram" Error Fault
+        "zram failed to compress or decompress a page";
+    BCACHE_ERROR "bcache" Error Fault
+        "bcache saw an I/O error";
+    BCACHE_DEVICE_DISABLED "bcache" Error Fault
+        "bcache disabled a device or its caching";
+    RBD_ERROR "rbd" Error Fault
+        "a RADOS block device reports an error";
+    DRBD_STATE_CHANGED "drbd" Error Fault
+        "a DRBD resource changed its state";
+    SWAP_IO_ERROR "swap" Critical Fault
+        "read or write error on a swap device";
+    PERIPETY_BLK_INFO "peripety" Info News
+        "one per block device at start, where configured";
+    PERIPETY_EVENTS_LOST "peripety" Warning Fault
+        "records known to be lost: where (printk ratelimit, kmsg overwrite, ring buffer, queue, journald), how many, when";
+    PERIPETY_STARTED "peripety" Info News
+        "the daemon started";
+    PERIPETY_STOPPED "peripety" Info News
+        "the daemon stopped";
+    PERIPETY_CONFIG_RELOADED "peripety" Info News
+        "a changed configuration is in force";
+    PERIPETY_CONFIG_REJECTED "peripety" Error Fault
+        "a changed configuration was refused; the old one stays in force";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut seen = BTreeSet::new();
+        for t in TYPES {
+            assert!(seen.insert(t.name), "{} stands twice", t.name);
+            assert!(t.name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'), "{}", t.name);
+            assert!(!t.meaning.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_clears_is_no_fault_itself() {
+        for t in TYPES {
+            match t.nature {
+                Nature::Fault => assert!(t.severity <= Severity::Warning, "{}", t.name),
+                Nature::Clears | Nature::News => assert!(t.severity >= Severity::Notice, "{}", t.name),
+            }
+        }
+    }
+
+    #[test]
+    fn a_users_own_type_is_kept_as_it_is() {
+        let own = EventType::new("MY_ARRAY_BEEPS");
+        assert_eq!(own.as_str(), "MY_ARRAY_BEEPS");
+        assert!(own.info().is_none());
+        assert_eq!(EventType::new("fs_error").info().map(|t| t.name), Some("FS_ERROR"));
+    }
+}

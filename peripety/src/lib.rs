@@ -1,0 +1,18 @@
+//! Storage failures of the Linux kernel as structured events.
+//!
+//! Data runs one way: collector → record → parser → correlate → event → notifier; [`block`] is asked on the way, nothing
+//! calls back up. ARCHITECTURE.md is the map.
+
+pub mod block;
+pub mod cli;
+pub mod collector;
+pub mod correlate;
+pub mod daemon;
+pub mod engine;
+pub mod event;
+pub mod notifier;
+pub mod parser;
+pub mod query;
+pub mod record;
+pub mod roots;
+pub mod text;

@@ -1,0 +1,77 @@
+//! What collectors hand over: records of the kernel's tracepoints and of logs, with source, clock and sequence.
+
+mod log;
+
+pub use log::{KmsgLevel, LogRecord};
+use peripety_common::KernelRecord;
+
+use crate::block::Dev;
+
+/// When a record was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// CLOCK_MONOTONIC in nanoseconds, where the source has it. Kernel text runs on another clock, which the collector
+    /// has corrected as far as it could.
+    pub monotonic_ns: Option<u64>,
+    /// Wall clock, microseconds since 1970.
+    pub realtime_us: i64,
+}
+
+/// One record of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When it was made.
+    pub time: Stamp,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A probe's record from the ring buffer.
+    Kernel(KernelRecord),
+    /// A line of text.
+    Log(LogRecord),
+    /// A device came, changed or went.
+    Uevent(Uevent),
+    /// Records are known to be lost.
+    Lost(Lost),
+}
+
+/// A uevent of the kernel, as far as events are made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uevent {
+    /// Sequence number (SEQNUM).
+    pub seq: u64,
+    /// `add`, `remove`, `change` …
+    pub action: String,
+    /// `block`, `scsi` …
+    pub subsystem: String,
+    /// Path below /sys.
+    pub devpath: String,
+    /// Device number, for block devices.
+    pub dev: Option<Dev>,
+    /// All `KEY=value` pairs in the order they came in.
+    pub properties: Vec<(String, String)>,
+}
+
+impl Uevent {
+    /// Value of a property.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.properties.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Records that are known to be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which source: `kmsg`, `ebpf:block_rq_error`, `printk`, `queue`, `journald`, `socket` …
+    pub source: String,
+    /// Why: `overwritten`, `ring full`, `rate limit` …
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// What names this loss within its source, so that it has one id.
+    pub sequence: String,
+}

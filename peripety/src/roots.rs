@@ -1,0 +1,62 @@
+//! Where the system's interfaces are: every one of them can be moved, for tests, for a sosreport, for a container.
+
+use std::path::{Path, PathBuf};
+
+/// The places peripety reads from and writes to.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// sysfs: `/sys`.
+    pub sysfs: PathBuf,
+    /// procfs: `/proc`.
+    pub procfs: PathBuf,
+    /// Device nodes: `/dev`.
+    pub dev: PathBuf,
+    /// Volatile state of other programs: `/run` (udev's database is `/run/udev/data`).
+    pub run: PathBuf,
+    /// Our own volatile directory with the daemon's socket: `/run/peripety`.
+    pub runtime: PathBuf,
+    /// Our own lasting directory: `/var/lib/peripety`.
+    pub state: PathBuf,
+    /// Configuration: `/etc/peripetyd.conf`; `peripetyd.conf.d` lies beside it.
+    pub config: PathBuf,
+    /// Directory of journal files to read instead of the system's own.
+    pub journal: Option<PathBuf>,
+}
+
+impl Roots {
+    /// The running system.
+    pub fn system() -> Self {
+        Self::under(Path::new("/"))
+    }
+
+    /// A tree that looks like `/` below `root`.
+    pub fn under(root: &Path) -> Self {
+        Self {
+            sysfs: root.join("sys"),
+            procfs: root.join("proc"),
+            dev: root.join("dev"),
+            run: root.join("run"),
+            runtime: root.join("run/peripety"),
+            state: root.join("var/lib/peripety"),
+            config: root.join("etc/peripetyd.conf"),
+            journal: None,
+        }
+    }
+
+    /// tracefs: its own mount point, or the one below debugfs on old kernels.
+    pub fn tracefs(&self) -> PathBuf {
+        let own = self.sysfs.join("kernel/tracing");
+        let below_debugfs = self.sysfs.join("kernel/debug/tracing");
+        if !own.join("events").exists() && below_debugfs.join("events").exists() { below_debugfs } else { own }
+    }
+
+    /// The kernel's log.
+    pub fn kmsg(&self) -> PathBuf {
+        self.dev.join("kmsg")
+    }
+
+    /// The daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.runtime.join("peripety.sock")
+    }
+}
