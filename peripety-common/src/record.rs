@@ -26,7 +26,6 @@ pub struct KernelRecord {
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "records are handled one at a time, and Console is the rare one")]
 pub enum Payload {
     /// A request that failed.
     BlockRq(BlockRq),
