@@ -284,7 +284,7 @@ mod tests {
     fn a_full_queue_counts_what_it_loses_and_keeps_what_matters() {
         let (queue, open, seen) = gate(2, 0);
         assert!(queue.send(event(1, 0, Severity::Error)));
-        while queue.0.state().events.len() > 0 {
+        while !queue.0.state().events.is_empty() {
             thread::yield_now();
         }
         // One is in hand, two wait.

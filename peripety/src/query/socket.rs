@@ -184,7 +184,7 @@ impl Events {
     /// # Errors
     ///
     /// The daemon refused or does not answer.
-    pub fn next(&mut self) -> Result<Option<Message>, ClientError> {
+    pub fn message(&mut self) -> Result<Option<Message>, ClientError> {
         loop {
             let Some(reply) = self.line()? else { return Ok(None) };
             if let Some(event) = reply.event {
@@ -203,7 +203,7 @@ impl Events {
         }
     }
 
-    /// Whether [`Self::next`] has a line without waiting for the daemon.
+    /// Whether [`Self::message`] has a line without waiting for the daemon.
     pub fn has_line(&self) -> bool {
         self.pending.contains(&b'\n')
     }
@@ -334,14 +334,14 @@ mod tests {
             daemon.store(n, "x");
         }
         let mut events = daemon.events(Wanted::default());
-        assert_eq!([1, 2, 3].map(|_| id(events.next().unwrap())), [1, 2, 3]);
-        assert!(matches!(events.next().unwrap(), Some(Message::End)));
+        assert_eq!([1, 2, 3].map(|_| id(events.message().unwrap())), [1, 2, 3]);
+        assert!(matches!(events.message().unwrap(), Some(Message::End)));
         let mut events = daemon.events(Wanted { backlog: Some(1), ..Wanted::default() });
-        assert_eq!(id(events.next().unwrap()), 3);
-        assert!(matches!(events.next().unwrap(), Some(Message::End)));
+        assert_eq!(id(events.message().unwrap()), 3);
+        assert!(matches!(events.message().unwrap(), Some(Message::End)));
         let since = Some(sample().last_timestamp + jiff::Span::new().microseconds(1));
         let mut events = daemon.events(Wanted { since, ..Wanted::default() });
-        assert!(matches!(events.next().unwrap(), Some(Message::End)));
+        assert!(matches!(events.message().unwrap(), Some(Message::End)));
     }
 
     #[test]
@@ -349,12 +349,12 @@ mod tests {
         let daemon = Daemon::start(Limits::default());
         daemon.store(1, "x");
         let mut events = daemon.events(Wanted { follow: true, ..Wanted::default() });
-        assert_eq!(id(events.next().unwrap()), 1);
+        assert_eq!(id(events.message().unwrap()), 1);
         daemon.store(2, "x");
-        assert_eq!(id(events.next().unwrap()), 2);
+        assert_eq!(id(events.message().unwrap()), 2);
         let roots = daemon.roots.clone();
         drop(daemon);
-        assert!(events.next().unwrap().is_none());
+        assert!(events.message().unwrap().is_none());
         assert!(matches!(Client::connect(&roots), Err(ClientError::NoDaemon { .. })));
     }
 
@@ -369,7 +369,7 @@ mod tests {
         }
         let (mut got, mut lost) = (0, 0);
         while got + lost < 100 {
-            match events.next().unwrap().unwrap() {
+            match events.message().unwrap().unwrap() {
                 Message::Event(_) => got += 1,
                 Message::Lost(n) => lost += n,
                 other => panic!("{other:?}"),
@@ -409,7 +409,7 @@ mod tests {
             assert!(answer.starts_with("{\"error\":") && answer.ends_with("}\n"), "{answer}");
             assert!(answer.contains(says) || answer.contains("longer than"), "{answer}");
         }
-        assert!(matches!(daemon.events(Wanted::default()).next().unwrap(), Some(Message::End)));
+        assert!(matches!(daemon.events(Wanted::default()).message().unwrap(), Some(Message::End)));
     }
 
     #[test]
