@@ -30,5 +30,5 @@ wire_struct! {
     }
 }
 
-/// Ring fill, in bytes, as the probes saw it.
-pub const RING_FILL_MAX: u32 = 0;
+/// A struct offset that this kernel does not have: the value of an offset that user space did not set.
+pub const NO_OFFSET: u16 = u16::MAX;

@@ -103,7 +103,11 @@ mod tests {
     #[test]
     fn every_kind_reads_back_from_its_number() {
         for (place, kind) in Kind::ALL.iter().enumerate() {
-            assert_eq!(usize::from(kind.number()), place, "the numbers have no hole: they index the counters");
+            assert_eq!(
+                usize::from(kind.number()),
+                place,
+                "the numbers have no hole: they index the counters"
+            );
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         assert_eq!(Kind::from_number(Kind::ALL.len() as u16), None);

@@ -162,7 +162,10 @@ mod tests {
     fn every_cut_is_refused_and_nothing_panics() {
         let whole = block_rq();
         for cut in 0..whole.len() {
-            assert!(matches!(KernelRecord::decode(&whole[..cut]), Err(DecodeError::TooShort { .. })), "{cut}");
+            assert!(
+                matches!(KernelRecord::decode(&whole[..cut]), Err(DecodeError::TooShort { .. })),
+                "{cut}"
+            );
         }
     }
 

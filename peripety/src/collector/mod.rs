@@ -1,4 +1,6 @@
 //! Where records come from: one file per source.
 
+pub mod ebpf;
 pub mod kmsg;
 pub mod uevent;
+pub mod wait;

@@ -1,0 +1,91 @@
+//! `block_bio_complete`.
+
+use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
+use peripety_common::{
+    FLAG_CLASSIC, Kind,
+    block_bio::BlockBio,
+    block_rq::{OP_PASSTHROUGH_FIRST, op_from_rwbs},
+};
+
+use crate::{
+    block_rq::dev_of_disk,
+    emit::{count, emit, errno_of_status, seen},
+    read::{field, has, record},
+};
+
+offsets! {
+    static BIO_STATUS;
+    static BIO_SECTOR;
+    static BIO_SIZE;
+    static BIO_OPF;
+    /// bio.bi_bdev, from Linux 5.12.
+    static BIO_BDEV;
+    /// bio.bi_disk, up to Linux 5.11.
+    static BIO_DISK;
+    static BDEV_DEV;
+}
+
+offsets! {
+    static TP_BIO_DEV;
+    static TP_BIO_SECTOR;
+    static TP_BIO_NR_SECTOR;
+    static TP_BIO_ERROR;
+    static TP_BIO_RWBS;
+}
+
+pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
+    let bio: *const u8 = ctx.arg(1);
+    let status: u8 = field(bio, &BIO_STATUS)?;
+    if status == 0 {
+        return None;
+    }
+    let dev = if has(&BIO_DISK) {
+        field(bio, &BIO_DISK).and_then(dev_of_disk)
+    } else {
+        field(bio, &BIO_BDEV).and_then(|bdev| field(bdev, &BDEV_DEV))
+    };
+    let cmd_flags: u32 = field(bio, &BIO_OPF)?;
+    let op = (cmd_flags & 0xff) as u8;
+    if op >= OP_PASSTHROUGH_FIRST {
+        return None;
+    }
+    let size: u32 = field(bio, &BIO_SIZE)?;
+    let body = BlockBio {
+        sector: field(bio, &BIO_SECTOR)?,
+        dev: dev.unwrap_or(0),
+        errno: errno_of_status(status),
+        nr_sectors: size >> 9,
+        cmd_flags,
+        op,
+        status,
+        reserved: [0; 6],
+    };
+    send(ctx, 0, body)
+}
+
+pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
+    let error: i32 = record(ctx, &TP_BIO_ERROR)?;
+    if error == 0 {
+        return None;
+    }
+    let rwbs: [u8; 2] = record(ctx, &TP_BIO_RWBS).unwrap_or([0; 2]);
+    let body = BlockBio {
+        sector: record(ctx, &TP_BIO_SECTOR)?,
+        dev: record(ctx, &TP_BIO_DEV)?,
+        errno: error.wrapping_neg(),
+        nr_sectors: record(ctx, &TP_BIO_NR_SECTOR)?,
+        cmd_flags: 0,
+        op: op_from_rwbs(rwbs[0], rwbs[1]),
+        status: 0xff,
+        reserved: [0; 6],
+    };
+    send(ctx, FLAG_CLASSIC, body)
+}
+
+fn send(ctx: &impl aya_ebpf::EbpfContext, flags: u8, body: BlockBio) -> Option<()> {
+    let seq = seen(Kind::BlockBioComplete)?;
+    count(Kind::BlockBioComplete, body.dev, body.errno as u32, body.op);
+    emit(ctx, Kind::BlockBioComplete, flags, seq, |slot| {
+        slot.write(body);
+    })
+}

@@ -1,0 +1,84 @@
+//! What user space reads from and writes to the programs' maps.
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+};
+use peripety_common::{
+    Kind,
+    counters::{CountKey, Counters},
+    wb_err::{WbErr, WbErrKey, WbErrState},
+};
+
+use super::{errno, kernel::KernelVersion, status::Counts};
+
+/// Name of the ring.
+pub(super) const RING: &str = "prpt_ring";
+/// Name of the map of exact counts.
+pub(super) const COUNTS: &str = "prpt_counts";
+
+/// The maps of one loaded object.
+pub(super) struct Maps {
+    /// Kept open: programs that are loaded later refer to it.
+    _errnos: Array<MapData, i32>,
+    counters: PerCpuArray<MapData, Counters>,
+    counts: HashMap<MapData, CountKey, u64>,
+    ring_fill: PerCpuArray<MapData, u64>,
+    inodes: HashMap<MapData, WbErrKey, WbErrState>,
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
+    ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+}
+
+impl Maps {
+    /// Takes the maps out of a loaded object, with its ring, and fills in what the programs look up.
+    pub(super) fn take(ebpf: &mut Ebpf, kernel: KernelVersion) -> Result<(Self, RingBuf<MapData>), MapError> {
+        let mut errnos: Array<_, i32> = take(ebpf, "prpt_errno")?.try_into()?;
+        for (status, errno) in errno::of_status(kernel) {
+            errnos.set(u32::from(status), errno, 0)?;
+        }
+        let maps = Self {
+            _errnos: errnos,
+            counters: take(ebpf, "prpt_counters")?.try_into()?,
+            counts: take(ebpf, COUNTS)?.try_into()?,
+            ring_fill: take(ebpf, "prpt_ring_fill")?.try_into()?,
+            inodes: take(ebpf, "prpt_wb_err_ino")?.try_into()?,
+        };
+        Ok((maps, take(ebpf, RING)?.try_into()?))
+    }
+
+    /// What a probe counted, over all CPUs.
+    pub(super) fn counts_of(&self, kind: Kind) -> Counts {
+        let mut sum = Counts::default();
+        if let Ok(per_cpu) = self.counters.get(&u32::from(kind.number()), 0) {
+            for c in per_cpu.iter() {
+                sum.seen += c.seen;
+                sum.sent += c.sent;
+                sum.dropped += c.dropped;
+                sum.folded += c.folded;
+            }
+        }
+        sum
+    }
+
+    /// Exact counts of failures, which stay right when the ring is full.
+    pub(super) fn exact(&self) -> impl Iterator<Item = (CountKey, u64)> + '_ {
+        self.counts.iter().filter_map(Result::ok)
+    }
+
+    /// Most bytes that ever waited in the ring.
+    pub(super) fn ring_most_filled(&self) -> u64 {
+        self.ring_fill.get(&0, 0).map_or(0, |per_cpu| per_cpu.iter().copied().max().unwrap_or(0))
+    }
+
+    /// Inodes that lost data, with their counts so far.
+    pub(super) fn inodes(&self) -> impl Iterator<Item = WbErr> + '_ {
+        self.inodes.iter().filter_map(Result::ok).map(|(key, state)| WbErr {
+            ino: key.ino,
+            count: state.count,
+            dev: key.dev,
+            errno: key.errno,
+        })
+    }
+}

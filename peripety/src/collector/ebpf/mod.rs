@@ -1,0 +1,18 @@
+//! The eBPF probes: the only place that names aya.
+//!
+//! [`table`] lists the probes, [`btf`] and [`format`] find out where their fields are on the running kernel, [`loader`]
+//! attaches each of them alone, [`status`] tells what became of them.
+
+pub mod btf;
+pub mod errno;
+pub mod format;
+pub mod kernel;
+mod layout;
+mod loader;
+mod maps;
+pub mod status;
+pub mod table;
+mod verbose;
+
+pub use loader::{Ebpf, Options};
+pub use status::{ProbeStatus, Verdict, Way};

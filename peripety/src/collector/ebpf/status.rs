@@ -1,0 +1,158 @@
+//! What became of the probes, for `prpt probes` and for the daemon's own decisions.
+
+use peripety_common::Kind;
+use serde::{Deserialize, Serialize};
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Raw tracepoint, with offsets from BTF.
+    Raw,
+    /// Classic tracepoint, with offsets from tracefs.
+    Classic,
+}
+
+/// What became of a probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum Verdict {
+    /// It works.
+    Attached {
+        /// How.
+        way: Way,
+        /// Why not by the better way.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        fallback: String,
+    },
+    /// This kernel has no such tracepoint, or its driver is not loaded.
+    Absent {
+        /// Which of the two.
+        reason: String,
+    },
+    /// The kernel refused it.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// It was left off.
+    Off {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// Whether it works.
+    pub fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached { .. })
+    }
+
+    /// One word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Attached { .. } => "attached",
+            Self::Absent { .. } => "absent",
+            Self::Refused { .. } => "refused",
+            Self::Off { .. } => "off",
+        }
+    }
+
+    /// Why it does not work, or not by the better way; empty where all is well.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Attached { fallback: reason, .. }
+            | Self::Absent { reason }
+            | Self::Refused { reason }
+            | Self::Off { reason } => reason,
+        }
+    }
+}
+
+/// Sums over all CPUs of what a probe counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Failures that passed the filter.
+    pub seen: u64,
+    /// Records put into the ring.
+    pub sent: u64,
+    /// Records for which the ring had no room.
+    pub dropped: u64,
+    /// Failures that an earlier record stands for.
+    pub folded: u64,
+}
+
+/// What the kernel knows about a loaded program: the same as `bpftool prog show`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramStatus {
+    /// Name in the kernel.
+    pub name: String,
+    /// Id.
+    pub id: u32,
+    /// Hash of the instructions.
+    pub tag: String,
+    /// How often it ran; counted only while `kernel.bpf_stats_enabled` is 1.
+    pub run_count: u64,
+    /// Nanoseconds that it ran for, likewise.
+    pub run_time_ns: u64,
+    /// Calls that the kernel skipped because the program was already running on that CPU.
+    pub misses: u64,
+}
+
+/// One probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// `category:event`.
+    pub tracepoint: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// `required`, `driver` or `optional`.
+    pub need: String,
+    /// What goes unseen without it.
+    pub lost_without: String,
+    /// What the kernel knows, where it is attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramStatus>,
+    /// What it counted.
+    pub counts: Counts,
+}
+
+/// The rings that records come through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingStatus {
+    /// Bytes.
+    pub bytes: u64,
+    /// Most bytes that ever waited in one.
+    pub most_filled_bytes: u64,
+}
+
+/// Everything that `prpt probes` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The probes, in the order of the table.
+    pub probes: Vec<ProbeStatus>,
+    /// The ring.
+    pub ring: RingStatus,
+    /// Whether the kernel counts runs (`kernel.bpf_stats_enabled`).
+    pub kernel_statistics: bool,
+}
+
+/// The name that events give a probe's records in `sources`.
+pub fn source_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BlockRqError => "ebpf:block_rq_error",
+        Kind::BlockRqComplete => "ebpf:block_rq_complete",
+        Kind::BlockBioComplete => "ebpf:block_bio_complete",
+        Kind::ScsiDone => "ebpf:scsi_dispatch_cmd_done",
+        Kind::ScsiTimeout => "ebpf:scsi_dispatch_cmd_timeout",
+        Kind::ScsiEhWakeup => "ebpf:scsi_eh_wakeup",
+        Kind::NvmeCompleteRq => "ebpf:nvme_complete_rq",
+        Kind::NvmeAsyncEvent => "ebpf:nvme_async_event",
+        Kind::Console => "ebpf:console",
+        Kind::Ext4Error => "ebpf:ext4_error",
+        Kind::Ext4Shutdown => "ebpf:ext4_shutdown",
+        Kind::XfsForceShutdown => "ebpf:xfs_force_shutdown",
+        Kind::FilemapSetWbErr => "ebpf:filemap_set_wb_err",
+    }
+}

@@ -1,0 +1,20 @@
+//! Waiting for file descriptors in the event loop.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd},
+};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// Registers `fd` with the event loop.
+///
+/// tokio's own constructors are either deprecated, because an `AsRawFd` may hand out any number, or unsafe. Here the bound
+/// `AsFd` proves that `fd` has a descriptor of its own.
+///
+/// # Errors
+/// When the descriptor cannot be polled.
+pub fn watch<T: AsFd + AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    #[expect(deprecated, reason = "AsFd gives the guarantee that the deprecation asks for")]
+    AsyncFd::with_interest(fd, interest)
+}
