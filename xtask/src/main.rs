@@ -1,1 +1,57 @@
-fn main() {}
+//! `cargo xtask`: sets up, builds, runs and tests peripety.
+
+#![expect(clippy::print_stderr, reason = "the words of these commands go to stderr")]
+
+mod build;
+mod ci;
+mod fuzz;
+mod run;
+mod setup;
+mod sh;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds, runs and tests peripety
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing to build peripety (with --test also to test it)
+    Setup(setup::Args),
+    /// Set up and build the daemon and prpt
+    Build(build::Args),
+    /// Set up, build, and run the daemon as root: it prints storage events as they happen
+    Run(run::Args),
+    /// Set up and run all tests: unit tests, then end to end on the running kernel
+    Test(test::Args),
+    /// Run the fuzz targets
+    Fuzz(fuzz::Args),
+    /// Check formatting, lints and documentation, warnings denied
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup(args) => setup::run(args),
+        Command::Build(args) => build::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Fuzz(args) => fuzz::run(args),
+        Command::Ci => ci::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask ci`: what is not a test, warnings denied.
+
+use std::{env, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    setup::toolchain::{Toolchain, pick},
+    sh,
+};
+
+/// Everything that runs on this machine: all but the eBPF programs.
+const HOST: [&str; 3] = ["--workspace", "--exclude", "peripety-ebpf"];
+
+pub fn run() -> Result<()> {
+    eprintln!("== formatting");
+    sh::run(&mut sh::cargo(["fmt", "--all", "--check"]))?;
+    eprintln!("== lints");
+    sh::run(sh::cargo(["clippy", "--quiet"]).args(HOST).args(["--all-targets", "--", "--deny", "warnings"]))?;
+    lint_ebpf()?;
+    eprintln!("== documentation");
+    let docs = &mut sh::cargo(["doc", "--quiet", "--no-deps", "--document-private-items"]);
+    sh::run(docs.args(HOST).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// The eBPF programs are linted for the machine they are for.
+fn lint_ebpf() -> Result<()> {
+    let Ok(Toolchain { name, .. }) = pick() else {
+        eprintln!("skipped: lints of peripety-ebpf: no toolchain; run: cargo xtask setup");
+        return Ok(());
+    };
+    let cargo = |args: &[&str]| {
+        let mut command = Command::new("rustup");
+        command.args(["run", &name, "cargo"]).args(args).current_dir(sh::root()).env("RUSTC_BOOTSTRAP", "1");
+        command
+    };
+    if !sh::succeeds(&mut cargo(&["clippy", "--version"])) {
+        eprintln!("skipped: lints of peripety-ebpf: toolchain {name} has no clippy");
+        return Ok(());
+    }
+    let target = if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
+    let clippy = &mut cargo(&["clippy", "--quiet", "--package", "peripety-ebpf", "--target", target]);
+    clippy.args(["-Z", "build-std=core", "--", "--deny", "warnings"]);
+    sh::run(clippy.env("RUSTFLAGS", format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH)))
+}

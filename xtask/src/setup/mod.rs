@@ -1,0 +1,41 @@
+//! Sets the machine up: installs what is missing, and says so first.
+//!
+//! All checks are cheap, because `run` and `test` make them on every call.
+
+mod crates;
+mod packages;
+pub mod toolchain;
+
+use anyhow::Result;
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also what the tests need
+    #[arg(long)]
+    test: bool,
+}
+
+/// What the machine shall be fit for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    Build,
+    Test,
+    Fuzz,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    ensure(if args.test { Purpose::Test } else { Purpose::Build })?;
+    eprintln!("setup: all there");
+    Ok(())
+}
+
+/// Installs what is missing.
+pub fn ensure(purpose: Purpose) -> Result<()> {
+    packages::ensure(purpose)?;
+    if purpose == Purpose::Fuzz {
+        return crates::ensure_cargo_fuzz();
+    }
+    toolchain::ensure()?;
+    crates::ensure_bpf_linker()
+}

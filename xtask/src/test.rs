@@ -1,0 +1,111 @@
+//! `cargo xtask test`
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    build,
+    setup::{self, Purpose},
+    sh,
+};
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Take the machine as it is
+    #[arg(long)]
+    no_setup: bool,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+/// How a part went.
+struct Part {
+    name: &'static str,
+    result: Result<()>,
+    took: Duration,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    if !args.no_setup {
+        setup::ensure(Purpose::Test)?;
+    }
+    let filter = args.filter.as_deref();
+    // Every part runs, whatever became of the one before it.
+    let mut skipped = Vec::new();
+    let parts =
+        [part("unit tests", || unit(filter)), part("end to end", || end_to_end(filter, &mut skipped))];
+
+    eprintln!();
+    for Part { name, result, took } in &parts {
+        let verdict = if result.is_ok() { "ok" } else { "FAILED" };
+        eprintln!("{name}: {verdict} ({:.1} s)", took.as_secs_f32());
+    }
+    for line in &skipped {
+        eprintln!("skipped: {line}");
+    }
+    let failed: Vec<_> =
+        parts.iter().filter_map(|p| p.result.as_ref().err().map(|e| format!("{e:#}"))).collect();
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
+}
+
+fn part(name: &'static str, body: impl FnOnce() -> Result<()>) -> Part {
+    eprintln!("== {name}");
+    let start = Instant::now();
+    let result = body();
+    Part { name, result, took: start.elapsed() }
+}
+
+fn unit(filter: Option<&str>) -> Result<()> {
+    // peripety-ebpf is built for another machine, and the end-to-end tests come after these.
+    let cargo = &mut sh::cargo([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "peripety-ebpf",
+        "--exclude",
+        "peripety-tests",
+    ]);
+    sh::run(cargo.args(filter))
+}
+
+fn end_to_end(filter: Option<&str>, skipped: &mut Vec<String>) -> Result<()> {
+    let dir = build::binaries(false)?;
+    let mut cargo = sh::cargo(["test", "--package", "peripety-tests", "--test", "e2e"]);
+    if !sh::can_be_root() {
+        skipped.push("all end-to-end tests: they need root, and there is no sudo".to_owned());
+        return sh::run(cargo.arg("--no-run"));
+    }
+    let report = sh::target_dir().join("e2e-skipped.txt");
+    if !sh::is_root() {
+        cargo.args([
+            "--config",
+            "target.'cfg(unix)'.runner = ['sudo', '--preserve-env=PERIPETY_BIN_DIR,PERIPETY_SKIPPED']",
+        ]);
+    }
+    cargo.env("PERIPETY_BIN_DIR", &dir).env("PERIPETY_SKIPPED", &report);
+    let result = sh::run(cargo.arg("--").args(filter));
+    skipped.extend(take_lines(&report)?);
+    result
+}
+
+/// The lines of a file that is then removed; none where there is no file.
+fn take_lines(file: &Path) -> Result<Vec<String>> {
+    let Ok(text) = fs::read_to_string(file) else { return Ok(Vec::new()) };
+    // Written by root when this is not.
+    if fs::remove_file(file).is_err() {
+        sh::run(Command::new("rm").arg("-f").arg(file))
+            .with_context(|| format!("removing {}", file.display()))?;
+    }
+    Ok(text.lines().map(str::to_owned).collect())
+}
