@@ -128,6 +128,8 @@ event_types! {
         "detected capacity change";
     BLK_SLOW_IO "block" Warning Fault
         "a request took longer than the configured limit";
+    BLK_READ_ONLY_CHANGED "block" Notice News
+        "a block device became read-only, or writable again";
     SCSI_MEDIUM_ERROR "scsi" Error Fault
         "sense key 3";
     SCSI_HARDWARE_ERROR "scsi" Error Fault
@@ -359,7 +361,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         for t in TYPES {
             assert!(seen.insert(t.name), "{} stands twice", t.name);
-            assert!(t.name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'), "{}", t.name);
+            assert!(
+                t.name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
+                "{}",
+                t.name
+            );
             assert!(!t.meaning.is_empty());
         }
     }

@@ -1,6 +1,16 @@
 //! Records to raw events: what one record says, before it is joined with others.
+//!
+//! A parser is a pure function of one record. To add one, add a file and a line in [`kernel`].
 
-pub mod rules;
+pub mod block;
+pub mod errno;
+pub mod fs;
+mod kernel;
+pub mod nvme;
 mod raw;
+pub mod rules;
+pub mod scsi;
+pub mod uevent;
 
+pub use kernel::{kernel, ring_sequence, source_name};
 pub use raw::{Kdev, RawEvent};

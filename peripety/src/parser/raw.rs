@@ -62,3 +62,33 @@ pub struct RawEvent {
     /// What is peculiar to the type, for the event's `extension`.
     pub extension: BTreeMap<String, Value>,
 }
+
+impl RawEvent {
+    /// One failure with the severity and subsystem of its type, about no device yet.
+    pub fn new(
+        time: Stamp,
+        source: impl Into<String>,
+        sequence: impl Into<String>,
+        event_type: EventType,
+    ) -> Self {
+        let info = event_type.info();
+        Self {
+            time,
+            source: source.into(),
+            sequence: sequence.into(),
+            sub_system: SubSystem::known(info.map_or("block", |i| i.sub_system)),
+            severity: info.map_or(Severity::Warning, |i| i.severity),
+            event_type,
+            kdev: Kdev::None,
+            io: None,
+            count: 1,
+            raw_msg: None,
+            extension: BTreeMap::new(),
+        }
+    }
+
+    /// Adds to the extension.
+    pub fn extend(&mut self, key: &str, value: impl Into<Value>) {
+        self.extension.insert(key.to_owned(), value.into());
+    }
+}

@@ -1,0 +1,186 @@
+//! Requests and bios that failed.
+
+use peripety_common::{
+    Header,
+    block_bio::BlockBio,
+    block_rq::{self, BlockRq},
+};
+
+use super::{Kdev, RawEvent, errno, kernel::draft};
+use crate::{
+    block::Dev,
+    event::{Io, Op},
+    record::Stamp,
+};
+
+/// REQ_PREFLUSH and REQ_NOWAIT (include/linux/blk_types.h), where they have been since Linux 4.13.
+const REQ_PREFLUSH: u32 = 1 << 18;
+const REQ_NOWAIT: u32 = 1 << 21;
+const EAGAIN: i32 = 11;
+
+/// The operation that a REQ_OP_* number stands for.
+pub const fn op(number: u8) -> Op {
+    match number {
+        block_rq::OP_READ => Op::Read,
+        block_rq::OP_WRITE => Op::Write,
+        block_rq::OP_FLUSH => Op::Flush,
+        block_rq::OP_DISCARD => Op::Discard,
+        block_rq::OP_SECURE_ERASE => Op::SecureErase,
+        block_rq::OP_WRITE_SAME => Op::WriteSame,
+        block_rq::OP_WRITE_ZEROES => Op::WriteZeroes,
+        // The zone operations; their order changed, the set did not.
+        6 | 8 | 10..=17 => Op::Zone,
+        block_rq::OP_UNKNOWN => Op::Unknown,
+        block_rq::OP_PASSTHROUGH_FIRST.. => Op::Passthrough,
+        _ => Op::Unknown,
+    }
+}
+
+/// The operation of a request. A cache flush reaches this hook as the write that asked for it, with no sectors left.
+pub const fn request_op(rq: &BlockRq) -> Op {
+    match op(rq.op) {
+        Op::Write if rq.nr_sectors == 0 => Op::Flush,
+        other => other,
+    }
+}
+
+/// The operation of a bio. Its sectors may have been counted down before it is seen, so that only the flag tells a flush.
+pub const fn bio_op(bio: &BlockBio) -> Op {
+    match op(bio.op) {
+        Op::Write if bio.nr_sectors == 0 && bio.cmd_flags & REQ_PREFLUSH != 0 => Op::Flush,
+        other => other,
+    }
+}
+
+/// Whether a failure is how things are meant to work: a caller that asked not to wait is told to come again.
+pub const fn is_normal(errno: i32, cmd_flags: u32) -> bool {
+    errno == 0 || (errno == EAGAIN && cmd_flags & REQ_NOWAIT != 0)
+}
+
+/// A request that failed.
+pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent> {
+    if is_normal(rq.errno, rq.cmd_flags) {
+        return None;
+    }
+    let mut raw = failed(h, rq.dev, rq.errno, request_op(rq), rq.sector, rq.nr_sectors, time);
+    if rq.tag >= 0 {
+        raw.extend("tag", rq.tag);
+    }
+    Some(raw)
+}
+
+/// A bio that failed.
+pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
+    if is_normal(bio.errno, bio.cmd_flags) {
+        return None;
+    }
+    Some(failed(h, bio.dev, bio.errno, bio_op(bio), bio.sector, bio.nr_sectors, time))
+}
+
+fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {
+    let error = errno::block_error(errno);
+    let mut raw = draft(h, time, error.event_type.clone(), Kdev::Dev(Dev::from_kernel(dev)));
+    if let Some(severity) = error.severity {
+        raw.severity = severity;
+    }
+    raw.io = Some(Io {
+        op,
+        sector: (sector != u64::MAX).then_some(sector),
+        nr_sectors: Some(nr_sectors),
+        errno: Some(errno),
+        errno_name: errno::name(errno).map(str::to_owned),
+        bad_lba: None,
+    });
+    raw
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use peripety_common::{Kind, VERSION};
+
+    use super::*;
+    use crate::event::{EventType, Severity};
+
+    pub(crate) const TIME: Stamp = Stamp { monotonic_ns: Some(1_000), realtime_us: 2_000_000 };
+
+    pub(crate) fn header(kind: Kind) -> Header {
+        Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 3, seq: 7, mono_ns: 1_000 }
+    }
+
+    pub(crate) fn rq(dev: Dev, errno: i32, op: u8, sector: u64, nr_sectors: u32) -> BlockRq {
+        BlockRq {
+            sector,
+            dev: dev.to_kernel(),
+            errno,
+            nr_sectors,
+            cmd_flags: 0,
+            tag: -1,
+            op,
+            status: 0xff,
+            reserved: 0,
+        }
+    }
+
+    #[test]
+    fn an_errno_becomes_its_type_for_every_kind_of_device_number() {
+        for (dev, text) in [
+            (Dev::new(8, 16), "8:16"),
+            (Dev::new(253, 3), "253:3"),
+            (Dev::new(259, 1), "259:1"),
+            (Dev::new(259, 300), "259:300"),
+            (Dev::new(8, 0xf_ff10), "8:1048336"),
+        ] {
+            let raw = request(&header(Kind::BlockRqError), &rq(dev, 61, 0, 2048, 8), TIME).unwrap();
+            assert_eq!(raw.event_type, EventType::BLK_MEDIUM_ERROR);
+            assert_eq!(raw.kdev.to_text(), text);
+            assert_eq!(raw.source, "ebpf:block_rq_error");
+            assert_eq!(raw.sequence, "3/7/1000");
+            let io = raw.io.unwrap();
+            assert_eq!((io.op, io.sector, io.nr_sectors), (Op::Read, Some(2048), Some(8)));
+            assert_eq!((io.errno, io.errno_name.as_deref()), (Some(61), Some("ENODATA")));
+        }
+    }
+
+    #[test]
+    fn both_hooks_say_the_same_of_a_request() {
+        let rq = rq(Dev::new(8, 0), 5, 1, 16, 8);
+        let error = request(&header(Kind::BlockRqError), &rq, TIME).unwrap();
+        let complete = request(&header(Kind::BlockRqComplete), &rq, TIME).unwrap();
+        assert_eq!(complete.source, "ebpf:block_rq_complete");
+        assert_eq!(RawEvent { source: error.source.clone(), ..complete }, error);
+    }
+
+    #[test]
+    fn a_write_of_nothing_is_a_failed_flush() {
+        let raw = request(&header(Kind::BlockRqError), &rq(Dev::new(8, 0), 5, 1, 0, 0), TIME).unwrap();
+        assert_eq!(raw.io.unwrap().op, Op::Flush);
+    }
+
+    #[test]
+    fn a_bio_whose_sectors_were_counted_down_is_still_a_write() {
+        let mut bio = BlockBio {
+            sector: 8,
+            dev: Dev::new(253, 0).to_kernel(),
+            errno: 5,
+            nr_sectors: 0,
+            cmd_flags: 0,
+            op: 1,
+            status: 10,
+            reserved: [0; 6],
+        };
+        assert_eq!(bio_op(&bio), Op::Write);
+        bio.cmd_flags = REQ_PREFLUSH;
+        assert_eq!(bio_op(&bio), Op::Flush);
+    }
+
+    #[test]
+    fn what_is_meant_to_happen_is_no_event_and_a_feature_probe_no_fault() {
+        let mut again = rq(Dev::new(253, 0), EAGAIN, 0, 8, 8);
+        assert_eq!(request(&header(Kind::BlockRqError), &again, TIME).unwrap().severity, Severity::Info);
+        again.cmd_flags = REQ_NOWAIT;
+        assert_eq!(request(&header(Kind::BlockRqError), &again, TIME), None);
+        let probe = request(&header(Kind::BlockRqError), &rq(Dev::new(7, 0), 95, 9, 0, 8), TIME).unwrap();
+        assert_eq!((probe.event_type, probe.severity), (EventType::BLK_NOT_SUPPORTED, Severity::Info));
+        assert_eq!(probe.io.unwrap().op, Op::WriteZeroes);
+    }
+}

@@ -1,0 +1,163 @@
+//! What filesystems and the page cache say by tracepoints.
+
+use peripety_common::{
+    Header,
+    ext4::{Ext4Error, Ext4Shutdown},
+    text::until_nul,
+    wb_err::WbErr,
+    xfs::XfsShutdown,
+};
+
+use super::{
+    Kdev, RawEvent, errno,
+    kernel::{draft, draft_fs},
+};
+use crate::{
+    block::Dev,
+    event::{EventType, Io, Op},
+    record::Stamp,
+};
+
+/// ext4 found itself inconsistent, or failed to read its metadata.
+pub(super) fn ext4_error(h: &Header, error: &Ext4Error, time: Stamp) -> Option<RawEvent> {
+    let mut raw = draft_fs(h, time, "ext4", EventType::FS_ERROR, kdev(error.dev));
+    raw.extend("function", text(&error.function));
+    raw.extend("line", error.line);
+    Some(raw)
+}
+
+/// ext4 was shut down.
+pub(super) fn ext4_shutdown(h: &Header, shutdown: &Ext4Shutdown, time: Stamp) -> Option<RawEvent> {
+    let mut raw = draft_fs(h, time, "ext4", EventType::FS_SHUTDOWN, kdev(shutdown.dev));
+    raw.extend("flags", shutdown.flags);
+    raw.extend(
+        "reason",
+        match shutdown.flags {
+            0 => "frozen first, nothing is lost",
+            1 => "the journal is written first",
+            2 => "the journal is not written",
+            _ => "unknown",
+        },
+    );
+    Some(raw)
+}
+
+/// SHUTDOWN_* (fs/xfs/xfs_mount.h), the graver ones first.
+const XFS_REASONS: [(u32, &str); 6] = [
+    (1 << 4, "corruption of on-disk metadata"),
+    (1 << 3, "corruption of in-memory data"),
+    (1 << 1, "log I/O error"),
+    (1 << 5, "block device removed"),
+    (1 << 0, "metadata I/O error"),
+    (1 << 2, "forced by a user"),
+];
+
+/// xfs was shut down.
+pub(super) fn xfs_shutdown(h: &Header, shutdown: &XfsShutdown, time: Stamp) -> Option<RawEvent> {
+    let mut raw = draft_fs(h, time, "xfs", EventType::FS_SHUTDOWN, kdev(shutdown.dev));
+    raw.extend("flags", shutdown.flags);
+    let reasons: Vec<&str> = XFS_REASONS
+        .iter()
+        .filter(|(flag, _)| shutdown.flags & flag != 0)
+        .map(|(_, reason)| *reason)
+        .collect();
+    raw.extend("reason", if reasons.is_empty() { "unknown".to_owned() } else { reasons.join(", ") });
+    raw.extend("file", text(&shutdown.file));
+    raw.extend("line", shutdown.line);
+    Some(raw)
+}
+
+/// The page cache lost written data. The record counts what happened to the inode so far.
+pub(super) fn lost_write(h: &Header, wb: &WbErr, time: Stamp) -> Option<RawEvent> {
+    let mut raw = draft(h, time, EventType::BLK_LOST_WRITE, kdev(wb.dev));
+    raw.count = wb.count.max(1);
+    raw.io = Some(Io {
+        op: Op::Write,
+        errno: Some(wb.errno),
+        errno_name: errno::name(wb.errno).map(str::to_owned),
+        ..Io::default()
+    });
+    if wb.ino != 0 {
+        raw.extend("inode", wb.ino);
+    }
+    Some(raw)
+}
+
+fn kdev(dev: u32) -> Kdev {
+    if dev == 0 { Kdev::None } else { Kdev::Dev(Dev::from_kernel(dev)) }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(until_nul(bytes)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use peripety_common::{Kind, ext4::FUNCTION_BYTES, xfs::FILE_BYTES};
+
+    use super::{
+        super::block::tests::{TIME, header},
+        *,
+    };
+    use crate::event::Severity;
+
+    pub(crate) fn padded<const N: usize>(text: &str) -> [u8; N] {
+        let mut out = [0; N];
+        out[..text.len()].copy_from_slice(text.as_bytes());
+        out
+    }
+
+    #[test]
+    fn an_ext4_error_names_where_it_was_found() {
+        let error = Ext4Error {
+            dev: Dev::new(7, 0).to_kernel(),
+            line: 1683,
+            function: padded::<FUNCTION_BYTES>("ext4_find_entry"),
+        };
+        let raw = ext4_error(&header(Kind::Ext4Error), &error, TIME).unwrap();
+        assert_eq!((raw.event_type.as_str(), raw.sub_system.as_str()), ("FS_ERROR", "ext4"));
+        assert_eq!(raw.kdev.to_text(), "7:0");
+        assert_eq!(raw.extension["function"], "ext4_find_entry");
+        assert_eq!(raw.extension["line"], 1683);
+    }
+
+    #[test]
+    fn names_that_are_no_text_or_fill_the_field_are_kept_as_far_as_they_go() {
+        let error = Ext4Error { dev: 0, line: 0, function: [0xff; FUNCTION_BYTES] };
+        let raw = ext4_error(&header(Kind::Ext4Error), &error, TIME).unwrap();
+        assert_eq!(raw.kdev, Kdev::None);
+        assert!(raw.extension["function"].as_str().unwrap().chars().all(|c| c == '\u{fffd}'));
+    }
+
+    #[test]
+    fn an_xfs_shutdown_gives_its_reasons() {
+        let mut shutdown = XfsShutdown {
+            dev: Dev::new(253, 2).to_kernel(),
+            ptag: 0,
+            flags: 2,
+            line: 1300,
+            file: padded::<FILE_BYTES>("fs/xfs/xfs_log.c"),
+        };
+        let reason = |s: &XfsShutdown| {
+            let raw = xfs_shutdown(&header(Kind::XfsForceShutdown), s, TIME).unwrap();
+            assert_eq!(raw.severity, Severity::Critical);
+            raw.extension["reason"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(reason(&shutdown), "log I/O error");
+        shutdown.flags = 2 | 4;
+        assert_eq!(reason(&shutdown), "log I/O error, forced by a user");
+        shutdown.flags = 1 << 30;
+        assert_eq!(reason(&shutdown), "unknown");
+    }
+
+    #[test]
+    fn lost_writes_name_the_inode_but_not_the_one_of_a_device_file() {
+        let mut wb = WbErr { ino: 12, count: 494, dev: Dev::new(0, 45).to_kernel(), errno: 5 };
+        let raw = lost_write(&header(Kind::FilemapSetWbErr), &wb, TIME).unwrap();
+        assert_eq!((raw.severity, raw.count), (Severity::Critical, 494));
+        assert_eq!(raw.kdev.to_text(), "0:45");
+        assert_eq!(raw.extension["inode"], 12);
+        wb.ino = 0;
+        assert!(lost_write(&header(Kind::FilemapSetWbErr), &wb, TIME).unwrap().extension.is_empty());
+    }
+}

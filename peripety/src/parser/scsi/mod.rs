@@ -1,0 +1,144 @@
+//! SCSI commands that did not simply succeed.
+
+pub mod cdb;
+mod fault;
+pub mod names;
+pub mod sense;
+#[cfg(test)]
+mod tests;
+
+pub use fault::{ScsiFault, classify, command};
+use peripety_common::{
+    Header,
+    scsi_cmd::{NO_SECTOR, ScsiCmd},
+    scsi_eh::ScsiEh,
+};
+use serde_json::Value;
+
+use super::{Kdev, RawEvent, kernel::draft};
+use crate::{
+    block::{Dev, Hctl},
+    event::{EventType, Io, Op},
+    record::Stamp,
+};
+
+/// A command that came back with a result.
+pub(super) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
+    match classify(cmd)? {
+        // The text or the request that fails of it will tell.
+        ScsiFault::UnknownSense => None,
+        fault => Some(failed(h, cmd, fault.event_type(), time)),
+    }
+}
+
+/// A command that did not come back in time.
+pub(super) fn timeout(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
+    let mut raw = failed(h, cmd, EventType::SCSI_TIMEOUT, time);
+    // The result is not set yet.
+    raw.extension.remove("hostbyte");
+    raw.extension.remove("status");
+    Some(raw)
+}
+
+/// A host in error handling.
+pub(super) fn error_handler(h: &Header, eh: &ScsiEh, time: Stamp) -> Option<RawEvent> {
+    let mut raw = draft(h, time, EventType::SCSI_ERROR_RECOVERY, Kdev::Name(format!("host{}", eh.host)));
+    raw.extend("host", eh.host);
+    Some(raw)
+}
+
+fn failed(h: &Header, cmd: &ScsiCmd, event_type: EventType, time: Stamp) -> RawEvent {
+    let kdev = if cmd.dev == 0 { Kdev::Hctl(hctl(cmd)) } else { Kdev::Dev(Dev::from_kernel(cmd.dev)) };
+    let mut raw = draft(h, time, event_type, kdev);
+    raw.io = io(cmd);
+    raw.extension.extend(details(cmd).map(|(key, value)| (key.to_owned(), value)));
+    raw
+}
+
+/// The command's address.
+pub const fn hctl(cmd: &ScsiCmd) -> Hctl {
+    Hctl { host: cmd.host, channel: cmd.channel, target: cmd.target, lun: cmd.lun }
+}
+
+/// What the command asked of the medium: none for a command that does not touch it.
+pub fn io(cmd: &ScsiCmd) -> Option<Io> {
+    let op = command(cmd)?.op?;
+    Some(Io { op, sector: sector(cmd), nr_sectors: sectors(cmd), bad_lba: bad_sector(cmd), ..Io::default() })
+}
+
+/// The operation; [`Op::Passthrough`] for a command that does not touch the medium.
+pub fn op(cmd: &ScsiCmd) -> Op {
+    command(cmd).and_then(|c| c.op).unwrap_or(Op::Passthrough)
+}
+
+/// First sector of the request in units of 512 bytes: from the request, or from the command of a disk with 512 byte blocks.
+pub fn sector(cmd: &ScsiCmd) -> Option<u64> {
+    if cmd.sector != NO_SECTOR {
+        return Some(cmd.sector);
+    }
+    let command = command(cmd)?;
+    let per_block = sectors_per_block(cmd)?;
+    command.lba?.checked_mul(per_block)
+}
+
+fn sectors(cmd: &ScsiCmd) -> Option<u32> {
+    if cmd.data_len != 0 {
+        return Some(cmd.data_len.div_ceil(512));
+    }
+    let blocks = u64::from(command(cmd)?.blocks?);
+    u32::try_from(blocks.checked_mul(sectors_per_block(cmd)?)?).ok()
+}
+
+/// Sectors of 512 bytes in a logical block, worked out from what the request and its command say about the same blocks.
+fn sectors_per_block(cmd: &ScsiCmd) -> Option<u64> {
+    let command = command(cmd)?;
+    let blocks = u64::from(command.blocks?);
+    if cmd.data_len != 0 && blocks != 0 && matches!(command.op, Some(Op::Read | Op::Write)) {
+        let per_block = u64::from(cmd.data_len) / 512 / blocks;
+        return matches!(per_block, 1 | 2 | 4 | 8).then_some(per_block);
+    }
+    match (cmd.sector, command.lba) {
+        (NO_SECTOR, _) => Some(1),
+        (sector, Some(lba)) if lba != 0 && sector % lba == 0 && matches!(sector / lba, 1 | 2 | 4 | 8) => {
+            Some(sector / lba)
+        }
+        _ => Some(1),
+    }
+}
+
+/// The bad block that the sense data names, in units of 512 bytes.
+pub fn bad_sector(cmd: &ScsiCmd) -> Option<u64> {
+    let sense = sense::of(cmd)?;
+    // For other keys the field means something else, or nothing.
+    let about_blocks = matches!(sense.key, 1 | 3 | 4 | 0xb | 0xe) && !sense.deferred;
+    sense.information.filter(|_| about_blocks)?.checked_mul(sectors_per_block(cmd)?)
+}
+
+/// What is peculiar to a SCSI command, for an event's `extension`.
+pub fn details(cmd: &ScsiCmd) -> impl Iterator<Item = (&'static str, Value)> {
+    let mut out: Vec<(&'static str, Value)> = vec![
+        ("hctl", hctl(cmd).to_string().into()),
+        ("hostbyte", names::host_byte(fault::host_byte(cmd.result)).into()),
+        ("status", names::status_byte(fault::status_byte(cmd.result)).into()),
+    ];
+    if let Some(sense) = sense::of(cmd) {
+        out.push(("sense_key", names::sense_key(sense.key).into()));
+        out.push(("asc", format!("{:#04x}", sense.asc).into()));
+        out.push(("ascq", format!("{:#04x}", sense.ascq).into()));
+        if let Some(name) = names::additional_sense(sense.asc, sense.ascq) {
+            out.push(("add_sense", name.into()));
+        }
+    }
+    if let Some(command) = command(cmd) {
+        let len = usize::from(cmd.cmd_len).min(cmd.cdb.len());
+        out.push(("command", cdb::name(command.opcode).into()));
+        out.push(("cdb", cdb::hex(cmd.cdb.get(..len).unwrap_or_default()).into()));
+    }
+    if cmd.tag >= 0 {
+        out.push(("tag", cmd.tag.into()));
+    }
+    if cmd.retries != 0 {
+        out.push(("retries", cmd.retries.into()));
+    }
+    out.into_iter()
+}
