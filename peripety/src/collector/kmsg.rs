@@ -1,1 +1,13 @@
-//! The kernel's text from /dev/kmsg.
+//! Kernel text: `/dev/kmsg` (Documentation/ABI/testing/dev-kmsg).
+//!
+//! A record is `priority,sequence,microseconds,flags[,…];text` and, on further lines, ` KEY=value`. The sequence numbers
+//! have no holes as long as no record is lost: every hole is counted and told (promise 1). Only facility 0 is the kernel's,
+//! anything else was written by a process (promise 7).
+
+mod error;
+mod reader;
+mod record;
+
+pub use error::KmsgError;
+pub use reader::{KmsgItem, KmsgReader, Start};
+pub use record::{BadRecord, KmsgRecord, parse_record};

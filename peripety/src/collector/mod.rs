@@ -1,5 +1,6 @@
 //! Where records come from: one file per source.
 
+pub mod clock;
 pub mod ebpf;
 pub mod kmsg;
 pub mod uevent;
