@@ -1,0 +1,93 @@
+//! The keys of the configuration.
+
+use peripety_common::Kind;
+
+use super::Config;
+use crate::parser::rules::{
+    Author, Problem, RULES_MAX,
+    doc::{Doc, Table},
+    rules_of,
+};
+
+/// `[main]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Main {
+    /// Print events on standard output.
+    pub notify_stdout: bool,
+    /// Save events to journald.
+    pub save_to_journald: bool,
+    /// Tell about every block device at start, as PERIPETY_BLK_INFO events.
+    pub dump_blk_info_at_start: bool,
+    /// Events that the daemon keeps in memory for `prpt`, the oldest going first.
+    pub events_in_memory: usize,
+    /// KiB of the ring buffer between the kernel and the daemon; the kernel wants a power of two.
+    pub ring_size_kib: u32,
+}
+
+impl Default for Main {
+    fn default() -> Self {
+        Self {
+            notify_stdout: false,
+            save_to_journald: true,
+            dump_blk_info_at_start: false,
+            events_in_memory: 10_000,
+            ring_size_kib: 4096,
+        }
+    }
+}
+
+const MAIN_KEYS: &[&str] =
+    &["notify_stdout", "save_to_journald", "dump_blk_info_at_start", "events_in_memory", "ring_size_kib"];
+
+/// Takes over what a text says; gives what is wrong with it.
+pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem> {
+    let (mut doc, top) = Doc::parse(text);
+    doc.unknown_keys("", &top, &["main", "probes", "collector_regexs", "collector"]);
+    apply_main(&mut config.main, &mut doc, &top);
+    if let Some(probes) = doc.table("", &top, "probes") {
+        let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        doc.unknown_keys("probes", probes, &names);
+        for name in names {
+            if let Some(on) = doc.boolean("probes", probes, name) {
+                config.probes.insert(name.to_owned(), on);
+            }
+        }
+    }
+    for rule in rules_of(&mut doc, &top, file, Author::User) {
+        match config.rules.iter_mut().find(|r| r.name == rule.name) {
+            Some(earlier) => *earlier = rule,
+            None => config.rules.push(rule),
+        }
+    }
+    if config.rules.len() > RULES_MAX {
+        let what = format!("with the files before it there are {} rules", config.rules.len());
+        doc.problem(0, "collector_regexs", what, format!("at most {RULES_MAX} are taken in all"));
+        config.rules.truncate(RULES_MAX);
+    }
+    doc.into_problems()
+}
+
+fn apply_main(main: &mut Main, doc: &mut Doc<'_>, top: &Table<'_>) {
+    let Some(table) = doc.table("", top, "main") else { return };
+    doc.unknown_keys("main", table, MAIN_KEYS);
+    for (key, value) in [
+        ("notify_stdout", &mut main.notify_stdout),
+        ("save_to_journald", &mut main.save_to_journald),
+        ("dump_blk_info_at_start", &mut main.dump_blk_info_at_start),
+    ] {
+        if let Some(is) = doc.boolean("main", table, key) {
+            *value = is;
+        }
+    }
+    if let Some(n) = doc.integer("main", table, "events_in_memory", 0..1_000_001) {
+        main.events_in_memory = usize::try_from(n).unwrap_or(usize::MAX);
+    }
+    if let Some(n) = doc.integer("main", table, "ring_size_kib", 64..1_048_577) {
+        if n.is_power_of_two() {
+            main.ring_size_kib = u32::try_from(n).unwrap_or(u32::MAX);
+        } else if let Some(value) = table.get("ring_size_kib") {
+            let fix = format!("use {}", n.next_power_of_two());
+            doc.problem(value.span().start, "main.ring_size_kib", format!("{n} is no power of two"), fix);
+        }
+    }
+}

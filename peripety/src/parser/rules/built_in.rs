@@ -1,0 +1,20 @@
+//! peripety's own rules.
+
+use super::{Author, Rule, read_rules};
+
+macro_rules! packs {
+    ($($file:literal,)*) => {
+        /// The files with the rules, in the order in which they are asked.
+        const PACKS: &[(&str, &str)] = &[$(($file, include_str!(concat!("../../../rules/", $file))),)*];
+    };
+}
+
+packs! {
+    "printk.toml",
+    "block.toml",
+}
+
+/// All of them.
+pub(super) fn rules() -> Vec<Rule> {
+    PACKS.iter().flat_map(|(file, text)| read_rules(file, text, Author::BuiltIn).0).collect()
+}

@@ -1,0 +1,102 @@
+//! From what an expression captured to a raw event.
+
+use regex::Captures;
+use serde_json::Value;
+
+use super::{Rule, words};
+use crate::{
+    block::{Dev, Hctl},
+    event::{Io, Op, SubSystem},
+    parser::{Kdev, RawEvent},
+    record::{LogRecord, Stamp},
+};
+
+/// Groups whose text stays text even if it looks like a number.
+const TEXTS: &[&str] =
+    &["process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target"];
+
+/// The event that `rule` makes of a line.
+pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord, time: Stamp) -> RawEvent {
+    let mut event = RawEvent {
+        time,
+        source: "kmsg".to_owned(),
+        sequence: record.seq.to_string(),
+        event_type: rule.event_type.clone(),
+        sub_system: rule.sub_system.clone(),
+        severity: rule.severity,
+        kdev: Kdev::None,
+        io: None,
+        count: 1,
+        raw_msg: Some(record.text.clone()),
+        extension: rule.extension.clone(),
+    };
+    let mut io = Io::default();
+    for name in rule.pattern.regex().into_iter().flat_map(|r| r.capture_names()).flatten() {
+        let Some(text) = captures.name(name).map(|m| m.as_str()).filter(|t| !t.is_empty()) else { continue };
+        match name {
+            "kdev" => event.kdev = kdev(text),
+            "sub_system" => event.sub_system = SubSystem::new(text),
+            "sector" => io.sector = words::number(text),
+            "nr_sectors" => io.nr_sectors = words::number(text).and_then(|n| u32::try_from(n).ok()),
+            "bad_lba" => io.bad_lba = words::number(text),
+            "op" => io.op = words::op(text),
+            "errno" => io.errno = words::errno(text),
+            "blk_status" => io.errno = words::number(text).and_then(words::errno_of_blk_status),
+            "sense_key" => {
+                let key = words::sense_key(text).map_or_else(|| Value::from(text), Value::from);
+                event.extension.insert(name.to_owned(), key);
+            }
+            _ => {
+                event.extension.insert(name.to_owned(), value(name, text));
+            }
+        }
+    }
+    // A write of no segments is the flush of a write cache: the data of earlier writes may be what is lost.
+    if io.op == Op::Write && event.extension.get("phys_seg").and_then(Value::as_u64) == Some(0) {
+        io.op = Op::Flush;
+        io.nr_sectors = Some(0);
+    }
+    io.errno_name = io.errno.and_then(words::errno_name).map(str::to_owned);
+    event.io = (io != Io::default()).then_some(io);
+    if !rule.no_kdev {
+        use_dictionary(&mut event, record.device.as_deref());
+    }
+    event
+}
+
+/// The device by a name from text.
+fn kdev(text: &str) -> Kdev {
+    let name = text.strip_prefix("/dev/").unwrap_or(text);
+    if let Ok(dev) = name.parse::<Dev>() {
+        Kdev::Dev(dev)
+    } else if let Ok(hctl) = name.parse::<Hctl>() {
+        Kdev::Hctl(hctl)
+    } else {
+        // The kernel writes '!' for a '/' in a device's name: cciss!c0d0.
+        Kdev::Name(name.to_owned())
+    }
+}
+
+/// What the kernel says of the device beside the text: `b8:16` is a block device's number and more exact than any name,
+/// `+scsi:4:0:0:1` is the address of a SCSI device and serves where the text has no device.
+fn use_dictionary(event: &mut RawEvent, device: Option<&str>) {
+    let Some(device) = device else { return };
+    if let Some(dev) = device.strip_prefix('b').and_then(|d| d.parse::<Dev>().ok()) {
+        if !matches!(event.kdev, Kdev::Dev(_)) {
+            event.kdev = Kdev::Dev(dev);
+        }
+    } else if let Some(hctl) = device.strip_prefix("+scsi:").and_then(|d| d.parse::<Hctl>().ok()) {
+        if event.kdev == Kdev::None {
+            event.kdev = Kdev::Hctl(hctl);
+        }
+        event.extension.entry("hctl".to_owned()).or_insert_with(|| Value::from(hctl.to_string()));
+    }
+}
+
+fn value(name: &str, text: &str) -> Value {
+    let number = || {
+        let negative = text.strip_prefix('-').and_then(words::number).and_then(|n| i64::try_from(n).ok());
+        words::number(text).map(Value::from).or_else(|| negative.map(|n| Value::from(-n)))
+    };
+    if TEXTS.contains(&name) { Value::from(text) } else { number().unwrap_or_else(|| Value::from(text)) }
+}

@@ -1,0 +1,318 @@
+//! Rules as users write them: `[[collector_regexs]]` in TOML.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
+use super::{
+    Example, Problem, RULES_MAX, Rule, check,
+    doc::{Doc, Table, Value, join},
+    rule::Pattern,
+};
+use crate::event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES};
+
+/// Who wrote a rule: users are told what is wrong, and must name the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// peripety: tests hold that nothing is wrong with it.
+    BuiltIn,
+    /// A user.
+    User,
+}
+
+/// Both spellings of the array of rules, each as the path of its tables.
+const SPELLINGS: [&[&str]; 2] = [&["collector_regexs"], &["collector", "regexs"]];
+
+const KEYS: &[&str] = &[
+    "name",
+    "starts_with",
+    "contains",
+    "regex",
+    "sub_system",
+    "event_type",
+    "severity",
+    "extension",
+    "examples",
+];
+const BUILT_IN_KEYS: &[&str] = &[
+    "name",
+    "starts_with",
+    "contains",
+    "regex",
+    "sub_system",
+    "event_type",
+    "severity",
+    "extension",
+    "examples",
+    "no_kdev",
+];
+
+/// Bytes of a text in a rule: more is no regular expression that a human wrote.
+const TEXT_MAX: usize = 4096;
+
+/// Reads the rules of a TOML text that has nothing else, with everything that is wrong. `file` names it in messages.
+pub fn read_rules(file: &str, text: &str, author: Author) -> (Vec<Rule>, Vec<Problem>) {
+    let (mut doc, table) = Doc::parse(text);
+    doc.unknown_keys("", &table, &["collector_regexs", "collector"]);
+    let rules = rules_of(&mut doc, &table, file, author);
+    (rules, doc.into_problems())
+}
+
+/// Reads the rules of a text, in the order in which they stand there.
+pub(crate) fn rules_of(doc: &mut Doc<'_>, top: &Table<'_>, file: &str, author: Author) -> Vec<Rule> {
+    let mut found = Vec::new();
+    for spelling in SPELLINGS {
+        let (path, table, key) = match spelling {
+            [outer, key] => {
+                let Some(table) = doc.table("", top, outer) else { continue };
+                doc.unknown_keys(outer, table, &[key]);
+                (*outer, table, *key)
+            }
+            [key] => ("", top, *key),
+            _ => continue,
+        };
+        let path_of_rule = join(path, key);
+        found.extend(
+            doc.tables(path, table, key).into_iter().map(|(table, at)| (path_of_rule.clone(), table, at)),
+        );
+    }
+    found.sort_by_key(|(_, _, at)| *at);
+    if let Some((path, _, at)) = found.get(RULES_MAX) {
+        let what = format!("there are {} rules", found.len());
+        doc.problem(
+            *at,
+            path.clone(),
+            what,
+            format!("at most {RULES_MAX} are taken; join some by alternatives (a|b)"),
+        );
+        found.truncate(RULES_MAX);
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for (path, table, at) in found {
+        let Some(rule) = Reader { doc, path: &path, table, at, file, author }.rule() else { continue };
+        let line = doc.line(at);
+        if let Some(first) = names.insert(rule.name.clone(), line) {
+            let what = format!("the name '{}' is taken by the rule in line {first}", rule.name);
+            doc.problem(at, join(&path, "name"), what, "give each rule a name of its own");
+            continue;
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+struct Reader<'a, 'd, 't> {
+    doc: &'a mut Doc<'d>,
+    path: &'a str,
+    table: &'a Table<'t>,
+    at: usize,
+    file: &'a str,
+    author: Author,
+}
+
+impl Reader<'_, '_, '_> {
+    fn rule(mut self) -> Option<Rule> {
+        let known = if self.author == Author::BuiltIn { BUILT_IN_KEYS } else { KEYS };
+        self.doc.unknown_keys(self.path, self.table, known);
+        let origin = format!("{}:{}", self.file, self.doc.line(self.at));
+        let no_kdev = self.author == Author::BuiltIn
+            && self.doc.boolean(self.path, self.table, "no_kdev").unwrap_or_default();
+        let name = self.text("name").map_or_else(|| origin.clone(), |(name, _)| name);
+        let starts_with = self.starts_with();
+        let contains = self.text("contains").map(|(text, _)| text);
+        let regex = self.required("regex");
+        let regex_names_it = regex.as_ref().is_some_and(|(regex, _)| regex.contains("<sub_system>"));
+        let sub_system = self.sub_system(regex_names_it);
+        let event_type = self.event_type();
+        let severity = self.severity();
+        let extension = self.extension();
+        let examples = self.examples();
+        let (regex, span) = regex?;
+        if self.author == Author::User {
+            let beginnings =
+                check::Beginnings { starts_with: starts_with.as_deref(), contains: contains.as_deref() };
+            check::pattern(self.doc, &join(self.path, "regex"), &regex, span, &beginnings)?;
+        }
+        let event_type = event_type?;
+        Some(Rule {
+            name,
+            // An empty beginning fits every line and says as much as none.
+            starts_with: starts_with.filter(|s| s.iter().all(|s| !s.is_empty())).unwrap_or_default(),
+            contains,
+            pattern: Pattern::new(&regex),
+            severity: severity?.or(event_type.info().map(|i| i.severity)).unwrap_or(Severity::Warning),
+            event_type,
+            sub_system: sub_system?,
+            no_kdev,
+            extension,
+            examples,
+            origin,
+        })
+    }
+
+    fn problem(&mut self, at: usize, key: &str, what: impl Into<String>, fix: impl Into<String>) {
+        self.doc.problem(at, join(self.path, key), what, fix);
+    }
+
+    /// An optional text of sane length.
+    fn text(&mut self, key: &str) -> Option<(String, Range<usize>)> {
+        let (text, span) = self.doc.string(self.path, self.table, key)?;
+        self.fits(key, &text, &span).then_some((text, span))
+    }
+
+    fn fits(&mut self, key: &str, text: &str, span: &Range<usize>) -> bool {
+        let what = if text.len() > TEXT_MAX {
+            format!("it has {} bytes", text.len())
+        } else if text.is_empty() && key != "starts_with" {
+            "it is empty".to_owned()
+        } else {
+            return true;
+        };
+        self.problem(span.start, key, what, format!("it takes 1 to {TEXT_MAX} bytes"));
+        false
+    }
+
+    fn required(&mut self, key: &str) -> Option<(String, Range<usize>)> {
+        if !self.table.contains_key(key) {
+            self.problem(self.at, key, "the rule has none", format!("add {key} = \"…\""));
+        }
+        self.text(key)
+    }
+
+    fn starts_with(&mut self) -> Option<Vec<String>> {
+        self.table.get("starts_with")?;
+        let mut beginnings = Vec::new();
+        for (text, span) in self.doc.strings(self.path, self.table, "starts_with") {
+            if self.fits("starts_with", &text, &span) {
+                beginnings.push(text);
+            }
+        }
+        Some(beginnings)
+    }
+
+    fn sub_system(&mut self, regex_names_it: bool) -> Option<SubSystem> {
+        if regex_names_it && !self.table.contains_key("sub_system") {
+            return Some(SubSystem::known("fs"));
+        }
+        let (name, span) = self.required("sub_system")?;
+        let named = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !named || name.len() > 64 {
+            let fix = format!("use letters, digits and '-', for example one of {}", SUB_SYSTEMS.join(", "));
+            self.problem(span.start, "sub_system", format!("'{name}' is no name"), fix);
+            return None;
+        }
+        Some(SubSystem::new(&name))
+    }
+
+    fn event_type(&mut self) -> Option<EventType> {
+        let (name, span) = self.required("event_type")?;
+        let named = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        if !named || name.len() > 64 {
+            let upper = name.to_ascii_uppercase().replace([' ', '-'], "_");
+            let known = TYPES.iter().find(|t| t.name == upper).map_or("MY_EVENT_TYPE", |t| t.name);
+            let fix = format!("use capitals, digits and '_', for example {known}");
+            self.problem(span.start, "event_type", format!("'{name}' is no name of a type"), fix);
+            return None;
+        }
+        Some(EventType::new(name))
+    }
+
+    /// The rule's own severity: nothing if it is wrong, `Some(None)` if there is none.
+    #[expect(clippy::option_option, reason = "wrong and absent are two things")]
+    fn severity(&mut self) -> Option<Option<Severity>> {
+        if !self.table.contains_key("severity") {
+            return Some(None);
+        }
+        let (name, span) = self.text("severity")?;
+        match name.parse() {
+            Ok(severity) => Some(Some(severity)),
+            Err(_) => {
+                let names = Severity::ALL.map(Severity::as_str).join(", ");
+                self.problem(
+                    span.start,
+                    "severity",
+                    format!("'{name}' is no severity"),
+                    format!("use one of {names}"),
+                );
+                None
+            }
+        }
+    }
+
+    fn extension(&mut self) -> BTreeMap<String, Json> {
+        let Some(table) = self.doc.table(self.path, self.table, "extension") else { return BTreeMap::new() };
+        self.constants(&join(self.path, "extension"), table, &[])
+    }
+
+    /// The plain values of a table, without the keys of `except`.
+    fn constants(&mut self, path: &str, table: &Table<'_>, except: &[&str]) -> BTreeMap<String, Json> {
+        let mut constants = BTreeMap::new();
+        for (key, value) in table {
+            let key: &str = key.get_ref();
+            if except.contains(&key) {
+                continue;
+            }
+            match plain(value) {
+                Some(constant) => drop(constants.insert(key.to_owned(), constant)),
+                None => self.doc.wrong_type(
+                    &join(path, key),
+                    value,
+                    "text in quotes, a whole number, true or false",
+                ),
+            }
+        }
+        constants
+    }
+
+    fn examples(&mut self) -> Vec<Example> {
+        let path = join(self.path, "examples");
+        let Some(value) = self.table.get("examples") else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            self.doc.wrong_type(&path, value, "a list of lines: [\"line\", …]");
+            return Vec::new();
+        };
+        let mut examples = Vec::new();
+        for item in array {
+            let at = self.doc.line(item.span().start);
+            match item.get_ref() {
+                DeValue::String(line) => {
+                    examples.push(Example { line: line.to_string(), at, ..Example::default() })
+                }
+                DeValue::Table(table) => {
+                    if !table.contains_key("line") {
+                        self.doc.problem(
+                            item.span().start,
+                            join(&path, "line"),
+                            "the example has none",
+                            "add line = \"…\"",
+                        );
+                    }
+                    let line = self.doc.string(&path, table, "line").map(|(line, _)| line);
+                    let device = self.doc.string(&path, table, "device").map(|(device, _)| device);
+                    let expect = self.constants(&path, table, &["line", "device", "kernel"]);
+                    examples.extend(line.map(|line| Example { line, device, expect, at }));
+                }
+                _ => self.doc.wrong_type(
+                    &path,
+                    item,
+                    "a line in quotes or a table { line = \"…\", kdev = \"…\" }",
+                ),
+            }
+        }
+        examples
+    }
+}
+
+fn plain(value: &Value<'_>) -> Option<Json> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(Json::from(text.as_ref())),
+        DeValue::Boolean(is) => Some(Json::from(*is)),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Json::from)
+            .or_else(|_| u64::from_str_radix(number.as_str(), number.radix()).map(Json::from))
+            .ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,162 @@
+//! The kernel's words for errors, operations and sense keys.
+
+use crate::event::Op;
+
+/// Error words of a failed request and the errno each stands for (block/blk-core.c, `blk_errors`; `critical nexus` up to
+/// Linux 6.2).
+const ERRORS: &[(&str, i32)] = &[
+    ("I/O", 5),
+    ("operation not supported", 95),
+    ("timeout", 110),
+    ("critical space allocation", 28),
+    ("recoverable transport", 67),
+    ("critical target", 121),
+    ("critical nexus", 52),
+    ("reservation conflict", 52),
+    ("critical medium", 61),
+    ("protection", 84),
+    ("kernel resource", 12),
+    ("device resource", 16),
+    ("nonblocking retry", 11),
+    ("dm internal retry", 78),
+    ("open zones exceeded", 109),
+    ("active zones exceeded", 75),
+    ("device offline", 19),
+    ("duration limit exceeded", 62),
+    ("invalid", 22),
+];
+
+/// The errno behind a word or number of the kernel: `critical medium`, `-5`, `5`.
+pub(super) fn errno(text: &str) -> Option<i32> {
+    let number = || text.parse::<i32>().ok().and_then(i32::checked_abs).filter(|n| (1..4096).contains(n));
+    ERRORS.iter().find(|(word, _)| *word == text).map(|(_, n)| *n).or_else(number)
+}
+
+/// The errno of a `blk_status_t` (include/linux/blk_types.h), which ext4 prints raw; the numbers past 10 moved between
+/// kernels.
+pub(super) fn errno_of_blk_status(status: u64) -> Option<i32> {
+    let n = usize::try_from(status).ok()?.checked_sub(1)?;
+    [95, 110, 28, 67, 121, 52, 61, 84, 12, 5].get(n).copied()
+}
+
+/// The operation by the name that `blk_op_str` gives it (block/blk-core.c).
+pub(super) fn op(text: &str) -> Op {
+    match text {
+        "READ" => Op::Read,
+        "WRITE" => Op::Write,
+        "FLUSH" => Op::Flush,
+        "DISCARD" => Op::Discard,
+        "SECURE_ERASE" => Op::SecureErase,
+        "WRITE_SAME" => Op::WriteSame,
+        "WRITE_ZEROES" => Op::WriteZeroes,
+        "DRV_IN" | "DRV_OUT" | "SCSI_IN" | "SCSI_OUT" => Op::Passthrough,
+        zone if zone.starts_with("ZONE_") => Op::Zone,
+        _ => Op::Unknown,
+    }
+}
+
+/// Names of the sense keys 0 to 15 (drivers/scsi/constants.c, `snstext`).
+const SENSE_KEYS: [&str; 16] = [
+    "No Sense",
+    "Recovered Error",
+    "Not Ready",
+    "Medium Error",
+    "Hardware Error",
+    "Illegal Request",
+    "Unit Attention",
+    "Data Protect",
+    "Blank Check",
+    "Vendor Specific",
+    "Copy Aborted",
+    "Aborted Command",
+    "Equal",
+    "Volume Overflow",
+    "Miscompare",
+    "Completed",
+];
+
+/// A sense key by its name, or by the number (`0x3`) that the kernel prints where it was built without names.
+pub(super) fn sense_key(text: &str) -> Option<u64> {
+    let by_name = || SENSE_KEYS.iter().position(|name| name.eq_ignore_ascii_case(text.trim()));
+    number(text).or_else(|| by_name().and_then(|key| u64::try_from(key).ok()))
+}
+
+/// A number as the kernel writes it: decimal, or hexadecimal after `0x`.
+pub(super) fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
+        None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Symbol of an errno, for those that storage reports.
+pub(super) fn errno_name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        1 => "EPERM",
+        2 => "ENOENT",
+        5 => "EIO",
+        6 => "ENXIO",
+        11 => "EAGAIN",
+        12 => "ENOMEM",
+        16 => "EBUSY",
+        19 => "ENODEV",
+        22 => "EINVAL",
+        27 => "EFBIG",
+        28 => "ENOSPC",
+        30 => "EROFS",
+        34 => "ERANGE",
+        52 => "EBADE",
+        61 => "ENODATA",
+        62 => "ETIME",
+        67 => "ENOLINK",
+        74 => "EBADMSG",
+        75 => "EOVERFLOW",
+        78 => "EREMCHG",
+        84 => "EILSEQ",
+        95 => "EOPNOTSUPP",
+        108 => "ESHUTDOWN",
+        109 => "ETOOMANYREFS",
+        110 => "ETIMEDOUT",
+        117 => "EUCLEAN",
+        121 => "EREMOTEIO",
+        122 => "EDQUOT",
+        125 => "ECANCELED",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_word_has_a_named_errno() {
+        for (word, n) in ERRORS {
+            assert_eq!(errno(word), Some(*n));
+            assert!(errno_name(*n).is_some(), "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_the_kernel_writes_them() {
+        assert_eq!((errno("-5"), errno("5"), errno("0"), errno("x")), (Some(5), Some(5), None, None));
+        assert_eq!(errno("-2147483648"), None);
+        assert_eq!(
+            (number("0x1f"), number("31"), number("-1"), number(""), number("0x")),
+            (Some(31), Some(31), None, None, None)
+        );
+        assert_eq!(
+            (errno_of_blk_status(10), errno_of_blk_status(7), errno_of_blk_status(0)),
+            (Some(5), Some(61), None)
+        );
+    }
+
+    #[test]
+    fn sense_keys_are_read_by_name_and_number() {
+        assert_eq!(sense_key("Medium Error"), Some(3));
+        assert_eq!(sense_key("Aborted Command"), Some(11));
+        assert_eq!(sense_key("0x3"), Some(3));
+        assert_eq!(sense_key("Bad Mood"), None);
+    }
+}
