@@ -19,6 +19,12 @@ pub struct Roots {
     pub state: PathBuf,
     /// Configuration: `/etc/peripetyd.conf`; `peripetyd.conf.d` lies beside it.
     pub config: PathBuf,
+    /// Configuration of the system: `/etc`.
+    pub etc: PathBuf,
+    /// What the distribution ships: `/usr`.
+    pub usr: PathBuf,
+    /// Logs that outlive a boot: `/var/log`.
+    pub log: PathBuf,
     /// Directory of journal files to read instead of the system's own.
     pub journal: Option<PathBuf>,
 }
@@ -39,6 +45,9 @@ impl Roots {
             runtime: root.join("run/peripety"),
             state: root.join("var/lib/peripety"),
             config: root.join("etc/peripetyd.conf"),
+            etc: root.join("etc"),
+            usr: root.join("usr"),
+            log: root.join("var/log"),
             journal: None,
         }
     }
@@ -47,7 +56,11 @@ impl Roots {
     pub fn tracefs(&self) -> PathBuf {
         let own = self.sysfs.join("kernel/tracing");
         let below_debugfs = self.sysfs.join("kernel/debug/tracing");
-        if !own.join("events").exists() && below_debugfs.join("events").exists() { below_debugfs } else { own }
+        if !own.join("events").exists() && below_debugfs.join("events").exists() {
+            below_debugfs
+        } else {
+            own
+        }
     }
 
     /// The kernel's log.

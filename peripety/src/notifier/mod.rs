@@ -1,1 +1,101 @@
-//! notifier
+//! The ways out: what happens with an event that is known.
+//!
+//! A notifier is one file here and one line in [`NOTIFIERS`]. Each runs on a thread of its own behind a bounded [`Queue`],
+//! so that a way out that blocks (a full pipe, a journald that hangs on the disk that fails) holds up nobody else.
+
+pub mod catalog;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod journald;
+pub mod memory;
+pub mod plain;
+mod queue;
+pub mod socket;
+pub mod stdout;
+
+pub use queue::{Counters, Queue, spawn};
+
+use crate::event::Event;
+
+/// A way out for events.
+pub trait Notifier: Send {
+    /// Name in messages, counters and thread names; at most 10 characters.
+    fn name(&self) -> &'static str;
+
+    /// Acts on one revision of an event. May block: nothing else waits for it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps this event from going out this way. [`NotifyError::is_temporary`] tells whether it is worth another
+    /// try.
+    fn notify(&mut self, event: &Event) -> Result<(), NotifyError>;
+}
+
+/// An event could not go out.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// Nobody is there who would take it; it may come back.
+    #[error("{what} is not there: {source}")]
+    Absent {
+        /// What is missing, with its path.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It was refused or could not be written.
+    #[error("cannot write event {event_id} to {what}: {source}")]
+    Write {
+        /// Which event.
+        event_id: crate::event::EventId,
+        /// Where to.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has no JSON.
+    #[error("event {event_id} does not become JSON: {source}")]
+    Json {
+        /// Which event.
+        event_id: crate::event::EventId,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl NotifyError {
+    /// Whether the same event may go out a moment later.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Absent { .. })
+    }
+}
+
+/// A row of the table of notifiers.
+#[derive(Debug)]
+pub struct NotifierInfo {
+    /// Its name in messages and counters.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub purpose: &'static str,
+    /// How many events may wait for it.
+    pub capacity: usize,
+}
+
+/// Every notifier that peripety has.
+pub static NOTIFIERS: &[NotifierInfo] = &[
+    NotifierInfo { name: journald::NAME, purpose: "saves events in the system's journal", capacity: 4096 },
+    NotifierInfo {
+        name: stdout::NAME,
+        purpose: "prints events on the daemon's standard output",
+        capacity: 1024,
+    },
+    NotifierInfo {
+        name: memory::NAME,
+        purpose: "keeps recent events for prpt and feeds the socket",
+        capacity: 4096,
+    },
+];
+
+/// How many events may wait for the notifier with this name.
+pub fn capacity(name: &str) -> usize {
+    NOTIFIERS.iter().find(|n| n.name == name).map_or(1024, |n| n.capacity)
+}

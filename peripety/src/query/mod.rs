@@ -1,1 +1,13 @@
-//! query
+//! Reading events back: from the journal, or from the daemon's memory over its socket.
+
+pub mod boot;
+mod device;
+mod filter;
+pub mod journald;
+mod latest;
+pub mod select;
+pub mod socket;
+pub mod time;
+
+pub use device::DeviceFilter;
+pub use filter::Filter;

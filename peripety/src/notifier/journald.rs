@@ -1,0 +1,168 @@
+//! Events in the system's journal, one entry for each revision.
+
+use std::{fs, io, path::PathBuf};
+
+use serde_json::Value;
+
+use super::{Notifier, NotifyError};
+use crate::{
+    event::{Event, message_id},
+    roots::Roots,
+    text::printable,
+};
+
+/// Name of this notifier.
+pub const NAME: &str = "journald";
+/// Longest name of a field that journald takes.
+const MAX_NAME: usize = 64;
+/// Fields of the extension that get a field of their own; JSON has all of them.
+const MAX_EXTENSIONS: usize = 64;
+/// Bytes of a value of the extension in its own field; JSON has all of them.
+const MAX_VALUE: usize = 4096;
+/// Owners that get a field of their own: journald takes 1024 fields in an entry.
+const MAX_OWNERS: usize = 256;
+
+/// The field by which entries of peripety are found, with its value.
+pub const MARK: (&str, &str) = ("IS_PERIPETY", "TRUE");
+
+/// Where journald listens.
+pub fn socket(roots: &Roots) -> PathBuf {
+    roots.run.join("systemd/journal/socket")
+}
+
+/// Whether a journald is there to take events.
+pub fn present(roots: &Roots) -> bool {
+    socket(roots).exists()
+}
+
+/// Sends events to journald.
+#[derive(Debug)]
+pub struct Journald {
+    socket: PathBuf,
+}
+
+impl Journald {
+    /// Looks for journald below `roots.run`; libsystemd itself knows one place only, /run.
+    pub fn new(roots: &Roots) -> Self {
+        Self { socket: socket(roots) }
+    }
+}
+
+impl Notifier for Journald {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn notify(&mut self, event: &Event) -> Result<(), NotifyError> {
+        let fields =
+            fields(event).map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
+        let lines: Vec<String> = fields.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        // sd_journal_sendv says that all is well when nobody listens.
+        let absent =
+            |source| NotifyError::Absent { what: format!("journald at {}", self.socket.display()), source };
+        fs::metadata(&self.socket).map_err(absent)?;
+        systemd::journal::send(&lines).map_err(|error| {
+            let source = error.into_io_error();
+            match source.kind() {
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => absent(source),
+                _ => NotifyError::Write { event_id: event.event_id, what: "journald".into(), source },
+            }
+        })
+    }
+}
+
+/// The fields of an event's entry. A name may come more than once: journald keeps all values.
+///
+/// # Errors
+///
+/// The event has no JSON.
+pub fn fields(event: &Event) -> Result<Vec<(String, String)>, serde_json::Error> {
+    let mut fields = Vec::with_capacity(24);
+    let mut add = |name: &str, value: String| fields.push((name.to_owned(), value));
+    // journalctl shows a message with control characters as "blob data".
+    let message = if event.msg.is_empty() { event.event_type.as_str() } else { &event.msg };
+    add("MESSAGE", printable(message).into_owned());
+    add("PRIORITY", event.severity.number().to_string());
+    add("MESSAGE_ID", message_id(event.event_type.as_str()).simple().to_string());
+    add("SYSLOG_IDENTIFIER", "peripetyd".into());
+    add(MARK.0, MARK.1.into());
+    add("EVENT_ID", event.event_id.to_string());
+    add("EVENT_TYPE", event.event_type.to_string());
+    add("SUB_SYSTEM", event.sub_system.to_string());
+    add("REVISION", event.revision.to_string());
+    add("FINAL", if event.is_final { "TRUE" } else { "FALSE" }.into());
+    add("COUNT", event.count.to_string());
+    if let Some(block) = &event.block {
+        add("DEV_WWID", block.id.wwid.clone());
+        add("DEV_PATH", block.id.blk_path.clone());
+        for owner in block.owners.iter().take(MAX_OWNERS) {
+            add("OWNERS_WWIDS", owner.wwid.clone());
+            add("OWNERS_PATHS", owner.blk_path.clone());
+        }
+    }
+    for (key, value) in event.extension.iter().take(MAX_EXTENSIONS) {
+        add(&extension_name(key), extension_value(value));
+    }
+    add("JSON", serde_json::to_string(event)?);
+    Ok(fields)
+}
+
+/// `EXT_` and the key in the letters that journald takes.
+fn extension_name(key: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    "EXT_".chars().chain(key.chars().map(letter)).take(MAX_NAME).collect()
+}
+
+fn extension_value(value: &Value) -> String {
+    let mut text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.truncate(text.floor_char_boundary(MAX_VALUE));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    use super::*;
+    use crate::notifier::fixture::sample;
+
+    #[test]
+    fn the_fields_of_an_entry() {
+        let lines: Vec<_> = fields(&sample()).unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn names_and_values_are_what_journald_takes() {
+        let mut event = sample();
+        event.msg = "a\u{1b}[2J\nb".into();
+        event.extension.clear();
+        for n in 0..100 {
+            event.extension.insert(format!("ключ {n} = \0 {}", "x".repeat(200)), json!("é".repeat(5000)));
+        }
+        let fields = fields(&event).unwrap();
+        for (name, value) in &fields {
+            let letters = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+            assert!(letters && name.len() <= MAX_NAME && !name.starts_with('_'), "{name}");
+            assert!(name == "JSON" || value.len() <= MAX_VALUE, "{name}");
+        }
+        assert_eq!(fields.iter().filter(|(name, _)| name.starts_with("EXT_")).count(), MAX_EXTENSIONS);
+        assert_eq!(fields[0].1, "a\\u{1b}[2J\\nb");
+        assert!(fields.iter().any(|(name, json)| name == "JSON" && serde_json::from_str::<Event>(json).unwrap() == event));
+    }
+
+    #[test]
+    fn no_journald_is_told_and_is_worth_another_try() {
+        let directory = tempfile::tempdir().unwrap();
+        let roots = Roots::under(directory.path());
+        assert!(!present(&roots));
+        let error = Journald::new(&roots).notify(&sample()).unwrap_err();
+        assert!(error.is_temporary(), "{error}");
+        assert!(error.to_string().contains("run/systemd/journal/socket"), "{error}");
+    }
+}

@@ -1,0 +1,333 @@
+//! The bounded queue before each notifier, and the thread behind it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Notifier, NotifyError};
+use crate::event::Event;
+
+/// How long to wait before an event that could not go out for a while is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What became of the events that a notifier was given: `offered` is always the sum of the others (promise 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Revisions given to the queue.
+    pub offered: u64,
+    /// Went out.
+    pub notified: u64,
+    /// Not sent, because a later revision of the same event, which says all of it, came while the queue was full.
+    pub superseded: u64,
+    /// Lost: the queue was full.
+    pub shed: u64,
+    /// Lost: the notifier could not do it.
+    pub failed: u64,
+    /// Still in the queue or in hand.
+    pub waiting: u64,
+}
+
+impl Counters {
+    /// Revisions that never went out and that no later revision makes good.
+    pub const fn lost(&self) -> u64 {
+        self.shed + self.failed
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Arc<Event>>,
+    counters: Counters,
+    told_lost: u64,
+    trouble: Option<String>,
+    closed: bool,
+    finished: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: &'static str,
+    capacity: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, guard: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sending end of a notifier's queue.
+#[derive(Clone, Debug)]
+pub struct Queue(Arc<Shared>);
+
+/// Starts `notifier` on a thread of its own; at most `capacity` events wait for it.
+///
+/// # Errors
+///
+/// The system has no thread left.
+pub fn spawn(notifier: impl Notifier + 'static, capacity: usize) -> io::Result<Queue> {
+    let shared = Arc::new(Shared {
+        name: notifier.name(),
+        capacity: capacity.max(1),
+        state: Mutex::default(),
+        changed: Condvar::new(),
+    });
+    let worker = Arc::clone(&shared);
+    thread::Builder::new().name(format!("to-{}", notifier.name())).spawn(move || work(notifier, &worker))?;
+    Ok(Queue(shared))
+}
+
+impl Queue {
+    /// Name of the notifier behind it.
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Gives an event to the notifier and never waits. False when that, or a less severe one in its place, was lost.
+    pub fn send(&self, event: Arc<Event>) -> bool {
+        let mut state = self.0.state();
+        state.counters.offered += 1;
+        if state.closed {
+            state.counters.shed += 1;
+            return false;
+        }
+        let kept = if state.events.len() < self.0.capacity {
+            state.events.push_back(event);
+            state.counters.waiting += 1;
+            true
+        } else {
+            make_room(&mut state, event)
+        };
+        drop(state);
+        self.0.changed.notify_all();
+        kept
+    }
+
+    /// What became of the events so far.
+    pub fn counters(&self) -> Counters {
+        self.0.state().counters
+    }
+
+    /// How many revisions were lost since the last call: the daemon makes an event of it.
+    pub fn take_lost(&self) -> u64 {
+        let mut state = self.0.state();
+        let total = state.counters.lost();
+        total - std::mem::replace(&mut state.told_lost, total)
+    }
+
+    /// Why events wait or fail, as long as they do.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.state().trouble.clone()
+    }
+
+    /// Takes no more events and waits for those in the queue to go out, no longer than `patience`. True when all did.
+    pub fn close(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.0.state();
+        state.closed = true;
+        self.0.changed.notify_all();
+        while !state.finished {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.finished && state.counters.lost() == state.told_lost
+    }
+}
+
+/// The queue is full: a later revision takes the place of an earlier one, a severe event that of a less severe one.
+fn make_room(state: &mut State, event: Arc<Event>) -> bool {
+    if let Some(older) = state.events.iter_mut().find(|e| e.event_id == event.event_id) {
+        if older.revision <= event.revision {
+            *older = event;
+        }
+        state.counters.superseded += 1;
+        return true;
+    }
+    state.counters.shed += 1;
+    let least = state.events.iter().enumerate().max_by_key(|(place, e)| (e.severity, *place));
+    if let Some((place, _)) = least.filter(|(_, e)| e.severity > event.severity) {
+        state.events.remove(place);
+        state.events.push_back(event);
+    }
+    false
+}
+
+fn work(mut notifier: impl Notifier, shared: &Shared) {
+    loop {
+        let mut state = shared.state();
+        let event = loop {
+            match state.events.pop_front() {
+                Some(event) => break event,
+                None if state.closed => {
+                    state.finished = true;
+                    drop(state);
+                    shared.changed.notify_all();
+                    return;
+                }
+                None => state = shared.wait(state),
+            }
+        };
+        drop(state);
+        let sent = insist(&mut notifier, &event, shared);
+        let mut state = shared.state();
+        state.counters.waiting -= 1;
+        if sent { state.counters.notified += 1 } else { state.counters.failed += 1 }
+    }
+}
+
+/// Sends one event; waits as long as what keeps it back is temporary and the queue is open.
+fn insist(notifier: &mut impl Notifier, event: &Event, shared: &Shared) -> bool {
+    loop {
+        match notifier.notify(event) {
+            Ok(()) => {
+                if shared.state().trouble.take().is_some() {
+                    tracing::info!(notifier = shared.name, "events go out again");
+                }
+                return true;
+            }
+            Err(error) => {
+                note(shared, &error);
+                if !error.is_temporary() || !pause(shared) {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the next try; false when the queue was closed.
+fn pause(shared: &Shared) -> bool {
+    let deadline = Instant::now() + RETRY;
+    let mut state = shared.state();
+    while !state.closed {
+        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return true };
+        state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    false
+}
+
+/// Says what is wrong once, not once for each event.
+fn note(shared: &Shared, error: &NotifyError) {
+    let text = error.to_string();
+    let mut state = shared.state();
+    if state.trouble.is_none() {
+        tracing::warn!(notifier = shared.name, "{text}; events wait in memory as long as there is room");
+    }
+    state.trouble = Some(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::{event::Severity, notifier::fixture::sample};
+
+    /// Passes events on, but only when the test lets it.
+    struct Gate {
+        open: mpsc::Receiver<()>,
+        out: mpsc::Sender<(u64, u32)>,
+        absent: usize,
+    }
+
+    impl Notifier for Gate {
+        fn name(&self) -> &'static str {
+            "gate"
+        }
+
+        fn notify(&mut self, event: &Event) -> Result<(), NotifyError> {
+            if self.absent > 0 {
+                self.absent -= 1;
+                return Err(NotifyError::Absent {
+                    what: "gate".into(),
+                    source: io::ErrorKind::NotFound.into(),
+                });
+            }
+            self.open.recv().unwrap();
+            self.out.send((event.count, event.revision)).unwrap();
+            Ok(())
+        }
+    }
+
+    fn gate(capacity: usize, absent: usize) -> (Queue, mpsc::Sender<()>, mpsc::Receiver<(u64, u32)>) {
+        let (open, when) = mpsc::channel();
+        let (out, seen) = mpsc::channel();
+        (spawn(Gate { open: when, out, absent }, capacity).unwrap(), open, seen)
+    }
+
+    fn event(id: u128, revision: u32, severity: Severity) -> Arc<Event> {
+        let mut event = sample();
+        event.event_id = uuid::Uuid::from_u128(id);
+        event.count = id as u64;
+        event.revision = revision;
+        event.severity = severity;
+        Arc::new(event)
+    }
+
+    fn holds(c: Counters) {
+        assert_eq!(c.offered, c.notified + c.superseded + c.shed + c.failed + c.waiting, "{c:?}");
+    }
+
+    #[test]
+    fn a_full_queue_counts_what_it_loses_and_keeps_what_matters() {
+        let (queue, open, seen) = gate(2, 0);
+        assert!(queue.send(event(1, 0, Severity::Error)));
+        while !queue.0.state().events.is_empty() {
+            thread::yield_now();
+        }
+        // One is in hand, two wait.
+        assert!(queue.send(event(2, 0, Severity::Info)));
+        assert!(queue.send(event(3, 0, Severity::Error)));
+        // A later revision of a waiting one loses nothing.
+        assert!(queue.send(event(3, 1, Severity::Error)));
+        // A critical one takes the place of the least severe, another info finds no room.
+        assert!(!queue.send(event(4, 0, Severity::Critical)));
+        assert!(!queue.send(event(5, 0, Severity::Info)));
+        holds(queue.counters());
+        assert_eq!((queue.take_lost(), queue.take_lost()), (2, 0));
+        for _ in 0..3 {
+            open.send(()).unwrap();
+        }
+        assert_eq!(seen.iter().take(3).collect::<Vec<_>>(), [(1, 0), (3, 1), (4, 0)]);
+        assert!(queue.close(Duration::from_secs(5)));
+        let c = queue.counters();
+        holds(c);
+        assert_eq!((c.notified, c.superseded, c.shed, c.waiting), (3, 1, 2, 0));
+        assert!(!queue.send(event(6, 0, Severity::Error)), "a closed queue takes nothing");
+        holds(queue.counters());
+    }
+
+    #[test]
+    fn what_is_absent_is_waited_for() {
+        let (queue, open, seen) = gate(4, 1);
+        open.send(()).unwrap();
+        assert!(queue.send(event(1, 0, Severity::Error)));
+        assert_eq!(seen.recv_timeout(Duration::from_secs(5)).unwrap(), (1, 0));
+        assert!(queue.close(Duration::from_secs(5)));
+        assert_eq!(queue.counters().notified, 1);
+        assert_eq!(queue.trouble(), None);
+    }
+
+    #[test]
+    fn closing_does_not_wait_for_ever() {
+        let (queue, _open, _seen) = gate(4, usize::MAX);
+        queue.send(event(1, 0, Severity::Error));
+        assert!(!queue.close(Duration::from_secs(5)), "the event was given up");
+        assert_eq!(queue.counters().failed, 1);
+        let (queue, _open, _seen) = gate(4, 0);
+        queue.send(event(1, 0, Severity::Error));
+        assert!(!queue.close(Duration::from_millis(50)), "the notifier hangs");
+    }
+}

@@ -1,0 +1,351 @@
+//! The daemon's socket: live and recent events, and answers to `prpt`. doc/socket.md is its protocol.
+//!
+//! Nothing here holds up the daemon: readers share one bounded stream and are told what they missed, a request is one
+//! short line, and clients are few.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Semaphore, broadcast::error::RecvError},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::memory::{Memory, Stored};
+use crate::roots::Roots;
+
+/// Version of the protocol.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// Longest request, bytes.
+const MAX_REQUEST: u64 = 4096;
+/// How long a client may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Clients at the same time: of root, and of everybody else, so that others cannot lock root out.
+const ROOT_CLIENTS: usize = 16;
+const OTHER_CLIENTS: usize = 48;
+
+/// Who may read the journal may read the socket: it tells the same.
+const READERS: &str = "systemd-journal";
+
+/// What the daemon answers to requests other than `events`.
+pub trait Answers: Send + Sync {
+    /// The answer to `probes`, `stats`, `status`, `config`; none when the daemon does not know the request. Called on
+    /// the runtime's thread: it must not block.
+    fn answer(&self, request: &str) -> Option<Value>;
+}
+
+/// The socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Another daemon has it.
+    #[error("another peripetyd runs{}: stop it first, or give this one a runtime directory of its own (it is {})",
+        pid.map(|p| format!(" (pid {p})")).unwrap_or_default(), directory.display())]
+    Running {
+        /// The other daemon's process, where it could be read.
+        pid: Option<u32>,
+        /// The directory that both want.
+        directory: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot {what} {}: {source}", path.display())]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError {
+    let path = path.to_owned();
+    move |source| SocketError::System { what, path, source }
+}
+
+/// What the socket did so far.
+#[derive(Debug, Default)]
+pub struct SocketCounters {
+    connected: AtomicU64,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    bad_requests: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl SocketCounters {
+    /// The figures as they are shown.
+    pub fn to_json(&self) -> Value {
+        let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        json!({
+            "connected": get(&self.connected), "accepted": get(&self.accepted), "refused": get(&self.refused),
+            "bad_requests": get(&self.bad_requests), "lost": get(&self.lost),
+        })
+    }
+}
+
+/// The listening socket. Dropping it removes the file.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+    counters: Arc<SocketCounters>,
+    /// Held as long as the daemon lives, so that a socket file without it is known to be stale.
+    _lock: File,
+}
+
+impl Server {
+    /// Makes the directory and the socket. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Another daemon runs, or the system refuses.
+    pub fn bind(roots: &Roots) -> Result<Self, SocketError> {
+        let (directory, path) = (&roots.runtime, roots.socket());
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(directory)
+            .map_err(system("create", directory))?;
+        let lock = lock(directory)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(system("remove the old socket", &path)(error));
+            }
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(system("listen on", &path))?;
+        // Until here only root could connect: connect(2) wants write permission, which umask 022 takes from others.
+        if let Some(gid) = group(&roots.etc.join("group"), READERS)
+            && let Err(error) = chown(&path, None, Some(gid))
+        {
+            tracing::warn!(
+                "cannot give {} to group {READERS}: {error}; only root can read it",
+                path.display()
+            );
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o660))
+            .map_err(system("set the mode of", &path))?;
+        Ok(Self { listener, path, counters: Arc::default(), _lock: lock })
+    }
+
+    /// Figures for `prpt stats`.
+    pub fn counters(&self) -> Arc<SocketCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn run(self, memory: Memory, answers: Arc<dyn Answers>) {
+        let root = Arc::new(Semaphore::new(ROOT_CLIENTS));
+        let others = Arc::new(Semaphore::new(OTHER_CLIENTS));
+        let mut clients = JoinSet::new();
+        loop {
+            while clients.try_join_next().is_some() {}
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!("cannot take a client at {}: {error}", self.path.display());
+                    sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            };
+            let is_root = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0);
+            let permit = Arc::clone(if is_root { &root } else { &others }).try_acquire_owned();
+            let (memory, answers, counters) = (memory.clone(), Arc::clone(&answers), self.counters());
+            match permit {
+                Ok(permit) => {
+                    counters.accepted.fetch_add(1, Ordering::Relaxed);
+                    counters.connected.fetch_add(1, Ordering::Relaxed);
+                    clients.spawn(async move {
+                        let client = Client::new(stream, &counters);
+                        // A client that went away is no error.
+                        let _gone = client.serve(&memory, answers.as_ref()).await;
+                        counters.connected.fetch_sub(1, Ordering::Relaxed);
+                        drop(permit);
+                    });
+                }
+                Err(_) => {
+                    counters.refused.fetch_add(1, Ordering::Relaxed);
+                    let text = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
+                    let _full = stream.try_write(text);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+/// Takes the lock that every daemon of this directory wants.
+fn lock(directory: &Path) -> Result<File, SocketError> {
+    let path = directory.join("peripetyd.lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(&path)
+        .map_err(system("open", &path))?;
+    if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(system("lock", &path)(error.into()));
+        }
+        let mut text = String::new();
+        let _unreadable = (&mut file).take(32).read_to_string(&mut text);
+        return Err(SocketError::Running { pid: text.trim().parse().ok(), directory: directory.to_owned() });
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(system("write", &path))?;
+    Ok(file)
+}
+
+/// Id of a group, from a file like /etc/group.
+fn group(file: &Path, name: &str) -> Option<u32> {
+    fs::read_to_string(file).ok()?.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        (parts.next() == Some(name)).then(|| parts.nth(1)?.parse().ok())?
+    })
+}
+
+/// What a client asks for. Keys that this version does not know are ignored.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Request {
+    /// Version of the protocol.
+    pub version: u32,
+    /// `events`, or what [`Answers`] knows.
+    pub request: String,
+    /// Go on with events as they happen.
+    #[serde(default)]
+    pub follow: bool,
+    /// Only events whose latest failure is not older; microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_us: Option<i64>,
+    /// At most this many of the latest stored events; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u64>,
+}
+
+struct Client<'a> {
+    from: BufReader<OwnedReadHalf>,
+    to: OwnedWriteHalf,
+    counters: &'a SocketCounters,
+}
+
+impl<'a> Client<'a> {
+    fn new(stream: UnixStream, counters: &'a SocketCounters) -> Self {
+        let (from, to) = stream.into_split();
+        Self { from: BufReader::with_capacity(512, from), to, counters }
+    }
+
+    async fn serve(mut self, memory: &Memory, answers: &dyn Answers) -> io::Result<()> {
+        let request = match timeout(PATIENCE, read_request(&mut self.from)).await {
+            Ok(Ok(request)) => request,
+            Ok(Err(wrong)) => return self.complain(&wrong).await,
+            Err(_) => return self.complain("no request came within 10 s").await,
+        };
+        if request.request == "events" {
+            return self.events(&request, memory).await;
+        }
+        match answers.answer(&request.request) {
+            Some(answer) => {
+                self.say(&json!({ "answer": answer })).await?;
+                self.end().await
+            }
+            None => {
+                self.complain(&format!("peripetyd knows no request '{}'", shorten(&request.request))).await
+            }
+        }
+    }
+
+    async fn events(mut self, request: &Request, memory: &Memory) -> io::Result<()> {
+        let (stored, mut live) = if request.follow {
+            let (stored, live) = memory.follow();
+            (stored, Some(live))
+        } else {
+            (memory.events(), None)
+        };
+        let wanted = |s: &&Arc<Stored>| {
+            request.since_us.is_none_or(|us| s.event.last_timestamp.as_microsecond() >= us)
+        };
+        let wanted: Vec<_> = stored.iter().filter(wanted).collect();
+        let most = request.backlog.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        for stored in wanted.iter().skip(wanted.len().saturating_sub(most)) {
+            self.to.write_all(&stored.line).await?;
+        }
+        drop(wanted);
+        drop(stored);
+        let Some(live) = &mut live else { return self.end().await };
+        let mut ignored = [0; 64];
+        loop {
+            tokio::select! {
+                next = live.recv() => match next {
+                    Ok(stored) => self.to.write_all(&stored.line).await?,
+                    Err(RecvError::Lagged(lost)) => {
+                        self.counters.lost.fetch_add(lost, Ordering::Relaxed);
+                        self.say(&json!({ "lost": lost })).await?;
+                    }
+                    Err(RecvError::Closed) => return self.end().await,
+                },
+                // Whatever else a client says is not read; when it says no more, it has gone.
+                got = self.from.read(&mut ignored) => if got? == 0 { return Ok(()) },
+            }
+        }
+    }
+
+    async fn complain(&mut self, wrong: &str) -> io::Result<()> {
+        self.counters.bad_requests.fetch_add(1, Ordering::Relaxed);
+        self.say(&json!({ "error": wrong })).await
+    }
+
+    async fn end(&mut self) -> io::Result<()> {
+        self.say(&json!({ "end": true })).await
+    }
+
+    async fn say(&mut self, value: &Value) -> io::Result<()> {
+        self.to.write_all(format!("{value}\n").as_bytes()).await
+    }
+}
+
+async fn read_request(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Request, String> {
+    let mut line = Vec::new();
+    from.take(MAX_REQUEST).read_until(b'\n', &mut line).await.map_err(|error| error.to_string())?;
+    if !line.ends_with(b"\n") && line.len() as u64 >= MAX_REQUEST {
+        return Err(format!("the request is longer than {MAX_REQUEST} bytes"));
+    }
+    let request: Request = serde_json::from_slice(&line).map_err(|error| {
+        format!("not a request: {error}; send one line like {{\"version\":1,\"request\":\"events\"}}")
+    })?;
+    if request.version == PROTOCOL_VERSION {
+        Ok(request)
+    } else {
+        Err(format!("peripetyd {} speaks version {PROTOCOL_VERSION}", env!("CARGO_PKG_VERSION")))
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(40).collect()
+}
