@@ -3,6 +3,8 @@
 //! Wants root, `unshare` and systemd-journald; says so and does nothing where one is missing. journald runs in a mount
 //! namespace of its own with its own /run, so the machine's journal is not touched.
 
+#![expect(clippy::unwrap_used, reason = "this is a test; clippy knows that of functions marked so only")]
+
 use std::{
     env, fs,
     os::unix::fs::PermissionsExt as _,
@@ -35,9 +37,9 @@ fn event(id: u128, revision: u32, revisions: u32) -> Event {
         "last_timestamp": jiff::Timestamp::now(),
         "boot_id": peripety::query::boot::current(&Roots::system()),
         "hostname": "test",
-        "severity": if id % 2 == 0 { Severity::Error } else { Severity::Critical },
+        "severity": if id.is_multiple_of(2) { Severity::Error } else { Severity::Critical },
         "sub_system": "ext4",
-        "event_type": if id % 2 == 0 { EventType::FS_ERROR } else { EventType::FS_SHUTDOWN },
+        "event_type": if id.is_multiple_of(2) { EventType::FS_ERROR } else { EventType::FS_SHUTDOWN },
         "msg": format!("event {id}"),
         "raw_msgs": ["x".repeat(if id == 3 { 300_000 } else { 10 })],
         "count": revision + 1,
@@ -143,7 +145,9 @@ fn inside() {
     fs::write("/run/forged", forged).unwrap();
     shell("setpriv --reuid 65534 --clear-groups logger --journald=/run/forged");
     shell("logger --journald=/run/forged");
-    shell("setpriv --reuid 65534 --clear-groups logger -t kernel -p kern.err 'IS_PERIPETY=TRUE EXT4-fs error (device sda)'");
+    shell(
+        "setpriv --reuid 65534 --clear-groups logger -t kernel -p kern.err 'IS_PERIPETY=TRUE EXT4-fs error (device sda)'",
+    );
     shell(&format!(
         "{WRITE}='99 1 1' setpriv --reuid 65534 --clear-groups {} --exact write --ignored >/dev/null",
         daemon.display()
@@ -198,7 +202,8 @@ fn inside() {
     assert_eq!(resumed.step(Direction::Forward).unwrap().unwrap().id.as_u128(), 11);
 
     // What an admin without prpt sees.
-    let json = shell("journalctl IS_PERIPETY=TRUE EVENT_TYPE=FS_ERROR _EXE=$PERIPETY_TEST_DAEMON -o json -n 1");
+    let json =
+        shell("journalctl IS_PERIPETY=TRUE EVENT_TYPE=FS_ERROR _EXE=$PERIPETY_TEST_DAEMON -o json -n 1");
     let entry: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(entry["DEV_WWID"], "wwid-1");
     assert_eq!(entry["OWNERS_WWIDS"], serde_json::json!(["wwid-2", "wwid-3"]));
@@ -206,7 +211,12 @@ fn inside() {
     assert_eq!(entry["PRIORITY"], "3");
     shell("journalctl --update-catalog");
     let explained = shell("journalctl -x IS_PERIPETY=TRUE EVENT_TYPE=FS_SHUTDOWN -n 1 --no-pager");
-    for words in ["peripetyd[", "Subject: FS_SHUTDOWN:", "Device: /dev/sda wwid-1", "prpt query -v --event-id 00000000-"] {
+    for words in [
+        "peripetyd[",
+        "Subject: FS_SHUTDOWN:",
+        "Device: /dev/sda wwid-1",
+        "prpt query -v --event-id 00000000-",
+    ] {
         assert!(explained.contains(words), "{words} is not in\n{explained}");
     }
     eprintln!("{explained}");
