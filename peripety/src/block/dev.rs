@@ -131,7 +131,8 @@ impl FromStr for Hctl {
         let mut parts = text.trim().split(':');
         let mut next = || parts.next().filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
         let (host, channel, target, lun) = (next(), next(), next(), next());
-        let ([Some(host), Some(channel), Some(target)], Some(lun), None) = ([host, channel, target], lun, next())
+        let ([Some(host), Some(channel), Some(target)], Some(lun), None) =
+            ([host, channel, target], lun, next())
         else {
             return Err(wrong());
         };

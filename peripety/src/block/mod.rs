@@ -1,9 +1,25 @@
 //! What a block device is: identity, hierarchy, transport, mounts.
+//!
+//! [`BlkCache`] knows all devices and answers from memory; [`BlkCache::resolve`] takes any form of name.
 
+mod attr;
+mod cache;
+mod content;
 mod dev;
 mod facts;
+mod hierarchy;
+mod kind;
 mod model;
+mod mounts;
+mod resolve;
+mod superblock;
+mod sysfs;
+mod transport;
+mod udevdb;
+mod wwid;
 
+pub use cache::{BlkCache, BlockError};
 pub use dev::{Dev, Hctl, ParseDevError};
 pub use facts::{DeviceFacts, NoFacts};
 pub use model::{BlkId, BlkInfo, BlkType, Identity, Transport};
+pub use resolve::ResolveError;

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod ebpf;
 pub mod kmsg;
+pub mod mount_watch;
 pub mod uevent;
 pub mod wait;

@@ -134,6 +134,7 @@ mod tests {
 
     fn uevent(action: &str, subsystem: &str, devpath: &str, properties: &[(&str, &str)]) -> Uevent {
         Uevent {
+            udev: false,
             seq: 4711,
             action: action.to_owned(),
             subsystem: subsystem.to_owned(),

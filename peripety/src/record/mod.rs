@@ -52,6 +52,8 @@ pub struct Uevent {
     pub devpath: String,
     /// Device number, for block devices.
     pub dev: Option<Dev>,
+    /// Said by udev after its rules ran, about the same event that the kernel had already announced.
+    pub udev: bool,
     /// All `KEY=value` pairs in the order they came in.
     pub properties: Vec<(String, String)>,
 }

@@ -1,0 +1,302 @@
+//! All block devices, in memory: filled by a scan, kept true by uevents and changes of mountinfo.
+//!
+//! Answers touch no file. Reading happens when the daemon hands over a uevent or the news that mountinfo changed, never
+//! with the memory locked, and a device node is read only by the threads of [`fill`].
+
+mod ask;
+mod fill;
+mod node;
+mod store;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use node::{Gen, Reading};
+use store::Store;
+pub(in crate::block) use store::natural;
+
+use super::{
+    BlkInfo, Dev, DeviceFacts,
+    mounts::{MountTable, MountsRead},
+    sysfs::{self, SysDevice},
+    transport,
+    udevdb::{self, UdevEntry},
+};
+use crate::{record::Uevent, roots::Roots};
+
+/// Why block devices cannot be known.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// The list of block devices cannot be read.
+    #[error("cannot list block devices: read of directory {path} failed: {source}; is sysfs mounted there?")]
+    List {
+        /// Directory in sysfs.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// All block devices that are there, and a bounded number of those that were.
+///
+/// Clones share one memory. Locked only for lookups and updates in memory, so any task may ask at any time.
+#[derive(Clone, Debug)]
+pub struct BlkCache {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    roots: Roots,
+    store: Mutex<Store>,
+    /// Whether udev runs: its word on what lies on a device is waited for.
+    udev: AtomicBool,
+    /// Time of the latest news.
+    latest_ns: AtomicU64,
+    readers: fill::Readers,
+}
+
+impl Shared {
+    /// A panic of another thread leaves the memory usable: every change in it is whole or harmless.
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a scan waits for the superblocks of devices that udev does not tell of.
+const SCAN_WAIT: Duration = Duration::from_secs(2);
+/// How long news about one device waits for its superblock; it comes in later if that takes longer.
+const NEWS_WAIT: Duration = Duration::from_millis(100);
+/// A device that udev met later than this after the boot was not there for the whole boot.
+const HOTPLUG_US: u64 = 300_000_000;
+/// What udev knows it learned a moment after the kernel knew.
+const BEFORE_UDEV_NS: u64 = 10_000_000_000;
+
+impl BlkCache {
+    /// Reads all block devices. They count as being there since the boot, unless udev knows that they came later.
+    ///
+    /// # Errors
+    ///
+    /// When sysfs cannot be read.
+    pub fn scan(roots: &Roots) -> Result<Self, BlockError> {
+        let cache = Self {
+            shared: Arc::new(Shared {
+                roots: roots.clone(),
+                store: Mutex::default(),
+                udev: AtomicBool::new(false),
+                latest_ns: AtomicU64::new(0),
+                readers: fill::Readers::default(),
+            }),
+        };
+        let readings = cache.read_all()?;
+        {
+            let mut store = cache.shared.store();
+            for reading in readings {
+                let came_us =
+                    reading.udev.as_ref().and_then(|udev| udev.initialized_us).filter(|us| *us > HOTPLUG_US);
+                let at = store.put(reading, 0);
+                if let Some(us) = came_us {
+                    store.set_valid_from(at, us.saturating_mul(1000).saturating_sub(BEFORE_UDEV_NS));
+                }
+            }
+        }
+        cache.refresh_mounts_for(SCAN_WAIT, true);
+        Ok(cache)
+    }
+
+    /// Reads all block devices again, after uevents were lost. `now_ns` is CLOCK_MONOTONIC.
+    ///
+    /// # Errors
+    ///
+    /// When sysfs cannot be read; what is known stays.
+    pub fn rescan(&self, now_ns: u64) -> Result<(), BlockError> {
+        let readings = self.read_all()?;
+        let since = self.shared.latest_ns.swap(now_ns, Ordering::Relaxed).min(now_ns);
+        {
+            let mut store = self.shared.store();
+            let found: std::collections::HashSet<Dev> = readings.iter().map(|r| r.device.id.dev).collect();
+            for at in store.live() {
+                if store.node(at).is_some_and(|node| !found.contains(&node.device.id.dev)) {
+                    store.retire(at, since);
+                }
+            }
+            for reading in readings {
+                let known = store.live_dev(reading.device.id.dev);
+                if let Some(old) =
+                    known.filter(|at| store.node(*at).is_some_and(|node| !node.is(&reading.device)))
+                {
+                    store.retire(old, since);
+                }
+                store.put(reading, now_ns);
+            }
+        }
+        self.refresh_mounts_for(SCAN_WAIT, true);
+        Ok(())
+    }
+
+    /// Takes a uevent of the kernel or of udev that came at `now_ns` (CLOCK_MONOTONIC). To be called before the engine gets
+    /// the record, for an event about a new device should name it.
+    pub fn apply_uevent(&self, uevent: &Uevent, now_ns: u64) {
+        self.shared.latest_ns.fetch_max(now_ns, Ordering::Relaxed);
+        match (uevent.subsystem.as_str(), uevent.action.as_str()) {
+            ("block", "remove") if !uevent.udev => self.removed(uevent, now_ns),
+            ("block", "remove") => {}
+            ("block", _) => self.changed(uevent, now_ns),
+            // A unit attention tells that the id or the size of the disk below may be another.
+            ("scsi", "change") => self.reread_scsi(&uevent.devpath, now_ns),
+            // A controller that came or went changes the paths of namespaces that stay.
+            ("nvme", _) => self.reread_nvme(now_ns),
+            _ => {}
+        }
+    }
+
+    /// Reads mountinfo again, after it changed.
+    pub fn refresh_mounts(&self) {
+        self.refresh_mounts_for(NEWS_WAIT, false);
+    }
+
+    /// All block devices that are there, in the order that humans count in.
+    pub fn all(&self) -> Vec<Arc<BlkInfo>> {
+        let mut store = self.shared.store();
+        store.live().into_iter().filter_map(|at| store.info(at)).collect()
+    }
+
+    fn read_all(&self) -> Result<Vec<Reading>, BlockError> {
+        let roots = &self.shared.roots;
+        self.shared.udev.store(udevdb::is_running(roots), Ordering::Relaxed);
+        let list = sysfs::names(roots)
+            .map_err(|source| BlockError::List { path: roots.sysfs.join("class/block"), source })?;
+        let read = |name: &String| {
+            let device = sysfs::read_name(roots, name)?;
+            let udev = UdevEntry::read(roots, device.id.dev);
+            Some(Reading { device, udev })
+        };
+        Ok(list.iter().filter_map(read).collect())
+    }
+
+    fn removed(&self, uevent: &Uevent, now_ns: u64) {
+        let Some(dev) = uevent.dev else { return };
+        let mut store = self.shared.store();
+        if let Some(at) = store.live_dev(dev) {
+            store.retire(at, now_ns);
+        }
+    }
+
+    fn changed(&self, uevent: &Uevent, now_ns: u64) {
+        let roots = &self.shared.roots;
+        let dir = roots.sysfs.join(uevent.devpath.trim_start_matches('/'));
+        // Gone again, or hidden: the removal comes as another uevent.
+        let Some(device) = sysfs::read_dir(roots, &dir) else { return };
+        self.take(device, uevent.udev, now_ns);
+    }
+
+    /// Takes what was read of a device because of news at `now_ns`.
+    fn take(&self, device: SysDevice, from_udev: bool, now_ns: u64) {
+        let entry = UdevEntry::read(&self.shared.roots, device.id.dev);
+        let (at, wanted) = {
+            let mut store = self.shared.store();
+            let known = store.live_dev(device.id.dev).and_then(|at| store.node(at));
+            let since = known.filter(|node| node.is(&device)).map_or(now_ns, |node| node.valid_from);
+            // An entry that is older than the device is one of its predecessor, which udev has not removed yet.
+            let fresh = |e: &UdevEntry| e.initialized_us.is_none_or(|us| us.saturating_mul(1000) >= since);
+            let udev = entry.filter(|entry| from_udev || fresh(entry));
+            let told = udev.is_some();
+            let at = store.put(Reading { device, udev }, now_ns);
+            let empty = store.node(at).is_some_and(|node| node.content.is_none());
+            (at, !told && empty)
+        };
+        if wanted {
+            self.fill(&[at], NEWS_WAIT);
+        }
+    }
+
+    fn reread_scsi(&self, devpath: &str, now_ns: u64) {
+        let name = devpath.rsplit('/').next().unwrap_or_default();
+        let Some(dir) = self.find_name(name, None).map(|(_, dir)| dir) else { return };
+        if let Some(device) = sysfs::read_dir(&self.shared.roots, &dir) {
+            self.take(device, false, now_ns);
+        }
+    }
+
+    fn reread_nvme(&self, now_ns: u64) {
+        let dirs: Vec<PathBuf> = {
+            let store = self.shared.store();
+            let nodes = store.live().into_iter().filter_map(|at| store.node(at).map(|n| &n.device));
+            nodes.filter(|device| !device.nvme.is_empty()).map(|device| device.dir.clone()).collect()
+        };
+        for dir in dirs {
+            if let Some(device) = sysfs::read_dir(&self.shared.roots, &dir) {
+                self.take(device, false, now_ns);
+            }
+        }
+    }
+
+    fn refresh_mounts_for(&self, wait: Duration, all: bool) {
+        let read = MountsRead::new(&self.shared.roots);
+        let wanted: Vec<Gen> = {
+            let mut store = self.shared.store();
+            let table = MountTable::new(read, &|path| self.dev_of_path(&store, path));
+            let fresh = store.set_mounts(table);
+            let candidates = if all { store.live() } else { fresh };
+            let told = |at: &Gen| store.node(*at).is_some_and(|node| !node.told_by_udev);
+            candidates.into_iter().filter(told).collect()
+        };
+        self.fill(&wanted, wait);
+    }
+
+    /// Device number of a path below /dev, as mountinfo names sources.
+    fn dev_of_path(&self, store: &Store, path: &str) -> Option<Dev> {
+        let below = path.strip_prefix("/dev/")?;
+        let known = store.find_path(below).and_then(|at| store.node(at)).map(|node| node.device.id.dev);
+        known.or_else(|| super::resolve::block_node(&self.shared.roots.dev.join(below)))
+    }
+
+    /// Reads what lies on these devices, where nobody told and where it is safe.
+    fn fill(&self, wanted: &[Gen], wait: Duration) {
+        if wanted.is_empty() || self.shared.udev.load(Ordering::Relaxed) {
+            return;
+        }
+        let jobs = {
+            let store = self.shared.store();
+            let safe = wanted.iter().copied().filter(|at| store.may_read(*at));
+            safe.filter_map(|at| fill::Job::new(&self.shared.roots, at, &store.node(at)?.device)).collect()
+        };
+        fill::run(&self.shared, jobs, wait);
+    }
+
+    /// The generation with this name in kernel text, and its directory in sysfs.
+    fn find_name(&self, name: &str, at_ns: Option<u64>) -> Option<(Gen, PathBuf)> {
+        let store = self.shared.store();
+        let at = store.find_name(name, at_ns)?;
+        store.node(at).map(|node| (at, node.device.dir.clone()))
+    }
+}
+
+impl DeviceFacts for BlkCache {
+    fn by_dev(&self, dev: Dev, at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
+        let mut store = self.shared.store();
+        let at = store.find_dev(dev, at_ns)?;
+        store.info(at)
+    }
+
+    fn by_name(&self, name: &str, at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
+        let name = name.strip_prefix("/dev/").unwrap_or(name);
+        if let Ok(dev) = name.parse() {
+            return self.by_dev(dev, at_ns);
+        }
+        let mut store = self.shared.store();
+        let head = || transport::head_of(name).and_then(|head| store.find_name(&head, at_ns));
+        let at = store.find_name(name, at_ns).or_else(head).or_else(|| store.find_path(name))?;
+        store.info(at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

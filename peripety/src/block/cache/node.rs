@@ -1,0 +1,161 @@
+//! One generation of a device: the same name and number may stand for another device later.
+
+use std::sync::Arc;
+
+use super::super::{
+    BlkId, BlkInfo, BlkType, Identity, content::Content, mounts::Mounted, sysfs::SysDevice, udevdb::UdevEntry,
+};
+
+/// Number of a generation; never given again.
+pub(super) type Gen = u64;
+
+/// What was read of one device at one time.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub device: SysDevice,
+    /// udev's entry, where it has one for this very device.
+    pub udev: Option<UdevEntry>,
+}
+
+/// One generation of a device.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub device: SysDevice,
+    pub content: Option<Content>,
+    /// Links below /dev that udev made, without the `/dev/`.
+    pub links: Vec<String>,
+    /// UUID of an md array by udev, for kernels that do not tell it.
+    md_uuid: String,
+    /// udev has told what lies on it: nobody else need look.
+    pub told_by_udev: bool,
+    /// CLOCK_MONOTONIC from which the names stand for this generation; 0 for since boot.
+    pub valid_from: u64,
+    /// When it went.
+    pub valid_until: Option<u64>,
+    /// What it is made of.
+    pub owners: Vec<Gen>,
+    /// What is made of it.
+    pub holders: Vec<Gen>,
+    /// For a loop device: the devices that hold its file.
+    pub home: Vec<Gen>,
+    /// What of it is mounted.
+    pub mounted: Option<Mounted>,
+    /// Its holders just before they started to go, and when that was: a disk goes after its partitions.
+    pub held_before: Option<(u64, Vec<BlkId>)>,
+    /// All about it as it was when it went.
+    pub frozen: Option<Arc<BlkInfo>>,
+    /// All about it, and the epoch of the store for which that is right.
+    pub memo: Option<(u64, Arc<BlkInfo>)>,
+}
+
+impl Node {
+    pub(super) fn new(reading: Reading, valid_from: u64) -> Self {
+        let mut node = Self { valid_from, ..Self::default() };
+        node.update(reading);
+        node
+    }
+
+    /// Takes what was read anew of the same device.
+    pub(super) fn update(&mut self, reading: Reading) {
+        self.device = reading.device;
+        let Some(udev) = reading.udev else { return };
+        self.told_by_udev = true;
+        self.content = Content::of_udev(&udev);
+        if self.device.id.serial.is_empty() {
+            let serial = udev.get("ID_SCSI_SERIAL").or_else(|| udev.get("ID_SERIAL_SHORT"));
+            self.device.id.serial = serial.unwrap_or_default().to_owned();
+        }
+        if let Some(path) = human_path(&self.device, &udev) {
+            self.device.id.preferred_blk_path = path;
+        }
+        self.md_uuid = udev.get("MD_UUID").unwrap_or_default().to_owned();
+        self.links = udev.links;
+    }
+
+    /// Whether what was read is of this generation.
+    pub(super) fn is(&self, read: &SysDevice) -> bool {
+        let own = &self.device;
+        let same_start = own.extent.map(|e| e.0) == read.extent.map(|e| e.0);
+        let same_disk = match (own.id.diskseq, read.id.diskseq) {
+            (Some(own), Some(read)) => own == read,
+            // Before Linux 5.15 nothing but the ids can tell.
+            _ => own.id.wwid == read.id.wwid && own.id.serial == read.id.serial && own.dir == read.dir,
+        };
+        own.name == read.name && own.id.dev == read.id.dev && same_start && same_disk
+    }
+
+    /// Whether the generation is over.
+    pub(super) fn is_gone(&self) -> bool {
+        self.valid_until.is_some()
+    }
+
+    /// Who it is, with what lies on it and where that is mounted.
+    pub(super) fn id(&self) -> BlkId {
+        if let Some(frozen) = &self.frozen {
+            return frozen.id.clone();
+        }
+        let mut id = self.device.id.clone();
+        if let Some(content) = &self.content {
+            id.fs_type.clone_from(&content.fs_type);
+            id.uuid.clone_from(&content.uuid);
+            id.label.clone_from(&content.label);
+        }
+        if let Some(mounted) = &self.mounted {
+            if id.fs_type.is_empty() {
+                id.fs_type.clone_from(&mounted.fs_type);
+            }
+            id.mount_points.clone_from(&mounted.points);
+        }
+        if id.blk_type == BlkType::Md && id.wwid.is_empty() {
+            id.wwid.clone_from(&self.md_uuid);
+        }
+        if self.is_gone() {
+            id.identity = Identity::Removed;
+        }
+        id
+    }
+
+    /// Names that the kernel's text may use for it.
+    pub(super) fn kernel_names(&self) -> impl Iterator<Item = String> {
+        let hctl = self.device.hctl.map(|hctl| hctl.to_string());
+        std::iter::once(self.device.name.clone()).chain(hctl)
+    }
+
+    /// Paths below /dev that lead to it, without the `/dev/`.
+    pub(super) fn dev_paths(&self) -> Vec<String> {
+        let mut paths = self.links.clone();
+        paths.push(self.device.name.clone());
+        paths.extend(self.device.dm_name.iter().map(|name| format!("mapper/{name}")));
+        paths.extend(self.device.id.preferred_blk_path.strip_prefix("/dev/").map(str::to_owned));
+        paths
+    }
+}
+
+/// Which links humans and configuration files use, best first: an id for the world, then model and serial number.
+const LINKS: &[&str] = &[
+    "disk/by-id/wwn-",
+    "disk/by-id/nvme-eui.",
+    "disk/by-id/nvme-uuid.",
+    "disk/by-id/scsi-3",
+    "disk/by-id/nvme-",
+    "disk/by-id/ata-",
+    "disk/by-id/virtio-",
+    "disk/by-id/usb-",
+    "disk/by-id/mmc-",
+    "disk/by-id/",
+];
+
+fn human_path(device: &SysDevice, udev: &UdevEntry) -> Option<String> {
+    match device.id.blk_type {
+        BlkType::Md => {
+            udev.links.iter().find(|link| link.starts_with("md/")).map(|link| format!("/dev/{link}"))
+        }
+        _ if device.dm_name.is_some() => None,
+        _ => {
+            let of = |prefix: &&str| {
+                udev.links.iter().filter(|link| link.starts_with(*prefix)).min_by_key(|l| (l.len(), *l))
+            };
+            LINKS.iter().find_map(of).map(|link| format!("/dev/{link}"))
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Where filesystems are mounted: mountinfo of the initial mount namespace and of our own, keyed by device number.
+//!
+//! The `procfs` crate gives up on the whole file at the first line it does not like and at any byte that is not UTF-8; a
+//! mount point may have both. This parser takes every line it can.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ffi::OsString,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+use super::{Dev, attr};
+use crate::roots::Roots;
+
+/// One line of mountinfo (proc_pid_mountinfo(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// Unique among all mounts of the machine while it lasts.
+    pub id: u64,
+    /// `st_dev` of the superblock; anonymous for btrfs and everything without one device.
+    pub dev: Dev,
+    /// Where it is mounted, escapes undone.
+    pub point: PathBuf,
+    /// Type of the filesystem.
+    pub fs_type: String,
+    /// What was mounted: a path for the filesystems that have one, else anything at all.
+    pub source: String,
+}
+
+impl Mount {
+    /// Reads one line; none when it is not of the documented form.
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|b| *b == b' ').filter(|field| !field.is_empty());
+        let mut next = || fields.next();
+        let id = std::str::from_utf8(next()?).ok()?.parse().ok()?;
+        let _parent = next()?;
+        let dev = std::str::from_utf8(next()?).ok()?.parse().ok()?;
+        let _root = next()?;
+        let point = PathBuf::from(OsString::from_vec(unescape(next()?)));
+        let _options = next()?;
+        // Any number of optional fields ends with a dash.
+        while next()? != b"-" {}
+        let text = |raw: &[u8]| String::from_utf8_lossy(&unescape(raw)).into_owned();
+        let fs_type = text(next()?);
+        // A source may be empty: mount(2) takes "".
+        let source = next().map(text).unwrap_or_default();
+        Some(Self { id, dev, point, fs_type, source })
+    }
+}
+
+/// Undoes the octal escapes of mountinfo: `\040` for a blank. What is no whole escape stays.
+fn unescape(raw: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = |b: u8| (b'0'..=b'7').contains(&b).then(|| b - b'0');
+        let code = match (first, tail) {
+            (b'\\', [a, b, c, ..]) => octal(*a).zip(octal(*b)).zip(octal(*c)).and_then(|((a, b), c)| {
+                u8::try_from(u16::from(a) * 64 + u16::from(b) * 8 + u16::from(c)).ok()
+            }),
+            _ => None,
+        };
+        out.push(code.unwrap_or(first));
+        rest = if code.is_some() { tail.get(3..).unwrap_or_default() } else { tail };
+    }
+    out
+}
+
+/// What the files say, before it is known which devices they speak of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MountsRead {
+    mounts: Vec<Mount>,
+    pools: Pools,
+}
+
+impl MountsRead {
+    /// Reads mountinfo, and the devices of each btrfs where one is mounted.
+    pub(super) fn new(roots: &Roots) -> Self {
+        let read =
+            |pid: &str| parse(&std::fs::read(roots.procfs.join(pid).join("mountinfo")).unwrap_or_default());
+        let namespace = |pid: &str| std::fs::read_link(roots.procfs.join(pid).join("ns/mnt")).ok();
+        let mut mounts = read("1");
+        // When it cannot be told whether ours is the initial namespace, both are read: what is in both counts once.
+        let (initial, own) = (namespace("1"), namespace("self"));
+        if mounts.is_empty() || initial.is_none() || initial != own {
+            mounts.extend(read("self"));
+            let mut seen = BTreeSet::new();
+            mounts.retain(|mount| seen.insert(mount.id));
+        }
+        let pools =
+            if mounts.iter().any(|m| m.fs_type == "btrfs") { Pools::read(roots) } else { Pools::default() };
+        Self { mounts, pools }
+    }
+}
+
+/// What is mounted where.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MountTable {
+    /// All mounts, ours after those of the initial namespace, each in the order of mounting.
+    mounts: Vec<Mount>,
+    by_dev: HashMap<Dev, Vec<usize>>,
+    /// Block devices of the filesystems with an anonymous number, the mounted one first.
+    members: HashMap<Dev, Vec<Dev>>,
+    mounted: HashMap<Dev, Mounted>,
+}
+
+/// The filesystem on a block device: its type as the kernel calls it, and every mount point once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mounted {
+    pub fs_type: String,
+    pub points: Vec<String>,
+}
+
+impl MountTable {
+    /// Puts together what was read. `find` tells the device number of a device path (`/dev/sdb`).
+    pub(super) fn new(read: MountsRead, find: &dyn Fn(&str) -> Option<Dev>) -> Self {
+        let MountsRead { mounts, pools } = read;
+        let mut by_dev: HashMap<Dev, Vec<usize>> = HashMap::new();
+        let mut members: HashMap<Dev, Vec<Dev>> = HashMap::new();
+        for (index, mount) in mounts.iter().enumerate() {
+            by_dev.entry(mount.dev).or_default().push(index);
+            if mount.dev.is_anonymous() && !members.contains_key(&mount.dev) {
+                let found = block_devices(mount, &pools, find);
+                if !found.is_empty() {
+                    members.insert(mount.dev, found);
+                }
+            }
+        }
+        // A root that was mounted without an initramfs has the source /dev/root, which is no path. It is the one pool
+        // that no other mount is of.
+        let claimed: BTreeSet<Dev> = members.values().flatten().copied().collect();
+        let mut unclaimed = pools.by_uuid.values().filter(|devs| !devs.iter().any(|d| claimed.contains(d)));
+        let lost: BTreeSet<Dev> = mounts
+            .iter()
+            .filter(|m| m.fs_type == "btrfs" && !members.contains_key(&m.dev))
+            .map(|m| m.dev)
+            .collect();
+        if let (Some(dev), 1, Some(devs), None) =
+            (lost.first(), lost.len(), unclaimed.next(), unclaimed.next())
+        {
+            members.insert(*dev, devs.clone());
+        }
+        let mut table = Self { mounts, by_dev, members, mounted: HashMap::new() };
+        table.mounted = table.by_block_device();
+        table
+    }
+
+    /// The block devices of the filesystem with this number: itself, unless it is anonymous.
+    pub(super) fn devices_of(&self, dev: Dev) -> Vec<Dev> {
+        if dev.is_anonymous() { self.members.get(&dev).cloned().unwrap_or_default() } else { vec![dev] }
+    }
+
+    /// The filesystems with an anonymous number, and the block devices of each.
+    pub(super) fn anonymous(&self) -> impl Iterator<Item = (Dev, &[Dev])> {
+        self.members.iter().map(|(dev, devs)| (*dev, devs.as_slice()))
+    }
+
+    /// What of a block device is mounted.
+    pub(super) fn mounted(&self, dev: Dev) -> Option<&Mounted> {
+        self.mounted.get(&dev)
+    }
+
+    fn by_block_device(&self) -> HashMap<Dev, Mounted> {
+        let mut found: HashMap<Dev, Mounted> = HashMap::new();
+        for (dev, indices) in &self.by_dev {
+            let mounts: Vec<&Mount> = indices.iter().filter_map(|index| self.mounts.get(*index)).collect();
+            let mut seen = BTreeSet::new();
+            let points = mounts.iter().map(|m| m.point.to_string_lossy().into_owned());
+            let points: Vec<String> = points.filter(|point| seen.insert(point.clone())).collect();
+            let fs_type = mounts.first().map(|m| m.fs_type.clone()).unwrap_or_default();
+            for device in self.devices_of(*dev) {
+                let entry = found.entry(device).or_default();
+                entry.fs_type.clone_from(&fs_type);
+                entry.points.extend(points.iter().cloned());
+            }
+        }
+        found
+    }
+
+    /// The filesystem that holds a path, by the longest mount point that the path is below. No filesystem is asked, so a
+    /// dead server cannot hang it; of two mounts at one place the later one covers the other.
+    pub(super) fn holding(&self, path: &Path) -> Option<&Mount> {
+        let below = self.mounts.iter().filter(|mount| path.starts_with(&mount.point));
+        below
+            .enumerate()
+            .max_by_key(|(order, mount)| (mount.point.as_os_str().len(), *order))
+            .map(|(_, mount)| mount)
+    }
+
+    /// Ids of the mounts with the device number of each.
+    pub(super) fn ids(&self) -> BTreeMap<u64, Dev> {
+        self.mounts.iter().map(|mount| (mount.id, mount.dev)).collect()
+    }
+}
+
+fn parse(raw: &[u8]) -> Vec<Mount> {
+    raw.split(|b| *b == b'\n').filter_map(Mount::parse).collect()
+}
+
+/// Only these have several devices behind an anonymous number. The source of any other is not believed: an ordinary user
+/// mounts FUSE with the source `/dev/sda`.
+fn block_devices(mount: &Mount, pools: &Pools, find: &dyn Fn(&str) -> Option<Dev>) -> Vec<Dev> {
+    match mount.fs_type.as_str() {
+        "btrfs" => {
+            let Some(source) = find(&mount.source) else { return Vec::new() };
+            let mut devs = vec![source];
+            let pool = pools.uuid_of.get(&source).and_then(|uuid| pools.by_uuid.get(uuid));
+            devs.extend(pool.into_iter().flatten().copied().filter(|dev| *dev != source));
+            devs
+        }
+        // bcachefs joins its devices by colons.
+        "bcachefs" => mount.source.split(':').filter_map(find).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The devices of each mounted btrfs.
+#[derive(Clone, Debug, Default)]
+struct Pools {
+    by_uuid: BTreeMap<String, Vec<Dev>>,
+    uuid_of: HashMap<Dev, String>,
+}
+
+impl Pools {
+    fn read(roots: &Roots) -> Self {
+        let mut pools = Self::default();
+        let root = roots.sysfs.join("fs/btrfs");
+        for uuid in attr::names(&root) {
+            let devices = root.join(&uuid).join("devices");
+            let devs: Vec<Dev> = attr::names(&devices)
+                .into_iter()
+                .filter_map(|name| attr::parsed(&devices.join(name).join("dev")))
+                .collect();
+            if !devs.is_empty() {
+                pools.uuid_of.extend(devs.iter().map(|dev| (*dev, uuid.clone())));
+                pools.by_uuid.insert(uuid, devs);
+            }
+        }
+        pools
+    }
+}
+
+#[cfg(test)]
+#[path = "mounts_tests.rs"]
+mod tests;

@@ -1,0 +1,227 @@
+//! How a device is reached, by its place in sysfs and by the class of each transport.
+
+use std::path::{Component, Path};
+
+use super::{BlkType, Transport, attr, sysfs::SysDevice};
+use crate::roots::Roots;
+
+/// How a device is reached.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// Address on the transport: H:C:T:L, PCI address.
+    pub id: String,
+    /// What is known of the transport.
+    pub transport: Option<Transport>,
+}
+
+type Finder = fn(&Roots, &[&str]) -> Option<Transport>;
+
+/// The nearest transport wins: a SATA disk behind a SAS expander is reached by SAS, a disk of a virtual machine's iSCSI
+/// initiator by iSCSI.
+const FINDERS: &[Finder] = &[iscsi, fc, sas, sata, usb, virtio];
+
+/// How this device is reached; nothing for devices without hardware.
+pub(super) fn of(roots: &Roots, device: &SysDevice) -> Reached {
+    if device.id.blk_type == BlkType::Nvme {
+        return nvme(roots, device);
+    }
+    let parts: Vec<&str> = device
+        .dir
+        .components()
+        .filter_map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
+        .collect();
+    let transport = FINDERS.iter().find_map(|find| find(roots, &parts));
+    let id = match (&device.hctl, &transport) {
+        (Some(hctl), _) => hctl.to_string(),
+        (None, Some(Transport::Virtio { device })) => {
+            pci(&parts).map_or_else(|| device.clone(), str::to_owned)
+        }
+        (None, _) if device.id.blk_type == BlkType::Mmc => {
+            attr::link_name(&device.dir.join("device")).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    Reached { id, transport }
+}
+
+/// The last part of the path for which `is` holds.
+fn part<'a>(parts: &[&'a str], is: impl Fn(&str) -> bool) -> Option<&'a str> {
+    parts.iter().rev().copied().find(|name| is(name))
+}
+
+/// Whether `name` is `prefix` and a number, such as `session3`.
+fn numbered(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The nearest PCI address: `0000:00:02.0`.
+fn pci<'a>(parts: &[&'a str]) -> Option<&'a str> {
+    part(parts, |name| {
+        let fields: Vec<&str> = name.split([':', '.']).collect();
+        let hex = fields.iter().all(|f| !f.is_empty() && f.bytes().all(|b| b.is_ascii_hexdigit()));
+        hex && fields.len() == 4 && name.contains('.')
+    })
+}
+
+fn iscsi(roots: &Roots, parts: &[&str]) -> Option<Transport> {
+    let session = part(parts, |name| numbered(name, "session"))?;
+    let of_session =
+        |name: &str| attr::text(&roots.sysfs.join("class/iscsi_session").join(session).join(name));
+    let connection = format!("connection{}:0", session.trim_start_matches("session"));
+    let of_connection =
+        |name: &str| attr::text(&roots.sysfs.join("class/iscsi_connection").join(&connection).join(name));
+    // The persistent address is the one that was configured; a target may have redirected the login to another.
+    let address = of_connection("persistent_address").or_else(|| of_connection("address"));
+    let port = of_connection("persistent_port").or_else(|| of_connection("port"));
+    Some(Transport::Iscsi {
+        target: of_session("targetname")?,
+        address: address.unwrap_or_default(),
+        port: port.and_then(|p| p.parse().ok()).unwrap_or_default(),
+        tpgt: of_session("tpgt").and_then(|t| t.parse().ok()).unwrap_or_default(),
+        iface: of_session("ifacename").unwrap_or_default(),
+        session: session.to_owned(),
+    })
+}
+
+fn fc(roots: &Roots, parts: &[&str]) -> Option<Transport> {
+    let rport = part(parts, |name| name.starts_with("rport-"))?;
+    let host = part(parts, |name| numbered(name, "host"))?;
+    let of_host = |name: &str| attr::text(&roots.sysfs.join("class/fc_host").join(host).join(name));
+    let of_rport = |name: &str| attr::text(&roots.sysfs.join("class/fc_remote_ports").join(rport).join(name));
+    Some(Transport::Fc {
+        host_wwpn: of_host("port_name").unwrap_or_default(),
+        target_wwpn: of_rport("port_name").unwrap_or_default(),
+        speed: of_host("speed").unwrap_or_default(),
+        port_state: of_rport("port_state").unwrap_or_default(),
+    })
+}
+
+fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
+    let end_device = part(parts, |name| name.starts_with("end_device-"))?;
+    let of_device =
+        |name: &str| attr::text(&roots.sysfs.join("class/sas_device").join(end_device).join(name));
+    // Behind an expander the phy is the expander's, which is what is printed on the backplane.
+    let behind = part(parts, |name| name.starts_with("expander-"))
+        .or_else(|| part(parts, |name| name.starts_with("port-")));
+    let phy = of_device("phy_identifier").map(|phy| format!(" phy {phy}")).unwrap_or_default();
+    Some(Transport::Sas {
+        address: of_device("sas_address").unwrap_or_default(),
+        port: behind.map(|port| format!("{port}{phy}")).unwrap_or_default(),
+    })
+}
+
+fn sata(roots: &Roots, parts: &[&str]) -> Option<Transport> {
+    let port = part(parts, |name| numbered(name, "ata"))?;
+    let link = format!("class/ata_link/link{}/sata_spd", port.trim_start_matches("ata"));
+    let speed = attr::text(&roots.sysfs.join(link)).filter(|speed| !speed.starts_with('<'));
+    Some(Transport::Sata { port: port.to_owned(), speed: speed.unwrap_or_default() })
+}
+
+fn usb(_roots: &Roots, parts: &[&str]) -> Option<Transport> {
+    let port = part(parts, |name| {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        name.split_once('-').is_some_and(|(bus, ports)| digits(bus) && digits(ports))
+    })?;
+    Some(Transport::Usb { port: port.to_owned() })
+}
+
+fn virtio(_roots: &Roots, parts: &[&str]) -> Option<Transport> {
+    part(parts, |name| numbered(name, "virtio")).map(|device| Transport::Virtio { device: device.to_owned() })
+}
+
+/// A controller (`nvme0`) and the id that a namespace has there.
+pub(super) type NvmePath = (String, u32);
+
+/// The controllers by which a namespace is reached, with its id there. A namespace with native multipath has a hidden disk
+/// `nvme<subsystem>c<controller>n<head>` below each controller.
+pub(super) fn nvme_controllers(roots: &Roots, dir: &Path, name: &str) -> Vec<NvmePath> {
+    let nsid = |dir: &Path| attr::parsed::<u32>(&dir.join("nsid"));
+    let mut found = Vec::new();
+    let Some(device) = dir.join("device").canonicalize().ok() else { return found };
+    let own = device.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    if is_controller(own) {
+        // Without an `nsid` attribute (before Linux 4.4) the name tells the same.
+        let by_name = || name.rsplit_once('n').and_then(|(_, n)| n.parse().ok());
+        found.extend(nsid(dir).or_else(by_name).map(|nsid| (own.to_owned(), nsid)));
+        return found;
+    }
+    // The subsystem has a link to each of its controllers.
+    for controller in attr::names(&device).into_iter().filter(|name| is_controller(name)) {
+        let below = roots.sysfs.join("class/nvme").join(&controller);
+        let hidden = attr::names(&below).into_iter().find(|path| head_of(path).as_deref() == Some(name));
+        found.extend(hidden.and_then(|path| nsid(&below.join(path))).map(|nsid| (controller, nsid)));
+    }
+    found.sort_by_key(|(controller, _)| {
+        controller.trim_start_matches("nvme").parse::<u32>().unwrap_or(u32::MAX)
+    });
+    found
+}
+
+/// Whether the name is one of an NVMe controller: `nvme0`.
+pub(super) fn is_controller(name: &str) -> bool {
+    numbered(name, "nvme")
+}
+
+/// The multipath device (or its partition) that a hidden path `nvme0c1n1` belongs to: `nvme0n1`.
+pub(super) fn head_of(path: &str) -> Option<String> {
+    let (subsystem, rest) = path.strip_prefix("nvme")?.split_once('c')?;
+    let (controller, head) = rest.split_once('n')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let head_is_one = head.split('p').all(digits);
+    (digits(subsystem) && digits(controller) && head_is_one).then(|| format!("nvme{subsystem}n{head}"))
+}
+
+/// The first live controller stands for all; the others are in sysfs and in `nvme list-subsys`.
+fn nvme(roots: &Roots, device: &SysDevice) -> Reached {
+    let of = |controller: &str, name: &str| {
+        attr::text(&roots.sysfs.join("class/nvme").join(controller).join(name))
+    };
+    let controllers = || device.nvme.iter().map(|(controller, _)| controller.as_str());
+    let live = controllers().find(|controller| of(controller, "state").as_deref() == Some("live"));
+    let Some(controller) = live.or_else(|| controllers().next()) else { return Reached::default() };
+    let traddr = of(controller, "address").unwrap_or_default();
+    Reached {
+        id: traddr.clone(),
+        transport: Some(Transport::Nvme {
+            controller: controller.to_owned(),
+            subsystem_nqn: of(controller, "subsysnqn").unwrap_or_default(),
+            transport: of(controller, "transport").unwrap_or_default(),
+            traddr,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_path_are_told_apart() {
+        let parts = ["devices", "pci0000:00", "0000:00:02.0", "virtio1", "block", "vda"];
+        assert_eq!(pci(&parts), Some("0000:00:02.0"));
+        assert_eq!(virtio(&Roots::system(), &parts), Some(Transport::Virtio { device: "virtio1".into() }));
+        let parts = [
+            "devices",
+            "pci0000:00",
+            "0000:00:14.0",
+            "usb2",
+            "2-1",
+            "2-1.4",
+            "2-1.4:1.0",
+            "host6",
+            "target6:0:0",
+        ];
+        assert_eq!(usb(&Roots::system(), &parts), Some(Transport::Usb { port: "2-1.4".into() }));
+        assert_eq!(pci(&parts), Some("0000:00:14.0"));
+        assert_eq!(sata(&Roots::system(), &parts), None);
+    }
+
+    #[test]
+    fn a_hidden_path_belongs_to_its_head() {
+        assert_eq!(head_of("nvme0c1n1").as_deref(), Some("nvme0n1"));
+        assert_eq!(head_of("nvme10c12n3p2").as_deref(), Some("nvme10n3p2"));
+        for none in ["nvme0n1", "nvme0", "nvme0c1", "nvmec1n1", "sdc1n1", "nvme0c1nx"] {
+            assert_eq!(head_of(none), None, "{none}");
+        }
+    }
+}
