@@ -5,15 +5,17 @@
 
 mod check_config;
 mod doctor;
+mod filter;
 mod info;
 mod list;
 mod monitor;
 mod probes;
 mod query;
+mod render;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, ValueEnum};
 
 use crate::roots::Roots;
 
@@ -134,10 +136,28 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) if closed_pipe(&error) => ExitCode::from(OK),
         Err(error) => {
-            anstream::eprintln!("prpt: {}", crate::text::printable(&format!("{error:#}")));
+            anstream::eprintln!("prpt: {}", crate::text::printable(&told(&error)));
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// The definition of `prpt`, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The error with its causes, without those that the words before tell already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.contains(&cause) {
+            told
+        } else if told.is_empty() {
+            cause
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 fn closed_pipe(error: &anyhow::Error) -> bool {

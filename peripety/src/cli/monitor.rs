@@ -1,11 +1,228 @@
-//! `prpt monitor`
+//! `prpt monitor`: events as they happen, over the daemon's socket, or from the journal where there is none.
 
-use crate::roots::Roots;
+use std::{
+    collections::{HashMap, VecDeque},
+    os::fd::{AsFd as _, BorrowedFd},
+    thread,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{
+    OK, Output,
+    filter::FilterArgs,
+    query::tell_skipped,
+    render::{Printer, note},
+};
+use crate::{
+    event::{Event, EventId},
+    query::{
+        Filter,
+        journald::{Access, Direction, Position, Reader, access},
+        socket::{Client, ClientError, Events, Message, Wanted},
+    },
+    roots::Roots,
+};
+
+/// How often it is tried whether the daemon is back.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long to wait for the journal before it is looked at whether stdout is still there.
+const JOURNAL_WAIT: Duration = Duration::from_secs(1);
+/// Events whose revision is remembered, so that none is shown twice after the daemon came back.
+const REMEMBERED: usize = 4096;
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// All that is known about each event
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    output: Output,
+}
 
-pub(super) fn run(_args: Args, _roots: &Roots) -> anyhow::Result<u8> {
-    Ok(super::NOTHING)
+pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    let built = args.filter.build(roots)?;
+    if let Some(unknown) = built.unknown_device {
+        // Nothing would ever be shown.
+        return Err(unknown.context("--blk"));
+    }
+    end_at_interrupt()?;
+    let mut monitor =
+        Monitor { printer: Printer::new(args.output, args.verbose), filter: built.filter, shown: Shown::default() };
+    match Client::connect(roots) {
+        Ok(client) => monitor.follow_daemon(client, roots)?,
+        Err(error) => {
+            let journal = Reader::open(roots).ok().filter(Reader::has_files);
+            let Some(reader) = journal.filter(|_| access(roots) == Access::Readable) else { return Err(error.into()) };
+            let why = if matches!(error, ClientError::Permission { .. }) { "no permission for" } else { "no answer at" };
+            note(&format!(
+                "{why} {}: following the journal, which gets events only while peripetyd runs",
+                roots.socket().display()
+            ));
+            monitor.follow_journal(reader)?;
+        }
+    }
+    Ok(OK)
+}
+
+/// Ctrl-C is the way to end this command: it is no failure.
+fn end_at_interrupt() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut interrupt = {
+        let _entered = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(interrupt.recv());
+        // Every event is one write: none is cut.
+        std::process::exit(i32::from(OK));
+    })?;
+    Ok(())
+}
+
+struct Monitor {
+    printer: Printer,
+    filter: Filter,
+    shown: Shown,
+}
+
+/// Why following ended.
+enum End {
+    /// The daemon went away.
+    Daemon,
+    /// Nobody reads stdout any more.
+    Reader,
+}
+
+impl Monitor {
+    fn follow_daemon(&mut self, client: Client, roots: &Roots) -> anyhow::Result<()> {
+        let backlog = if self.filter.since.is_some() { None } else { Some(0) };
+        let mut events = client.events(Wanted { follow: true, since: self.filter.since, backlog })?;
+        loop {
+            match self.follow(&mut events)? {
+                End::Reader => return Ok(()),
+                End::Daemon => note("peripetyd went away; waiting for it to come back"),
+            }
+            let gone = Timestamp::now();
+            let Some(client) = wait_for_daemon(roots) else { return Ok(()) };
+            note("peripetyd is back");
+            // What happened meanwhile is in its memory.
+            events = client.events(Wanted { follow: true, since: Some(gone), backlog: None })?;
+        }
+    }
+
+    fn follow(&mut self, events: &mut Events) -> anyhow::Result<End> {
+        loop {
+            if !events.has_line() && stdout_closed_before(Some(events.as_fd()), None) {
+                return Ok(End::Reader);
+            }
+            match events.message() {
+                Ok(Some(Message::Event(event))) => self.show(&event)?,
+                Ok(Some(Message::Lost(lost))) => {
+                    note(&format!("{lost} updates are lost: this terminal was too slow; 'prpt query' has the events"));
+                }
+                Ok(Some(Message::Unreadable(why))) => note(&format!("an event is not readable: {why}")),
+                Ok(Some(Message::End) | None) | Err(ClientError::System { .. }) => return Ok(End::Daemon),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn follow_journal(&mut self, mut reader: Reader) -> anyhow::Result<()> {
+        match self.filter.since {
+            Some(since) => reader.seek(&Position::Time(since))?,
+            None => reader.seek_end()?,
+        }
+        loop {
+            while reader.step(Direction::Forward)?.is_some() {
+                if let Some(event) = reader.event() {
+                    self.show(&event)?;
+                }
+            }
+            tell_skipped(reader.take_skipped());
+            if stdout_closed_before(None, Some(Duration::ZERO)) {
+                return Ok(());
+            }
+            reader.wait(JOURNAL_WAIT)?;
+        }
+    }
+
+    fn show(&mut self, event: &Event) -> anyhow::Result<()> {
+        if self.filter.matches(event) && self.shown.is_news(event) { self.printer.revision(event) } else { Ok(()) }
+    }
+}
+
+/// Tries until the daemon is back; none when nobody reads stdout any more.
+fn wait_for_daemon(roots: &Roots) -> Option<Client> {
+    loop {
+        if stdout_closed_before(None, Some(RETRY)) {
+            return None;
+        }
+        if let Ok(client) = Client::connect(roots) {
+            return Some(client);
+        }
+    }
+}
+
+/// Waits for something to read, or for `patience`; true when the reader of stdout has gone.
+fn stdout_closed_before(input: Option<BorrowedFd<'_>>, patience: Option<Duration>) -> bool {
+    let stdout = std::io::stdout();
+    let closed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    let mut fds = vec![PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];
+    fds.extend(input.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    let timeout = patience.and_then(|p| Timespec::try_from(p).ok());
+    // An interrupted wait is a short one.
+    let _interrupted = poll(&mut fds, timeout.as_ref());
+    fds.first().is_some_and(|fd| fd.revents().intersects(closed))
+}
+
+/// Which revisions were shown.
+#[derive(Debug, Default)]
+struct Shown {
+    revisions: HashMap<EventId, u32>,
+    order: VecDeque<EventId>,
+}
+
+impl Shown {
+    fn is_news(&mut self, event: &Event) -> bool {
+        match self.revisions.get_mut(&event.event_id) {
+            Some(shown) if *shown >= event.revision => return false,
+            Some(shown) => *shown = event.revision,
+            None => {
+                self.revisions.insert(event.event_id, event.revision);
+                self.order.push_back(event.event_id);
+            }
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.revisions.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notifier::fixture::sample;
+
+    #[test]
+    fn no_revision_is_shown_twice() {
+        let mut shown = Shown::default();
+        let mut event = sample();
+        event.revision = 0;
+        assert!(shown.is_news(&event) && !shown.is_news(&event));
+        event.revision = 2;
+        assert!(shown.is_news(&event) && !shown.is_news(&event));
+        for id in 0..5000 {
+            shown.is_news(&Event { event_id: uuid::Uuid::from_u128(id), ..sample() });
+        }
+        assert_eq!((shown.revisions.len(), shown.order.len()), (REMEMBERED, REMEMBERED));
+    }
 }

@@ -1,11 +1,192 @@
-//! `prpt query`
+//! `prpt query`: events that happened.
 
-use crate::roots::Roots;
+use anyhow::{Context as _, bail};
+
+use super::{
+    NOTHING, OK, Output,
+    filter::FilterArgs,
+    render::{Printer, note},
+};
+use crate::{
+    event::Event,
+    notifier,
+    query::{
+        Filter,
+        boot::{self, Boot},
+        journald::{Access, Direction, Position, Reader, Skipped, access},
+        select::{Select, Sink, from_journal, from_memory},
+        socket::{Client, Message, Wanted},
+        time,
+    },
+    roots::Roots,
+};
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Only events not newer than this
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Only events of a boot: 0 or nothing for this one, -1 for the one before, a boot's id, or all
+    #[arg(short, long, value_name = "BOOT", num_args = 0..=1, default_value = "all", default_missing_value = "0",
+        hide_default_value = true, allow_hyphen_values = true)]
+    boot: String,
+    /// Every revision of events that grew, not only the last
+    #[arg(long)]
+    all_revisions: bool,
+    /// Only so many events, the latest
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    lines: Option<usize>,
+    /// The latest event first
+    #[arg(short, long)]
+    reverse: bool,
+    /// All that is known about each event
+    #[arg(short, long)]
+    verbose: bool,
+    /// Where to read: the journal, the daemon's memory, or whichever has events
+    #[arg(long, value_enum, default_value_t)]
+    source: Source,
+    #[command(flatten)]
+    output: Output,
+}
 
-pub(super) fn run(_args: Args, _roots: &Roots) -> anyhow::Result<u8> {
-    Ok(super::NOTHING)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Source {
+    #[default]
+    Auto,
+    Journal,
+    Memory,
+}
+
+enum Open {
+    Journal(Box<Reader>),
+    /// With the reason why it is not the journal.
+    Memory(Client, &'static str),
+}
+
+pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    let mut built = args.filter.build(roots)?;
+    let filter = &mut built.filter;
+    filter.until = args.until.as_deref().map(|text| time::parse(text, &time::now())).transpose().context("--until")?;
+    if let (Some(since), Some(until)) = (filter.since, filter.until)
+        && since > until
+    {
+        bail!("--since is later than --until: nothing can lie between them");
+    }
+    let boot: Boot = args.boot.parse().context("--boot")?;
+    let mut source = open(args.source, roots)?;
+    filter.boot = boot_id(&boot, &mut source, roots).context("--boot")?;
+
+    let select = Select { all_revisions: args.all_revisions, lines: args.lines, reverse: args.reverse };
+    let printer = Printer::new(args.output, args.verbose);
+    let mut found = false;
+    read(source, filter, select, &mut |event| {
+        found = true;
+        printer.event(&event)
+    })?;
+    if found {
+        return Ok(OK);
+    }
+    if let Some(unknown) = built.unknown_device {
+        return Err(unknown.context("--blk"));
+    }
+    note("no event found");
+    Ok(NOTHING)
+}
+
+fn open(source: Source, roots: &Roots) -> anyhow::Result<Open> {
+    if source == Source::Memory {
+        return Ok(Open::Memory(Client::connect(roots)?, "as asked"));
+    }
+    let mut journal = Reader::open(roots);
+    let denied = matches!(access(roots), Access::Denied(_));
+    if source == Source::Journal || roots.journal.is_some() {
+        if denied {
+            bail!(DENIED);
+        }
+        return Ok(Open::Journal(Box::new(journal?)));
+    }
+    if let Ok(reader) = &mut journal
+        && has_events(reader)
+    {
+        return journal.map(|reader| Open::Journal(Box::new(reader))).map_err(Into::into);
+    }
+    match (Client::connect(roots), journal) {
+        (Ok(client), _) => {
+            let why = if denied { "the journal may not be read" } else { "the journal has no events" };
+            Ok(Open::Memory(client, why))
+        }
+        (Err(_), _) if denied => bail!(DENIED),
+        (Err(_), Ok(reader)) if reader.has_files() || notifier::journald::present(roots) => {
+            Ok(Open::Journal(Box::new(reader)))
+        }
+        (Err(no_daemon), _) => Err(anyhow::Error::new(no_daemon).context("there is no journal to read")),
+    }
+}
+
+const DENIED: &str =
+    "no permission to read the system's journal: use sudo, or become a member of group systemd-journal";
+
+fn has_events(reader: &mut Reader) -> bool {
+    let found = reader.seek(&Position::Tail).and_then(|()| reader.step(Direction::Back));
+    reader.take_skipped();
+    matches!(found, Ok(Some(_)))
+}
+
+fn boot_id(boot: &Boot, source: &mut Open, roots: &Roots) -> anyhow::Result<Option<String>> {
+    let current = boot::current(roots);
+    Ok(boot.id(&current, || match source {
+        Open::Journal(reader) => reader.boots().ok(),
+        Open::Memory(..) => None,
+    })?)
+}
+
+fn read(source: Open, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    match source {
+        Open::Journal(mut reader) => {
+            let skipped = from_journal(&mut reader, filter, select, sink)?;
+            tell_skipped(skipped);
+            Ok(())
+        }
+        Open::Memory(client, why) => {
+            note(&format!("{why}: these are the events in peripetyd's memory"));
+            if select.all_revisions {
+                note("peripetyd's memory has the last revision of each event only");
+            }
+            from_memory(stored(client, filter)?, filter, select, sink)
+        }
+    }
+}
+
+fn stored(client: Client, filter: &Filter) -> anyhow::Result<Vec<Event>> {
+    let mut stream = client.events(Wanted { since: filter.since, ..Wanted::default() })?;
+    let (mut events, mut unreadable) = (Vec::new(), 0);
+    loop {
+        match stream.message()? {
+            Some(Message::Event(event)) => events.push(*event),
+            Some(Message::Unreadable(_)) => unreadable += 1,
+            Some(Message::Lost(_)) => {}
+            Some(Message::End) => break,
+            None => {
+                note("peripetyd went away before it had sent all events");
+                break;
+            }
+        }
+    }
+    if unreadable > 0 {
+        note(&format!("{unreadable} events are not readable for this version of prpt"));
+    }
+    Ok(events)
+}
+
+pub(super) fn tell_skipped(skipped: Skipped) {
+    if skipped.forged > 0 {
+        let n = skipped.forged;
+        note(&format!("passed over {n} journal entries that claim to be events, but were not written by peripetyd"));
+    }
+    if skipped.corrupt > 0 {
+        note(&format!("passed over {} events of the journal that cannot be read", skipped.corrupt));
+    }
 }

@@ -1,0 +1,87 @@
+//! Events on the terminal, or as JSON.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
+};
+
+use serde::Serialize;
+
+use super::{Format, Output};
+use crate::{
+    event::Event,
+    notifier::plain::{self, Live, Style},
+    text,
+};
+
+/// Columns of a terminal that does not tell how many it has.
+const USUAL_WIDTH: usize = 80;
+
+/// Columns of the terminal on stdout; none when it is none.
+pub(super) fn width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    stdout.is_terminal().then(|| {
+        let columns = rustix::termios::tcgetwinsize(stdout.as_fd()).map_or(0, |size| size.ws_col);
+        if columns == 0 { USUAL_WIDTH } else { usize::from(columns) }
+    })
+}
+
+/// Prints events to stdout, each in one write.
+#[derive(Debug)]
+pub(super) struct Printer {
+    format: Format,
+    verbose: bool,
+    live: Live,
+}
+
+impl Printer {
+    pub(super) fn new(output: Output, verbose: bool) -> Self {
+        Self { format: output.format(), verbose, live: Live::default() }
+    }
+
+    /// An event by itself.
+    pub(super) fn event(&self, event: &Event) -> anyhow::Result<()> {
+        match self.format {
+            Format::Plain => print(&plain::event(event, &self.style())),
+            format => json(event, format),
+        }
+    }
+
+    /// A revision of an event that may still grow: JSON has all of them, a human is told what is news.
+    pub(super) fn revision(&mut self, event: &Event) -> anyhow::Result<()> {
+        match self.format {
+            Format::Plain => {
+                let style = self.style();
+                self.live.render(event, &style).map_or(Ok(()), |text| print(&text))
+            }
+            format => json(event, format),
+        }
+    }
+
+    /// A terminal may change its width at any time.
+    fn style(&self) -> Style {
+        Style { width: width(), colour: true, verbose: self.verbose, ..Style::default() }
+    }
+}
+
+/// Prints a value as JSON: a line of its own, or indented.
+pub(super) fn json(value: &impl Serialize, format: Format) -> anyhow::Result<()> {
+    let mut text =
+        if format == Format::JsonPretty { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
+    text.push('\n');
+    print(&text::printable_json(&text))
+}
+
+/// Prints to stdout; takes colours out where they are not wanted (no terminal, NO_COLOR).
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Says something to the user, beside the data.
+pub(super) fn note(words: &str) {
+    // Nobody is left to hear it when stderr is closed.
+    let _closed = writeln!(anstream::stderr(), "prpt: {}", text::printable(words));
+}
