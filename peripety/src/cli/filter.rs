@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 
 use crate::{
+    block::{BlkCache, ResolveError},
     daemon::config::Config,
     event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES},
     query::{DeviceFilter, Filter, boot, time},
@@ -44,11 +45,17 @@ impl FilterArgs {
     pub(super) fn build(&self, roots: &Roots) -> anyhow::Result<Built> {
         let mut filter = Filter {
             severity: self.severity.as_deref().map(severity).transpose()?,
-            since: self.since.as_deref().map(|text| time::parse(text, &time::now())).transpose().context("--since")?,
+            since: self
+                .since
+                .as_deref()
+                .map(|text| time::parse(text, &time::now()))
+                .transpose()
+                .context("--since")?,
             ..Filter::default()
         };
         for id in &self.event_id {
-            let id = id.trim().parse().with_context(|| format!("--event-id: '{id}' is no event id (a UUID)"))?;
+            let id =
+                id.trim().parse().with_context(|| format!("--event-id: '{id}' is no event id (a UUID)"))?;
             filter.ids.push(id);
         }
         let own = Own::of(roots, self.event_type.len() + self.sub_system.len());
@@ -72,8 +79,16 @@ fn device(name: &str, roots: &Roots) -> anyhow::Result<(DeviceFilter, Option<any
     if name.trim().is_empty() {
         bail!("--blk: the name of a block device is empty; 'prpt list' shows all devices");
     }
-    let _boot = boot::current(roots);
-    Ok((DeviceFilter::named(name), None))
+    let named = || DeviceFilter::named(name);
+    let Ok(cache) = BlkCache::scan(roots) else { return Ok((named(), None)) };
+    match cache.resolve(name) {
+        Ok(info) => Ok((DeviceFilter::known(info.id.clone(), boot::current(roots)), None)),
+        // It may be a device that is gone.
+        Err(unknown @ (ResolveError::Unknown { .. } | ResolveError::Stat { .. })) => {
+            Ok((named(), Some(unknown.into())))
+        }
+        Err(error) => Err(anyhow::Error::new(error).context("--blk")),
+    }
 }
 
 /// Names that the user's own rules introduced.
@@ -86,7 +101,8 @@ struct Own {
 impl Own {
     /// Reads the configuration where a name asks for it. One that cannot be read introduces nothing.
     fn of(roots: &Roots, names: usize) -> Self {
-        let rules = if names == 0 { Vec::new() } else { Config::load(roots).map(|c| c.rules()).unwrap_or_default() };
+        let rules =
+            if names == 0 { Vec::new() } else { Config::load(roots).map(|c| c.rules()).unwrap_or_default() };
         Self {
             types: rules.iter().map(|rule| rule.event_type.as_str().to_owned()).collect(),
             sub_systems: rules.iter().map(|rule| rule.sub_system.as_str().to_owned()).collect(),
@@ -137,7 +153,11 @@ fn near<'a, I: Iterator<Item = &'a str>>(text: &str, names: I) -> String {
 
 /// How alike two words are, up to 1000.
 fn likeness(one: &str, other: &str) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a similarity is from 0 to 1")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a similarity is from 0 to 1"
+    )]
     let thousandths = (strsim::jaro_winkler(one, other) * 1000.0) as u64;
     thousandths
 }
