@@ -12,9 +12,19 @@ macro_rules! packs {
 packs! {
     "printk.toml",
     "block.toml",
+    "scsi.toml",
+    "dm.toml",
+    "md.toml",
+    "ext4.toml",
+    "jbd2.toml",
+    "xfs.toml",
+    "btrfs.toml",
 }
 
 /// All of them.
 pub(super) fn rules() -> Vec<Rule> {
     PACKS.iter().flat_map(|(file, text)| read_rules(file, text, Author::BuiltIn).0).collect()
 }
+
+#[cfg(test)]
+mod tests;

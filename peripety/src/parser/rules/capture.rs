@@ -7,7 +7,7 @@ use super::{Rule, words};
 use crate::{
     block::{Dev, Hctl},
     event::{Io, Op, SubSystem},
-    parser::{Kdev, RawEvent},
+    parser::{Kdev, RawEvent, errno, scsi::names},
     record::{LogRecord, Stamp},
 };
 
@@ -18,17 +18,11 @@ const TEXTS: &[&str] =
 /// The event that `rule` makes of a line.
 pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord, time: Stamp) -> RawEvent {
     let mut event = RawEvent {
-        time,
-        source: "kmsg".to_owned(),
-        sequence: record.seq.to_string(),
-        event_type: rule.event_type.clone(),
         sub_system: rule.sub_system.clone(),
         severity: rule.severity,
-        kdev: Kdev::None,
-        io: None,
-        count: 1,
         raw_msg: Some(record.text.clone()),
         extension: rule.extension.clone(),
+        ..RawEvent::new(time, "kmsg", record.seq.to_string(), rule.event_type.clone())
     };
     let mut io = Io::default();
     for name in rule.pattern.regex().into_iter().flat_map(|r| r.capture_names()).flatten() {
@@ -42,13 +36,12 @@ pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord
             "op" => io.op = words::op(text),
             "errno" => io.errno = words::errno(text),
             "blk_status" => io.errno = words::number(text).and_then(words::errno_of_blk_status),
-            "sense_key" => {
-                let key = words::sense_key(text).map_or_else(|| Value::from(text), Value::from);
-                event.extension.insert(name.to_owned(), key);
-            }
-            _ => {
-                event.extension.insert(name.to_owned(), value(name, text));
-            }
+            "sense_key" => event.extend(name, sense_key(text)),
+            "hostbyte" => event.extend(name, host_byte(text)),
+            "asc" | "ascq" => event
+                .extend(name, words::number(text).map_or_else(|| text.to_owned(), |n| format!("{n:#04x}"))),
+            "add_sense" => add_sense(&mut event, text.trim()),
+            _ => event.extend(name, value(name, text)),
         }
     }
     // A write of no segments is the flush of a write cache: the data of earlier writes may be what is lost.
@@ -56,17 +49,48 @@ pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord
         io.op = Op::Flush;
         io.nr_sectors = Some(0);
     }
-    io.errno_name = io.errno.and_then(words::errno_name).map(str::to_owned);
+    io.errno_name = io.errno.and_then(errno::name).map(str::to_owned);
     event.io = (io != Io::default()).then_some(io);
     if !rule.no_kdev {
         use_dictionary(&mut event, record.device.as_deref());
+        // A SCSI device that has no name, or none any more.
+        if event.kdev == Kdev::None
+            && let Some(hctl) =
+                event.extension.get("hctl").and_then(Value::as_str).and_then(|h| h.parse().ok())
+        {
+            event.kdev = Kdev::Hctl(hctl);
+        }
     }
     event
 }
 
+/// A sense key by its name; the kernel prints the number where it was built without names.
+fn sense_key(text: &str) -> String {
+    match words::number(text).and_then(|n| u8::try_from(n).ok()) {
+        Some(key) => names::sense_key(key).to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+/// A host byte by its name, as above.
+fn host_byte(text: &str) -> String {
+    let byte = words::number(text).and_then(|n| u8::try_from(n).ok());
+    byte.map_or_else(|| text.to_owned(), names::host_byte)
+}
+
+/// An additional sense code by its name, with its numbers.
+fn add_sense(event: &mut RawEvent, name: &str) {
+    event.extend("add_sense", name);
+    if let Some((asc, ascq)) = names::additional_sense_code(name) {
+        event.extend("asc", format!("{asc:#04x}"));
+        event.extend("ascq", format!("{ascq:#04x}"));
+    }
+}
+
 /// The device by a name from text.
 fn kdev(text: &str) -> Kdev {
-    let name = text.strip_prefix("/dev/").unwrap_or(text);
+    // A path below a directory of /dev is a name only as a whole.
+    let name = text.strip_prefix("/dev/").filter(|n| !n.contains('/')).unwrap_or(text);
     if let Ok(dev) = name.parse::<Dev>() {
         Kdev::Dev(dev)
     } else if let Ok(hctl) = name.parse::<Hctl>() {
@@ -86,10 +110,7 @@ fn use_dictionary(event: &mut RawEvent, device: Option<&str>) {
             event.kdev = Kdev::Dev(dev);
         }
     } else if let Some(hctl) = device.strip_prefix("+scsi:").and_then(|d| d.parse::<Hctl>().ok()) {
-        if event.kdev == Kdev::None {
-            event.kdev = Kdev::Hctl(hctl);
-        }
-        event.extension.entry("hctl".to_owned()).or_insert_with(|| Value::from(hctl.to_string()));
+        event.extend("hctl", hctl.to_string());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The kernel's words for errors, operations and sense keys.
+//! The kernel's words for errors and operations, and its numbers.
 
 use crate::event::Op;
 
@@ -55,32 +55,6 @@ pub(super) fn op(text: &str) -> Op {
     }
 }
 
-/// Names of the sense keys 0 to 15 (drivers/scsi/constants.c, `snstext`).
-const SENSE_KEYS: [&str; 16] = [
-    "No Sense",
-    "Recovered Error",
-    "Not Ready",
-    "Medium Error",
-    "Hardware Error",
-    "Illegal Request",
-    "Unit Attention",
-    "Data Protect",
-    "Blank Check",
-    "Vendor Specific",
-    "Copy Aborted",
-    "Aborted Command",
-    "Equal",
-    "Volume Overflow",
-    "Miscompare",
-    "Completed",
-];
-
-/// A sense key by its name, or by the number (`0x3`) that the kernel prints where it was built without names.
-pub(super) fn sense_key(text: &str) -> Option<u64> {
-    let by_name = || SENSE_KEYS.iter().position(|name| name.eq_ignore_ascii_case(text.trim()));
-    number(text).or_else(|| by_name().and_then(|key| u64::try_from(key).ok()))
-}
-
 /// A number as the kernel writes it: decimal, or hexadecimal after `0x`.
 pub(super) fn number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x") {
@@ -88,42 +62,6 @@ pub(super) fn number(text: &str) -> Option<u64> {
         None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
         _ => None,
     }
-}
-
-/// Symbol of an errno, for those that storage reports.
-pub(super) fn errno_name(errno: i32) -> Option<&'static str> {
-    Some(match errno {
-        1 => "EPERM",
-        2 => "ENOENT",
-        5 => "EIO",
-        6 => "ENXIO",
-        11 => "EAGAIN",
-        12 => "ENOMEM",
-        16 => "EBUSY",
-        19 => "ENODEV",
-        22 => "EINVAL",
-        27 => "EFBIG",
-        28 => "ENOSPC",
-        30 => "EROFS",
-        34 => "ERANGE",
-        52 => "EBADE",
-        61 => "ENODATA",
-        62 => "ETIME",
-        67 => "ENOLINK",
-        74 => "EBADMSG",
-        75 => "EOVERFLOW",
-        78 => "EREMCHG",
-        84 => "EILSEQ",
-        95 => "EOPNOTSUPP",
-        108 => "ESHUTDOWN",
-        109 => "ETOOMANYREFS",
-        110 => "ETIMEDOUT",
-        117 => "EUCLEAN",
-        121 => "EREMOTEIO",
-        122 => "EDQUOT",
-        125 => "ECANCELED",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -134,7 +72,7 @@ mod tests {
     fn every_error_word_has_a_named_errno() {
         for (word, n) in ERRORS {
             assert_eq!(errno(word), Some(*n));
-            assert!(errno_name(*n).is_some(), "{word}");
+            assert!(crate::parser::errno::name(*n).is_some(), "{word}");
         }
     }
 
@@ -150,13 +88,5 @@ mod tests {
             (errno_of_blk_status(10), errno_of_blk_status(7), errno_of_blk_status(0)),
             (Some(5), Some(61), None)
         );
-    }
-
-    #[test]
-    fn sense_keys_are_read_by_name_and_number() {
-        assert_eq!(sense_key("Medium Error"), Some(3));
-        assert_eq!(sense_key("Aborted Command"), Some(11));
-        assert_eq!(sense_key("0x3"), Some(3));
-        assert_eq!(sense_key("Bad Mood"), None);
     }
 }
