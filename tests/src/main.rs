@@ -1,1 +1,87 @@
-fn main() {}
+//! End-to-end tests: the real daemon, real probes, real block errors, a real journald, on the running kernel.
+//!
+//! `cargo xtask test` builds what they need and runs them as root. See [`sandbox`] for what keeps them away from the rest of
+//! the machine. A test that the machine cannot run is skipped with a reason; set PERIPETY_KEEP_LOGS to a directory to keep
+//! the daemon's logs.
+
+#![expect(clippy::print_stderr, reason = "a test program tells how it went")]
+
+mod cases;
+mod cmd;
+mod daemon;
+mod disk;
+mod events;
+mod fault;
+mod fio;
+mod fs;
+mod journald;
+mod machine;
+mod prpt;
+mod sandbox;
+mod scene;
+
+use std::{env, process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::machine::Machine;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("end-to-end tests: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    // They share the kernel's log and the journal.
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        return Ok(libtest_mimic::run(&arguments, trials(None)?).exit_code());
+    }
+    if !sandbox::is_inside() {
+        return match sandbox::why_not() {
+            Some(reason) => {
+                skipped(&format!("all end-to-end tests: {reason}"))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            None => sandbox::enter(),
+        };
+    }
+    sandbox::furnish().context("preparing the private /run, tracefs and journald")?;
+    let machine = Arc::new(Machine::look()?);
+    Ok(libtest_mimic::run(&arguments, trials(Some(&machine))?).exit_code())
+}
+
+/// All tests; those that this machine cannot run are ignored, and told.
+fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for case in cases::all() {
+        let unmet = machine.and_then(|machine| case.needs.iter().find_map(|need| machine.lacks(*need)));
+        if let Some(reason) = &unmet {
+            skipped(&format!("{}: {reason}", case.name))?;
+        }
+        let machine = machine.cloned();
+        let body = move || {
+            let machine = machine.as_deref().ok_or("only listed")?;
+            (case.run)(machine).map_err(|error| Failed::from(format!("{error:#}")))
+        };
+        trials.push(Trial::test(case.name, body).with_ignored_flag(unmet.is_some()));
+    }
+    Ok(trials)
+}
+
+/// Tells that something is skipped: here, and to `cargo xtask test` for its closing lines.
+fn skipped(what: &str) -> Result<()> {
+    use std::io::Write as _;
+    eprintln!("skipped: {what}");
+    let Some(report) = env::var_os("PERIPETY_SKIPPED") else { return Ok(()) };
+    let mut file =
+        std::fs::OpenOptions::new().create(true).append(true).open(report).context("opening the report")?;
+    writeln!(file, "{what}").context("writing the report")
+}

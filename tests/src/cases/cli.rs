@@ -1,0 +1,91 @@
+//! Wrong input: one line that says what is wrong, and exit 2.
+
+use anyhow::{Result, ensure};
+
+use super::Case;
+use crate::{
+    machine::{Machine, Need},
+    prpt,
+    scene::Scene,
+};
+
+pub const CASES: &[Case] = &[
+    Case { name: "wrong_input_is_answered_in_one_line", needs: &[], run: wrong },
+    Case { name: "a_broken_configuration_is_shown_where_it_is_broken", needs: &[], run: check_config },
+    Case { name: "nothing_found_is_exit_1", needs: &[Need::Journald], run: nothing },
+    Case { name: "doctor_and_probes_print_a_screenful", needs: &[], run: doctor },
+];
+
+fn wrong(machine: &Machine) -> Result<()> {
+    let _scene = Scene::start(machine, "")?;
+    // (arguments, what the answer has to name)
+    let wrong: &[(&[&str], &str)] = &[
+        (&["info", "no-such-device"], "no-such-device"),
+        (&["info", "/no/such/path"], "/no/such/path"),
+        (&["info", "4095:1048575"], "4095:1048575"),
+        (&["query", "--severity", "dreadful"], "dreadful"),
+        (&["query", "--since", "the day before"], "the day before"),
+        (&["query", "--format", "Xml"], "Xml"),
+        (&["check-config", "/no/such/file"], "/no/such/file"),
+    ];
+    for (args, named) in wrong {
+        let ran = prpt::run(machine, args)?;
+        ensure!(ran.code == Some(2), "prpt {args:?}: {ran:?}");
+        ensure!(ran.stdout.is_empty() && ran.stderr.contains(named), "prpt {args:?}: {ran:?}");
+        ensure!(
+            !ran.stderr.contains("backtrace") && !ran.stderr.contains("panicked"),
+            "prpt {args:?}: {ran:?}"
+        );
+    }
+    // clap explains a usage error in a few lines; the others are ours, and one line.
+    for args in [["info", "no-such-device"], ["check-config", "/no/such/file"]] {
+        let ran = prpt::run(machine, &args)?;
+        ensure!(ran.stderr.lines().count() == 1, "prpt {args:?}: {ran:?}");
+    }
+    Ok(())
+}
+
+fn check_config(machine: &Machine) -> Result<()> {
+    let file = machine.dir("config")?.join("broken.conf");
+    let path = file.display().to_string();
+    for (text, named) in [
+        ("[main]\nnotify_stdout = 3\n", "notify_stdout"),
+        ("[main]\n\nfoo = true\n", "foo"),
+        ("= 1\n", "line 1"),
+        ("[[collector_regexs]]\nsub_system = 'x'\nevent_type = 'Y'\nregex = '(?P<kdev>.*)'\n", "regex"),
+    ] {
+        std::fs::write(&file, text)?;
+        let ran = prpt::run(machine, &["check-config", &path])?;
+        ensure!(
+            ran.code == Some(2) && ran.stderr.contains(&path) && ran.stderr.contains(named),
+            "{text}: {ran:?}"
+        );
+    }
+    std::fs::write(&file, "[main]\nnotify_stdout = true\n")?;
+    let ran = prpt::run(machine, &["check-config", &path])?;
+    ensure!(ran.code == Some(0), "{ran:?}");
+    Ok(())
+}
+
+fn nothing(machine: &Machine) -> Result<()> {
+    let _scene = Scene::start(machine, "")?;
+    let ran = prpt::run(machine, &["query", "--event-type", "ATA_LINK_DOWN", "--since", "1 second ago"])?;
+    ensure!(ran.code == Some(1) && ran.stdout.is_empty(), "{ran:?}");
+    Ok(())
+}
+
+fn doctor(machine: &Machine) -> Result<()> {
+    let _scene = Scene::start(machine, "")?;
+    for command in ["doctor", "probes"] {
+        let ran = prpt::run(machine, &[command])?;
+        ensure!(
+            ran.code.is_some_and(|code| code < 2) && ran.stdout.lines().count() > 5,
+            "prpt {command}: {ran:?}"
+        );
+        ensure!(
+            ran.stdout.contains("block_rq_error"),
+            "prpt {command} does not tell of block_rq_error: {ran:?}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Filesystems whose disk fails under them.
+
+use std::{fs::File, io::Write as _};
+
+use anyhow::{Context as _, Result, ensure};
+use peripety::event::{Event, Severity};
+use serde_json::Value;
+
+use super::Case;
+use crate::{
+    events,
+    fault::FailingDisk,
+    fs::{self, Mount},
+    journald,
+    machine::{Machine, Need},
+    scene::Scene,
+};
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a_failing_ext4_is_told",
+        needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs"), Need::Filesystem("ext4")],
+        run: |machine| told(machine, "ext4", &["FS_JOURNAL_ABORTED", "FS_REMOUNT_READ_ONLY"]),
+    },
+    Case {
+        name: "a_failing_xfs_is_told",
+        needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs")],
+        run: |machine| told(machine, "xfs", &["FS_SHUTDOWN"]),
+    },
+    Case {
+        name: "a_failing_btrfs_is_told",
+        needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs"), Need::Filesystem("btrfs")],
+        run: |machine| told(machine, "btrfs", &["FS_REMOUNT_READ_ONLY", "FS_IO_ERROR", "FS_ERROR"]),
+    },
+];
+
+fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
+    let failing = FailingDisk::new(machine, 512)?;
+    let device = failing.disk.name.as_str();
+    let uuid = fs::make(kind, &failing.disk)?;
+    let mount = Mount::new(machine, &failing.disk, "")?;
+    let scene = Scene::start(machine, "")?;
+    failing.fail()?;
+    // Not one of these has to succeed.
+    let written = File::create(mount.dir.join("file")).and_then(|mut file| {
+        file.write_all(&vec![7; 1 << 20])?;
+        file.sync_all()
+    });
+    ensure!(written.is_err(), "a write to a failing disk was synced");
+
+    // Live.
+    let is_it =
+        |event: &Event| event.sub_system.as_str() == kind && types.contains(&event.event_type.as_str());
+    let event = scene.expect(&format!("one of {types:?}"), device, is_it)?;
+    ensure!(event.severity.at_least(Severity::Error), "severity {:?}", event.severity);
+    let block = event.block.as_ref().context("the event names no device")?;
+    let mount_point = mount.dir.to_string_lossy();
+    ensure!(block.id.blk_path == failing.disk.path.to_string_lossy(), "device {}", block.id.blk_path);
+    ensure!(block.id.uuid == uuid, "UUID {} instead of {uuid}", block.id.uuid);
+    ensure!(block.id.fs_type == kind, "filesystem {}", block.id.fs_type);
+    ensure!(
+        block.id.mount_points.iter().any(|dir| *dir == mount_point),
+        "mounted on {:?}",
+        block.id.mount_points
+    );
+    scene.expect("the failed request", device, |event| {
+        event.sub_system.as_str() == "block"
+            && event.io.as_ref().is_some_and(|io| io.errno == Some(5) && io.sector.is_some())
+    })?;
+
+    // Read back.
+    let same = |other: &Event| other.event_id == event.event_id;
+    let found = events::expect("prpt query to find it", || scene.found(device), same)?;
+    ensure!(found.block.as_ref().is_some_and(|b| b.id.uuid == uuid), "read back: {:?}", found.block);
+
+    // Without any tool of ours.
+    let id = event.event_id.to_string();
+    let matches = ["IS_PERIPETY=TRUE".to_owned(), format!("EVENT_TYPE={}", event.event_type.as_str())];
+    let entries = journald::entries(&matches.each_ref().map(String::as_str))?;
+    let field =
+        |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let entry =
+        entries.iter().find(|entry| field(entry, "EVENT_ID") == id).context("journalctl does not find it")?;
+    for (name, value) in
+        [("SUB_SYSTEM", kind), ("DEV_PATH", &block.id.blk_path), ("DEV_WWID", &block.id.wwid)]
+    {
+        ensure!(field(entry, name) == value, "{name}={} in the journal, not {value}", field(entry, name));
+    }
+    let json: Event = serde_json::from_str(&field(entry, "JSON")).context("field JSON in the journal")?;
+    ensure!(
+        same(&json) && !field(entry, "MESSAGE").is_empty() && field(entry, "MESSAGE_ID").len() == 32,
+        "{entry}"
+    );
+    Ok(())
+}

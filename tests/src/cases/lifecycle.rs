@@ -1,0 +1,100 @@
+//! What the daemon leaves behind: nothing.
+
+use std::{collections::BTreeSet, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::Case;
+use crate::{
+    cmd,
+    daemon::Daemon,
+    machine::{Machine, Need},
+    prpt,
+};
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "an_interrupt_detaches_everything",
+        needs: &[Need::Bpf, Need::Program("bpftool")],
+        run: |machine| ended_by(machine, Signal::INT),
+    },
+    Case {
+        name: "a_termination_detaches_everything",
+        needs: &[Need::Bpf, Need::Program("bpftool")],
+        run: |machine| ended_by(machine, Signal::TERM),
+    },
+    Case {
+        name: "after_a_kill_nothing_is_left_and_a_restart_works",
+        needs: &[Need::Bpf, Need::Program("bpftool")],
+        run: killed,
+    },
+];
+
+fn ended_by(machine: &Machine, signal: Signal) -> Result<()> {
+    let mut daemon = Daemon::start(machine, "")?;
+    let programs = programs(machine)?;
+    ensure!(!programs.is_disjoint(&loaded("prog")?), "bpftool does not see the programs {programs:?}");
+    daemon.signal(signal)?;
+    let status = daemon.wait(Duration::from_secs(10))?;
+    ensure!(status.success(), "{signal:?} ended peripetyd with {status}");
+    nothing_left(&programs)?;
+    let probes = prpt::run(machine, &["probes"])?;
+    ensure!(probes.code == Some(2) && probes.stderr.lines().count() == 1, "without a daemon: {probes:?}");
+    Ok(())
+}
+
+fn killed(machine: &Machine) -> Result<()> {
+    let mut daemon = Daemon::start(machine, "")?;
+    let first = programs(machine)?;
+    daemon.signal(Signal::KILL)?;
+    daemon.wait(Duration::from_secs(10))?;
+    // The socket's file is still there, with no one behind it.
+    let daemon = Daemon::start(machine, "")?;
+    let second = programs(machine)?;
+    ensure!(first.is_disjoint(&second), "programs of the killed daemon are in use: {first:?}, {second:?}");
+    ensure!(first.len() == second.len(), "{} probes before, {} after", first.len(), second.len());
+    nothing_left(&first)?;
+    drop(daemon);
+    nothing_left(&second)
+}
+
+/// The ids of the daemon's programs, as it tells them itself.
+fn programs(machine: &Machine) -> Result<BTreeSet<u64>> {
+    let probes = prpt::json(machine, &["probes", "--format", "Json"])?;
+    let ids: BTreeSet<u64> = probes.iter().flat_map(ids_in).collect();
+    ensure!(!ids.is_empty(), "prpt probes tells no program: {probes:?}");
+    Ok(ids)
+}
+
+/// Every number called `id` or `prog_id` anywhere in it.
+fn ids_in(value: &Value) -> Vec<u64> {
+    match value {
+        Value::Object(object) => {
+            let own = ["id", "prog_id"].iter().filter_map(|key| object.get(*key)?.as_u64());
+            own.chain(object.values().flat_map(ids_in)).collect()
+        }
+        Value::Array(array) => array.iter().flat_map(ids_in).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn nothing_left(programs: &BTreeSet<u64>) -> Result<()> {
+    // The kernel frees programs a little later.
+    cmd::wait_for("the programs to go", Duration::from_secs(10), || {
+        let left: Vec<_> = loaded("prog")?.intersection(programs).copied().collect();
+        ensure!(left.is_empty(), "programs {left:?} are still loaded");
+        let linked: Vec<_> = loaded("link")?.intersection(programs).copied().collect();
+        ensure!(linked.is_empty(), "links of programs {linked:?} are still there");
+        Ok(())
+    })
+}
+
+/// The ids of programs that are loaded (`prog`), or that links hold (`link`).
+fn loaded(what: &str) -> Result<BTreeSet<u64>> {
+    let text = cmd::run(Command::new("bpftool").args(["--json", what, "list"]))?;
+    let list: Value = serde_json::from_str(&text).with_context(|| format!("bpftool printed {text}"))?;
+    let key = if what == "prog" { "id" } else { "prog_id" };
+    Ok(list.as_array().into_iter().flatten().filter_map(|entry| entry.get(key)?.as_u64()).collect())
+}

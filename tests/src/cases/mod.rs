@@ -1,0 +1,41 @@
+//! The tests, one file for each subject.
+
+mod cli;
+mod filesystems;
+mod forgery;
+mod healthy;
+mod info;
+mod lifecycle;
+mod no_journald;
+mod reload;
+mod removed;
+mod requests;
+
+use anyhow::Result;
+
+use crate::machine::{Machine, Need};
+
+/// One test.
+pub struct Case {
+    pub name: &'static str,
+    /// Without these it is skipped.
+    pub needs: &'static [Need],
+    pub run: fn(&Machine) -> Result<()>,
+}
+
+/// All tests.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    let subjects: [&[Case]; 10] = [
+        requests::CASES,
+        filesystems::CASES,
+        healthy::CASES,
+        forgery::CASES,
+        lifecycle::CASES,
+        reload::CASES,
+        no_journald::CASES,
+        removed::CASES,
+        info::CASES,
+        cli::CASES,
+    ];
+    subjects.into_iter().flatten()
+}
