@@ -44,17 +44,22 @@ impl Daemon {
             .spawn()
             .context("starting peripetyd")?;
         let mut daemon = Self { process, dir };
-        cmd::wait_for("peripetyd to be ready", Duration::from_secs(30), || {
+        let ended = cmd::wait_for("peripetyd to be ready", Duration::from_secs(30), || {
             let mut said = [0; 4096];
-            let len = notify.recv(&mut said).map_err(|_nothing| anyhow!("not yet. {}", daemon.log_tail()))?;
-            let said = String::from_utf8_lossy(said.get(..len).unwrap_or_default()).into_owned();
-            said.lines().any(|line| line == "READY=1").then_some(()).ok_or(anyhow!("it said {said}"))
-        })
-        .or_else(|slow| match daemon.process.try_wait() {
-            Ok(Some(status)) => bail!("peripetyd ended with {status}. {}", daemon.log_tail()),
-            _ => Err(slow),
+            let said = notify
+                .recv(&mut said)
+                .map(|len| said.get(..len).unwrap_or_default().to_vec())
+                .unwrap_or_default();
+            let ready = said.split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
+            match daemon.process.try_wait()? {
+                None if !ready => Err(anyhow!("not yet. {}", daemon.log_tail())),
+                ended => Ok(ended),
+            }
         })?;
-        Ok(daemon)
+        match ended {
+            Some(status) => bail!("peripetyd ended with {status}. {}", daemon.log_tail()),
+            None => Ok(daemon),
+        }
     }
 
     /// What it logged.
