@@ -143,13 +143,13 @@ fn inside() {
     let forged = "IS_PERIPETY=TRUE\nEVENT_ID=00000000-0000-0000-0000-000000000063\nREVISION=9\nEVENT_TYPE=FS_ERROR\n\
                   _UID=0\n_EXE=/usr/sbin/peripetyd\nMESSAGE=forged\nJSON={}\n";
     fs::write("/run/forged", forged).unwrap();
-    shell("setpriv --reuid 65534 --clear-groups logger --journald=/run/forged");
+    shell("setpriv --reuid 65534 --regid 65534 --clear-groups logger --journald=/run/forged");
     shell("logger --journald=/run/forged");
     shell(
-        "setpriv --reuid 65534 --clear-groups logger -t kernel -p kern.err 'IS_PERIPETY=TRUE EXT4-fs error (device sda)'",
+        "setpriv --reuid 65534 --regid 65534 --clear-groups logger -t kernel -p kern.err 'IS_PERIPETY=TRUE EXT4-fs error (device sda)'",
     );
     shell(&format!(
-        "{WRITE}='99 1 1' setpriv --reuid 65534 --clear-groups {} --exact write --ignored >/dev/null",
+        "{WRITE}='99 1 1' setpriv --reuid 65534 --regid 65534 --clear-groups {} --exact write --ignored >/dev/null",
         daemon.display()
     ));
     run(&env::current_exe().unwrap(), "98 1 1");
@@ -200,6 +200,31 @@ fn inside() {
     let mut resumed = Reader::open(&roots).unwrap();
     resumed.seek(&Position::After(cursors[0].1.clone())).unwrap();
     assert_eq!(resumed.step(Direction::Forward).unwrap().unwrap().id.as_u128(), 11);
+
+    // The same through the command line.
+    let prpt = env!("CARGO_BIN_EXE_prpt");
+    let out =
+        Command::new(prpt).args(["query", "--event-type", "FS_ERROR", "--format", "Json"]).output().unwrap();
+    let errors = String::from_utf8(out.stderr).unwrap();
+    assert!(errors.contains("passed over 4 journal entries"), "{errors}");
+    assert_eq!(String::from_utf8(out.stdout).unwrap().lines().count(), 4, "events 2, 4, 10 and 12");
+    let all = shell(&format!("{prpt} query --all-revisions --boot --blk wwid-3 2>/dev/null | wc -l"));
+    assert_eq!(all.trim(), "15");
+    assert_eq!(shell(&format!("{prpt} query --boot -1 2>&1; echo $?")).lines().last(), Some("2"));
+    let denied =
+        shell(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups {prpt} query 2>&1; echo $?"));
+    assert!(denied.contains("group systemd-journal") && denied.ends_with("2\n"), "{denied}");
+    let mut monitor =
+        Command::new(prpt).args(["monitor", "--format", "Json"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    run(daemon, "20 2 2");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(monitor.stdout.take().unwrap()));
+    let live: Vec<Event> =
+        (0..4).map(|_| serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()).collect();
+    let live: Vec<_> = live.iter().map(|e| (e.event_id.as_u128(), e.revision)).collect();
+    assert_eq!(live, [(20, 0), (21, 0), (20, 1), (21, 1)]);
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
 
     // What an admin without prpt sees.
     let json =

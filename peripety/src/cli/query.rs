@@ -31,7 +31,7 @@ pub struct Args {
     until: Option<String>,
     /// Only events of a boot: 0 or nothing for this one, -1 for the one before, a boot's id, or all
     #[arg(short, long, value_name = "BOOT", num_args = 0..=1, default_value = "all", default_missing_value = "0",
-        hide_default_value = true, allow_hyphen_values = true)]
+        hide_default_value = true, allow_negative_numbers = true)]
     boot: String,
     /// Every revision of events that grew, not only the last
     #[arg(long)]
@@ -69,7 +69,8 @@ enum Open {
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut built = args.filter.build(roots)?;
     let filter = &mut built.filter;
-    filter.until = args.until.as_deref().map(|text| time::parse(text, &time::now())).transpose().context("--until")?;
+    filter.until =
+        args.until.as_deref().map(|text| time::parse(text, &time::now())).transpose().context("--until")?;
     if let (Some(since), Some(until)) = (filter.since, filter.until)
         && since > until
     {
@@ -184,7 +185,9 @@ fn stored(client: Client, filter: &Filter) -> anyhow::Result<Vec<Event>> {
 pub(super) fn tell_skipped(skipped: Skipped) {
     if skipped.forged > 0 {
         let n = skipped.forged;
-        note(&format!("passed over {n} journal entries that claim to be events, but were not written by peripetyd"));
+        note(&format!(
+            "passed over {n} journal entries that claim to be events, but were not written by peripetyd"
+        ));
     }
     if skipped.corrupt > 0 {
         note(&format!("passed over {} events of the journal that cannot be read", skipped.corrupt));

@@ -9,6 +9,7 @@ use jiff::{Timestamp, tz::TimeZone};
 pub use live::Live;
 
 use self::layout::Line;
+pub(crate) use self::layout::wrap;
 use crate::{
     event::{Event, Nature, Severity},
     text::printable,

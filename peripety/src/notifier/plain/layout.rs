@@ -74,7 +74,7 @@ impl Line {
 }
 
 /// Lines of at most `width` columns, broken at spaces; a longer word keeps a line of its own, whole, for copying.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         match lines.last_mut() {
