@@ -1,1 +1,122 @@
-//! The pure core: records and time go in, events come out.
+//! The pure core: records and time go in, events come out. It has no clock and no I/O (promise 8).
+//!
+//! Time comes from records and from [`Engine::tick`]. What is waited for (the words of a driver, a line of text, the next
+//! update of a storm, its end) is done by the first record or tick after its time; [`Engine::next_deadline_ns`] says when a
+//! tick is needed, and says nothing while nothing is open, so that an idle daemon sleeps (promise 5).
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    block::DeviceFacts,
+    correlate::{
+        LiveSources,
+        fuse::{Context, Correlator},
+    },
+    event::Event,
+    parser::{RawEvent, rules::RuleSet, uevent},
+    record::{Body, LogRecord, Record, Stamp},
+};
+
+/// What an engine is told when it is made.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Boot that the records are of, 32 hexadecimal digits.
+    pub boot_id: String,
+    /// Host that the records are of.
+    pub hostname: String,
+    /// Which sources deliver.
+    pub live: LiveSources,
+}
+
+/// Makes a raw event of a line of text.
+pub trait TextParser: Send {
+    /// What a line says; nothing if no rule is about it.
+    fn parse(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent>;
+}
+
+/// Understands no line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoText;
+
+impl TextParser for NoText {
+    fn parse(&self, _record: &LogRecord, _time: Stamp) -> Option<RawEvent> {
+        None
+    }
+}
+
+impl TextParser for RuleSet {
+    fn parse(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
+        Self::parse(self, record, time)
+    }
+}
+
+/// Turns records into events.
+pub struct Engine {
+    correlator: Correlator,
+    rules: Box<dyn TextParser>,
+}
+
+impl Engine {
+    /// An engine with nothing open.
+    pub fn new(settings: Settings, rules: impl TextParser + 'static) -> Self {
+        Self {
+            correlator: Correlator::new(settings.boot_id, settings.hostname, settings.live),
+            rules: Box::new(rules),
+        }
+    }
+
+    /// Other rules from now on.
+    pub fn set_rules(&mut self, rules: impl TextParser + 'static) {
+        self.rules = Box::new(rules);
+    }
+
+    /// Probes were attached, or are gone.
+    pub fn set_live_sources(&mut self, live: LiveSources) {
+        self.correlator.set_live(live);
+    }
+
+    /// Takes a record; adds the events that are due to `out`.
+    pub fn push(&mut self, record: &Record, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        let cx = &mut Context { facts, out };
+        let time = record.time;
+        let now_ns = time.monotonic_ns.unwrap_or(0);
+        self.correlator.advance(now_ns, cx);
+        match &record.body {
+            Body::Kernel(record) => self.correlator.kernel(record, time, cx),
+            Body::Log(line) => {
+                if let Some(raw) = self.rules.parse(line, time) {
+                    self.correlator.text(raw, cx);
+                }
+            }
+            Body::Uevent(event) => {
+                if let Some(raw) = uevent::parse(event, time) {
+                    self.correlator.uevent(raw, cx);
+                }
+            }
+            Body::Lost(lost) => self.correlator.lost(lost, time, cx),
+        }
+        // What waits for nothing is out at once.
+        self.correlator.advance(now_ns, cx);
+    }
+
+    /// Lets time go on to `now_ns` (CLOCK_MONOTONIC); adds the events that are due to `out`.
+    pub fn tick(&mut self, now_ns: u64, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        self.correlator.advance(now_ns, &mut Context { facts, out });
+    }
+
+    /// When the next tick is needed (CLOCK_MONOTONIC; the past means now). None: not before the next record.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.correlator.next_deadline_ns()
+    }
+
+    /// Writes what waits and closes what is open: at shutdown, or at the end of a recording.
+    pub fn finish(&mut self, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        self.correlator.finish(&mut Context { facts, out });
+    }
+
+    /// How many events may still grow.
+    pub fn open_events(&self) -> usize {
+        self.correlator.open_folds()
+    }
+}

@@ -1,1 +1,21 @@
-//! correlate
+//! What belongs together: one failure is one event (fuse), a repeated one grows (fold), and it points at its cause.
+//!
+//! Everything is bounded: open folds ([`FOLDS_MAX`]), commands that wait for their request, lines that wait for their
+//! record, failures that are remembered as causes.
+
+pub mod build;
+mod cause;
+mod fold;
+pub mod fuse;
+mod held;
+mod key;
+mod live;
+pub mod message;
+mod pending;
+mod ranges;
+mod table;
+mod wb_seen;
+
+pub use live::LiveSources;
+pub use ranges::RANGES_MAX;
+pub use table::{FOLDS_MAX, QUIET_NS, UPDATE_NS};

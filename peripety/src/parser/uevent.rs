@@ -19,9 +19,10 @@ static UNIT_ATTENTIONS: &[(&str, EventType)] = &[
     ("POWER_ON_RESET_OCCURRED", EventType::SCSI_POWER_ON_RESET),
 ];
 
-/// What a uevent says; nothing if it is of no interest, or if a program asked for it again (`udevadm trigger`).
+/// What a uevent says; nothing if it is of no interest, if udev only repeats it, or if a program asked for it again
+/// (`udevadm trigger`).
 pub fn parse(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
-    if uevent.get("SYNTH_UUID").is_some() {
+    if uevent.udev || uevent.get("SYNTH_UUID").is_some() {
         return None;
     }
     match uevent.subsystem.as_str() {
@@ -77,8 +78,8 @@ fn change(uevent: &Uevent, time: Stamp, kdev: Kdev) -> Option<RawEvent> {
     Some(raw)
 }
 
-/// drivers/md/dm-uevent.c.
-fn multipath(uevent: &Uevent, action: &str, time: Stamp, kdev: Kdev) -> Option<RawEvent> {
+/// drivers/md/dm-uevent.c. The path is at fault, and the map where it was the last one.
+fn multipath(uevent: &Uevent, action: &str, time: Stamp, map: Kdev) -> Option<RawEvent> {
     let left = uevent.get("DM_NR_VALID_PATHS");
     let event_type = match action {
         "PATH_FAILED" if left == Some("0") => EventType::DM_MPATH_NO_PATH,
@@ -86,7 +87,12 @@ fn multipath(uevent: &Uevent, action: &str, time: Stamp, kdev: Kdev) -> Option<R
         "PATH_REINSTATED" => EventType::DM_MPATH_PATH_REINSTATED,
         _ => return None,
     };
-    let mut raw = draft(uevent, time, event_type, kdev);
+    let path = uevent.get("DM_PATH").and_then(|path| path.parse().ok());
+    let mut raw = draft(uevent, time, event_type, map);
+    if let Some(path) = path.filter(|_| raw.event_type != EventType::DM_MPATH_NO_PATH) {
+        raw.extend("map", raw.kdev.to_text());
+        raw.kdev = Kdev::Dev(path);
+    }
     for (key, property) in [("path", "DM_PATH"), ("dm_name", "DM_NAME"), ("dm_uuid", "DM_UUID")] {
         if let Some(value) = uevent.get(property) {
             raw.extend(key, value);
@@ -162,7 +168,9 @@ mod tests {
         assert_eq!(kind(&event), Some(("BLK_DEVICE_REMOVED", "259:300".to_owned())));
         event.properties.push(("SYNTH_UUID".to_owned(), "0".to_owned()));
         assert_eq!(kind(&event), None);
-        assert_eq!(parse(&event, TIME), None);
+        event.properties.pop();
+        event.udev = true;
+        assert_eq!(kind(&event), None);
     }
 
     #[test]
@@ -196,10 +204,10 @@ mod tests {
         );
         event.dev = Some(Dev::new(253, 3));
         let raw = parse(&event, TIME).unwrap();
-        assert_eq!((raw.event_type.as_str(), raw.kdev.to_text().as_str()), ("DM_MPATH_PATH_FAILED", "253:3"));
-        assert_eq!((&raw.extension["path"], &raw.extension["valid_paths"]), (&"8:48".into(), &1.into()));
+        assert_eq!((raw.event_type.as_str(), raw.kdev.to_text().as_str()), ("DM_MPATH_PATH_FAILED", "8:48"));
+        assert_eq!((&raw.extension["map"], &raw.extension["valid_paths"]), (&"253:3".into(), &1.into()));
         event.properties[4].1 = "0".to_owned();
-        assert_eq!(kind(&event).unwrap().0, "DM_MPATH_NO_PATH");
+        assert_eq!(kind(&event), Some(("DM_MPATH_NO_PATH", "253:3".to_owned())));
         event.properties[1].1 = "PATH_REINSTATED".to_owned();
         assert_eq!(kind(&event).unwrap().0, "DM_MPATH_PATH_REINSTATED");
     }

@@ -74,7 +74,7 @@ pub fn classify(rq: &NvmeRq) -> Option<NvmeFault> {
 }
 
 /// A command that ended with a status.
-pub(super) fn request(h: &Header, rq: &NvmeRq, time: Stamp) -> Option<RawEvent> {
+pub(crate) fn request(h: &Header, rq: &NvmeRq, time: Stamp) -> Option<RawEvent> {
     let fault = classify(rq)?;
     let mut raw = draft(h, time, fault.event_type(), kdev(rq));
     if fault == NvmeFault::Admin {
@@ -152,8 +152,8 @@ pub fn details(rq: &NvmeRq) -> impl Iterator<Item = (&'static str, Value)> {
         ("controller", format!("nvme{}", rq.ctrl).into()),
         ("qid", rq.qid.into()),
         ("cid", rq.cid.into()),
-        ("sct", format!("{:#x}", status::sct(rq.status)).into()),
-        ("sc", format!("{:#x}", status::sc(rq.status)).into()),
+        ("sct", status::sct(rq.status).into()),
+        ("sc", status::sc(rq.status).into()),
         ("status_name", status::name(rq.status).unwrap_or_else(|| status::type_name(rq.status)).into()),
         ("dnr", (rq.status & status::DNR != 0).into()),
     ];
@@ -213,8 +213,8 @@ pub(crate) mod tests {
         assert_eq!(raw.event_type, EventType::NVME_MEDIUM_ERROR);
         assert_eq!(raw.kdev.to_text(), "259:300");
         assert_eq!(raw.io.unwrap().op, Op::Read);
-        assert_eq!(raw.extension["sct"], "0x2");
-        assert_eq!(raw.extension["sc"], "0x81");
+        assert_eq!(raw.extension["sct"], 2);
+        assert_eq!(raw.extension["sc"], 0x81);
         assert_eq!(raw.extension["status_name"], "Unrecovered Read Error");
         assert_eq!(raw.extension["dnr"], true);
         assert_eq!((&raw.extension["lba"], &raw.extension["blocks"]), (&Value::from(2048), &Value::from(8)));

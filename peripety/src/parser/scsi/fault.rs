@@ -52,6 +52,30 @@ pub enum ScsiFault {
 }
 
 impl ScsiFault {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Medium,
+        Self::Hardware,
+        Self::Recovered,
+        Self::NotReady,
+        Self::IllegalRequest,
+        Self::DataProtect,
+        Self::Aborted,
+        Self::OtherSense,
+        Self::UnknownSense,
+        Self::Transport,
+        Self::Timeout,
+        Self::Reservation,
+        Self::UnitAttention,
+        Self::PowerOnReset,
+        Self::LunChanged,
+        Self::CapacityChanged,
+        Self::AluaChanged,
+        Self::ThinThreshold,
+        Self::FailurePredicted,
+        Self::Warning,
+    ];
+
     /// The event type.
     pub const fn event_type(self) -> EventType {
         match self {

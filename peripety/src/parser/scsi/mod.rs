@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A command that came back with a result.
-pub(super) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
+pub(crate) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
     match classify(cmd)? {
         // The text or the request that fails of it will tell.
         ScsiFault::UnknownSense => None,
@@ -122,9 +122,10 @@ pub fn details(cmd: &ScsiCmd) -> impl Iterator<Item = (&'static str, Value)> {
         ("status", names::status_byte(fault::status_byte(cmd.result)).into()),
     ];
     if let Some(sense) = sense::of(cmd) {
-        out.push(("sense_key", names::sense_key(sense.key).into()));
-        out.push(("asc", format!("{:#04x}", sense.asc).into()));
-        out.push(("ascq", format!("{:#04x}", sense.ascq).into()));
+        out.push(("sense_key", sense.key.into()));
+        out.push(("sense_key_name", names::sense_key(sense.key).into()));
+        out.push(("asc", sense.asc.into()));
+        out.push(("ascq", sense.ascq.into()));
         if let Some(name) = names::additional_sense(sense.asc, sense.ascq) {
             out.push(("add_sense", name.into()));
         }

@@ -63,15 +63,16 @@ fn a_medium_error_names_request_bad_block_and_sense() {
     for (key, value) in [
         ("hctl", "4:0:0:1"),
         ("hostbyte", "DID_OK"),
-        ("sense_key", "Medium Error"),
-        ("asc", "0x11"),
+        ("sense_key_name", "Medium Error"),
         ("add_sense", "Unrecovered read error"),
         ("command", "READ(10)"),
         ("cdb", "28 00 00 00 12 30 00 00 08 00"),
     ] {
         assert_eq!(raw.extension[key], value, "{key}");
     }
-    assert_eq!(raw.extension["tag"], 117);
+    for (key, value) in [("tag", 117), ("sense_key", 3), ("asc", 0x11), ("ascq", 0)] {
+        assert_eq!(raw.extension[key], value, "{key}");
+    }
 }
 
 #[test]

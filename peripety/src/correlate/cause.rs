@@ -1,0 +1,154 @@
+//! Which failure caused which, over the stack of devices.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::key::BuildKeyHasher;
+use crate::{
+    block::{BlkInfo, Dev},
+    event::{Event, EventId, EventType, Nature},
+};
+
+/// How long after a failure another one may still be its consequence.
+pub const WINDOW_NS: u64 = 5_000_000_000;
+/// Devices whose failures are remembered.
+const DEVICES_MAX: usize = 256;
+/// Failures remembered for each.
+const EACH_MAX: usize = 4;
+
+/// How near to the medium a failure is said, the lower the nearer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// The device went away, or its driver speaks.
+    Driver,
+    /// The block layer.
+    Block,
+    /// Stacked drivers: device-mapper, md, multipath, loop.
+    Stacked,
+    /// The page cache.
+    Cache,
+    /// A filesystem, or swap.
+    Filesystem,
+    /// Not part of a chain.
+    #[default]
+    None,
+}
+
+/// An event's place among the devices.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// How near to the medium.
+    pub rank: Rank,
+    /// The device.
+    pub dev: Option<Dev>,
+    /// The devices it is made of, nearest first.
+    pub owners: Vec<Dev>,
+}
+
+impl Node {
+    /// Where an event about `block` stands, or about a device of which only the number is known.
+    pub fn of(event: &Event, block: Option<&BlkInfo>, dev: Option<Dev>) -> Self {
+        Self {
+            rank: rank(event),
+            dev: block.map(|b| b.id.dev).filter(|d| !d.is_none()).or(dev),
+            owners: block.map(|b| b.owners.iter().map(|o| o.dev).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+fn rank(event: &Event) -> Rank {
+    let fault = event.event_type.info().is_none_or(|info| info.nature == Nature::Fault);
+    match event.sub_system.as_str() {
+        _ if event.event_type == EventType::BLK_DEVICE_REMOVED => Rank::Driver,
+        _ if !fault => Rank::None,
+        "peripety" => Rank::None,
+        "block"
+            if [EventType::BLK_LOST_WRITE, EventType::BLK_BUFFER_IO_ERROR].contains(&event.event_type) =>
+        {
+            Rank::Cache
+        }
+        "block" => Rank::Block,
+        "scsi" | "ata" | "nvme" | "iscsi" | "fc" | "usb" | "mmc" | "ufs" | "nbd" | "rbd" | "zram"
+        | "smart" => Rank::Driver,
+        "multipath" | "md" | "loop" | "bcache" | "drbd" => Rank::Stacked,
+        stacked if stacked.starts_with("dm") => Rank::Stacked,
+        _ => Rank::Filesystem,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    id: EventId,
+    root: Option<EventId>,
+    incident: EventId,
+    rank: Rank,
+    last_ns: u64,
+}
+
+/// What a failure is a consequence of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The failure that began it.
+    pub root: EventId,
+    /// What all failures of the incident have in common.
+    pub incident: EventId,
+}
+
+/// The failures of late, by device.
+#[derive(Debug, Default)]
+pub struct Causes {
+    by_dev: HashMap<u32, Vec<Failure>, BuildKeyHasher>,
+    order: VecDeque<u32>,
+}
+
+impl Causes {
+    /// What caused a failure at `node`: the deepest failure of the last seconds on its device or on one that it is made of.
+    pub fn find(&self, node: &Node, id: EventId, now_ns: u64) -> Option<Cause> {
+        if node.rank == Rank::None {
+            return None;
+        }
+        let own = node.dev.into_iter().map(|dev| (dev, false));
+        let below = node.owners.iter().map(|dev| (*dev, true));
+        own.chain(below)
+            .flat_map(|(dev, below)| {
+                let failures = self.by_dev.get(&dev.to_kernel()).map(Vec::as_slice).unwrap_or_default();
+                failures.iter().map(move |f| (f, below))
+            })
+            .filter(|(f, below)| {
+                f.id != id && now_ns.saturating_sub(f.last_ns) <= WINDOW_NS && (*below || f.rank < node.rank)
+            })
+            // The nearest to the medium; of those the latest.
+            .min_by_key(|(f, below)| (!below, f.rank, u64::MAX - f.last_ns))
+            .map(|(f, _)| Cause { root: f.root.unwrap_or(f.id), incident: f.incident })
+    }
+
+    /// Remembers a failure, or that it goes on.
+    pub fn remember(&mut self, node: &Node, event: &Event, now_ns: u64) {
+        let (Some(dev), true) = (node.dev, node.rank != Rank::None) else { return };
+        let failure = Failure {
+            id: event.event_id,
+            root: event.root_cause_event_id,
+            incident: event.incident_id.unwrap_or(event.event_id),
+            rank: node.rank,
+            last_ns: now_ns,
+        };
+        let dev = dev.to_kernel();
+        if !self.by_dev.contains_key(&dev) {
+            if self.order.len() >= DEVICES_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.by_dev.remove(&oldest);
+            }
+            self.order.push_back(dev);
+        }
+        let failures = self.by_dev.entry(dev).or_default();
+        if let Some(known) = failures.iter_mut().find(|f| f.id == failure.id) {
+            *known = failure;
+            return;
+        }
+        if failures.len() >= EACH_MAX {
+            let oldest = failures.iter().enumerate().min_by_key(|(_, f)| f.last_ns).map(|(place, _)| place);
+            failures.swap_remove(oldest.unwrap_or_default());
+        }
+        failures.push(failure);
+    }
+}

@@ -1,0 +1,240 @@
+//! One failure that repeats: an event that grows.
+
+use peripety_common::Kind;
+
+use super::{cause::Node, key::FoldKey, message, ranges::Ranges};
+use crate::{
+    event::{Event, EventType},
+    parser::{RawEvent, errno, source_name},
+    record::Stamp,
+};
+
+/// Lines of the kernel that an event keeps.
+pub const RAW_MSGS_MAX: usize = 8;
+/// Bytes of each of them.
+pub const RAW_MSG_BYTES: usize = 1024;
+
+/// Who tells of a failure. The same failures may be told of by all of them: the best of them is right, not the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// A probe: exact.
+    Probe = 0,
+    /// A uevent.
+    Uevent = 1,
+    /// A line of text about what a live probe counts.
+    Text = 2,
+    /// A line of text about what no live probe counts.
+    TextAlone = 3,
+}
+
+/// One failure and its repetitions.
+#[derive(Debug)]
+pub struct Fold {
+    /// The event as it was opened, with what was learned since.
+    event: Box<Event>,
+    counts: [u64; 4],
+    last: Stamp,
+    ranges: Ranges,
+    /// Bit by bit the probes that told of it.
+    probes: u32,
+    left_out: u64,
+    retried: u64,
+    /// The fault that the driver named, 0 while none did.
+    pub fault: u8,
+    /// Whether it counts failed requests, and not what drivers said of commands.
+    pub has_requests: bool,
+    /// Its place among the devices, for finding causes.
+    pub node: Node,
+    /// Keys it is found by; whether the index still points here is for the table to know.
+    pub keys: Vec<FoldKey>,
+}
+
+impl Fold {
+    /// Opens with an event that stands for its first failure.
+    pub fn new(event: Event, node: Node) -> Self {
+        let last = Stamp { monotonic_ns: event.monotonic_ns, realtime_us: event.timestamp.as_microsecond() };
+        let mut ranges = Ranges::default();
+        if let Some(io) = &event.io
+            && let Some(sector) = io.sector
+        {
+            ranges.insert(sector, io.nr_sectors.unwrap_or(1));
+        }
+        Self {
+            event: Box::new(event),
+            counts: [0; 4],
+            last,
+            ranges,
+            probes: 0,
+            left_out: 0,
+            retried: 0,
+            fault: 0,
+            has_requests: false,
+            node,
+            keys: Vec::with_capacity(4),
+        }
+    }
+
+    /// One more failure: numbers only.
+    pub fn add(&mut self, witness: Witness, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
+        self.count(witness, count);
+        let later = match (time.monotonic_ns, self.last.monotonic_ns) {
+            (Some(new), Some(old)) => new >= old,
+            _ => time.realtime_us >= self.last.realtime_us,
+        };
+        if later {
+            self.last = time;
+        }
+        if let Some((start, count)) = sectors {
+            self.ranges.insert(start, count);
+        }
+    }
+
+    /// Counts failures by who told of them.
+    pub fn count(&mut self, witness: Witness, count: u64) {
+        let [probe, uevent, text, text_alone] = &mut self.counts;
+        let counter = match witness {
+            Witness::Probe => probe,
+            Witness::Uevent => uevent,
+            Witness::Text => text,
+            Witness::TextAlone => text_alone,
+        };
+        *counter = counter.saturating_add(count);
+    }
+
+    /// How many failures there were. What a probe counted is exact, and text adds nothing to it but what came before the
+    /// probe; else who told of more saw more.
+    pub fn total(&self) -> u64 {
+        let [probe, uevent, text, text_alone] = self.counts;
+        let told = if probe > 0 { probe } else { text };
+        told.saturating_add(text_alone).max(uevent)
+    }
+
+    /// When the latest was.
+    pub fn last(&self) -> Stamp {
+        self.last
+    }
+
+    /// The event as it was opened.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The event, to add what was learned.
+    pub fn event_mut(&mut self) -> &mut Event {
+        &mut self.event
+    }
+
+    /// The errno of its requests: as it was told, or as its type says.
+    pub fn errno(&self) -> Option<i32> {
+        let told = self.event.io.as_ref().and_then(|io| io.errno);
+        told.or_else(|| errno::of_block_type(&self.event.event_type))
+    }
+
+    /// Whether a probe told of it.
+    pub fn has_probe(&self) -> bool {
+        self.probes != 0
+    }
+
+    /// Whether it has been written already.
+    pub fn is_out(&self) -> bool {
+        self.event.revision > 0
+    }
+
+    /// Notes that a probe told of it. O(1), and no work but for the first time.
+    pub fn told_by(&mut self, kind: Kind) {
+        let bit = 1u32 << (kind.number() & 31);
+        if self.probes & bit == 0 {
+            self.probes |= bit;
+            self.source(&source_name(kind));
+        }
+    }
+
+    /// Notes a source.
+    pub fn source(&mut self, source: &str) {
+        if !self.event.sources.iter().any(|s| s == source) {
+            self.event.sources.push(source.to_owned());
+        }
+    }
+
+    /// Notes commands that failed and were sent again with success.
+    pub fn retried(&mut self, commands: u64) {
+        self.retried = self.retried.saturating_add(commands);
+    }
+
+    /// Takes what another record about the same failure knows: its line, details that are new, its source.
+    pub fn learn(&mut self, raw: &RawEvent) {
+        self.source(&raw.source);
+        if let Some(line) = &raw.raw_msg {
+            self.line(line);
+        }
+        for (key, value) in &raw.extension {
+            if !self.event.extension.contains_key(key) {
+                self.event.extension.insert(key.clone(), value.clone());
+            }
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.event.io, &raw.io) {
+            mine.sector = mine.sector.or(theirs.sector);
+            mine.nr_sectors = mine.nr_sectors.or(theirs.nr_sectors);
+            mine.bad_lba = mine.bad_lba.or(theirs.bad_lba);
+        } else if self.event.io.is_none() {
+            self.event.io.clone_from(&raw.io);
+        }
+    }
+
+    /// Keeps a line of the kernel, while there is room.
+    pub fn line(&mut self, line: &str) {
+        if self.event.raw_msgs.len() >= RAW_MSGS_MAX {
+            self.left_out += 1;
+            return;
+        }
+        let end = line.floor_char_boundary(RAW_MSG_BYTES);
+        self.event.raw_msgs.push(line.get(..end).unwrap_or_default().to_owned());
+    }
+
+    /// Makes the type more precise.
+    pub fn refine(&mut self, event_type: EventType, fault: u8) {
+        if let Some(info) = event_type.info() {
+            // A request did fail; the first line of a chain did not know yet how bad it is.
+            let severity =
+                if self.has_requests { self.event.severity.min(info.severity) } else { info.severity };
+            self.event.severity = severity;
+            self.event.sub_system = crate::event::SubSystem::known(info.sub_system);
+        }
+        self.event.event_type = event_type;
+        self.fault = fault;
+    }
+
+    /// Takes the type that a line gives, if the line knows better.
+    pub fn refine_type(&mut self, raw: &RawEvent) {
+        self.event.severity = self.event.severity.min(raw.severity);
+        self.event.event_type = raw.event_type.clone();
+    }
+
+    /// Whether a sector is among those that failed.
+    pub fn has_sector(&self, sector: u64) -> bool {
+        self.ranges.contains(sector)
+    }
+
+    /// The event as it stands now. The next one has a higher revision.
+    pub fn render(&mut self, is_final: bool) -> Event {
+        let mut event = (*self.event).clone();
+        event.count = self.total();
+        event.timestamp = super::build::wall_clock(self.last);
+        event.last_timestamp = event.timestamp;
+        event.monotonic_ns = self.last.monotonic_ns;
+        event.sector_ranges = self.ranges.as_slice().to_vec();
+        event.is_final = is_final;
+        if self.ranges.coarsened() {
+            event.extension.insert("ranges_coarsened".to_owned(), true.into());
+        }
+        if self.left_out != 0 {
+            event.extension.insert("raw_msgs_left_out".to_owned(), self.left_out.into());
+        }
+        if self.retried != 0 {
+            event.extension.insert("retried_commands".to_owned(), self.retried.into());
+        }
+        event.msg = message::compose(&event);
+        self.event.revision += 1;
+        event
+    }
+}

@@ -1,0 +1,208 @@
+//! Requests and bios that failed, with what their drivers said.
+
+use peripety_common::{KernelRecord, Kind};
+
+use super::{
+    super::{
+        fold::Witness,
+        key::{FoldKey, Scope},
+        pending::{Driver, Pending},
+    },
+    Context, Correlator,
+};
+use crate::{
+    block::Dev,
+    event::{EventType, Op},
+    parser::{self, RawEvent, nvme, scsi},
+    record::Stamp,
+};
+
+/// A failed request or bio, in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub dev: u32,
+    pub op: Op,
+    pub errno: i32,
+    pub sector: u64,
+    pub nr_sectors: u32,
+    pub kind: Kind,
+}
+
+impl Correlator {
+    pub(super) fn request(&mut self, rq: Request, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
+        let told = if self.pending.is_empty() {
+            None
+        } else {
+            self.pending.take(rq.dev, rq.sector, rq.op == Op::Flush)
+        };
+        let refined = told.as_ref().and_then(|p| refined_type(p, rq.errno).map(|t| (t, p.fault)));
+        let fault = refined.as_ref().map_or(0, |(_, fault)| *fault);
+        let key = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, fault);
+        let plain = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, 0);
+        let mut place = self.open_at(&key, time, cx);
+        // The first requests of a fold came without their driver's word.
+        if place.is_none()
+            && let Some((event_type, fault)) = &refined
+            && let Some(open) = self.open_at(&plain, time, cx)
+            && let Some(fold) = self.table.get_mut(open).filter(|fold| fold.fault == 0)
+        {
+            fold.refine(event_type.clone(), *fault);
+            if let Some(told) = &told {
+                add_details(fold.event_mut(), told);
+            }
+            self.table.add_key(open, key);
+            self.table.add_key(open, FoldKey::driver(Scope::dev(rq.dev), *fault));
+            place = Some(open);
+        }
+        let sectors = (rq.sector != u64::MAX).then_some((rq.sector, rq.nr_sectors));
+        if let Some(place) = place {
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                fold.add(Witness::Probe, 1, time, sectors);
+                fold.told_by(rq.kind);
+                if let Some(told) = &told {
+                    fold.told_by(told.kind());
+                    fold.retried(told.attempts.saturating_sub(1));
+                }
+            }
+            return;
+        }
+        self.first_request(rq, record, time, told, refined, cx);
+    }
+
+    fn first_request(
+        &mut self,
+        rq: Request,
+        record: &KernelRecord,
+        time: Stamp,
+        told: Option<Pending>,
+        refined: Option<(EventType, u8)>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(mut raw) = parser::kernel(record, time) else { return };
+        let fault = refined.as_ref().map_or(0, |(_, fault)| *fault);
+        if let Some((event_type, _)) = refined {
+            raw = retyped(raw, event_type);
+        }
+        if let Some(told) = &told {
+            raw.extension.extend(told.details());
+            if let (Some(io), Driver::Scsi(cmd)) = (&mut raw.io, &told.driver) {
+                io.bad_lba = scsi::bad_sector(cmd);
+            }
+        }
+        let scope = Scope::dev(rq.dev);
+        let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
+        let mut keys = vec![
+            FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, fault),
+            FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, 0),
+            FoldKey::latest_request(scope),
+            typed,
+        ];
+        if fault != 0 {
+            keys.push(FoldKey::driver(scope, fault));
+        }
+        let block = cx.facts.by_dev(Dev::from_kernel(rq.dev), time.monotonic_ns);
+        let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(rq.kind), cx) else { return };
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.fault = fault;
+            fold.has_requests = true;
+            if let Some(told) = &told {
+                fold.told_by(told.kind());
+                fold.retried(told.attempts.saturating_sub(1));
+            }
+        }
+        self.attach_held(place);
+    }
+
+    /// No request failed of what a driver said: the command was sent again, or was no request.
+    pub(super) fn unanswered(&mut self, told: &Pending, cx: &mut Context<'_>) {
+        if told.fault == scsi::ScsiFault::UnknownSense as u8 {
+            return;
+        }
+        let scope = told.scope(cx.facts);
+        let key = FoldKey::driver(scope, told.fault);
+        if let Some(place) = self.open_at(&key, told.time, cx) {
+            let Some(fold) = self.table.get_mut(place) else { return };
+            if fold.has_requests {
+                fold.retried(told.attempts);
+                return;
+            }
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                fold.add(Witness::Probe, told.attempts, told.time, told.sectors());
+                fold.told_by(told.kind());
+            }
+            return;
+        }
+        if self.belongs_to_request(told, scope) {
+            return;
+        }
+        let Some(mut raw) = told.raw_event() else { return };
+        raw.count = told.attempts;
+        let keys = [key, FoldKey::typed(scope, raw.event_type.as_str(), 0), FoldKey::latest_request(scope)];
+        let block = super::build::device(&raw, cx.facts);
+        if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(told.kind()), cx) {
+            if let Some(fold) = self.table.get_mut(place) {
+                fold.fault = told.fault;
+            }
+            self.attach_held(place);
+        }
+    }
+}
+
+impl Correlator {
+    /// Whether the request that a driver's word is about failed before the word came: then it makes that more precise.
+    fn belongs_to_request(&mut self, told: &Pending, scope: Scope) -> bool {
+        let Some((sector, _)) = told.sectors() else { return false };
+        let Some(place) = self.table.find(&FoldKey::latest_request(scope)) else { return false };
+        let Some(fold) = self.table.get_mut(place) else { return false };
+        if !fold.has_requests || !fold.has_sector(sector) {
+            return false;
+        }
+        if fold.fault == 0
+            && let Some(event_type) = fold.errno().and_then(|errno| refined_type(told, errno))
+        {
+            fold.refine(event_type, told.fault);
+            add_details(fold.event_mut(), told);
+            self.table.add_key(place, FoldKey::driver(scope, told.fault));
+        }
+        true
+    }
+}
+
+/// The type that a driver's word gives to a failed request, where it is more precise than the errno's.
+fn refined_type(told: &Pending, errno: i32) -> Option<EventType> {
+    const EIO: i32 = 5;
+    match &told.driver {
+        Driver::Scsi(cmd) => {
+            let fault = scsi::classify(cmd)?;
+            refines(fault, errno).then(|| fault.event_type())
+        }
+        Driver::Nvme(rq) => match nvme::classify(rq)? {
+            nvme::NvmeFault::Io if errno != EIO => None,
+            fault => Some(fault.event_type()),
+        },
+    }
+}
+
+/// Whether sense or host byte are more precise than an errno: EIO, ENODATA, ETIMEDOUT, ENOLINK, EBADE, ETIME always;
+/// EREMOTEIO for a broken disk, but not for a request that the disk did not like.
+pub(super) fn refines(fault: scsi::ScsiFault, errno: i32) -> bool {
+    fault.refines_block()
+        && (matches!(errno, 5 | 61 | 110 | 67 | 52 | 62)
+            || (errno == 121 && fault == scsi::ScsiFault::Hardware))
+}
+
+fn retyped(raw: RawEvent, event_type: EventType) -> RawEvent {
+    let fresh = RawEvent::new(raw.time, "", "", event_type);
+    RawEvent {
+        severity: raw.severity.min(fresh.severity),
+        sub_system: fresh.sub_system,
+        event_type: fresh.event_type,
+        ..raw
+    }
+}
+
+fn add_details(event: &mut crate::event::Event, told: &Pending) {
+    for (key, value) in told.details() {
+        event.extension.entry(key).or_insert(value);
+    }
+}

@@ -1,0 +1,178 @@
+//! Records of the ring buffer: to the fold they belong to by numbers alone, to a parser only if they open one.
+
+use peripety_common::{
+    FLAG_CLASSIC, Header, KernelRecord, Kind, Payload,
+    nvme_rq::NvmeRq,
+    scsi_cmd::{NO_SECTOR, ScsiCmd},
+    text::until_nul,
+    wb_err::WbErr,
+};
+
+use super::{
+    super::{
+        fold::Witness,
+        key::{FoldKey, Scope},
+        pending::{At, Driver, Pending, nvme_scope, scsi_scope},
+    },
+    Context, Correlator,
+    block::Request,
+    build,
+};
+use crate::{
+    block::Transport,
+    event::{EventType, Op, SubSystem},
+    parser::{self, RawEvent, block, nvme, scsi},
+    record::Stamp,
+};
+
+impl Correlator {
+    /// A record of the ring buffer.
+    pub fn kernel(&mut self, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
+        let Some(kind) = record.kind() else { return };
+        match &record.payload {
+            Payload::BlockRq(rq) if !block::is_normal(rq.errno, rq.cmd_flags) => {
+                let op = block::request_op(rq);
+                let rq = Request {
+                    dev: rq.dev,
+                    op,
+                    errno: rq.errno,
+                    sector: rq.sector,
+                    nr_sectors: rq.nr_sectors,
+                    kind,
+                };
+                self.request(rq, record, time, cx);
+            }
+            Payload::BlockBio(bio) if !block::is_normal(bio.errno, bio.cmd_flags) => {
+                let (op, nr_sectors) = (block::bio_op(bio), bio.nr_sectors);
+                let rq = Request { dev: bio.dev, op, errno: bio.errno, sector: bio.sector, nr_sectors, kind };
+                self.request(rq, record, time, cx);
+            }
+            Payload::ScsiDone(cmd) => self.scsi_done(&record.header, cmd, time, cx),
+            Payload::NvmeRq(rq) => self.nvme_done(&record.header, rq, time, cx),
+            Payload::ScsiTimeout(cmd) => {
+                let key = FoldKey::driver(scsi_scope(cmd, time, cx.facts), TIMED_OUT);
+                self.counted(key, kind, record, time, cx);
+            }
+            Payload::ScsiEh(eh) => {
+                let key = FoldKey::driver(Scope::number(Scope::SCSI_HOST, eh.host), 0);
+                self.counted(key, kind, record, time, cx);
+            }
+            Payload::NvmeAen(aen) => {
+                let scope = Scope::number(Scope::NVME, aen.ctrl.unsigned_abs());
+                let key = FoldKey { code: u64::from(aen.result), ..FoldKey::driver(scope, 0) };
+                self.counted(key, kind, record, time, cx);
+            }
+            Payload::Ext4Error(error) => {
+                let key = FoldKey::ext4(Scope::dev(error.dev), until_nul(&error.function), error.line);
+                self.counted(key, kind, record, time, cx);
+            }
+            Payload::Ext4Shutdown(s) => self.counted(shut_down(s.dev), kind, record, time, cx),
+            Payload::XfsShutdown(s) => self.counted(shut_down(s.dev), kind, record, time, cx),
+            Payload::WbErr(wb) => self.lost_write(wb, record, time, cx),
+            _ => {}
+        }
+    }
+
+    /// A record that stands for one failure and is found by one key.
+    fn counted(
+        &mut self,
+        key: FoldKey,
+        kind: Kind,
+        record: &KernelRecord,
+        time: Stamp,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(place) = self.open_at(&key, time, cx) {
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                fold.add(Witness::Probe, 1, time, None);
+                fold.told_by(kind);
+            }
+            return;
+        }
+        if let Some(raw) = parser::kernel(record, time) {
+            self.first(raw, key, kind, cx);
+        }
+    }
+
+    fn first(&mut self, mut raw: RawEvent, key: FoldKey, kind: Kind, cx: &mut Context<'_>) {
+        let block = build::device(&raw, cx.facts);
+        // libata calls the same hook for every command that failed, none of which timed out.
+        let sata = block.as_ref().is_some_and(|b| matches!(b.id.transport, Some(Transport::Sata { .. })));
+        if sata && kind == Kind::ScsiTimeout {
+            raw.event_type = EventType::ATA_COMMAND_ERROR;
+            raw.sub_system = SubSystem::known("ata");
+        }
+        let typed = FoldKey::typed(super::scope(&raw, block.as_deref()), raw.event_type.as_str(), 0);
+        if let Some(place) = self.open(&raw, block, &[key, typed], Witness::Probe, Some(kind), cx) {
+            self.attach_held(place);
+        }
+    }
+
+    /// The page cache lost data of an inode. The kernel counts on and tells at most once a second.
+    fn lost_write(&mut self, wb: &WbErr, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
+        let key = FoldKey::inode(wb.dev, wb.ino, wb.errno);
+        let news = self.wb_seen.news(key, wb);
+        if news == 0 {
+            return;
+        }
+        if let Some(place) = self.open_at(&key, time, cx) {
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                fold.add(Witness::Probe, news, time, None);
+            }
+            return;
+        }
+        if let Some(mut raw) = parser::kernel(record, time) {
+            raw.count = news;
+            self.first(raw, key, Kind::FilemapSetWbErr, cx);
+        }
+    }
+
+    fn scsi_done(&mut self, header: &Header, cmd: &ScsiCmd, time: Stamp, cx: &mut Context<'_>) {
+        let Some(fault) = scsi::classify(cmd) else { return };
+        let pending = Pending::new(*header, time, Driver::Scsi(*cmd), fault as u8, self.now_ns);
+        let at = match scsi::op(cmd) {
+            _ if fault.is_news() => None,
+            Op::Passthrough => None,
+            Op::Flush => Some(At::Flush),
+            _ if cmd.sector != NO_SECTOR => Some(At::Sector(cmd.sector)),
+            // Without the request's own sector: the command's block, by a classic tracepoint; else a program's command.
+            _ if header.flags & FLAG_CLASSIC != 0 => {
+                Some(scsi::command(cmd).and_then(|c| c.lba).map_or(At::Unknown, At::Lba))
+            }
+            _ => None,
+        };
+        let dev = scsi_scope(cmd, time, cx.facts).as_dev();
+        self.wait_for_request(dev, at, pending, cx);
+    }
+
+    fn nvme_done(&mut self, header: &Header, rq: &NvmeRq, time: Stamp, cx: &mut Context<'_>) {
+        let Some(fault) = nvme::classify(rq) else { return };
+        let pending = Pending::new(*header, time, Driver::Nvme(*rq), fault as u8, self.now_ns);
+        let at = match (fault, nvme::op(rq)) {
+            // Another path serves the request: it does not fail.
+            (nvme::NvmeFault::Path | nvme::NvmeFault::Admin, _) | (_, Op::Passthrough) => None,
+            (_, Op::Flush) => Some(At::Flush),
+            _ if rq.slba == u64::MAX => Some(At::Unknown),
+            _ => Some(At::Lba(rq.slba)),
+        };
+        self.wait_for_request(nvme_scope(rq).as_dev(), at, pending, cx);
+    }
+
+    fn wait_for_request(&mut self, dev: Option<u32>, at: Option<At>, pending: Pending, cx: &mut Context<'_>) {
+        match (dev, at) {
+            (Some(dev), Some(at)) if self.live.requests() => {
+                if let Some(other) = self.pending.insert(dev, at, pending) {
+                    self.unanswered(&other, cx);
+                }
+            }
+            _ => self.unanswered(&pending, cx),
+        }
+    }
+}
+
+/// Stands for the timeout hook among the drivers' faults.
+const TIMED_OUT: u8 = 0x81;
+
+fn shut_down(dev: u32) -> FoldKey {
+    FoldKey::typed(Scope::dev(dev), EventType::FS_SHUTDOWN.as_str(), 0)
+}

@@ -1,0 +1,301 @@
+//! One failure is one event, whoever tells of it.
+
+mod block;
+mod kernel;
+mod text;
+
+use std::sync::Arc;
+
+use peripety_common::Kind;
+
+use super::{
+    build,
+    cause::{Causes, Node},
+    fold::{Fold, Witness},
+    held::Held,
+    key::{FoldKey, Scope, hash},
+    live::LiveSources,
+    pending::PendingTable,
+    table::{Due, Place, QUIET_NS, Table},
+    wb_seen::WbSeen,
+};
+use crate::{
+    block::{BlkInfo, DeviceFacts},
+    event::{Event, EventType},
+    parser::{Kdev, RawEvent},
+    record::{Lost, Stamp},
+};
+
+/// How long a new event waits for what text has to say about it.
+pub const SETTLE_NS: u64 = 50_000_000;
+
+/// What the engine is asked with: where to learn of devices, and where events go.
+pub struct Context<'c> {
+    /// Facts about devices.
+    pub facts: &'c dyn DeviceFacts,
+    /// Events, in order.
+    pub out: &'c mut Vec<Event>,
+}
+
+/// Joins what belongs together.
+#[derive(Debug)]
+pub struct Correlator {
+    boot_id: String,
+    hostname: String,
+    live: LiveSources,
+    /// The latest time that a record or a tick told.
+    now_ns: u64,
+    table: Table,
+    pending: PendingTable,
+    held: Held,
+    causes: Causes,
+    wb_seen: WbSeen,
+    /// Records lost since the last event.
+    lost_before: u64,
+}
+
+impl Correlator {
+    /// Nothing open.
+    pub fn new(boot_id: String, hostname: String, live: LiveSources) -> Self {
+        Self {
+            boot_id,
+            hostname,
+            live,
+            now_ns: 0,
+            table: Table::default(),
+            pending: PendingTable::default(),
+            held: Held::default(),
+            causes: Causes::default(),
+            wb_seen: WbSeen::default(),
+            lost_before: 0,
+        }
+    }
+
+    /// Probes were attached or are gone.
+    pub fn set_live(&mut self, live: LiveSources) {
+        self.live = live;
+    }
+
+    /// How many events may still grow.
+    pub fn open_folds(&self) -> usize {
+        self.table.len()
+    }
+
+    /// When something is due next.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        let waiting =
+            [self.table.next_deadline_ns(), self.pending.next_deadline_ns(), self.held.next_deadline_ns()];
+        waiting.into_iter().flatten().min()
+    }
+
+    /// Lets time go on, and does what is due.
+    pub fn advance(&mut self, now_ns: u64, cx: &mut Context<'_>) {
+        self.now_ns = self.now_ns.max(now_ns);
+        let now_ns = self.now_ns;
+        while let Some(pending) = self.pending.expired(now_ns) {
+            self.unanswered(&pending, cx);
+        }
+        while let Some(line) = self.held.expired(now_ns) {
+            self.unmatched(line, cx);
+        }
+        while let Some(due) = self.table.due(now_ns) {
+            match due {
+                Due::Write(place) => self.write(place, cx),
+                Due::Close(place) => self.close(place, cx),
+            }
+        }
+    }
+
+    /// Writes and closes everything.
+    pub fn finish(&mut self, cx: &mut Context<'_>) {
+        while let Some(pending) = self.pending.expired(u64::MAX) {
+            self.unanswered(&pending, cx);
+        }
+        while let Some(line) = self.held.expired(u64::MAX) {
+            self.unmatched(line, cx);
+        }
+        for place in self.table.oldest_first() {
+            self.close(place, cx);
+        }
+    }
+
+    /// A uevent.
+    pub fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+        let block = build::device(&raw, cx.facts);
+        let scope = scope(&raw, block.as_deref());
+        self.plain(&raw, scope, block, Witness::Uevent, cx);
+    }
+
+    /// Records are known to be lost.
+    pub fn lost(&mut self, lost: &Lost, time: Stamp, cx: &mut Context<'_>) {
+        if lost.count == 0 {
+            return;
+        }
+        self.lost_before = self.lost_before.saturating_add(lost.count);
+        let mut raw = RawEvent::new(time, &*lost.source, &*lost.sequence, EventType::PERIPETY_EVENTS_LOST);
+        raw.count = lost.count;
+        raw.extend("source", &*lost.source);
+        raw.extend("reason", &*lost.reason);
+        self.plain(&raw, Scope::name(""), None, Witness::Probe, cx);
+    }
+
+    /// A raw event that is found by its type alone.
+    fn plain(
+        &mut self,
+        raw: &RawEvent,
+        scope: Scope,
+        block: Option<Arc<BlkInfo>>,
+        witness: Witness,
+        cx: &mut Context<'_>,
+    ) {
+        let key = FoldKey::typed(scope, raw.event_type.as_str(), detail(raw));
+        if let Some(place) = self.open_at(&key, raw.time, cx) {
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
+                fold.add(witness, raw.count, raw.time, sectors);
+                fold.learn(raw);
+            }
+            return;
+        }
+        self.open(raw, block, &[key], witness, None, cx);
+    }
+
+    /// The open fold with this key, unless it was quiet for so long before `time` that it is another failure.
+    fn open_at(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
+        let place = self.table.find(key)?;
+        let last = self.table.get(place)?.last();
+        let gap = match (time.monotonic_ns, last.monotonic_ns) {
+            (Some(new), Some(old)) => new.saturating_sub(old),
+            _ => u64::try_from(time.realtime_us.saturating_sub(last.realtime_us))
+                .unwrap_or(0)
+                .saturating_mul(1000),
+        };
+        if gap > QUIET_NS {
+            self.close(place, cx);
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Opens an event.
+    fn open(
+        &mut self,
+        raw: &RawEvent,
+        block: Option<Arc<BlkInfo>>,
+        keys: &[FoldKey],
+        witness: Witness,
+        kind: Option<Kind>,
+        cx: &mut Context<'_>,
+    ) -> Option<Place> {
+        let dev = match (&raw.kdev, &block) {
+            (_, Some(info)) if !info.id.dev.is_none() => Some(info.id.dev),
+            (Kdev::Dev(dev), _) => Some(*dev),
+            _ => None,
+        };
+        let mut event = build::event(raw, block, &self.boot_id, &self.hostname);
+        let is_loss = raw.event_type == EventType::PERIPETY_EVENTS_LOST;
+        if !is_loss {
+            event.lost_before = std::mem::take(&mut self.lost_before);
+        }
+        let node = Node::of(&event, event.block.as_deref(), dev);
+        if event.event_type.info().is_none_or(|info| info.sub_system != "peripety") {
+            event.incident_id = Some(event.event_id);
+        }
+        let mut fold = Fold::new(event, node);
+        fold.count(witness, raw.count);
+        match kind {
+            Some(kind) => fold.told_by(kind),
+            None if !is_loss => fold.learn(raw),
+            None => {}
+        }
+        self.explain(&mut fold);
+        self.causes.remember(&fold.node, fold.event(), self.now_ns);
+        if happens_once(&raw.event_type) {
+            let event = fold.render(true);
+            cx.out.push(event);
+            return None;
+        }
+        if let Some(oldest) = self.table.must_go() {
+            self.close(oldest, cx);
+        }
+        let settle_ns = if self.live.text() && !is_loss { SETTLE_NS } else { 0 };
+        let place = self.table.open(fold, self.now_ns, settle_ns);
+        for key in keys {
+            self.table.add_key(place, *key);
+        }
+        Some(place)
+    }
+
+    /// Names the cause, if it is known and was not named before.
+    fn explain(&self, fold: &mut Fold) {
+        if fold.event().root_cause_event_id.is_some() {
+            return;
+        }
+        let id = fold.event().event_id;
+        if let Some(cause) = self.causes.find(&fold.node, id, self.now_ns) {
+            let event = fold.event_mut();
+            event.root_cause_event_id = Some(cause.root);
+            event.incident_id = Some(cause.incident);
+        }
+    }
+
+    fn write(&mut self, place: Place, cx: &mut Context<'_>) {
+        let now_ns = self.now_ns;
+        let Some(fold) = self.table.get_mut(place) else { return };
+        // A cause that is read later than its consequence is still told with the first writing.
+        let cause =
+            (!fold.is_out()).then(|| self.causes.find(&fold.node, fold.event().event_id, now_ns)).flatten();
+        if let Some(cause) = cause
+            && fold.event().root_cause_event_id.is_none()
+        {
+            let event = fold.event_mut();
+            event.root_cause_event_id = Some(cause.root);
+            event.incident_id = Some(cause.incident);
+        }
+        let event = fold.render(false);
+        self.causes.remember(&fold.node, &event, now_ns);
+        cx.out.push(event);
+    }
+
+    fn close(&mut self, place: Place, cx: &mut Context<'_>) {
+        let Some(mut fold) = self.table.close(place) else { return };
+        if !fold.is_out() {
+            self.explain(&mut fold);
+        }
+        let event = fold.render(true);
+        cx.out.push(event);
+    }
+}
+
+/// What is told once and does not grow.
+fn happens_once(event_type: &EventType) -> bool {
+    const ONCE: [EventType; 4] = [
+        EventType::BLK_DEVICE_ADDED,
+        EventType::BLK_DEVICE_REMOVED,
+        EventType::FS_MOUNTED,
+        EventType::FS_UNMOUNTED,
+    ];
+    ONCE.contains(event_type)
+}
+
+/// The device of a raw event, as it stands in keys.
+fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
+    match (&raw.kdev, block) {
+        (Kdev::Dev(dev), _) => Scope::dev(dev.to_kernel()),
+        (_, Some(info)) if !info.id.dev.is_none() => Scope::dev(info.id.dev.to_kernel()),
+        (Kdev::Hctl(h), _) => Scope::hctl(h.host, h.channel, h.target, h.lun),
+        (kdev, _) => Scope::name(&kdev.to_text()),
+    }
+}
+
+/// What tells events of one type on one device apart: the leg of a mirror, the place of a loss.
+fn detail(raw: &RawEvent) -> u64 {
+    let keys: &[&str] = match raw.sub_system.as_str() {
+        "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
+        "peripety" => &["source", "reason", "site"],
+        _ => &[],
+    };
+    keys.iter()
+        .filter_map(|key| raw.extension.get(*key).map(|value| hash(&(key, value.to_string()))))
+        .fold(0, |sum, one| sum.rotate_left(7) ^ one)
+}

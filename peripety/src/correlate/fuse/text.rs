@@ -1,0 +1,256 @@
+//! Lines of text: to the failure that they are about.
+
+use peripety_common::Kind;
+use serde_json::Value;
+
+use super::{
+    super::{
+        fold::Witness,
+        held::Line,
+        key::{FoldKey, Scope},
+        table::Place,
+    },
+    Context, Correlator,
+    block::refines,
+    build, detail, scope,
+};
+use crate::{
+    event::{EventType, Op, Severity},
+    parser::{RawEvent, errno, scsi::ScsiFault, source_name},
+};
+
+const REQUEST_PROBES: &[Kind] = &[Kind::BlockRqError, Kind::BlockRqComplete];
+
+/// Places in the kernel whose text is limited, and the probes that count what the text leaves out.
+const LIMITED: &[(&str, &[Kind])] = &[
+    ("blk_print_req_error", REQUEST_PROBES),
+    ("print_req_error", REQUEST_PROBES),
+    ("blk_update_request", REQUEST_PROBES),
+    ("scsi_io_completion_action", &[Kind::ScsiDone]),
+    ("nvme_log_error", &[Kind::NvmeCompleteRq]),
+    ("nvme_log_err_passthru", &[Kind::NvmeCompleteRq]),
+    ("EXT4-fs error", &[Kind::Ext4Error]),
+];
+
+const OPS: [Op; 10] = [
+    Op::Read,
+    Op::Write,
+    Op::Flush,
+    Op::Discard,
+    Op::SecureErase,
+    Op::WriteSame,
+    Op::WriteZeroes,
+    Op::Zone,
+    Op::Passthrough,
+    Op::Unknown,
+];
+
+impl Correlator {
+    /// What a line of text says.
+    pub fn text(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+        if raw.event_type == EventType::PERIPETY_EVENTS_LOST {
+            return self.suppressed(raw, cx);
+        }
+        let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
+        if let Some(place) = self.open_target(&raw, scope, cx) {
+            self.attach(place, &raw, scope);
+        } else if is_chain(&raw) || self.live.covers(probes_for(&raw), raw.time.monotonic_ns) {
+            if let Some(line) = self.held.push(raw, scope, self.now_ns) {
+                self.unmatched(line, cx);
+            }
+        } else {
+            self.open_text(raw, scope, cx);
+        }
+    }
+
+    /// A line that waited in vain: the record was lost, or the failure was before the probe.
+    pub(super) fn unmatched(&mut self, line: Line, cx: &mut Context<'_>) {
+        match self.open_target(&line.raw, line.scope, cx) {
+            Some(place) => self.attach(place, &line.raw, line.scope),
+            None => self.open_text(line.raw, line.scope, cx),
+        }
+    }
+
+    /// Gives a new event the lines that wait for it.
+    pub(super) fn attach_held(&mut self, place: Place) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        let lines = held.take(|line| self.target(&line.raw, line.scope) == Some(place));
+        self.held = held;
+        for line in lines {
+            self.attach(place, &line.raw, line.scope);
+        }
+    }
+
+    fn open_text(&mut self, mut raw: RawEvent, scope: Scope, cx: &mut Context<'_>) {
+        let key = FoldKey::typed(scope, raw.event_type.as_str(), detail(&raw));
+        let mut keys = vec![key];
+        let fault = fault_of(&raw);
+        let request = errno_of(&raw);
+        if let Some(errno) = request {
+            let op = raw.io.as_ref().map_or(Op::Unknown, |io| io.op);
+            keys.extend([FoldKey::block(scope, op as u8, errno, 0), FoldKey::latest_request(scope)]);
+        } else if is_chain(&raw) {
+            keys.push(FoldKey::latest_request(scope));
+            keys.extend(fault.map(|fault| FoldKey::driver(scope, fault as u8)));
+        }
+        keys.extend(ext4_key(&raw, scope));
+        let block = build::device(&raw, cx.facts);
+        // The lines that came before this one stand before it.
+        let own = raw.raw_msg.take();
+        let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
+        let witness = if covered { Witness::Text } else { Witness::TextAlone };
+        let Some(place) = self.open(&raw, block, &keys, witness, None, cx) else { return };
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.has_requests = request.is_some();
+            fold.fault = if request.is_none() { fault.map_or(0, |fault| fault as u8) } else { 0 };
+        }
+        self.attach_held(place);
+        if let (Some(own), Some(fold)) = (own, self.table.get_mut(place)) {
+            fold.line(&own);
+        }
+    }
+
+    fn open_target(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<Place> {
+        let place = self.target(raw, scope)?;
+        let key = *self.table.get(place)?.keys.first()?;
+        self.open_at(&key, raw.time, cx).or_else(|| self.target(raw, scope))
+    }
+
+    /// The open event that a line is about.
+    fn target(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
+        let find = |key: FoldKey| self.table.find(&key);
+        if let Some(errno) = errno_of(raw) {
+            let op = raw.io.as_ref().map_or(Op::Unknown, |io| io.op);
+            let by_op = |op: Op| find(FoldKey::block(scope, op as u8, errno, 0));
+            return match op {
+                Op::Unknown => OPS.into_iter().find_map(by_op),
+                // A classic tracepoint has no letter of its own for some operations.
+                op => by_op(op).or_else(|| by_op(Op::Unknown)),
+            };
+        }
+        if let Some(key) = ext4_key(raw, scope)
+            && let Some(place) = find(key)
+        {
+            return Some(place);
+        }
+        if is_chain(raw) {
+            let fault = fault_of(raw);
+            let same = fault.and_then(|fault| find(FoldKey::driver(scope, fault as u8)));
+            return same.or_else(|| {
+                let place = find(FoldKey::latest_request(scope))?;
+                let fold = self.table.get(place)?;
+                let fits = match fault {
+                    _ if fold.fault == 0 && !fold.has_requests => true,
+                    Some(fault) if fold.fault == 0 => fold.errno().is_some_and(|errno| refines(fault, errno)),
+                    Some(fault) => fold.fault == fault as u8,
+                    None => true,
+                };
+                fits.then_some(place)
+            });
+        }
+        find(FoldKey::typed(scope, raw.event_type.as_str(), detail(raw)))
+    }
+
+    /// Adds a line to the event it is about.
+    fn attach(&mut self, place: Place, raw: &RawEvent, scope: Scope) {
+        let covered = self.live.covers(probes_for(raw), raw.time.monotonic_ns);
+        let Some(fold) = self.table.get_mut(place) else { return };
+        fold.learn(raw);
+        // A sense line makes the failed request more precise.
+        if let Some(fault) = fault_of(raw).filter(|_| fold.fault == 0 && is_chain(raw)) {
+            if fold.errno().is_none_or(|errno| refines(fault, errno)) {
+                fold.refine(fault.event_type(), fault as u8);
+                let keys = [
+                    FoldKey::driver(scope, fault as u8),
+                    FoldKey::typed(scope, fault.event_type().as_str(), 0),
+                ];
+                for key in keys {
+                    self.table.add_key(place, key);
+                }
+            }
+        } else if ext4_key(raw, scope).is_some() && fold.event().event_type == EventType::FS_ERROR {
+            fold.refine_type(raw);
+        }
+        let Some(fold) = self.table.get_mut(place) else { return };
+        let counted_elsewhere =
+            (fold.has_probe() && covered) || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
+        let witness = if covered { Witness::Text } else { Witness::TextAlone };
+        if !counted_elsewhere {
+            let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                fold.add(witness, raw.count, raw.time, sectors);
+            }
+        }
+    }
+
+    /// The kernel says how many lines it left out. Where a probe counts the same failures, no failure is lost by it.
+    fn suppressed(&mut self, mut raw: RawEvent, cx: &mut Context<'_>) {
+        raw.count = raw.extension.remove("count").and_then(|n| n.as_u64()).unwrap_or(raw.count).max(1);
+        let site = raw.extension.get("site").and_then(Value::as_str);
+        let probes =
+            site.and_then(|site| LIMITED.iter().find(|row| row.0 == site)).map_or(&[][..], |row| row.1);
+        match probes.iter().find(|kind| self.live.covers(&[**kind], raw.time.monotonic_ns)) {
+            Some(kind) => {
+                raw.severity = Severity::Info;
+                raw.extend("counted_by", source_name(*kind));
+            }
+            None => self.lost_before = self.lost_before.saturating_add(raw.count),
+        }
+        self.plain(&raw, Scope::name(""), None, Witness::TextAlone, cx);
+    }
+}
+
+/// The errno of a line about a failed request; none for any other line.
+fn errno_of(raw: &RawEvent) -> Option<i32> {
+    let of_type = errno::of_block_type(&raw.event_type)?;
+    Some(raw.io.as_ref().and_then(|io| io.errno).unwrap_or(of_type))
+}
+
+/// The fault that a line about a SCSI command names; none if it leaves that to the sense line of its chain.
+fn fault_of(raw: &RawEvent) -> Option<ScsiFault> {
+    if raw.event_type == EventType::SCSI_SENSE_OTHER && !raw.extension.contains_key("sense_key") {
+        return None;
+    }
+    ScsiFault::ALL.iter().copied().find(|fault| fault.event_type() == raw.event_type)
+}
+
+/// Whether a line is one of those that the SCSI layer prints about one failed command: result, sense, command.
+fn is_chain(raw: &RawEvent) -> bool {
+    const MARKS: [&str; 6] = ["tag", "hostbyte", "sense_key", "asc", "add_sense", "cdb"];
+    raw.sub_system.as_str() == "scsi"
+        && raw.event_type.as_str() != EventType::SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK.as_str()
+        && MARKS.iter().any(|mark| raw.extension.contains_key(*mark))
+}
+
+/// Whether a line of a chain is the one that counts: the first of them, unless the request's own line counts.
+fn opens_chain(raw: &RawEvent, has_requests: bool) -> bool {
+    !has_requests && raw.extension.contains_key("hostbyte")
+}
+
+/// ext4 prints the place that its tracepoint names.
+fn ext4_key(raw: &RawEvent, scope: Scope) -> Option<FoldKey> {
+    if raw.sub_system.as_str() != "ext4" {
+        return None;
+    }
+    let function = raw.extension.get("function")?.as_str()?;
+    let line = u32::try_from(raw.extension.get("line")?.as_u64()?).ok()?;
+    Some(FoldKey::ext4(scope, function.as_bytes(), line))
+}
+
+/// The probes that tell of what a line tells.
+fn probes_for(raw: &RawEvent) -> &'static [Kind] {
+    match (raw.sub_system.as_str(), raw.event_type.as_str()) {
+        ("block", "BLK_LOST_WRITE") => &[Kind::FilemapSetWbErr],
+        ("block", _) if errno_of(raw).is_some() => REQUEST_PROBES,
+        ("scsi", _) if is_chain(raw) => &[Kind::ScsiDone, Kind::BlockRqError, Kind::BlockRqComplete],
+        ("scsi", _) if fault_of(raw).is_some_and(ScsiFault::is_news) => &[Kind::ScsiDone],
+        ("nvme", "NVME_IO_ERROR" | "NVME_MEDIUM_ERROR" | "NVME_PATH_FAILED") => &[Kind::NvmeCompleteRq],
+        ("ext4", "FS_SHUTDOWN") => &[Kind::Ext4Shutdown],
+        ("ext4", _) if raw.extension.contains_key("function") => &[Kind::Ext4Error],
+        ("xfs", "FS_SHUTDOWN") => &[Kind::XfsForceShutdown],
+        _ => &[],
+    }
+}

@@ -1,0 +1,60 @@
+//! Lines of text that wait a little for the record of a probe, or for the other lines of their chain.
+
+use std::collections::VecDeque;
+
+use super::key::Scope;
+use crate::parser::RawEvent;
+
+/// How long a line waits.
+pub const HOLD_NS: u64 = 100_000_000;
+/// How many wait at a time.
+const HELD_MAX: usize = 256;
+
+/// A line that waits.
+#[derive(Debug)]
+pub struct Line {
+    /// What it says.
+    pub raw: RawEvent,
+    /// About which device.
+    pub scope: Scope,
+    deadline_ns: u64,
+}
+
+/// The lines that wait, oldest first.
+#[derive(Debug, Default)]
+pub struct Held(VecDeque<Line>);
+
+impl Held {
+    /// Lets a line wait. Returns one that can wait no longer for lack of room.
+    #[must_use]
+    pub fn push(&mut self, raw: RawEvent, scope: Scope, now_ns: u64) -> Option<Line> {
+        let too_much = if self.0.len() >= HELD_MAX { self.0.pop_front() } else { None };
+        self.0.push_back(Line { raw, scope, deadline_ns: now_ns.saturating_add(HOLD_NS) });
+        too_much
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the lines about which `belongs` says so, oldest first.
+    pub fn take(&mut self, mut belongs: impl FnMut(&Line) -> bool) -> Vec<Line> {
+        let mut taken = Vec::new();
+        for line in std::mem::take(&mut self.0) {
+            if belongs(&line) { taken.push(line) } else { self.0.push_back(line) }
+        }
+        taken
+    }
+
+    /// A line that waited for long enough.
+    pub fn expired(&mut self, now_ns: u64) -> Option<Line> {
+        let first = self.0.front()?;
+        if first.deadline_ns <= now_ns { self.0.pop_front() } else { None }
+    }
+
+    /// When the next line has waited for long enough.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.0.front().map(|line| line.deadline_ns)
+    }
+}

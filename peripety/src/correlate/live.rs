@@ -1,0 +1,51 @@
+//! Which sources are live: what the engine may wait for.
+
+use peripety_common::Kind;
+
+/// The sources that deliver. Text that a live probe tells of too is not counted, and waits a little for the probe's record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveSources {
+    probes: u32,
+    text: bool,
+    since_ns: u64,
+}
+
+impl LiveSources {
+    /// Nothing but text: no probe is attached.
+    pub const fn text_only() -> Self {
+        Self { probes: 0, text: true, since_ns: 0 }
+    }
+
+    /// Text, and the probes of these kinds. Text from before `since_ns` (CLOCK_MONOTONIC), when they were attached, has no
+    /// record in the ring.
+    pub fn with_probes(kinds: impl IntoIterator<Item = Kind>, since_ns: u64) -> Self {
+        let probes = kinds.into_iter().fold(0, |bits, kind| bits | 1 << (kind.number() & 31));
+        Self { probes, text: true, since_ns }
+    }
+
+    /// The same without kernel text: no line will come for any record.
+    #[must_use]
+    pub const fn without_text(self) -> Self {
+        Self { text: false, ..self }
+    }
+
+    /// Whether kernel text comes in.
+    pub const fn text(self) -> bool {
+        self.text
+    }
+
+    /// Whether a probe of this kind delivers.
+    pub const fn has(self, kind: Kind) -> bool {
+        self.probes & 1 << (kind.number() & 31) != 0
+    }
+
+    /// Whether a probe tells of the requests that fail.
+    pub const fn requests(self) -> bool {
+        self.has(Kind::BlockRqError) || self.has(Kind::BlockRqComplete)
+    }
+
+    /// Whether one of `kinds` was delivering at `at_ns`.
+    pub fn covers(self, kinds: &[Kind], at_ns: Option<u64>) -> bool {
+        at_ns.is_none_or(|at| at >= self.since_ns) && kinds.iter().any(|kind| self.has(*kind))
+    }
+}

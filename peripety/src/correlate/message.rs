@@ -1,0 +1,211 @@
+//! The one line for a human.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{
+    event::{Event, EventType, Io, Op},
+    parser::errno,
+    text::printable,
+};
+
+/// Characters that a line of the kernel may take in a message.
+const LINE_CHARS: usize = 160;
+
+/// The line, with the device by the name that humans use.
+pub fn compose(event: &Event) -> String {
+    let mut text = match event.event_type.as_str() {
+        _ if is_request(event) => request(event),
+        "BLK_LOST_WRITE" => lost_write(event),
+        "FS_ERROR" if event.extension.contains_key("function") => filesystem_error(event),
+        "FS_SHUTDOWN" if event.extension.contains_key("reason") => {
+            format!("{} on {} was shut down: {}", event.sub_system, device(event), word(event, "reason"))
+        }
+        "DM_MPATH_PATH_FAILED" | "DM_MPATH_PATH_REINSTATED" | "DM_MPATH_NO_PATH" => path(event),
+        "SCSI_ERROR_RECOVERY" if event.raw_msgs.is_empty() => {
+            format!("the error handler of {} woke up", event.kdev)
+        }
+        "BLK_DEVICE_ADDED" => format!("{} appeared", device(event)),
+        "BLK_DEVICE_REMOVED" => format!("{} went away", device(event)),
+        "BLK_CAPACITY_CHANGED" if event.raw_msgs.is_empty() => {
+            format!("the size of {} changed", device(event))
+        }
+        "BLK_READ_ONLY_CHANGED" if event.extension.get("read_only") == Some(&Value::Bool(false)) => {
+            format!("{} became writable", device(event))
+        }
+        "BLK_READ_ONLY_CHANGED" => format!("{} became read-only", device(event)),
+        "PERIPETY_EVENTS_LOST" if event.extension.contains_key("reason") => lost(event),
+        _ => other(event),
+    };
+    if event.count > 1 && event.event_type != EventType::PERIPETY_EVENTS_LOST {
+        let _ = write!(text, ", {} times", event.count);
+    }
+    printable(&text).into_owned()
+}
+
+/// `/dev/mapper/mpatha (dm-0)`; the kernel's name alone where nothing better is known.
+fn device(event: &Event) -> String {
+    let kdev = if event.kdev.is_empty() { "an unknown device" } else { event.kdev.as_str() };
+    let Some(block) = &event.block else { return kdev.to_owned() };
+    let name = block.id.name();
+    let mut text = if kdev.is_empty() || name.rsplit('/').next() == Some(kdev) {
+        name
+    } else {
+        format!("{name} ({kdev})")
+    };
+    let holders = || block.holders.iter().flat_map(|h| &h.mount_points);
+    if let Some(mount_point) = block.id.mount_points.first() {
+        let _ = write!(text, " on {mount_point}");
+    } else if let Some(mount_point) = holders().next() {
+        let _ = write!(text, " below {mount_point}");
+    }
+    text
+}
+
+fn word<'e>(event: &'e Event, key: &str) -> &'e str {
+    event.extension.get(key).and_then(Value::as_str).unwrap_or("unknown")
+}
+
+/// Whether the event is about a request whose fate can be told in one sentence.
+fn is_request(event: &Event) -> bool {
+    let layer = matches!(event.sub_system.as_str(), "block" | "scsi" | "nvme");
+    let lost = event.event_type == EventType::BLK_LOST_WRITE;
+    let known = event
+        .io
+        .as_ref()
+        .is_some_and(|io| io.op != Op::Unknown && (io.errno.is_some() || event.raw_msgs.is_empty()));
+    layer && !lost && known
+}
+
+fn request(event: &Event) -> String {
+    let Some(io) = &event.io else { return other(event) };
+    let what = match (io.op, io.sector, io.nr_sectors) {
+        (Op::Flush, ..) => "cache flush".to_owned(),
+        (op, Some(sector), Some(1)) => format!("{} of 1 sector at {sector}", verb(op)),
+        (op, Some(sector), Some(n)) if n > 0 => format!("{} of {n} sectors at {sector}", verb(op)),
+        (op, Some(sector), _) => format!("{} at sector {sector}", verb(op)),
+        (op, None, _) => verb(op).to_owned(),
+    };
+    let mut text = if event.event_type == EventType::BLK_NOT_SUPPORTED {
+        format!("{what} is not supported by {}", device(event))
+    } else {
+        format!("{what} failed on {}: {}", device(event), reason(event, io))
+    };
+    if let Some(bad) = io.bad_lba {
+        let _ = write!(text, ", bad sector {bad}");
+    }
+    if io.op == Op::Flush {
+        text.push_str("; written data may be lost");
+    }
+    text
+}
+
+const fn verb(op: Op) -> &'static str {
+    match op {
+        Op::SecureErase => "secure erase",
+        Op::WriteSame => "write same",
+        Op::WriteZeroes => "write of zeroes",
+        Op::Zone => "zone command",
+        Op::Passthrough => "passthrough command",
+        Op::Unknown => "request",
+        other => other.as_str(),
+    }
+}
+
+/// What the device said, else what the block layer made of it.
+fn reason(event: &Event, io: &Io) -> String {
+    let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
+    let mut told = match (text("sense_key_name"), text("add_sense"), text("hostbyte"), text("status_name")) {
+        (Some(key), Some(more), ..) => format!("{key}, {more}"),
+        (Some(key), ..) => key.to_owned(),
+        (_, Some(more), ..) => more.to_owned(),
+        (_, _, Some(host), _) if host != "DID_OK" => host.to_owned(),
+        (_, _, Some(_), _) if text("status").is_some_and(|s| s != "GOOD") => {
+            text("status").unwrap_or_default().to_owned()
+        }
+        (_, _, _, Some(status)) => status.to_owned(),
+        _ => match io.errno {
+            Some(errno) => errno::block_error(errno).words.to_owned(),
+            None => event.event_type.info().map_or("failed", |i| i.meaning).to_owned(),
+        },
+    };
+    if let Some(name) = &io.errno_name {
+        let _ = write!(told, " ({name})");
+    }
+    told
+}
+
+fn lost_write(event: &Event) -> String {
+    let mut text = "written data".to_owned();
+    if let Some(inode) = event.extension.get("inode") {
+        let _ = write!(text, " of inode {inode}");
+    }
+    let _ = write!(text, " on {} was lost", device(event));
+    if let Some(name) = event.io.as_ref().and_then(|io| io.errno_name.as_ref()) {
+        let _ = write!(text, " ({name})");
+    }
+    text
+}
+
+fn filesystem_error(event: &Event) -> String {
+    let mut text = format!("{} error on {} in {}", event.sub_system, device(event), word(event, "function"));
+    if let Some(line) = event.extension.get("line") {
+        let _ = write!(text, ":{line}");
+    }
+    // What the line says behind the place, if there is one.
+    if let Some(words) = event.raw_msgs.first().and_then(|line| line.split_once("comm ")?.1.split_once(": "))
+    {
+        let _ = write!(text, ": {}", cut(words.1));
+    }
+    text
+}
+
+fn path(event: &Event) -> String {
+    let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
+    let map = text("dm_name").or_else(|| text("map"));
+    let mut line = match (event.event_type.as_str(), map) {
+        ("DM_MPATH_NO_PATH", _) => return format!("{}: no path is left, the last one failed", device(event)),
+        ("DM_MPATH_PATH_REINSTATED", None) => format!("path {} works again", device(event)),
+        ("DM_MPATH_PATH_REINSTATED", Some(map)) => format!("path {} of {map} works again", device(event)),
+        (_, None) => format!("path {} failed", device(event)),
+        (_, Some(map)) => format!("path {} of {map} failed", device(event)),
+    };
+    if let Some(left) = event.extension.get("valid_paths").and_then(Value::as_u64) {
+        let _ = write!(line, ", {left} left");
+    }
+    line
+}
+
+fn lost(event: &Event) -> String {
+    let plural = if event.count == 1 { "record was" } else { "records were" };
+    format!("{} {plural} lost at {}: {}", event.count, word(event, "source"), word(event, "reason"))
+}
+
+/// The kernel's own line, or what the type means.
+fn other(event: &Event) -> String {
+    let Some(line) = event.raw_msgs.first() else {
+        let meaning = event
+            .event_type
+            .info()
+            .map_or_else(|| event.event_type.to_string(), |info| info.meaning.to_owned());
+        let detail = ["aen_info", "reason", "unit_attention", "add_sense", "status_name"]
+            .into_iter()
+            .find_map(|key| event.extension.get(key)?.as_str());
+        let meaning = detail.map_or(meaning, str::to_owned);
+        return if event.kdev.is_empty() { meaning } else { format!("{}: {meaning}", device(event)) };
+    };
+    let line = cut(line.lines().next().unwrap_or_default().trim());
+    match &event.block {
+        Some(block) if !line.contains(&block.id.name()) => format!("{}: {line}", device(event)),
+        None if !event.kdev.is_empty() && !line.contains(&event.kdev) => format!("{}: {line}", event.kdev),
+        _ => line,
+    }
+}
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE_CHARS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}

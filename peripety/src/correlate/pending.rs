@@ -1,0 +1,207 @@
+//! What drivers said of commands, until the block layer says that the request failed.
+
+use std::collections::{HashMap, VecDeque};
+
+use peripety_common::{Header, Kind, nvme_rq::NvmeRq, scsi_cmd::ScsiCmd};
+use serde_json::Value;
+
+use super::key::{BuildKeyHasher, Scope};
+use crate::{
+    block::DeviceFacts,
+    parser::{RawEvent, nvme, scsi},
+    record::Stamp,
+};
+
+/// How long a driver's word waits for its request.
+pub const WAIT_NS: u64 = 80_000_000;
+/// How many wait at a time.
+const PENDING_MAX: usize = 1024;
+
+/// A driver's word.
+#[derive(Clone, Copy, Debug)]
+pub enum Driver {
+    /// A SCSI command.
+    Scsi(ScsiCmd),
+    /// An NVMe command.
+    Nvme(NvmeRq),
+}
+
+/// A driver's word about a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// Of the record.
+    pub header: Header,
+    /// Of the record.
+    pub time: Stamp,
+    /// What was said.
+    pub driver: Driver,
+    /// The fault, as it stands in keys.
+    pub fault: u8,
+    /// How many commands failed so for the same request.
+    pub attempts: u64,
+    deadline_ns: u64,
+}
+
+impl Pending {
+    /// A word that waits from now on.
+    pub fn new(header: Header, time: Stamp, driver: Driver, fault: u8, now_ns: u64) -> Self {
+        Self { header, time, driver, fault, attempts: 1, deadline_ns: now_ns.saturating_add(WAIT_NS) }
+    }
+}
+
+impl Pending {
+    /// The hook that told of it.
+    pub const fn kind(&self) -> Kind {
+        match self.driver {
+            Driver::Scsi(_) => Kind::ScsiDone,
+            Driver::Nvme(_) => Kind::NvmeCompleteRq,
+        }
+    }
+
+    /// The device, as it stands in keys.
+    pub fn scope(&self, facts: &dyn DeviceFacts) -> Scope {
+        match &self.driver {
+            Driver::Scsi(cmd) => scsi_scope(cmd, self.time, facts),
+            Driver::Nvme(rq) => nvme_scope(rq),
+        }
+    }
+
+    /// The sectors it is about.
+    pub fn sectors(&self) -> Option<(u64, u32)> {
+        match &self.driver {
+            Driver::Scsi(cmd) => scsi::io(cmd).and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1)))),
+            Driver::Nvme(_) => None,
+        }
+    }
+
+    /// What is peculiar to it, for an event's `extension`.
+    pub fn details(&self) -> Vec<(String, Value)> {
+        match &self.driver {
+            Driver::Scsi(cmd) => scsi::details(cmd).map(|(key, value)| (key.to_owned(), value)).collect(),
+            Driver::Nvme(rq) => nvme::details(rq).map(|(key, value)| (key.to_owned(), value)).collect(),
+        }
+    }
+
+    /// The event it is by itself.
+    pub fn raw_event(&self) -> Option<RawEvent> {
+        match &self.driver {
+            Driver::Scsi(cmd) => {
+                let mut raw = scsi::done(&self.header, cmd, self.time)?;
+                raw.severity = scsi::classify(cmd)?.severity_when_retried();
+                Some(raw)
+            }
+            Driver::Nvme(rq) => nvme::request(&self.header, rq, self.time),
+        }
+    }
+}
+
+/// A SCSI device, as it stands in keys: by number if the record or the facts have it, else by address.
+pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
+    if cmd.dev != 0 {
+        return Scope::dev(cmd.dev);
+    }
+    let known =
+        facts.by_name(&scsi::hctl(cmd).to_string(), time.monotonic_ns).filter(|info| !info.id.dev.is_none());
+    known.map_or_else(
+        || Scope::hctl(cmd.host, cmd.channel, cmd.target, cmd.lun),
+        |info| Scope::dev(info.id.dev.to_kernel()),
+    )
+}
+
+/// An NVMe disk or controller, as it stands in keys.
+pub fn nvme_scope(rq: &NvmeRq) -> Scope {
+    if rq.dev != 0 { Scope::dev(rq.dev) } else { Scope::number(Scope::NVME, rq.ctrl.unsigned_abs()) }
+}
+
+/// Where a request begins, in the driver's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// A sector of 512 bytes.
+    Sector(u64),
+    /// A logical block of a size that the record does not tell.
+    Lba(u64),
+    /// A cache flush.
+    Flush,
+    /// Not known.
+    Unknown,
+}
+
+/// The driver's words that wait.
+#[derive(Debug, Default)]
+pub struct PendingTable {
+    waiting: VecDeque<Option<((u32, At), Pending)>>,
+    /// Number of the first of `waiting`.
+    base: u64,
+    index: HashMap<(u32, At), u64, BuildKeyHasher>,
+}
+
+impl PendingTable {
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Lets a word wait. Returns one that can wait no longer for lack of room.
+    #[must_use]
+    pub fn insert(&mut self, dev: u32, at: At, pending: Pending) -> Option<Pending> {
+        let key = (dev, at);
+        if let Some(number) = self.index.get(&key)
+            && let Some(Some((_, waiting))) = self.waiting.get_mut((number - self.base) as usize)
+        {
+            // The request was sent again and failed again: the last word counts, the time of the first.
+            let attempts = waiting.attempts.saturating_add(pending.attempts);
+            *waiting = Pending { attempts, deadline_ns: waiting.deadline_ns, ..pending };
+            return None;
+        }
+        self.drop_done();
+        let too_much = if self.waiting.len() >= PENDING_MAX { self.pop() } else { None };
+        self.index.insert(key, self.base + self.waiting.len() as u64);
+        self.waiting.push_back(Some((key, pending)));
+        too_much
+    }
+
+    /// The word about a request that failed, by where the block layer says that it begins.
+    pub fn take(&mut self, dev: u32, sector: u64, is_flush: bool) -> Option<Pending> {
+        if is_flush {
+            return self.remove(dev, At::Flush).or_else(|| self.remove(dev, At::Unknown));
+        }
+        self.remove(dev, At::Sector(sector))
+            .or_else(|| self.remove(dev, At::Lba(sector)))
+            .or_else(|| if sector.is_multiple_of(8) { self.remove(dev, At::Lba(sector / 8)) } else { None })
+            .or_else(|| self.remove(dev, At::Unknown))
+    }
+
+    fn remove(&mut self, dev: u32, at: At) -> Option<Pending> {
+        let number = self.index.remove(&(dev, at))?;
+        let taken = self.waiting.get_mut((number - self.base) as usize)?.take();
+        self.drop_done();
+        taken.map(|(_, pending)| pending)
+    }
+
+    /// A word that waited for long enough.
+    pub fn expired(&mut self, now_ns: u64) -> Option<Pending> {
+        self.drop_done();
+        let deadline_ns = self.next_deadline_ns()?;
+        if deadline_ns <= now_ns { self.pop() } else { None }
+    }
+
+    /// When the next one has waited for long enough.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.waiting.iter().flatten().next().map(|(_, pending)| pending.deadline_ns)
+    }
+
+    fn drop_done(&mut self) {
+        while let Some(None) = self.waiting.front() {
+            self.waiting.pop_front();
+            self.base += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        let first = self.waiting.pop_front()?;
+        self.base += 1;
+        let (key, pending) = first?;
+        self.index.remove(&key);
+        Some(pending)
+    }
+}

@@ -1,0 +1,266 @@
+//! The open folds: found by number, in bounded memory, each with the moment at which something is due.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
+
+use super::{
+    fold::Fold,
+    key::{BuildKeyHasher, FoldKey},
+};
+
+/// Folds that are open at a time. The one that was quiet for longest is closed for a new one.
+pub const FOLDS_MAX: usize = 512;
+/// How often a fold that grows is written.
+pub const UPDATE_NS: u64 = 1_000_000_000;
+/// After how long without a failure a fold is closed.
+pub const QUIET_NS: u64 = 5_000_000_000;
+
+const NONE: u32 = u32::MAX;
+
+/// A fold's place, as long as it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    slot: u32,
+    generation: u32,
+}
+
+/// What is due for a fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It is to be written, for the first time or because it grew.
+    Write(Place),
+    /// It was quiet for long enough.
+    Close(Place),
+}
+
+#[derive(Debug)]
+struct Slot {
+    fold: Option<Fold>,
+    generation: u32,
+    /// When it is due to be written.
+    write_ns: Option<u64>,
+    /// When the last failure came in, by the engine's clock.
+    touched_ns: u64,
+    /// When it was written.
+    written_ns: u64,
+    /// The timer that counts; others in the heap are left over.
+    wake_ns: u64,
+    newer: u32,
+    older: u32,
+}
+
+/// The open folds.
+#[derive(Debug)]
+pub struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index: HashMap<FoldKey, u32, BuildKeyHasher>,
+    timers: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    newest: u32,
+    oldest: u32,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashMap::default(),
+            timers: BinaryHeap::new(),
+            newest: NONE,
+            oldest: NONE,
+        }
+    }
+}
+
+impl Table {
+    /// How many folds are open.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The fold with this key.
+    pub fn find(&self, key: &FoldKey) -> Option<Place> {
+        let slot = *self.index.get(key)?;
+        Some(Place { slot, generation: self.slots.get(slot as usize)?.generation })
+    }
+
+    /// The fold at a place, if it is still open.
+    pub fn get(&self, place: Place) -> Option<&Fold> {
+        self.slots.get(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_ref()
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, place: Place) -> Option<&mut Fold> {
+        self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_mut()
+    }
+
+    /// The place of the fold that was quiet for longest, if there is no room for another.
+    pub fn must_go(&self) -> Option<Place> {
+        let slot = self.slots.get(self.oldest as usize).filter(|_| self.len() >= FOLDS_MAX)?;
+        Some(Place { slot: self.oldest, generation: slot.generation })
+    }
+
+    /// Takes a fold in, to be written `settle_ns` from now.
+    pub fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> Place {
+        let write_ns = now_ns.saturating_add(settle_ns);
+        let new = Slot {
+            fold: Some(fold),
+            generation: 0,
+            write_ns: Some(write_ns),
+            touched_ns: now_ns,
+            written_ns: 0,
+            wake_ns: write_ns,
+            newer: NONE,
+            older: NONE,
+        };
+        let number = if let Some(number) = self.free.pop() {
+            if let Some(slot) = self.slots.get_mut(number as usize) {
+                *slot = Slot { generation: slot.generation, ..new };
+            }
+            number
+        } else {
+            self.slots.push(new);
+            u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
+        };
+        self.link_newest(number);
+        let generation = self.slots.get(number as usize).map_or(0, |s| s.generation);
+        self.timer(write_ns, number, generation);
+        Place { slot: number, generation }
+    }
+
+    /// Lets the fold be found by `key`, instead of any other.
+    pub fn add_key(&mut self, place: Place, key: FoldKey) {
+        let Some(fold) = self.get_mut(place) else { return };
+        if !fold.keys.contains(&key) {
+            fold.keys.push(key);
+        }
+        self.index.insert(key, place.slot);
+    }
+
+    /// The fold at a place for one more failure: it is written at most once a second.
+    pub fn touch(&mut self, place: Place, now_ns: u64) -> Option<&mut Fold> {
+        let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
+        slot.touched_ns = now_ns;
+        if slot.write_ns.is_none() {
+            let write_ns = slot.written_ns.saturating_add(UPDATE_NS).max(now_ns);
+            slot.write_ns = Some(write_ns);
+            if write_ns < slot.wake_ns {
+                slot.wake_ns = write_ns;
+                self.timers.push(Reverse((write_ns, place.slot, place.generation)));
+            }
+        }
+        if self.newest != place.slot {
+            self.unlink(place.slot);
+            self.link_newest(place.slot);
+        }
+        self.get_mut(place)
+    }
+
+    /// Takes a fold out.
+    pub fn close(&mut self, place: Place) -> Option<Fold> {
+        let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
+        let fold = slot.fold.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        for key in &fold.keys {
+            if self.index.get(key) == Some(&place.slot) {
+                self.index.remove(key);
+            }
+        }
+        self.unlink(place.slot);
+        self.free.push(place.slot);
+        Some(fold)
+    }
+
+    /// The next thing that is due at `now_ns`. A fold that is to be written counts as written.
+    pub fn due(&mut self, now_ns: u64) -> Option<Due> {
+        while let Some(Reverse((at, number, generation))) = self.timers.peek().copied() {
+            if at > now_ns {
+                return None;
+            }
+            self.timers.pop();
+            let Some(slot) = self.slots.get_mut(number as usize) else { continue };
+            if slot.generation != generation || slot.wake_ns != at || slot.fold.is_none() {
+                continue;
+            }
+            let place = Place { slot: number, generation };
+            let close_ns = slot.touched_ns.saturating_add(QUIET_NS);
+            let write = slot.write_ns.is_some_and(|write_ns| write_ns <= now_ns);
+            if close_ns <= now_ns && !write {
+                return Some(Due::Close(place));
+            }
+            if write {
+                slot.write_ns = None;
+                slot.written_ns = now_ns;
+            }
+            // At `now_ns` at the earliest, or a clock at its end would find the same timer for ever.
+            slot.wake_ns = slot.write_ns.map_or(close_ns, |write_ns| write_ns.min(close_ns));
+            let wake_ns = slot.wake_ns;
+            self.timer(wake_ns, number, generation);
+            if write {
+                return Some(Due::Write(place));
+            }
+        }
+        None
+    }
+
+    /// When something is due next; the past means now.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// All places, the one that was quiet for longest first.
+    pub fn oldest_first(&self) -> Vec<Place> {
+        let mut places = Vec::with_capacity(self.len());
+        let mut number = self.oldest;
+        while let Some(slot) = self.slots.get(number as usize) {
+            places.push(Place { slot: number, generation: slot.generation });
+            number = slot.newer;
+        }
+        places
+    }
+
+    fn timer(&mut self, at: u64, number: u32, generation: u32) {
+        // Timers of folds that were closed stay until their time; many short-lived folds must not pile them up.
+        if self.timers.len() >= FOLDS_MAX * 8 {
+            self.timers = self
+                .slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| slot.fold.is_some())
+                .filter_map(|(number, slot)| {
+                    Some(Reverse((slot.wake_ns, u32::try_from(number).ok()?, slot.generation)))
+                })
+                .filter(|Reverse((_, other, _))| *other != number)
+                .collect();
+        }
+        self.timers.push(Reverse((at, number, generation)));
+    }
+
+    fn link_newest(&mut self, number: u32) {
+        let before = self.newest;
+        if let Some(slot) = self.slots.get_mut(number as usize) {
+            (slot.older, slot.newer) = (before, NONE);
+        }
+        match self.slots.get_mut(before as usize) {
+            Some(slot) => slot.newer = number,
+            None => self.oldest = number,
+        }
+        self.newest = number;
+    }
+
+    fn unlink(&mut self, number: u32) {
+        let Some(slot) = self.slots.get(number as usize) else { return };
+        let (older, newer) = (slot.older, slot.newer);
+        match self.slots.get_mut(older as usize) {
+            Some(slot) => slot.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.slots.get_mut(newer as usize) {
+            Some(slot) => slot.older = older,
+            None => self.newest = older,
+        }
+    }
+}

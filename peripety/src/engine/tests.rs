@@ -1,0 +1,594 @@
+use std::{collections::HashMap, sync::Arc};
+
+use peripety_common::{
+    Header, KernelRecord, Kind, Payload, VERSION,
+    block_bio::BlockBio,
+    block_rq::BlockRq,
+    nvme_rq::NvmeRq,
+    scsi_cmd::{CDB_BYTES, NO_SECTOR, SENSE_BYTES, ScsiCmd},
+    wb_err::WbErr,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    block::{BlkId, BlkInfo, BlkType, Dev, Identity, NoFacts},
+    event::{EventType, Io, Op, Severity},
+    parser::Kdev,
+    record::{Lost, Uevent},
+};
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+const START: u64 = 100 * SECOND;
+/// 2026-01-01 00:00:00 UTC less [`START`].
+const BOOT_US: i64 = 1_767_225_600_000_000 - 100_000_000;
+
+const SDA: Dev = Dev::new(8, 0);
+const LOOP0: Dev = Dev::new(7, 0);
+const DM0: Dev = Dev::new(253, 0);
+
+fn stamp(ns: u64) -> Stamp {
+    Stamp { monotonic_ns: Some(ns), realtime_us: BOOT_US + (ns / 1000) as i64 }
+}
+
+fn kernel(kind: Kind, ns: u64, payload: Payload) -> Record {
+    let header =
+        Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 1, seq: ns, mono_ns: ns };
+    Record { time: stamp(ns), body: Body::Kernel(KernelRecord { header, payload }) }
+}
+
+fn rq(ns: u64, dev: Dev, op: u8, errno: i32, sector: u64) -> Record {
+    let rq = BlockRq {
+        sector,
+        dev: dev.to_kernel(),
+        errno,
+        nr_sectors: 8,
+        cmd_flags: 0,
+        tag: -1,
+        op,
+        status: 10,
+        reserved: 0,
+    };
+    kernel(Kind::BlockRqError, ns, Payload::BlockRq(rq))
+}
+
+fn bio(ns: u64, dev: Dev, errno: i32, sector: u64) -> Record {
+    let bio = BlockBio {
+        sector,
+        dev: dev.to_kernel(),
+        errno,
+        nr_sectors: 8,
+        cmd_flags: 0,
+        op: 0,
+        status: 10,
+        reserved: [0; 6],
+    };
+    kernel(Kind::BlockBioComplete, ns, Payload::BlockBio(bio))
+}
+
+fn scsi(ns: u64, dev: Dev, sector: u64, result: u32, sense: [u8; 3]) -> Record {
+    let mut cmd = ScsiCmd {
+        lun: 1,
+        sector,
+        host: 4,
+        channel: 0,
+        target: 0,
+        dev: dev.to_kernel(),
+        result,
+        tag: 117,
+        data_len: 4096,
+        cmd_len: 10,
+        retries: 0,
+        allowed: 5,
+        sense_valid: u8::from(sense != [0; 3]),
+        sense_key: sense[0],
+        asc: sense[1],
+        ascq: sense[2],
+        reserved: 0,
+        cdb: [0; CDB_BYTES],
+        sense: [0; SENSE_BYTES],
+    };
+    cmd.cdb[0] = 0x28;
+    cmd.cdb[2..6].copy_from_slice(&(sector as u32).to_be_bytes());
+    cmd.cdb[8] = 8;
+    kernel(Kind::ScsiDone, ns, Payload::ScsiDone(cmd))
+}
+
+fn nvme(ns: u64, dev: Dev, slba: u64, status: u16) -> Record {
+    let mut disk = [0; 32];
+    disk[..7].copy_from_slice(b"nvme0n1");
+    let rq = NvmeRq {
+        slba,
+        result: 0,
+        ctrl: 0,
+        dev: dev.to_kernel(),
+        nsid: 1,
+        qid: 1,
+        cid: 5,
+        nlb: 7,
+        status,
+        retries: 0,
+        flags: 0,
+        opcode: 2,
+        reserved: [0; 5],
+        disk,
+    };
+    kernel(Kind::NvmeCompleteRq, ns, Payload::NvmeRq(rq))
+}
+
+fn line(ns: u64, text: &str) -> Record {
+    let log = LogRecord { seq: ns, level: 3, text: text.to_owned(), ..LogRecord::default() };
+    Record { time: stamp(ns), body: Body::Log(log) }
+}
+
+/// Stands for the rules: `TYPE sub_system device [key=value …]`.
+struct Words;
+
+impl TextParser for Words {
+    fn parse(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
+        let mut words = record.text.split(' ');
+        let mut raw =
+            RawEvent::new(time, "kmsg", record.seq.to_string(), EventType::new(words.next()?.to_owned()));
+        raw.sub_system = crate::event::SubSystem::new(words.next()?);
+        raw.kdev = Kdev::Name(words.next()?.to_owned());
+        for (key, value) in words.filter_map(|word| word.split_once('=')) {
+            match key {
+                "op" => {
+                    raw.io.get_or_insert_default().op = if value == "write" { Op::Write } else { Op::Read }
+                }
+                "sector" => raw.io.get_or_insert_default().sector = value.parse().ok(),
+                _ => raw
+                    .extend(key, value.parse::<u64>().map_or_else(|_| value.into(), serde_json::Value::from)),
+            }
+        }
+        raw.raw_msg = Some(record.text.clone());
+        Some(raw)
+    }
+}
+
+#[derive(Default)]
+struct Devices(HashMap<Dev, Arc<BlkInfo>>);
+
+impl Devices {
+    fn with(mut self, dev: Dev, name: &str, owners: &[Dev]) -> Self {
+        let id = |dev: Dev, name: &str| BlkId {
+            dev,
+            wwid: format!("wwid-{dev}"),
+            blk_path: format!("/dev/{name}"),
+            preferred_blk_path: if name == "dm-0" {
+                "/dev/mapper/mpatha".to_owned()
+            } else {
+                format!("/dev/{name}")
+            },
+            blk_type: BlkType::Other,
+            identity: Identity::Live,
+            ..BlkId::default()
+        };
+        let owners = owners.iter().map(|owner| self.0[owner].id.clone()).collect();
+        self.0.insert(dev, Arc::new(BlkInfo { id: id(dev, name), owners, holders: Vec::new() }));
+        self
+    }
+
+    fn usual() -> Self {
+        Self::default().with(SDA, "sda", &[]).with(LOOP0, "loop0", &[]).with(DM0, "dm-0", &[SDA])
+    }
+}
+
+impl DeviceFacts for Devices {
+    fn by_dev(&self, dev: Dev, _at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
+        self.0.get(&dev).cloned()
+    }
+
+    fn by_name(&self, name: &str, _at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
+        self.0.values().find(|info| info.id.blk_path == format!("/dev/{name}")).cloned()
+    }
+}
+
+fn all_live() -> LiveSources {
+    LiveSources::with_probes(Kind::ALL.iter().copied(), 0)
+}
+
+fn engine(live: LiveSources) -> Engine {
+    Engine::new(Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live }, Words)
+}
+
+/// All events of the records, closed at the end.
+fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
+    let (mut engine, facts, mut out) = (engine(live), Devices::usual(), Vec::new());
+    for record in records {
+        engine.push(record, &facts, &mut out);
+    }
+    engine.finish(&facts, &mut out);
+    assert_eq!(engine.next_deadline_ns().filter(|_| engine.open_events() != 0), None);
+    out
+}
+
+/// The last revision of each event.
+fn finals(events: &[Event]) -> Vec<&Event> {
+    let finals: Vec<&Event> = events.iter().filter(|e| e.is_final).collect();
+    for event in &finals {
+        let revisions: Vec<u32> =
+            events.iter().filter(|e| e.event_id == event.event_id).map(|e| e.revision).collect();
+        assert_eq!(revisions, (0..revisions.len() as u32).collect::<Vec<_>>(), "{event:?}");
+    }
+    finals
+}
+
+fn types(events: &[&Event]) -> Vec<(String, u64)> {
+    events.iter().map(|e| (e.event_type.to_string(), e.count)).collect()
+}
+
+#[test]
+fn one_failure_is_out_within_100_ms_and_closed_after_5_s() {
+    let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+    assert_eq!(engine.next_deadline_ns(), None);
+    engine.push(&rq(START, LOOP0, 0, 5, 2048), &facts, &mut out);
+    let first = engine.next_deadline_ns().unwrap();
+    assert!(first <= START + 100 * MS, "{first}");
+    engine.tick(first, &facts, &mut out);
+    assert_eq!(out.len(), 1);
+    assert_eq!((out[0].revision, out[0].count, out[0].is_final), (0, 1, false));
+    assert_eq!(out[0].msg, "read of 8 sectors at 2048 failed on /dev/loop0: I/O error (EIO)");
+    let last = engine.next_deadline_ns().unwrap();
+    assert_eq!(last, START + 5 * SECOND);
+    engine.tick(last, &facts, &mut out);
+    assert_eq!((out.len(), out[1].revision, out[1].is_final), (2, 1, true));
+    assert_eq!(out[1].event_id, out[0].event_id);
+    // And then it sleeps.
+    assert_eq!((engine.next_deadline_ns(), engine.open_events()), (None, 0));
+}
+
+#[test]
+fn text_of_a_counted_failure_is_its_line_whichever_comes_first() {
+    let text = |ns| line(ns, "BLK_IO_ERROR block loop0 op=read sector=2048");
+    let ring = |ns| rq(ns, LOOP0, 0, 5, 2048);
+    for records in [
+        [text(START), ring(START + 10 * MS)],
+        [ring(START), text(START + 10 * MS)],
+        // The clock of text lags.
+        [ring(START), text(START - 200 * MS)],
+        [ring(START), text(START + 3 * SECOND)],
+    ] {
+        let events = run(all_live(), &records);
+        let finals = finals(&events);
+        assert_eq!(types(&finals), [("BLK_IO_ERROR".to_owned(), 1)]);
+        assert_eq!(finals[0].sources, ["ebpf:block_rq_error", "kmsg"]);
+        assert_eq!(finals[0].raw_msgs, ["BLK_IO_ERROR block loop0 op=read sector=2048"]);
+    }
+}
+
+#[test]
+fn text_without_its_record_is_an_event_all_the_same() {
+    let text = line(START, "BLK_IO_ERROR block loop0 op=read sector=2048");
+    for live in
+        [all_live(), LiveSources::text_only(), LiveSources::with_probes([Kind::BlockRqError], START + SECOND)]
+    {
+        let events = run(live, &[text.clone(), text.clone()]);
+        assert_eq!(types(&finals(&events)), [("BLK_IO_ERROR".to_owned(), 2)], "{live:?}");
+    }
+}
+
+#[test]
+fn the_words_of_scsi_make_the_blocks_failure_precise() {
+    let events = run(
+        all_live(),
+        &[
+            scsi(START, SDA, 0x1230, 2, [3, 0x11, 0]),
+            rq(START + MS, SDA, 0, 61, 0x1230),
+            line(START + 2 * MS, "SCSI_MEDIUM_ERROR scsi sda tag=117 hostbyte=DID_OK"),
+            line(START + 2 * MS, "SCSI_MEDIUM_ERROR scsi sda tag=117 sense_key=3"),
+            line(START + 2 * MS, "BLK_MEDIUM_ERROR block sda op=read sector=4656"),
+        ],
+    );
+    let finals = finals(&events);
+    assert_eq!(types(&finals), [("SCSI_MEDIUM_ERROR".to_owned(), 1)]);
+    let event = finals[0];
+    assert_eq!(event.sub_system.as_str(), "scsi");
+    assert_eq!(event.raw_msgs.len(), 3);
+    assert_eq!(event.sources, ["ebpf:block_rq_error", "ebpf:scsi_dispatch_cmd_done", "kmsg"]);
+    assert_eq!(event.io.as_ref().unwrap().errno, Some(61));
+    assert_eq!((&event.extension["asc"], &event.extension["tag"]), (&0x11.into(), &117.into()));
+    assert_eq!(event.extension["hostbyte"], "DID_OK");
+    assert_eq!(
+        event.msg,
+        "read of 8 sectors at 4656 failed on /dev/sda: Medium Error, Unrecovered read error (ENODATA)"
+    );
+}
+
+#[test]
+fn a_chain_of_scsi_text_alone_is_one_event() {
+    let events = run(
+        LiveSources::text_only(),
+        &[
+            line(START, "SCSI_MEDIUM_ERROR scsi sda tag=1 hostbyte=DID_OK"),
+            line(START + 1, "SCSI_MEDIUM_ERROR scsi sda tag=1 sense_key=3"),
+            line(START + 2, "SCSI_MEDIUM_ERROR scsi sda tag=1 cdb=28"),
+            line(START + 3, "BLK_MEDIUM_ERROR block sda op=read sector=4656"),
+        ],
+    );
+    let finals = finals(&events);
+    assert_eq!(types(&finals), [("SCSI_MEDIUM_ERROR".to_owned(), 1)]);
+    assert_eq!(finals[0].raw_msgs.len(), 4);
+    assert!(finals[0].raw_msgs[3].starts_with("BLK_"));
+    assert_eq!(finals[0].io.as_ref().unwrap().sector, Some(4656));
+}
+
+#[test]
+fn a_command_that_was_sent_again_is_told_by_itself() {
+    let events = run(
+        all_live(),
+        &[
+            scsi(START, SDA, 0x1230, 0xe << 16, [0; 3]),
+            scsi(START + MS, SDA, 0x1230, 0xe << 16, [0; 3]),
+            scsi(START + SECOND, SDA, 8, 2, [1, 0x17, 1]),
+        ],
+    );
+    let finals = finals(&events);
+    assert_eq!(
+        types(&finals),
+        [("SCSI_TRANSPORT_ERROR".to_owned(), 2), ("SCSI_RECOVERED_ERROR".to_owned(), 1)]
+    );
+    assert_eq!(finals[0].severity, Severity::Warning);
+}
+
+#[test]
+fn commands_that_were_sent_again_in_vain_are_no_failures_of_their_own() {
+    let events = run(
+        all_live(),
+        &[
+            scsi(START, SDA, 0x1230, 0xe << 16, [0; 3]),
+            scsi(START + MS, SDA, 0x1230, 0xe << 16, [0; 3]),
+            rq(START + 2 * MS, SDA, 0, 67, 0x1230),
+        ],
+    );
+    let finals = finals(&events);
+    assert_eq!(types(&finals), [("SCSI_TRANSPORT_ERROR".to_owned(), 1)]);
+    assert_eq!(finals[0].extension["retried_commands"], 1);
+    assert_eq!(finals[0].severity, Severity::Error);
+}
+
+#[test]
+fn nvme_and_block_are_one_failure_on_disks_with_either_block_size() {
+    for (slba, sector) in [(2048, 2048), (256, 2048)] {
+        let dev = Dev::new(259, 300);
+        let events = run(all_live(), &[nvme(START, dev, slba, 0x4281), rq(START + MS, dev, 0, 61, sector)]);
+        let finals = finals(&events);
+        assert_eq!(types(&finals), [("NVME_MEDIUM_ERROR".to_owned(), 1)]);
+        assert_eq!((finals[0].kdev.as_str(), &finals[0].extension["sc"]), ("259:300", &0x81.into()));
+    }
+}
+
+#[test]
+fn a_filesystem_points_at_the_disk_below() {
+    let events = run(
+        all_live(),
+        &[
+            line(START, "FS_IO_ERROR xfs dm-0"),
+            rq(START + MS, SDA, 0, 5, 2048),
+            bio(START + 2 * MS, DM0, 5, 2048),
+        ],
+    );
+    let finals = finals(&events);
+    let by_type = |name: &str| finals.iter().find(|e| e.event_type.as_str() == name).unwrap();
+    let (fs, dm) =
+        (by_type("FS_IO_ERROR"), finals.iter().find(|e| e.kdev == "dm-0" && e.io.is_some()).unwrap());
+    let disk = finals.iter().find(|e| e.kdev == "sda").unwrap();
+    assert_eq!(disk.root_cause_event_id, None);
+    assert_eq!(fs.root_cause_event_id, Some(disk.event_id));
+    assert_eq!(dm.root_cause_event_id, Some(disk.event_id));
+    assert_eq!((fs.incident_id, dm.incident_id), (Some(disk.event_id), Some(disk.event_id)));
+    assert_eq!(disk.incident_id, Some(disk.event_id));
+    // Named in the first writing already, though the text came first.
+    assert!(events.iter().filter(|e| e.event_id == fs.event_id).all(|e| e.root_cause_event_id.is_some()));
+    assert_eq!(dm.msg, "read of 8 sectors at 2048 failed on /dev/mapper/mpatha (dm-0): I/O error (EIO)");
+}
+
+#[test]
+fn lost_writes_count_on_and_keep_to_their_inode() {
+    let wb = |ns, ino, count| {
+        kernel(
+            Kind::FilemapSetWbErr,
+            ns,
+            Payload::WbErr(WbErr { ino, count, dev: LOOP0.to_kernel(), errno: 5 }),
+        )
+    };
+    let events = run(
+        all_live(),
+        &[
+            wb(START, 12, 1),
+            wb(START + 1, 13, 1),
+            line(START, "BLK_LOST_WRITE block loop0"),
+            wb(START + SECOND, 12, 494),
+            // After it was closed.
+            wb(START + 20 * SECOND, 12, 500),
+        ],
+    );
+    let finals = finals(&events);
+    let mut counts: Vec<(u64, u64)> =
+        finals.iter().map(|e| (e.extension["inode"].as_u64().unwrap(), e.count)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [(12, 6), (12, 494), (13, 1)]);
+}
+
+#[test]
+fn what_is_lost_is_told_and_counted() {
+    let lost = |ns, count| Record {
+        time: stamp(ns),
+        body: Body::Lost(Lost {
+            source: "kmsg".to_owned(),
+            reason: "overwritten".to_owned(),
+            count,
+            sequence: format!("{ns}"),
+        }),
+    };
+    let events = run(all_live(), &[lost(START, 3), lost(START + MS, 4), rq(START + 2 * MS, SDA, 0, 5, 8)]);
+    let finals = finals(&events);
+    assert_eq!(types(&finals), [("PERIPETY_EVENTS_LOST".to_owned(), 7), ("BLK_IO_ERROR".to_owned(), 1)]);
+    assert_eq!(finals[0].msg, "7 records were lost at kmsg: overwritten");
+    assert_eq!(finals[1].lost_before, 7);
+}
+
+#[test]
+fn a_uevent_tells_once_and_is_final() {
+    let event = Uevent {
+        seq: 9,
+        action: "remove".to_owned(),
+        subsystem: "block".to_owned(),
+        devpath: "/devices/virtual/block/loop0".to_owned(),
+        dev: Some(LOOP0),
+        udev: false,
+        properties: vec![("DEVNAME".to_owned(), "loop0".to_owned())],
+    };
+    let events = run(all_live(), &[Record { time: stamp(START), body: Body::Uevent(event) }]);
+    assert_eq!(events.len(), 1);
+    assert!(events[0].is_final);
+    assert_eq!(events[0].msg, "/dev/loop0 went away");
+}
+
+#[test]
+fn a_storm_of_a_million_is_one_event_with_every_failure_counted() {
+    let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+    let total = 1_000_000u64;
+    for i in 0..total {
+        // Ten seconds of it.
+        engine.push(&rq(START + i * 10_000, SDA, 0, 5, (i % 4096) * 8), &facts, &mut out);
+    }
+    engine.finish(&facts, &mut out);
+    let finals = finals(&out);
+    assert_eq!(types(&finals), [("BLK_IO_ERROR".to_owned(), total)]);
+    assert!(out.len() <= 12, "at most once a second: {}", out.len());
+    let ranges = &finals[0].sector_ranges;
+    assert_eq!((ranges.len(), ranges[0].start, ranges[0].end), (1, 0, 4096 * 8 - 1));
+}
+
+#[test]
+fn many_different_failures_stay_in_bounds_and_are_all_counted() {
+    let (mut engine, mut out) = (engine(all_live()), Vec::new());
+    let total = 20_000u64;
+    for i in 0..total {
+        engine.push(&rq(START + i, Dev::new(8, i as u32), 0, 5, 8), &NoFacts, &mut out);
+        assert!(engine.open_events() <= crate::correlate::FOLDS_MAX);
+    }
+    engine.finish(&NoFacts, &mut out);
+    assert_eq!(finals(&out).iter().map(|e| e.count).sum::<u64>(), total);
+    assert_eq!(out.len() as u64, total);
+}
+
+#[test]
+fn device_numbers_stand_in_events_as_people_write_them() {
+    for (dev, text) in
+        [(Dev::new(8, 300), "8:300"), (Dev::new(253, 1), "253:1"), (Dev::new(259, 70_000), "259:70000")]
+    {
+        assert_eq!(run(all_live(), &[rq(START, dev, 0, 5, 8)])[0].kdev, text);
+    }
+}
+
+#[test]
+fn failures_far_apart_are_two_events() {
+    let events = run(all_live(), &[rq(START, SDA, 0, 5, 8), rq(START + 6 * SECOND, SDA, 0, 5, 8)]);
+    assert_eq!(types(&finals(&events)), [("BLK_IO_ERROR".to_owned(), 1), ("BLK_IO_ERROR".to_owned(), 1)]);
+}
+
+/// A record of a failing request, with its time.
+fn any_failure() -> impl Strategy<Value = Record> {
+    let dev = prop_oneof![Just(SDA), Just(LOOP0), Just(DM0), Just(Dev::new(259, 300))];
+    let errno = prop_oneof![Just(5), Just(61), Just(110), Just(28)];
+    (dev, errno, 0u8..4, 0u64..64, 0u64..20 * SECOND, any::<bool>()).prop_map(
+        |(dev, errno, op, sector, ns, is_bio)| {
+            if is_bio {
+                bio(START + ns, dev, errno, sector * 8)
+            } else {
+                rq(START + ns, dev, op, errno, sector * 8)
+            }
+        },
+    )
+}
+
+/// Whatever else comes in between and changes no count of failed requests.
+fn any_company() -> impl Strategy<Value = Record> {
+    let text = prop_oneof![
+        Just("BLK_IO_ERROR block sda op=read sector=8"),
+        Just("BLK_MEDIUM_ERROR block loop0 op=write sector=8"),
+        Just("SCSI_MEDIUM_ERROR scsi sda tag=1 sense_key=3"),
+    ];
+    prop_oneof![
+        (0u64..64, 0u64..20 * SECOND).prop_map(|(sector, ns)| scsi(
+            START + ns,
+            SDA,
+            sector * 8,
+            2,
+            [3, 0x11, 0]
+        )),
+        (text, 0u64..20 * SECOND).prop_map(|(text, ns)| line(START + ns, text)),
+    ]
+}
+
+fn failed_requests(events: &[Event]) -> u64 {
+    let probe = |e: &&Event| e.sources.iter().any(|s| s.starts_with("ebpf:block"));
+    finals(events).into_iter().filter(probe).map(|e| e.count).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn totals_do_not_depend_on_order_or_company(
+        failures in prop::collection::vec(any_failure(), 1..200),
+        company in prop::collection::vec(any_company(), 0..100),
+        in_order: bool,
+        seed: prop::sample::Selector,
+    ) {
+        let mut all: Vec<Record> = failures.iter().chain(&company).cloned().collect();
+        if in_order {
+            all.sort_by_key(|record| record.time.monotonic_ns);
+        } else {
+            let mut rest = all;
+            all = Vec::new();
+            while !rest.is_empty() {
+                let place = seed.select(0..rest.len());
+                all.push(rest.swap_remove(place));
+            }
+        }
+        let events = run(all_live(), &all);
+        prop_assert_eq!(failed_requests(&events), failures.len() as u64);
+    }
+
+    #[test]
+    fn no_record_makes_it_panic(
+        records in prop::collection::vec((0u16..13, any::<u64>(), prop::collection::vec(any::<u8>(), 280)), 1..60)
+    ) {
+        let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+        for (kind, ns, payload) in records {
+            let mut bytes = Vec::new();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(((Header::SIZE + payload.len()) as u16).to_ne_bytes());
+            bytes.extend([VERSION, (ns & 1) as u8]);
+            bytes.extend(3u16.to_ne_bytes());
+            bytes.extend(7u64.to_ne_bytes());
+            bytes.extend(ns.to_ne_bytes());
+            bytes.extend(payload);
+            let record = KernelRecord::decode(&bytes).unwrap();
+            let time = Stamp { monotonic_ns: (ns % 3 != 0).then_some(ns), realtime_us: ns as i64 };
+            engine.push(&Record { time, body: Body::Kernel(record) }, &facts, &mut out);
+        }
+        engine.finish(&facts, &mut out);
+        prop_assert_eq!(engine.open_events(), 0);
+    }
+}
+
+#[test]
+fn io_of_an_event_is_that_of_its_first_failure() {
+    let events = run(all_live(), &[rq(START, SDA, 1, 5, 80), rq(START + MS, SDA, 1, 5, 160)]);
+    let io = Io {
+        op: Op::Write,
+        sector: Some(80),
+        nr_sectors: Some(8),
+        errno: Some(5),
+        errno_name: Some("EIO".to_owned()),
+        bad_lba: None,
+    };
+    assert_eq!(finals(&events)[0].io.as_ref(), Some(&io));
+    assert_eq!(finals(&events)[0].sector_ranges.len(), 2);
+    assert_eq!(NO_SECTOR, u64::MAX);
+}
