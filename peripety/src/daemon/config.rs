@@ -85,3 +85,6 @@ impl Config {
         self.probes.get(name).copied().unwrap_or(true)
     }
 }
+
+#[cfg(test)]
+mod tests;
