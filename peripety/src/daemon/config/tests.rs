@@ -64,10 +64,14 @@ fn later_files_override_and_extend() {
         .unwrap();
     fs::write(parts.join("20-b.conf"), format!("[main]\nnotify_stdout = false\n{RULE}")).unwrap();
     fs::write(parts.join("10-a.conf"), format!("[probes]\nconsole = false\n{}", named("TWO"))).unwrap();
+    for n in (0..60).map(|n| 30 + n * 37 % 60) {
+        fs::write(parts.join(format!("{n}.conf")), format!("[main]\nevents_in_memory = {n}")).unwrap();
+    }
     fs::write(parts.join("README"), "not = read").unwrap();
     fs::write(parts.join(".hidden.conf"), "not = read").unwrap();
     let config = Config::load(&roots).unwrap();
-    assert_eq!(config.files.len(), 3);
+    assert_eq!(config.files.len(), 63);
+    assert_eq!(config.main.events_in_memory, 89);
     assert_eq!((config.main.notify_stdout, config.main.ring_size_kib), (false, 128));
     assert!(!config.probe_enabled("console") && config.probe_enabled("block_rq_error"));
     let types: Vec<String> = config.rules().iter().map(|r| r.event_type.to_string()).collect();
@@ -112,7 +116,8 @@ event_type = "FS_MOUNTED"
 fn a_users_rule_goes_first_and_may_take_a_built_in_ones_place() {
     let line = "JBD2: Detected IO errors while flushing file data on dm-0-8";
     assert_eq!(parse(&Config::default(), line).unwrap().event_type.as_str(), "FS_IO_ERROR");
-    let before = "[[collector_regexs]]\nregex = '^JBD2: .* on (?P<kdev>\\S+)-8$'\nsub_system = \"jbd2\"\nevent_type = \"MINE\"\nseverity = \"notice\"\nextension = { site = \"lab\" }";
+    // Its beginning is longer than the built-in one's, and it is asked first all the same.
+    let before = "[[collector_regexs]]\nstarts_with = \"JBD2: Detected IO errors while\"\nregex = '^JBD2: .* on (?P<kdev>\\S+)-8$'\nsub_system = \"jbd2\"\nevent_type = \"MINE\"\nseverity = \"notice\"\nextension = { site = \"lab\" }";
     let event = parse(&Config::from_text("conf", before).unwrap(), line).unwrap();
     assert_eq!((event.event_type.as_str(), event.severity.as_str()), ("MINE", "notice"));
     assert_eq!(event.extension["site"], "lab");

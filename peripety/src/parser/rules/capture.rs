@@ -15,6 +15,9 @@ use crate::{
 const TEXTS: &[&str] =
     &["process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target"];
 
+/// Groups that name the device where the line has no better one, the better first.
+pub(super) const INSTEAD: &[&str] = &["hctl", "array", "fs_device", "map"];
+
 /// The event that `rule` makes of a line.
 pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord, time: Stamp) -> RawEvent {
     let mut event = RawEvent {
@@ -53,12 +56,9 @@ pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord
     event.io = (io != Io::default()).then_some(io);
     if !rule.no_kdev {
         use_dictionary(&mut event, record.device.as_deref());
-        // A SCSI device that has no name, or none any more.
-        if event.kdev == Kdev::None
-            && let Some(hctl) =
-                event.extension.get("hctl").and_then(Value::as_str).and_then(|h| h.parse().ok())
-        {
-            event.kdev = Kdev::Hctl(hctl);
+        if event.kdev == Kdev::None {
+            let instead = INSTEAD.iter().find_map(|group| event.extension.get(*group)?.as_str());
+            event.kdev = instead.map(kdev).unwrap_or_default();
         }
     }
     event

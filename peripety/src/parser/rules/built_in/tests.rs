@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     event::{Severity, info},
-    parser::rules::{RuleSet, rule::Pattern},
+    parser::rules::{RuleSet, capture::INSTEAD, rule::Pattern},
     record::{LogRecord, Stamp},
 };
 
@@ -31,7 +31,7 @@ fn nothing_is_wrong_with_any_file() {
             let unflagged = rule.pattern.as_str().trim_start_matches("(?s)");
             assert!(unflagged.starts_with('^') && unflagged.ends_with('$'), "{origin}: not anchored");
             let groups: Vec<&str> = regex.capture_names().flatten().collect();
-            let names_device = groups.contains(&"kdev") || groups.contains(&"hctl");
+            let names_device = groups.iter().any(|g| *g == "kdev" || INSTEAD.contains(g));
             assert_eq!(names_device, !rule.no_kdev, "{origin}: kdev and no_kdev");
             assert!(!rule.starts_with.is_empty() || rule.contains.is_some(), "{origin}: runs on every line");
             assert!(!rule.examples.is_empty(), "{origin}: no example");
