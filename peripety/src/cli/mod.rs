@@ -11,7 +11,7 @@ mod list;
 mod monitor;
 mod probes;
 mod query;
-mod render;
+pub(crate) mod render;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -18,7 +18,7 @@ use crate::{
 const USUAL_WIDTH: usize = 80;
 
 /// Columns of the terminal on stdout; none when it is none.
-pub(super) fn width() -> Option<usize> {
+pub(crate) fn width() -> Option<usize> {
     let stdout = std::io::stdout();
     stdout.is_terminal().then(|| {
         let columns = rustix::termios::tcgetwinsize(stdout.as_fd()).map_or(0, |size| size.ws_col);

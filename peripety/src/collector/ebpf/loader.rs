@@ -453,7 +453,10 @@ mod tests {
             for probe in status.probes.iter().filter(|p| p.verdict.is_attached()) {
                 match &probe.verdict {
                     Verdict::Attached { way: Way::Raw, .. } => assert!(!only_classic, "{probe:?}"),
-                    other => assert!(only_classic, "{other:?}"),
+                    // Before 5.11 modules have no type information.
+                    other => {
+                        assert!(only_classic || other.reason().starts_with("type information"), "{other:?}")
+                    }
                 }
             }
             assert!(ebpf.attached().any(|kind| kind == Kind::FilemapSetWbErr));

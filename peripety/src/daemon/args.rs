@@ -1,0 +1,48 @@
+//! The daemon's command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::roots::Roots;
+
+/// Turns storage failures of the Linux kernel into structured events.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "peripetyd", version, max_term_width = 100)]
+pub struct Args {
+    /// Configuration file [default: /etc/peripetyd.conf]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print events on standard output, whatever the configuration says
+    #[arg(long)]
+    pub stdout: bool,
+    /// Load no eBPF programs: work from kernel text alone
+    #[arg(long)]
+    pub no_ebpf: bool,
+    /// Remove what an earlier daemon left in /sys/fs/bpf, and end
+    #[arg(long)]
+    pub detach: bool,
+    /// Log what happens inside, the eBPF programs' own log among it
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Use classic tracepoints even where raw ones work
+    #[arg(long, hide = true)]
+    pub only_classic: bool,
+    /// Directory of the socket and of the volatile state
+    #[arg(long, value_name = "DIR", env = "PERIPETY_RUNTIME_DIR", hide = true)]
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl Args {
+    /// Where the system's interfaces are.
+    pub fn roots(&self) -> Roots {
+        let mut roots = Roots::system();
+        if let Some(config) = &self.config {
+            roots.config = config.clone();
+        }
+        if let Some(directory) = &self.runtime_dir {
+            roots.runtime = directory.clone();
+        }
+        roots
+    }
+}

@@ -1,0 +1,27 @@
+//! Which host and which boot this is.
+
+use std::fs;
+
+use crate::roots::Roots;
+
+/// Host and boot, as every event carries them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Name of the host.
+    pub hostname: String,
+    /// Id of the boot, 32 hexadecimal digits as in journald's `_BOOT_ID`.
+    pub boot_id: String,
+}
+
+impl Host {
+    /// The running one.
+    pub fn read(roots: &Roots) -> Self {
+        let text = |path: &str| {
+            fs::read_to_string(roots.procfs.join("sys/kernel").join(path))
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        Self { hostname: text("hostname"), boot_id: text("random/boot_id").replace('-', "") }
+    }
+}

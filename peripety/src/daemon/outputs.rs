@@ -1,0 +1,147 @@
+//! The notifiers that run, each behind its queue.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::config::Main;
+use crate::{
+    cli::render::width,
+    event::Event,
+    notifier::{
+        self, Queue,
+        journald::{self, Journald},
+        memory::{Limits, Memory},
+        plain::Style,
+        stdout::{self, Lines, Stdout},
+    },
+    record::Lost,
+    roots::Roots,
+};
+
+/// How long the queues may take at the end.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The ways out of this daemon.
+pub struct Outputs {
+    roots: Roots,
+    always_stdout: bool,
+    memory: Memory,
+    queues: BTreeMap<&'static str, Queue>,
+    told_lost: BTreeMap<&'static str, u64>,
+}
+
+impl Outputs {
+    /// Memory only, until [`Outputs::apply`].
+    pub fn new(roots: &Roots, always_stdout: bool, main: &Main) -> Self {
+        let limits = Limits { events: main.events_in_memory, ..Limits::default() };
+        Self {
+            roots: roots.clone(),
+            always_stdout,
+            memory: Memory::new(limits),
+            queues: BTreeMap::new(),
+            told_lost: BTreeMap::new(),
+        }
+    }
+
+    /// Starts and stops notifiers as the configuration says.
+    pub fn apply(&mut self, main: &Main) {
+        let to_stdout = self.always_stdout || main.notify_stdout;
+        self.switch(stdout::NAME, to_stdout, |_| {
+            let style = Style { width: width(), colour: true, ..Style::default() };
+            notifier::spawn(Stdout::new(Lines::Plain(Box::new(style))), notifier::capacity(stdout::NAME))
+        });
+        let to_journald =
+            main.save_to_journald && (journald::present(&self.roots) || self.journald_may_come());
+        if main.save_to_journald && !to_journald {
+            tracing::warn!(
+                "no journald here ({} is missing): events are kept in memory for prpt, and gone when this daemon ends",
+                journald::socket(&self.roots).display()
+            );
+        }
+        self.switch(journald::NAME, to_journald, |roots| {
+            notifier::spawn(Journald::new(roots), notifier::capacity(journald::NAME))
+        });
+    }
+
+    /// Under systemd journald always comes back: events wait for it.
+    fn journald_may_come(&self) -> bool {
+        self.roots.run.join("systemd/system").exists()
+    }
+
+    fn switch(&mut self, name: &'static str, on: bool, start: impl FnOnce(&Roots) -> std::io::Result<Queue>) {
+        if on && !self.queues.contains_key(name) {
+            match start(&self.roots) {
+                Ok(queue) => {
+                    self.queues.insert(name, queue);
+                }
+                Err(error) => tracing::error!(%error, "cannot start notifier {name}"),
+            }
+        } else if !on && let Some(queue) = self.queues.remove(name) {
+            queue.close(Duration::ZERO);
+        }
+    }
+
+    /// The store that the socket serves.
+    pub fn memory(&self) -> Memory {
+        self.memory.clone()
+    }
+
+    /// Whether events go to the journal.
+    pub fn saves_to_journald(&self) -> bool {
+        self.queues.contains_key(journald::NAME)
+    }
+
+    /// Sends an event every way out. Never waits.
+    pub fn send(&self, event: Event) {
+        let event = Arc::new(event);
+        for queue in self.queues.values() {
+            queue.send(Arc::clone(&event));
+        }
+        if let Err(error) = self.memory.store(event) {
+            tracing::error!(%error, "an event cannot be kept");
+        }
+    }
+
+    /// What the queues lost since the last call (promise 1).
+    pub fn take_lost(&mut self) -> Vec<Lost> {
+        let mut all = Vec::new();
+        for (name, queue) in &self.queues {
+            let count = queue.take_lost();
+            if count > 0 {
+                let total = self.told_lost.entry(name).or_default();
+                *total += count;
+                all.push(Lost {
+                    source: (*name).to_owned(),
+                    reason: "events could not be written".to_owned(),
+                    count,
+                    sequence: format!("{}/{name}/{total}", std::process::id()),
+                });
+            }
+        }
+        all
+    }
+
+    /// Figures for `prpt stats`.
+    pub fn stats(&self) -> Value {
+        let queues: BTreeMap<_, _> = self
+            .queues
+            .iter()
+            .map(|(name, queue)| (*name, json!({ "counters": queue.counters(), "trouble": queue.trouble() })))
+            .collect();
+        let memory = self.memory.usage();
+        json!({
+            "notifiers": queues,
+            "memory": { "events": memory.events, "bytes": memory.bytes, "evicted": memory.evicted },
+        })
+    }
+
+    /// Lets what waits go out, for a short while.
+    pub fn close(self) {
+        for (name, queue) in self.queues {
+            if !queue.close(PATIENCE) {
+                tracing::warn!(counters = ?queue.counters(), "not every event went out to {name}");
+            }
+        }
+    }
+}

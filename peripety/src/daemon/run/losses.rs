@@ -1,0 +1,158 @@
+//! What the kernel side could not hand over, and what only its maps know.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, text::until_nul, wb_err::WbErr};
+
+use crate::{
+    collector::ebpf::{Ebpf, status::source_name},
+    record::{Body, Lost, Record, Stamp},
+};
+
+/// Texts of `printk:console` that wait for their line in /dev/kmsg.
+const TEXTS_MAX: usize = 64;
+
+/// Keeps book of what the ring did not bring.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    dropped: BTreeMap<Kind, u64>,
+    undecodable: u64,
+    /// Last told count of each inode that lost data.
+    inodes: BTreeMap<(u32, u64, i32), u64>,
+    texts: VecDeque<(Vec<u8>, u64)>,
+    another_look: bool,
+}
+
+impl Losses {
+    /// Looks at a record on its way to the engine.
+    pub(super) fn note(&mut self, record: &KernelRecord) {
+        match &record.payload {
+            Payload::WbErr(wb) => {
+                self.inodes.insert((wb.dev, wb.ino, wb.errno), wb.count);
+                // The kernel folds what follows within the second: its map has the last word.
+                self.another_look = true;
+            }
+            Payload::Console(console) => {
+                if self.texts.len() == TEXTS_MAX {
+                    self.texts.pop_front();
+                }
+                self.texts.push_back((first_line(until_nul(&console.text)).to_vec(), record.header.mono_ns));
+            }
+            _ => {}
+        }
+    }
+
+    /// When `printk:console` saw this text: pairs the clock of kernel text with CLOCK_MONOTONIC.
+    pub(super) fn time_of_text(&mut self, text: &str) -> Option<u64> {
+        let line = first_line(text.as_bytes());
+        let (place, mono_ns) = self
+            .texts
+            .iter()
+            .enumerate()
+            .find_map(|(i, (t, at))| (!t.is_empty() && t == line).then_some((i, *at)))?;
+        self.texts.drain(..=place);
+        Some(mono_ns)
+    }
+
+    /// Whether the maps are to be asked again in a second.
+    pub(super) fn wants_another_look(&mut self) -> bool {
+        std::mem::take(&mut self.another_look)
+    }
+
+    /// Asks the kernel's counters and maps.
+    pub(super) fn ask(&mut self, ebpf: &Ebpf, now: Stamp, records: &mut Vec<Record>) {
+        for kind in ebpf.attached() {
+            let total = ebpf.counts_of(kind).dropped;
+            let told = self.dropped.entry(kind).or_default();
+            if total > *told {
+                records.push(lost(source_name(kind), "ring full", total - *told, total, now));
+                *told = total;
+            }
+        }
+        let undecodable = ebpf.undecodable();
+        if undecodable > self.undecodable {
+            records.push(lost(
+                "ebpf",
+                "record not understood",
+                undecodable - self.undecodable,
+                undecodable,
+                now,
+            ));
+            self.undecodable = undecodable;
+        }
+        if !self.inodes.is_empty() {
+            self.ask_inodes(ebpf, now, records);
+        }
+    }
+
+    /// Brings the counts of inodes up to what the kernel folded since their last record.
+    fn ask_inodes(&mut self, ebpf: &Ebpf, now: Stamp, records: &mut Vec<Record>) {
+        let mut current = BTreeMap::new();
+        for wb in ebpf.inodes() {
+            let key = (wb.dev, wb.ino, wb.errno);
+            current.insert(key, wb.count);
+            if self.inodes.get(&key).is_some_and(|told| wb.count > *told) {
+                records.push(record_of(wb, now));
+            }
+        }
+        // The kernel's map is bounded: what it forgot is forgotten here.
+        self.inodes.retain(|key, told| match current.get(key) {
+            Some(count) => {
+                *told = (*told).max(*count);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Totals by source, for `prpt stats`.
+    pub(super) fn ledger(&self) -> BTreeMap<&'static str, u64> {
+        self.dropped
+            .iter()
+            .map(|(kind, count)| (source_name(*kind), *count))
+            .chain([("ebpf", self.undecodable)])
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split(|b| *b == b'\n').next().unwrap_or_default()
+}
+
+fn lost(source: &str, reason: &str, count: u64, total: u64, now: Stamp) -> Record {
+    let sequence = format!("{}/{total}", std::process::id());
+    let lost = Lost { source: source.to_owned(), reason: reason.to_owned(), count, sequence };
+    Record { time: now, body: Body::Lost(lost) }
+}
+
+/// The record that the kernel would have sent, had it not folded it.
+fn record_of(wb: WbErr, now: Stamp) -> Record {
+    let header = Header {
+        kind: Kind::FilemapSetWbErr.number(),
+        len: u16::try_from(Header::SIZE + size_of::<WbErr>()).unwrap_or(u16::MAX),
+        version: VERSION,
+        flags: 0,
+        cpu: 0,
+        seq: wb.count,
+        mono_ns: now.monotonic_ns.unwrap_or_default(),
+    };
+    Record { time: now, body: Body::Kernel(KernelRecord { header, payload: Payload::WbErr(wb) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_paired_once_and_with_its_own_line() {
+        let mut losses = Losses::default();
+        for (text, at) in [("one", 1), ("two\nsecond line", 2), ("", 3)] {
+            losses.texts.push_back((first_line(text.as_bytes()).to_vec(), at));
+        }
+        assert_eq!(losses.time_of_text("three"), None);
+        assert_eq!(losses.time_of_text("two"), Some(2));
+        assert_eq!(losses.time_of_text("one"), None, "it is older than what was found");
+        assert_eq!(losses.time_of_text(""), None);
+    }
+}
