@@ -95,7 +95,9 @@ fn request(event: &Event) -> String {
     if let Some(bad) = io.bad_lba {
         let _ = write!(text, ", bad sector {bad}");
     }
-    if io.op == Op::Flush {
+    if event.extension.contains_key("tried_again") {
+        text.push_str("; it was tried again");
+    } else if io.op == Op::Flush {
         text.push_str("; written data may be lost");
     }
     text
@@ -178,6 +180,12 @@ fn path(event: &Event) -> String {
 }
 
 fn lost(event: &Event) -> String {
+    if let Some(Value::String(probe)) = event.extension.get("counted_by") {
+        return format!(
+            "{} lines of kernel text were left out; {probe} counts what they are about",
+            event.count
+        );
+    }
     let plural = if event.count == 1 { "record was" } else { "records were" };
     format!("{} {plural} lost at {}: {}", event.count, word(event, "source"), word(event, "reason"))
 }
@@ -195,7 +203,10 @@ fn other(event: &Event) -> String {
         let meaning = detail.map_or(meaning, str::to_owned);
         return if event.kdev.is_empty() { meaning } else { format!("{}: {meaning}", device(event)) };
     };
-    let line = cut(line.lines().next().unwrap_or_default().trim());
+    let line = line.lines().next().unwrap_or_default().trim();
+    // Many lines begin with the device's name, which is about to be said in full.
+    let line = line.strip_prefix(&event.kdev).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(line);
+    let line = cut(line);
     match &event.block {
         Some(block) if !line.contains(&block.id.name()) => format!("{}: {line}", device(event)),
         None if !event.kdev.is_empty() && !line.contains(&event.kdev) => format!("{}: {line}", event.kdev),

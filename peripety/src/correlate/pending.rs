@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::key::{BuildKeyHasher, Scope};
 use crate::{
     block::DeviceFacts,
+    event::Severity,
     parser::{RawEvent, nvme, scsi},
     record::Stamp,
 };
@@ -39,13 +40,23 @@ pub struct Pending {
     pub fault: u8,
     /// How many commands failed so for the same request.
     pub attempts: u64,
+    /// Whether it waited in vain for a request that fails.
+    waited: bool,
     deadline_ns: u64,
 }
 
 impl Pending {
     /// A word that waits from now on.
     pub fn new(header: Header, time: Stamp, driver: Driver, fault: u8, now_ns: u64) -> Self {
-        Self { header, time, driver, fault, attempts: 1, deadline_ns: now_ns.saturating_add(WAIT_NS) }
+        Self {
+            header,
+            time,
+            driver,
+            fault,
+            attempts: 1,
+            waited: false,
+            deadline_ns: now_ns.saturating_add(WAIT_NS),
+        }
     }
 }
 
@@ -87,10 +98,20 @@ impl Pending {
         match &self.driver {
             Driver::Scsi(cmd) => {
                 let mut raw = scsi::done(&self.header, cmd, self.time)?;
-                raw.severity = scsi::classify(cmd)?.severity_when_retried();
+                if self.waited {
+                    raw.severity = scsi::classify(cmd)?.severity_when_retried();
+                    raw.extend("tried_again", true);
+                }
                 Some(raw)
             }
-            Driver::Nvme(rq) => nvme::request(&self.header, rq, self.time),
+            Driver::Nvme(rq) => {
+                let mut raw = nvme::request(&self.header, rq, self.time)?;
+                if self.waited {
+                    raw.severity = raw.severity.max(Severity::Warning);
+                    raw.extend("tried_again", true);
+                }
+                Some(raw)
+            }
         }
     }
 }
@@ -150,13 +171,13 @@ impl PendingTable {
         {
             // The request was sent again and failed again: the last word counts, the time of the first.
             let attempts = waiting.attempts.saturating_add(pending.attempts);
-            *waiting = Pending { attempts, deadline_ns: waiting.deadline_ns, ..pending };
+            *waiting = Pending { attempts, waited: true, deadline_ns: waiting.deadline_ns, ..pending };
             return None;
         }
         self.drop_done();
         let too_much = if self.waiting.len() >= PENDING_MAX { self.pop() } else { None };
         self.index.insert(key, self.base + self.waiting.len() as u64);
-        self.waiting.push_back(Some((key, pending)));
+        self.waiting.push_back(Some((key, Pending { waited: true, ..pending })));
         too_much
     }
 

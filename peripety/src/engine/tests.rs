@@ -18,27 +18,27 @@ use crate::{
     record::{Lost, Uevent},
 };
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
-const START: u64 = 100 * SECOND;
+pub(super) const START: u64 = 100 * SECOND;
 /// 2026-01-01 00:00:00 UTC less [`START`].
 const BOOT_US: i64 = 1_767_225_600_000_000 - 100_000_000;
 
-const SDA: Dev = Dev::new(8, 0);
-const LOOP0: Dev = Dev::new(7, 0);
-const DM0: Dev = Dev::new(253, 0);
+pub(super) const SDA: Dev = Dev::new(8, 0);
+pub(super) const LOOP0: Dev = Dev::new(7, 0);
+pub(super) const DM0: Dev = Dev::new(253, 0);
 
-fn stamp(ns: u64) -> Stamp {
+pub(super) fn stamp(ns: u64) -> Stamp {
     Stamp { monotonic_ns: Some(ns), realtime_us: BOOT_US + (ns / 1000) as i64 }
 }
 
-fn kernel(kind: Kind, ns: u64, payload: Payload) -> Record {
+pub(super) fn kernel(kind: Kind, ns: u64, payload: Payload) -> Record {
     let header =
         Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 1, seq: ns, mono_ns: ns };
     Record { time: stamp(ns), body: Body::Kernel(KernelRecord { header, payload }) }
 }
 
-fn rq(ns: u64, dev: Dev, op: u8, errno: i32, sector: u64) -> Record {
+pub(super) fn rq(ns: u64, dev: Dev, op: u8, errno: i32, sector: u64) -> Record {
     let rq = BlockRq {
         sector,
         dev: dev.to_kernel(),
@@ -53,7 +53,7 @@ fn rq(ns: u64, dev: Dev, op: u8, errno: i32, sector: u64) -> Record {
     kernel(Kind::BlockRqError, ns, Payload::BlockRq(rq))
 }
 
-fn bio(ns: u64, dev: Dev, errno: i32, sector: u64) -> Record {
+pub(super) fn bio(ns: u64, dev: Dev, errno: i32, sector: u64) -> Record {
     let bio = BlockBio {
         sector,
         dev: dev.to_kernel(),
@@ -67,7 +67,7 @@ fn bio(ns: u64, dev: Dev, errno: i32, sector: u64) -> Record {
     kernel(Kind::BlockBioComplete, ns, Payload::BlockBio(bio))
 }
 
-fn scsi(ns: u64, dev: Dev, sector: u64, result: u32, sense: [u8; 3]) -> Record {
+pub(super) fn scsi(ns: u64, dev: Dev, sector: u64, result: u32, sense: [u8; 3]) -> Record {
     let mut cmd = ScsiCmd {
         lun: 1,
         sector,
@@ -95,7 +95,7 @@ fn scsi(ns: u64, dev: Dev, sector: u64, result: u32, sense: [u8; 3]) -> Record {
     kernel(Kind::ScsiDone, ns, Payload::ScsiDone(cmd))
 }
 
-fn nvme(ns: u64, dev: Dev, slba: u64, status: u16) -> Record {
+pub(super) fn nvme(ns: u64, dev: Dev, slba: u64, status: u16) -> Record {
     let mut disk = [0; 32];
     disk[..7].copy_from_slice(b"nvme0n1");
     let rq = NvmeRq {
@@ -148,10 +148,10 @@ impl TextParser for Words {
 }
 
 #[derive(Default)]
-struct Devices(HashMap<Dev, Arc<BlkInfo>>);
+pub(super) struct Devices(HashMap<Dev, Arc<BlkInfo>>);
 
 impl Devices {
-    fn with(mut self, dev: Dev, name: &str, owners: &[Dev]) -> Self {
+    pub(super) fn with(mut self, dev: Dev, name: &str, owners: &[Dev]) -> Self {
         let id = |dev: Dev, name: &str| BlkId {
             dev,
             wwid: format!("wwid-{dev}"),
@@ -170,7 +170,7 @@ impl Devices {
         self
     }
 
-    fn usual() -> Self {
+    pub(super) fn usual() -> Self {
         Self::default().with(SDA, "sda", &[]).with(LOOP0, "loop0", &[]).with(DM0, "dm-0", &[SDA])
     }
 }
@@ -181,11 +181,12 @@ impl DeviceFacts for Devices {
     }
 
     fn by_name(&self, name: &str, _at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
+        let name = if name == "4:0:0:1" { "sda" } else { name };
         self.0.values().find(|info| info.id.blk_path == format!("/dev/{name}")).cloned()
     }
 }
 
-fn all_live() -> LiveSources {
+pub(super) fn all_live() -> LiveSources {
     LiveSources::with_probes(Kind::ALL.iter().copied(), 0)
 }
 
@@ -194,7 +195,7 @@ fn engine(live: LiveSources) -> Engine {
 }
 
 /// All events of the records, closed at the end.
-fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
+pub(super) fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
     let (mut engine, facts, mut out) = (engine(live), Devices::usual(), Vec::new());
     for record in records {
         engine.push(record, &facts, &mut out);
@@ -205,7 +206,7 @@ fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
 }
 
 /// The last revision of each event.
-fn finals(events: &[Event]) -> Vec<&Event> {
+pub(super) fn finals(events: &[Event]) -> Vec<&Event> {
     let finals: Vec<&Event> = events.iter().filter(|e| e.is_final).collect();
     for event in &finals {
         let revisions: Vec<u32> =

@@ -5,12 +5,14 @@
 
 mod id;
 mod model;
+mod schema;
 mod severity;
 mod subsystem;
 mod types;
 
 pub use id::{EventId, MessageId, event_id, message_id};
 pub use model::{Event, Io, Op, SCHEMA_VERSION, SectorRange};
+pub use schema::json_schema;
 pub use severity::{Severity, UnknownSeverity};
 pub use subsystem::{SUB_SYSTEMS, SubSystem};
 pub use types::{EventType, Nature, TYPES, TypeInfo, info};

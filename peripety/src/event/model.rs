@@ -115,7 +115,9 @@ pub struct Io {
 }
 
 /// Operation of a request: the kernel's `enum req_op` (include/linux/blk_types.h).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// REQ_OP_READ.

@@ -137,7 +137,10 @@ impl Correlator {
         }
         let Some(mut raw) = told.raw_event() else { return };
         raw.count = told.attempts;
-        let keys = [key, FoldKey::typed(scope, raw.event_type.as_str(), 0), FoldKey::latest_request(scope)];
+        let mut keys = vec![key, FoldKey::typed(scope, raw.event_type.as_str(), 0)];
+        if raw.io.is_some() {
+            keys.push(FoldKey::latest_request(scope));
+        }
         let block = super::build::device(&raw, cx.facts);
         if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(told.kind()), cx) {
             if let Some(fold) = self.table.get_mut(place) {

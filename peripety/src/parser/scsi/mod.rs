@@ -27,7 +27,17 @@ pub(crate) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
     match classify(cmd)? {
         // The text or the request that fails of it will tell.
         ScsiFault::UnknownSense => None,
-        fault => Some(failed(h, cmd, fault.event_type(), time)),
+        fault => {
+            let mut raw = failed(h, cmd, fault.event_type(), time);
+            if fault.is_news() {
+                // News of the unit: the command that happened to bring it did nothing wrong.
+                raw.io = None;
+                for key in ["command", "cdb", "tag", "retries"] {
+                    raw.extension.remove(key);
+                }
+            }
+            Some(raw)
+        }
     }
 }
 
