@@ -7,6 +7,8 @@ mod cache;
 mod content;
 mod dev;
 mod facts;
+#[cfg(test)]
+mod fixture;
 mod hierarchy;
 mod kind;
 mod model;

@@ -188,6 +188,11 @@ impl MountTable {
             .map(|(_, mount)| mount)
     }
 
+    /// The mount with this id, as statx(2) tells it.
+    pub(super) fn by_id(&self, id: u64) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| mount.id == id)
+    }
+
     /// Ids of the mounts with the device number of each.
     pub(super) fn ids(&self) -> BTreeMap<u64, Dev> {
         self.mounts.iter().map(|mount| (mount.id, mount.dev)).collect()

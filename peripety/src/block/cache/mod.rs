@@ -5,6 +5,7 @@
 
 mod ask;
 mod fill;
+mod home;
 mod node;
 mod store;
 
@@ -212,6 +213,7 @@ impl BlkCache {
             let empty = store.node(at).is_some_and(|node| node.content.is_none());
             (at, !told && empty)
         };
+        self.find_homes(Some(at));
         if wanted {
             self.fill(&[at], NEWS_WAIT);
         }
@@ -248,6 +250,7 @@ impl BlkCache {
             let told = |at: &Gen| store.node(*at).is_some_and(|node| !node.told_by_udev);
             candidates.into_iter().filter(told).collect()
         };
+        self.find_homes(None);
         self.fill(&wanted, wait);
     }
 
@@ -293,7 +296,9 @@ impl DeviceFacts for BlkCache {
         }
         let mut store = self.shared.store();
         let head = || transport::head_of(name).and_then(|head| store.find_name(&head, at_ns));
-        let at = store.find_name(name, at_ns).or_else(head).or_else(|| store.find_path(name))?;
+        // Links are of those that are there now: what they lead to must have been there then.
+        let link = || store.find_path(name).filter(|at| store.was_there(*at, at_ns));
+        let at = store.find_name(name, at_ns).or_else(head).or_else(link)?;
         store.info(at)
     }
 }

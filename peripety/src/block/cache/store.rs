@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -201,19 +202,9 @@ impl Store {
                 .iter()
                 .filter_map(|name| before.iter().copied().find(|owner| named(owner, name))),
         );
-        let mut home = node.home.clone();
-        if let (true, Some(file)) = (home.is_empty(), &node.device.backing_file) {
-            let holding =
-                self.mounts.holding(file).map(|mount| self.mounts.devices_of(mount.dev)).unwrap_or_default();
-            home = holding
-                .iter()
-                .filter_map(|dev| self.live_by_dev.get(dev).copied())
-                .filter(|gen_| *gen_ != at)
-                .collect();
-        }
-        owners.extend(&home);
-        let mut seen = HashSet::new();
-        owners.retain(|owner| seen.insert(*owner));
+        owners.extend(&node.home);
+        owners.sort_by_cached_key(|owner| (self.nodes.get(owner).map(|node| natural(&node.device.name)), *owner));
+        owners.dedup();
         for name in missing {
             self.waiting.entry(name).or_default().push(at);
         }
@@ -228,7 +219,6 @@ impl Store {
             }
         }
         if let Some(node) = self.nodes.get_mut(&at) {
-            node.home = home;
             node.owners = owners;
         }
     }
@@ -257,18 +247,26 @@ impl Store {
                 node.mounted = self.mounts.mounted(*dev).cloned();
             }
         }
-        let homeless: Vec<Gen> = self
-            .live_by_dev
-            .values()
-            .copied()
-            .filter(|at| {
-                self.nodes.get(at).is_some_and(|n| n.device.backing_file.is_some() && n.home.is_empty())
-            })
-            .collect();
-        for at in homeless {
+        fresh.iter().filter_map(|dev| self.live_by_dev.get(dev).copied()).collect()
+    }
+
+    /// Loop devices of which it is not known yet which device holds their file, with that file.
+    pub(super) fn homeless(&self) -> Vec<(Gen, PathBuf)> {
+        let file = |at: &Gen| {
+            let node = self.nodes.get(at).filter(|node| node.home.is_empty())?;
+            Some((*at, node.device.backing_file.clone()?))
+        };
+        self.live_by_dev.values().filter_map(file).collect()
+    }
+
+    /// Tells a loop device which devices hold its file.
+    pub(super) fn set_home(&mut self, at: Gen, devs: &[Dev]) {
+        let home: Vec<Gen> = devs.iter().filter_map(|dev| self.live_by_dev.get(dev).copied()).filter(|g| *g != at).collect();
+        if let (false, Some(node)) = (home.is_empty(), self.nodes.get_mut(&at)) {
+            node.home = home;
+            self.epoch += 1;
             self.link(at);
         }
-        fresh.iter().filter_map(|dev| self.live_by_dev.get(dev).copied()).collect()
     }
 
     /// Takes what was found on a device, unless it has become another one since.
@@ -357,6 +355,11 @@ impl Store {
         self.paths.get(path).copied()
     }
 
+    /// Whether the generation had its names at that time.
+    pub(super) fn was_there(&self, at: Gen, at_ns: Option<u64>) -> bool {
+        self.pick(&[at], at_ns).is_some()
+    }
+
     /// The generation of that time. Between two generations a record belongs to the nearer one: errors trail the removal of
     /// a device, and the first read of a new one comes before its announcement.
     fn pick(&self, generations: &[Gen], at_ns: Option<u64>) -> Option<Gen> {
@@ -394,6 +397,12 @@ impl Store {
     /// The live device with this number.
     pub(super) fn live_dev(&self, dev: Dev) -> Option<Gen> {
         self.live_by_dev.get(&dev).copied()
+    }
+
+    /// How many of those that went are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.gone.len()
     }
 
     /// Lets a device that is there be so only since that time.

@@ -1,7 +1,418 @@
-//! The cache over made-up trees, over time, and on the running machine.
+//! The cache over made-up machines, over time, and on the running machine.
 
-use super::*;
-use crate::block::Identity;
+use std::time::Instant;
+
+use crate::{
+    block::{
+        BlkCache, BlkType, Dev, DeviceFacts, Identity, Transport,
+        fixture::{HOST3, HOST5, LUN, Tree, multipath, stack, uevent},
+    },
+    roots::Roots,
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn a_stack_is_known_from_the_volume_to_its_paths() {
+    let cache = multipath().scan();
+    let volume = cache.by_name("dm-300", None).unwrap();
+    assert_eq!(stack(&volume), (vec!["dm-1", "dm-0", "sdb", "sdaa"], vec![]));
+    let id = &volume.id;
+    assert_eq!((id.blk_type, id.dev), (BlkType::DmLvm, Dev::new(253, 300)));
+    assert_eq!(id.preferred_blk_path, "/dev/vg0/root-lv");
+    assert_eq!((id.fs_type.as_str(), id.label.as_str()), ("ext4", "my data"));
+    assert_eq!(id.uuid, "0a1b2c3d-1111-4222-8333-444455556666");
+    assert_eq!(id.mount_points, ["/srv/my data", "/bind"]);
+    let path = cache.by_name("3:0:0:1", None).unwrap();
+    assert_eq!(stack(&path), (vec![], vec!["dm-0", "dm-1", "dm-300"]));
+    assert_eq!(path.holders[2].mount_points, ["/srv/my data", "/bind"]);
+    let id = &path.id;
+    assert_eq!((id.wwid.as_str(), id.serial.as_str()), (LUN, "SN-0001"));
+    assert_eq!((id.vendor.as_str(), id.model.as_str()), ("LIO-ORG", "disk0"));
+    assert_eq!((id.transport_id.as_str(), id.diskseq), ("3:0:0:1", Some(2)));
+    assert_eq!(
+        id.transport,
+        Some(Transport::Iscsi {
+            target: "iqn.2003-01.org.example:t1".into(),
+            address: "192.0.2.1".into(),
+            port: 3260,
+            tpgt: 1,
+            iface: "default".into(),
+            session: "session1".into(),
+        })
+    );
+    let fc = cache.by_dev(Dev::new(65, 160), None).unwrap();
+    assert_eq!(
+        fc.id.transport,
+        Some(Transport::Fc {
+            host_wwpn: "0x10000000c9a1b2c3".into(),
+            target_wwpn: "0x500a09801234abcd".into(),
+            speed: "16 Gbit".into(),
+            port_state: "Online".into(),
+        })
+    );
+    let kinds: Vec<BlkType> = volume.owners.iter().map(|owner| owner.blk_type).collect();
+    assert_eq!(kinds, [BlkType::DmPartition, BlkType::DmMultipath, BlkType::Scsi, BlkType::Scsi]);
+    assert_eq!(cache.all().len(), 5);
+}
+
+#[test]
+fn a_warm_answer_reads_no_file() {
+    let tree = multipath();
+    let cache = tree.scan();
+    let before = cache.all();
+    tree.delete();
+    assert_eq!(cache.all(), before);
+    for name in ["dm-300", "253:300", "5:0:0:1", "/dev/sdaa", "/dev/vg0/root-lv"] {
+        assert!(cache.by_name(name, Some(5 * SECOND)).is_some(), "{name}");
+    }
+    assert!(cache.by_dev(Dev::new(8, 16), None).is_some());
+}
+
+#[test]
+fn a_removed_device_is_remembered_as_it_was_and_its_successor_is_another() {
+    let tree = multipath();
+    let cache = tree.scan();
+    let (devpath, before) = (format!("{HOST3}/3:0:0:1/block/sdb"), cache.by_name("sdb", None).unwrap());
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let gone = cache.by_name("sdb", Some(99 * SECOND)).unwrap();
+    assert_eq!(gone.id.identity, Identity::Removed);
+    assert_eq!((&gone.id.wwid, &gone.holders), (&before.id.wwid, &before.holders));
+    assert_eq!(cache.by_name("3:0:0:1", Some(101 * SECOND)).unwrap(), gone, "a late record");
+    // The map still lies on it, for the kernel keeps the link until the next table.
+    let map = cache.by_name("dm-0", None).unwrap();
+    assert_eq!(stack(&map).0, ["sdb", "sdaa"]);
+    assert_eq!(map.owners[0].identity, Identity::Removed);
+
+    // Another disk comes and gets name and number.
+    let other = "devices/pci0000:00/0000:00:1f.2/ata3/host7/target7:0:0";
+    tree.scsi(other, "7:0:0:0", "sdb", "8:16", 9);
+    tree.file(&format!("sys/{other}/7:0:0:0/wwid"), "t10.ATA     QEMU HARDDISK   QM00001\n");
+    tree.file("sys/class/ata_link/link3/sata_spd", "6.0 Gbps\n");
+    let devpath = format!("{other}/7:0:0:0/block/sdb");
+    cache.apply_uevent(&uevent("add", &devpath, "8:16"), 200 * SECOND);
+    let successor = cache.by_name("sdb", Some(201 * SECOND)).unwrap();
+    assert_eq!(successor.id.wwid, "t10.ATA     QEMU HARDDISK   QM00001");
+    assert_eq!(successor.id.transport, Some(Transport::Sata { port: "ata3".into(), speed: "6.0 Gbps".into() }));
+    assert_eq!(cache.by_name("sdb", None).unwrap(), successor);
+    for (at, expected, why) in [
+        (99, &gone, "while it was there"),
+        (101, &gone, "errors trail a removal"),
+        (150, &gone, "long before the other came"),
+        (199, &successor, "a new disk is read before it is announced"),
+        (250, &successor, "while the other is there"),
+    ] {
+        let found = cache.by_dev(Dev::new(8, 16), Some(at * SECOND)).unwrap();
+        assert_eq!(found.id.wwid, expected.id.wwid, "{why}");
+    }
+    assert_eq!(cache.by_name("3:0:0:1", Some(250 * SECOND)).unwrap(), gone, "the address was not reused");
+    assert_eq!(stack(&cache.by_name("dm-0", None).unwrap()).0, ["sdb", "sdaa"]);
+    assert_eq!(cache.by_name("dm-0", None).unwrap().owners[0].wwid, LUN);
+}
+
+#[test]
+fn a_link_to_a_successor_is_no_stack() {
+    // The map is read again after another disk took the place: its link leads to the new one, which it does not hold.
+    let tree = multipath();
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 9);
+    cache.apply_uevent(&uevent("add", &devpath, "8:16"), 200 * SECOND);
+    cache.apply_uevent(&uevent("change", "devices/virtual/block/dm-0", "253:0"), 201 * SECOND);
+    let map = cache.by_name("dm-0", None).unwrap();
+    let mut owners: Vec<(Option<u64>, Identity)> = map.owners.iter().map(|o| (o.diskseq, o.identity)).collect();
+    owners.sort_by_key(|o| o.0);
+    assert_eq!(owners, [(Some(2), Identity::Removed), (Some(3), Identity::Live)]);
+    assert_eq!(stack(&cache.by_name("sdb", None).unwrap()).1, [] as [&str; 0]);
+}
+
+#[test]
+fn a_device_that_came_later_does_not_answer_for_the_time_before() {
+    let tree = Tree::new();
+    let cache = tree.scan();
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
+    cache.apply_uevent(&uevent("add", &format!("{HOST3}/3:0:0:1/block/sdb"), "8:16"), 500 * SECOND);
+    assert_eq!(cache.by_name("sdb", Some(400 * SECOND)), None);
+    assert!(cache.by_name("sdb", Some(499 * SECOND)).is_some(), "its partition table was read before");
+    assert!(cache.by_name("sdb", Some(600 * SECOND)).is_some());
+}
+
+#[test]
+fn a_loop_device_with_another_file_is_another_device() {
+    let tree = Tree::new();
+    tree.loop_on(0, "/srv/a.img", 1);
+    let cache = tree.scan();
+    tree.loop_on(0, "/srv/b.img", 3);
+    let loop0 = "devices/virtual/block/loop0";
+    cache.apply_uevent(&uevent("change", loop0, "7:0"), 100 * SECOND);
+    assert_eq!(cache.by_name("loop0", Some(50 * SECOND)).unwrap().id.wwid, "/srv/a.img");
+    assert_eq!(cache.by_name("loop0", Some(150 * SECOND)).unwrap().id.wwid, "/srv/b.img");
+    // The same one announced again is still the same one.
+    cache.apply_uevent(&uevent("add", loop0, "7:0"), 200 * SECOND);
+    assert_eq!(cache.by_name("loop0", Some(150 * SECOND)).unwrap().id.identity, Identity::Live);
+}
+
+#[test]
+fn a_disk_that_falls_with_its_partitions_still_tells_of_them() {
+    let tree = Tree::new();
+    let disk = format!("{HOST5}/5:0:0:1/block/sda");
+    tree.scsi(HOST5, "5:0:0:1", "sda", "8:0", 1);
+    tree.partition(&disk, 1, "8:1");
+    tree.mounts(&["30 1 8:1 / /data rw - ext4 /dev/sda1 rw"]);
+    let cache = tree.scan();
+    let part = cache.by_name("sda1", None).unwrap();
+    assert_eq!((part.id.wwid.as_str(), part.id.diskseq), (format!("{LUN}-part1").as_str(), Some(1)));
+    assert_eq!(stack(&part).0, ["sda"]);
+    cache.apply_uevent(&uevent("remove", &format!("{disk}/sda1"), "8:1"), 100 * SECOND);
+    cache.apply_uevent(&uevent("remove", &disk, "8:0"), 101 * SECOND);
+    let gone = cache.by_name("sda", Some(102 * SECOND)).unwrap();
+    assert_eq!(stack(&gone).1, ["sda1"]);
+    assert_eq!(gone.holders[0].mount_points, ["/data"]);
+}
+
+#[test]
+fn a_partition_that_was_deleted_long_ago_is_not_told_of() {
+    let tree = Tree::new();
+    let disk = format!("{HOST5}/5:0:0:1/block/sda");
+    tree.scsi(HOST5, "5:0:0:1", "sda", "8:0", 1);
+    tree.partition(&disk, 1, "8:1");
+    let cache = tree.scan();
+    cache.apply_uevent(&uevent("remove", &format!("{disk}/sda1"), "8:1"), 100 * SECOND);
+    assert_eq!(stack(&cache.by_name("sda", None).unwrap()).1, [] as [&str; 0]);
+    cache.apply_uevent(&uevent("remove", &disk, "8:0"), 200 * SECOND);
+    assert_eq!(stack(&cache.by_name("sda", None).unwrap()).1, [] as [&str; 0]);
+}
+
+#[test]
+fn udev_that_lags_behind_does_not_lend_the_old_entry_to_the_new_disk() {
+    let tree = Tree::new();
+    tree.file("run/udev/control", "");
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
+    tree.udev("8:16", &["I:5000000", "E:ID_FS_TYPE=ext4", "E:ID_FS_UUID=old"]);
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    assert_eq!(cache.by_name("sdb", None).unwrap().id.uuid, "old");
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    tree.file(&format!("sys/{devpath}/diskseq"), "3\n");
+    cache.apply_uevent(&uevent("add", &devpath, "8:16"), 101 * SECOND);
+    assert_eq!(cache.by_name("sdb", None).unwrap().id.uuid, "");
+    tree.udev("8:16", &["I:101500000", "E:ID_FS_TYPE=xfs", "E:ID_FS_UUID=new"]);
+    let mut from_udev = uevent("add", &devpath, "8:16");
+    from_udev.udev = true;
+    cache.apply_uevent(&from_udev, 102 * SECOND);
+    assert_eq!(cache.by_name("sdb", None).unwrap().id.uuid, "new");
+    assert_eq!(cache.by_name("sdb", Some(50 * SECOND)).unwrap().id.uuid, "old");
+}
+
+#[test]
+fn what_udev_met_late_was_not_there_before() {
+    let tree = Tree::new();
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
+    tree.udev("8:16", &["I:86400000000"]);
+    let cache = tree.scan();
+    assert_eq!(cache.by_name("sdb", Some(3600 * SECOND)), None);
+    assert!(cache.by_name("sdb", Some(86_500 * SECOND)).is_some());
+}
+
+#[test]
+fn lost_uevents_are_made_up_for_by_a_new_scan() {
+    let tree = multipath();
+    let cache = tree.scan();
+    tree.remove(&format!("{HOST3}/3:0:0:1/block/sdb"));
+    tree.scsi(HOST3, "3:0:0:2", "sdc", "8:32", 4);
+    tree.file("sys/devices/virtual/block/dm-1/diskseq", "999\n");
+    cache.rescan(100 * SECOND).unwrap();
+    assert_eq!(cache.by_name("sdb", None).unwrap().id.identity, Identity::Removed);
+    assert_eq!(cache.by_name("sdc", None).unwrap().id.identity, Identity::Live);
+    assert_eq!(cache.by_dev(Dev::new(253, 1), Some(1)).unwrap().id.diskseq, Some(101));
+    assert_eq!(cache.by_dev(Dev::new(253, 1), Some(101 * SECOND)).unwrap().id.diskseq, Some(999));
+    assert_eq!(stack(&cache.by_name("dm-300", None).unwrap()).0, ["dm-1", "dm-0", "sdb", "sdaa"]);
+}
+
+#[test]
+fn the_memory_of_what_went_is_bounded() {
+    let tree = Tree::new();
+    let cache = tree.scan();
+    let loop0 = "devices/virtual/block/loop0";
+    for seq in 1..=u64::try_from(super::store::GONE_MOST).unwrap() + 100 {
+        tree.loop_on(0, &format!("/srv/{seq}"), seq);
+        cache.apply_uevent(&uevent("change", loop0, "7:0"), seq * SECOND);
+    }
+    let store = cache.shared.store();
+    assert_eq!(store.remembered(), super::store::GONE_MOST);
+    drop(store);
+    assert_eq!(cache.by_name("loop0", Some(1100 * SECOND)).unwrap().id.wwid, "/srv/1100");
+    assert_eq!(cache.by_name("loop0", Some(50 * SECOND)), None, "forgotten");
+}
+
+#[test]
+fn mounts_come_and_go() {
+    let tree = multipath();
+    let cache = tree.scan();
+    tree.mounts(&["40 1 253:300 / /mnt rw - ext4 /dev/dm-300 rw"]);
+    cache.refresh_mounts();
+    assert_eq!(cache.by_name("dm-300", None).unwrap().id.mount_points, ["/mnt"]);
+    assert_eq!(cache.by_name("sdb", None).unwrap().holders[2].mount_points, ["/mnt"]);
+    tree.mounts(&[]);
+    cache.refresh_mounts();
+    assert_eq!(cache.by_name("dm-300", None).unwrap().id.mount_points, [] as [String; 0]);
+}
+
+#[test]
+fn btrfs_on_two_devices_is_found_by_its_anonymous_number() {
+    let tree = Tree::new();
+    const UUID: &str = "0a1b2c3d-1111-4222-8333-444455556666";
+    for (name, dev, target, seq) in [("sdb", "8:16", HOST3, 1), ("sdc", "8:32", HOST5, 2)] {
+        let hctl = if name == "sdb" { "3:0:0:1" } else { "5:0:0:1" };
+        tree.scsi(target, hctl, name, dev, seq);
+        tree.udev(dev, &["E:ID_FS_TYPE=btrfs", &format!("E:ID_FS_UUID={UUID}")]);
+        tree.link(&format!("sys/fs/btrfs/{UUID}/devices/{name}"), &format!("sys/{target}/{hctl}/block/{name}"));
+    }
+    tree.mounts(&["30 1 0:41 / /data rw - btrfs /dev/sdc rw", "31 1 0:41 /sub /sub rw - btrfs /dev/sdc rw,subvol=/sub"]);
+    let cache = tree.scan();
+    assert_eq!(cache.by_dev(Dev::new(0, 41), None).unwrap().id.blk_path, "/dev/sdc");
+    for name in ["sdb", "sdc"] {
+        assert_eq!(cache.by_name(name, None).unwrap().id.mount_points, ["/data", "/sub"], "{name}");
+    }
+    tree.mounts(&[]);
+    cache.refresh_mounts();
+    assert_eq!(cache.by_dev(Dev::new(0, 41), None).unwrap().id.blk_path, "/dev/sdc", "a record after the unmount");
+}
+
+#[test]
+fn nvme_with_native_multipath_has_one_device_and_two_ways() {
+    let tree = nvme();
+    let cache = tree.scan();
+    let head = cache.by_name("nvme0n1", None).unwrap();
+    assert_eq!(head.id.blk_type, BlkType::Nvme);
+    assert_eq!(head.id.wwid, "uuid.0a1b2c3d-1111-4222-8333-444455556666");
+    assert_eq!((head.id.serial.as_str(), head.id.model.as_str()), ("S1", "Model"));
+    let Some(Transport::Nvme { controller, subsystem_nqn, transport, traddr }) = &head.id.transport else { panic!() };
+    assert_eq!((controller.as_str(), transport.as_str()), ("nvme1", "tcp"), "the one that is live");
+    assert_eq!((subsystem_nqn.as_str(), traddr.as_str()), ("nqn.2014-08.org.example:s", "traddr=192.0.2.2,trsvcid=4420"));
+    assert_eq!(cache.by_name("nvme0c1n1", None).unwrap(), head, "a hidden path");
+    assert_eq!(cache.by_name("nvme0", None), None);
+    assert_eq!(cache.by_name("nvme0n1p1", None).unwrap().id.wwid, format!("{}-part1", head.id.wwid));
+    for name in ["nvme1:7", "nvme0 7", "nvme0 nsid 7", "nvme2:1"] {
+        let dev = if name.starts_with("nvme2") { 2 } else { 0 };
+        assert_eq!(cache.resolve(name).unwrap().id.dev, Dev::new(259, dev), "{name}");
+    }
+    let plain = cache.by_name("nvme2n1", None).unwrap();
+    assert_eq!((plain.id.wwid.as_str(), plain.id.transport_id.as_str()), ("eui.0025385b71b00c1d", "0000:01:00.0"));
+}
+
+fn nvme() -> Tree {
+    let tree = Tree::new();
+    let subsystem = "devices/virtual/nvme-subsystem/nvme-subsys0";
+    tree.disk(&format!("{subsystem}/nvme0n1"), "259:0", 1);
+    tree.link(&format!("sys/{subsystem}/nvme0n1/device"), &format!("sys/{subsystem}"));
+    tree.files(&format!("sys/{subsystem}"), &[("serial", "S1"), ("model", "Model")]);
+    tree.files(&format!("sys/{subsystem}/nvme0n1"), &[("wwid", "uuid.0a1b2c3d-1111-4222-8333-444455556666")]);
+    tree.partition(&format!("{subsystem}/nvme0n1"), 1, "259:1");
+    for (controller, state, addr) in [("nvme0", "connecting", "192.0.2.1"), ("nvme1", "live", "192.0.2.2")] {
+        let dir = format!("devices/virtual/nvme-fabrics/ctl/{controller}");
+        tree.files(&format!("sys/{dir}"), &[
+            ("state", state),
+            ("transport", "tcp"),
+            ("subsysnqn", "nqn.2014-08.org.example:s"),
+            ("address", &format!("traddr={addr},trsvcid=4420")),
+        ]);
+        tree.files(&format!("sys/{dir}/nvme0c{}n1", &controller[4..]), &[("nsid", "7"), ("hidden", "1")]);
+        tree.link(&format!("sys/class/nvme/{controller}"), &format!("sys/{dir}"));
+        tree.link(&format!("sys/{subsystem}/{controller}"), &format!("sys/{dir}"));
+        tree.link(&format!("sys/class/block/nvme0c{}n1", &controller[4..]), &format!("sys/{dir}/nvme0c{}n1", &controller[4..]));
+    }
+    let pci = "devices/pci0000:00/0000:00:01.0/0000:01:00.0/nvme/nvme2";
+    tree.disk(&format!("{pci}/nvme2n1"), "259:2", 2);
+    tree.link(&format!("sys/{pci}/nvme2n1/device"), &format!("sys/{pci}"));
+    tree.files(&format!("sys/{pci}"), &[("state", "live"), ("transport", "pcie"), ("address", "0000:01:00.0")]);
+    tree.files(&format!("sys/{pci}/nvme2n1"), &[("nsid", "1"), ("nguid", "00000000-0000-0000-0000-000000000000"), ("eui", "00 25 38 5b 71 b0 0c 1d")]);
+    tree.link("sys/class/nvme/nvme2", &format!("sys/{pci}"));
+    tree
+}
+
+#[test]
+fn sas_md_and_loops_upon_loops() {
+    let tree = Tree::new();
+    for (index, name) in ["sda", "sdb"].into_iter().enumerate() {
+        let port = format!("devices/pci0000:00/0000:00:07.0/host0/port-0:0/expander-0:0/port-0:0:{index}/end_device-0:0:{index}");
+        let target = format!("{port}/target0:0:{index}");
+        tree.scsi(&target, &format!("0:0:{index}:0"), name, &format!("8:{}", index * 16), index as u64 + 1);
+        tree.files(&format!("sys/class/sas_device/end_device-0:0:{index}"), &[("sas_address", "0x5000c500a1b2c3d5"), ("phy_identifier", "4")]);
+        tree.udev(&format!("8:{}", index * 16), &["E:ID_FS_TYPE=linux_raid_member", "E:ID_FS_UUID=01020304-0506-0708-090a-0b0c0d0e0f10"]);
+    }
+    let md = "devices/virtual/block/md127";
+    tree.disk(md, "9:127", 20);
+    tree.files(&format!("sys/{md}/md"), &[("level", "raid1")]);
+    let disk = |i: u32, n: &str| format!("devices/pci0000:00/0000:00:07.0/host0/port-0:0/expander-0:0/port-0:0:{i}/end_device-0:0:{i}/target0:0:{i}/0:0:{i}:0/block/{n}");
+    tree.over(md, &[&disk(0, "sda"), &disk(1, "sdb")]);
+    tree.partition(md, 1, "259:700");
+    tree.loop_on(0, "/data/a.img", 30);
+    tree.loop_on(1, "/inner/b.img", 31);
+    tree.mounts(&["30 1 259:700 / /data rw - xfs /dev/md127p1 rw", "31 30 7:0 / /inner rw - ext4 /dev/loop0 rw"]);
+    let cache = tree.scan();
+    let inner = cache.by_name("loop1", None).unwrap();
+    assert_eq!(stack(&inner).0, ["loop0", "md127p1", "md127", "sda", "sdb"]);
+    assert_eq!(stack(&cache.by_name("sda", None).unwrap()).1, ["md127", "md127p1", "loop0", "loop1"]);
+    let array = cache.by_name("md127", None).unwrap();
+    assert_eq!((array.id.blk_type, array.id.wwid.as_str()), (BlkType::Md, "01020304-0506-0708-090a-0b0c0d0e0f10"));
+    assert_eq!(
+        cache.by_name("sdb", None).unwrap().id.transport,
+        Some(Transport::Sas { address: "0x5000c500a1b2c3d5".into(), port: "expander-0:0 phy 4".into() })
+    );
+}
+
+#[test]
+fn a_loop_on_a_file_of_its_own_filesystem_ends() {
+    let tree = Tree::new();
+    tree.loop_on(0, "/a/x.img", 1);
+    tree.loop_on(1, "/b/y.img", 2);
+    tree.mounts(&["30 1 7:0 / /b rw - ext4 /dev/loop0 rw", "31 1 7:1 / /a rw - ext4 /dev/loop1 rw"]);
+    let cache = tree.scan();
+    assert_eq!(stack(&cache.by_name("loop0", None).unwrap()), (vec!["loop1"], vec!["loop1"]));
+}
+
+#[test]
+fn thousands_of_devices_are_read_and_found_in_no_time() {
+    const DISKS: u32 = 1250;
+    let tree = Tree::new();
+    let mut mounts = Vec::new();
+    for n in 0..DISKS {
+        let target = format!("devices/pci0000:00/host1/rport-1:0-{n}/target1:0:{n}");
+        let (hctl, name) = (format!("1:0:{n}:0"), format!("sdx{n}"));
+        tree.scsi(&target, &hctl, &name, &format!("8:{}", n * 16), u64::from(n) + 1);
+        let disk = format!("{target}/{hctl}/block/{name}");
+        tree.partition(&disk, 1, &format!("8:{}", n * 16 + 1));
+        tree.dm(2 * n, &format!("mpath{n}"), &format!("mpath-{n}"), &[&disk]);
+        tree.dm(2 * n + 1, &format!("vg-lv{n}"), &format!("LVM-{}", "b".repeat(64)), &[&format!("devices/virtual/block/dm-{}", 2 * n)]);
+        mounts.push(format!("{} 1 253:{} / /mnt/{n} rw - xfs /dev/vg/lv{n} rw", 100 + n, 2 * n + 1));
+    }
+    tree.mounts(&mounts.iter().map(String::as_str).collect::<Vec<_>>());
+    let start = Instant::now();
+    let cache = tree.scan();
+    let scan = start.elapsed();
+    let start = Instant::now();
+    assert_eq!(cache.all().len(), 4 * DISKS as usize);
+    let all = start.elapsed();
+    let start = Instant::now();
+    for n in 0..DISKS {
+        assert_eq!(cache.by_name(&format!("sdx{n}"), None).unwrap().holders.len(), 3);
+    }
+    let warm = start.elapsed();
+    let start = Instant::now();
+    for n in 0..DISKS {
+        let devpath = format!("devices/pci0000:00/host1/rport-1:0-{n}/target1:0:{n}/1:0:{n}:0/block/sdx{n}");
+        cache.apply_uevent(&uevent("remove", &format!("{devpath}/sdx{n}1"), &format!("8:{}", n * 16 + 1)), SECOND);
+        cache.apply_uevent(&uevent("remove", &devpath, &format!("8:{}", n * 16)), SECOND);
+        assert_eq!(cache.by_name(&format!("sdx{n}"), Some(SECOND)).unwrap().holders.len(), 3);
+    }
+    let storm = start.elapsed();
+    println!("{} devices: scan {scan:?}, all {all:?}, {DISKS} warm lookups {warm:?}, {} removals {storm:?}", 4 * DISKS, 2 * DISKS);
+    assert!(scan.as_secs() < 30 && all.as_secs() < 5 && warm.as_secs() < 2 && storm.as_secs() < 20);
+}
 
 #[test]
 fn the_running_machine_is_known() {
@@ -12,6 +423,5 @@ fn the_running_machine_is_known() {
         assert_eq!(again, info);
         let by_name = cache.by_name(&info.id.blk_path, None).unwrap();
         assert_eq!(by_name.id.dev, info.id.dev, "{}", info.id.blk_path);
-        println!("{}", serde_json::to_string(&*info).unwrap());
     }
 }
