@@ -4,16 +4,16 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use tempfile::TempDir;
 
-use super::{BlkCache, BlkInfo, Dev};
+use super::{BlkCache, BlkId, BlkInfo, Dev};
 use crate::{record::Uevent, roots::Roots};
 
 /// The id of the multipathed LUN, as its page 0x83.
 const LUN_PAGE: &[u8] = b"\0\x83\0\x14\x01\x03\0\x10\x60\x01\x40\x05\xaa\0\0\0\0\0\0\0\0\0\0\x01";
 /// The same in sysfs' spelling.
-pub(super) const LUN: &str = "naa.60014005aa0000000000000000000001";
+pub(crate) const LUN: &str = "naa.60014005aa0000000000000000000001";
 
 /// A tree that looks like `/`.
-pub(super) struct Tree(pub TempDir);
+pub(crate) struct Tree(pub TempDir);
 
 impl Tree {
     pub fn new() -> Self {
@@ -64,9 +64,16 @@ impl Tree {
     /// Partition `index` of the disk at `devpath`.
     pub fn partition(&self, devpath: &str, index: u32, dev: &str) {
         let disk = devpath.rsplit('/').next().unwrap();
-        let name = if disk.ends_with(|c: char| c.is_ascii_digit()) { format!("{disk}p{index}") } else { format!("{disk}{index}") };
+        let name = if disk.ends_with(|c: char| c.is_ascii_digit()) {
+            format!("{disk}p{index}")
+        } else {
+            format!("{disk}{index}")
+        };
         let dir = format!("sys/{devpath}/{name}");
-        self.files(&dir, &[("dev", dev), ("size", "1048576"), ("start", "2048"), ("partition", &index.to_string())]);
+        self.files(
+            &dir,
+            &[("dev", dev), ("size", "1048576"), ("start", "2048"), ("partition", &index.to_string())],
+        );
         fs::create_dir_all(self.0.path().join(&dir).join("holders")).unwrap();
         self.link(&format!("sys/class/block/{name}"), &dir);
     }
@@ -78,7 +85,10 @@ impl Tree {
         self.disk(&devpath, dev, diskseq);
         self.link(&format!("sys/{devpath}/device"), &format!("sys/{device}"));
         self.link(&format!("sys/{device}/subsystem"), "sys/bus/scsi");
-        self.files(&format!("sys/{device}"), &[("vendor", "LIO-ORG "), ("model", "disk0           "), ("type", "0"), ("state", "running")]);
+        self.files(
+            &format!("sys/{device}"),
+            &[("vendor", "LIO-ORG "), ("model", "disk0           "), ("type", "0"), ("state", "running")],
+        );
         self.file(&format!("sys/{device}/vpd_pg83"), LUN_PAGE);
         self.file(&format!("sys/{device}/vpd_pg80"), b"\0\x80\0\x08SN-0001 ");
         fs::create_dir_all(self.0.path().join("sys/bus/scsi")).unwrap();
@@ -137,7 +147,7 @@ impl Tree {
 }
 
 /// A uevent of a block device.
-pub(super) fn uevent(action: &str, devpath: &str, dev: &str) -> Uevent {
+pub(crate) fn uevent(action: &str, devpath: &str, dev: &str) -> Uevent {
     Uevent {
         action: action.to_owned(),
         subsystem: "block".to_owned(),
@@ -148,33 +158,39 @@ pub(super) fn uevent(action: &str, devpath: &str, dev: &str) -> Uevent {
 }
 
 /// Kernel names of the devices it is made of, and of those made of it.
-pub(super) fn stack(info: &BlkInfo) -> (Vec<&str>, Vec<&str>) {
-    let names = |ids: &[super::BlkId]| -> Vec<String> {
-        ids.iter().map(|id| id.blk_path.trim_start_matches("/dev/").to_owned()).collect()
-    };
-    fn leak(names: Vec<String>) -> Vec<&'static str> {
-        names.into_iter().map(|name| &*name.leak()).collect()
+pub(crate) fn stack(info: &BlkInfo) -> (Vec<&str>, Vec<&str>) {
+    fn names(ids: &[BlkId]) -> Vec<&str> {
+        ids.iter().map(|id| id.blk_path.trim_start_matches("/dev/")).collect()
     }
-    (leak(names(&info.owners)), leak(names(&info.holders)))
+    (names(&info.owners), names(&info.holders))
 }
 
-pub(super) const HOST3: &str = "devices/platform/host3/session1/target3:0:0";
-pub(super) const HOST5: &str = "devices/pci0000:00/0000:00:05.0/host5/rport-5:0-3/target5:0:0";
+pub(crate) const HOST3: &str = "devices/platform/host3/session1/target3:0:0";
+pub(crate) const HOST5: &str = "devices/pci0000:00/0000:00:05.0/host5/rport-5:0-3/target5:0:0";
 
 /// A LUN by iSCSI and by FC, multipath over both, a partition on it, LVM on that, ext4 on a volume.
-pub(super) fn multipath() -> Tree {
+pub(crate) fn multipath() -> Tree {
     let tree = Tree::new();
     tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
     tree.scsi(HOST5, "5:0:0:1", "sdaa", "65:160", 3);
-    tree.files("sys/class/iscsi_session/session1", &[("targetname", "iqn.2003-01.org.example:t1"), ("tpgt", "1"), ("ifacename", "default")]);
-    tree.files("sys/class/iscsi_connection/connection1:0", &[
-        ("address", "192.0.2.9"),
-        ("port", "3261"),
-        ("persistent_address", "192.0.2.1"),
-        ("persistent_port", "3260"),
-    ]);
+    tree.files(
+        "sys/class/iscsi_session/session1",
+        &[("targetname", "iqn.2003-01.org.example:t1"), ("tpgt", "1"), ("ifacename", "default")],
+    );
+    tree.files(
+        "sys/class/iscsi_connection/connection1:0",
+        &[
+            ("address", "192.0.2.9"),
+            ("port", "3261"),
+            ("persistent_address", "192.0.2.1"),
+            ("persistent_port", "3260"),
+        ],
+    );
     tree.files("sys/class/fc_host/host5", &[("port_name", "0x10000000c9a1b2c3"), ("speed", "16 Gbit")]);
-    tree.files("sys/class/fc_remote_ports/rport-5:0-3", &[("port_name", "0x500a09801234abcd"), ("port_state", "Online")]);
+    tree.files(
+        "sys/class/fc_remote_ports/rport-5:0-3",
+        &[("port_name", "0x500a09801234abcd"), ("port_state", "Online")],
+    );
     let (sdb, sdaa) = (format!("{HOST3}/3:0:0:1/block/sdb"), format!("{HOST5}/5:0:0:1/block/sdaa"));
     tree.dm(0, "mpatha", "mpath-360014005aa0000000000000000000001", &[&sdb, &sdaa]);
     tree.dm(1, "mpatha1", "part1-mpath-360014005aa0000000000000000000001", &["devices/virtual/block/dm-0"]);
@@ -183,16 +199,25 @@ pub(super) fn multipath() -> Tree {
     for dev in ["8:16", "65:160", "253:0"] {
         tree.udev(dev, &["I:5000000", "E:ID_PART_TABLE_TYPE=gpt"]);
     }
-    tree.udev("253:1", &["I:5000000", "E:ID_FS_TYPE=LVM2_member", "E:ID_FS_UUID=aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg"]);
-    tree.udev("253:300", &[
-        "S:vg0/root-lv",
-        "S:disk/by-uuid/0a1b2c3d-1111-4222-8333-444455556666",
-        "I:5000000",
-        "E:ID_FS_TYPE=ext4",
-        "E:ID_FS_UUID=0a1b2c3d-1111-4222-8333-444455556666",
-        "E:ID_FS_LABEL=my_data",
-        r"E:ID_FS_LABEL_ENC=my\x20data",
+    tree.udev(
+        "253:1",
+        &["I:5000000", "E:ID_FS_TYPE=LVM2_member", "E:ID_FS_UUID=aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg"],
+    );
+    tree.udev(
+        "253:300",
+        &[
+            "S:vg0/root-lv",
+            "S:disk/by-uuid/0a1b2c3d-1111-4222-8333-444455556666",
+            "I:5000000",
+            "E:ID_FS_TYPE=ext4",
+            "E:ID_FS_UUID=0a1b2c3d-1111-4222-8333-444455556666",
+            "E:ID_FS_LABEL=my_data",
+            r"E:ID_FS_LABEL_ENC=my\x20data",
+        ],
+    );
+    tree.mounts(&[
+        "30 1 253:300 / /srv/my\\040data rw - ext4 /dev/mapper/vg0-root--lv rw",
+        "31 1 253:300 /x /bind rw - ext4 /dev/mapper/vg0-root--lv rw",
     ]);
-    tree.mounts(&["30 1 253:300 / /srv/my\\040data rw - ext4 /dev/mapper/vg0-root--lv rw", "31 1 253:300 /x /bind rw - ext4 /dev/mapper/vg0-root--lv rw"]);
     tree
 }

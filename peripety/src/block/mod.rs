@@ -8,7 +8,7 @@ mod content;
 mod dev;
 mod facts;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod hierarchy;
 mod kind;
 mod model;
@@ -20,7 +20,7 @@ mod transport;
 mod udevdb;
 mod wwid;
 
-pub use cache::{BlkCache, BlockError};
+pub use cache::{BlkCache, BlockError, Direction};
 pub use dev::{Dev, Hctl, ParseDevError};
 pub use facts::{DeviceFacts, NoFacts};
 pub use model::{BlkId, BlkInfo, BlkType, Identity, Transport};

@@ -7,11 +7,11 @@
 //! | device number | `8:16` |
 //! | SCSI address | `4:0:0:1` |
 //! | NVMe controller and namespace id | `nvme0:1`, `nvme0 1`, `nvme0 nsid 1` |
+//! | tag | `UUID=…`, `LABEL=…`, `PARTUUID=…`, `PARTLABEL=…`, `ID=…`, `WWID=…`, `SERIAL=…` |
 //! | number as the kernel or stat(2) encode it | `0x800010`, `8388624`, `2064` |
 //! | kernel name, path or link below /dev | `sda1`, `/dev/mapper/mpatha`, `disk/by-id/…`, `vg/lv` |
-//! | name of a map | `mpatha`, `vg-lv` |
-//! | tag | `UUID=…`, `LABEL=…`, `PARTUUID=…`, `PARTLABEL=…`, `ID=…`, `WWID=…`, `SERIAL=…` |
 //! | path of anything else | a mount point, a file on it (as with `df`), the file behind a loop device |
+//! | name of a map | `mpatha`, `vg-lv` |
 //! | UUID, world wide id in any spelling, label, serial number | |
 //!
 //! An encoded number: `0x` with more than eight digits is a world wide id. Below 1048576 (major 0 to the kernel) it is
@@ -95,29 +95,42 @@ pub(super) fn block_node(path: &Path) -> Option<Dev> {
 
 type Answer = Result<Option<Arc<BlkInfo>>, ResolveError>;
 
-/// One form that a name can have. `Ok(None)` when the name is not of this form or nothing has it.
+/// One form that a name can have.
 struct Form {
     /// What it is called in the message that nothing was found.
     called: &'static str,
     /// Whether the name can be of this form at all: only such a form counts as tried.
     fits: fn(&str) -> bool,
+    /// `Ok(None)` when nothing has the name.
     find: fn(&BlkCache, &str) -> Answer,
+    /// A name of this form can be of no other.
+    only: bool,
+}
+
+impl Form {
+    const fn only(called: &'static str, fits: fn(&str) -> bool, find: fn(&BlkCache, &str) -> Answer) -> Self {
+        Self { called, fits, find, only: true }
+    }
+
+    const fn or(called: &'static str, fits: fn(&str) -> bool, find: fn(&BlkCache, &str) -> Answer) -> Self {
+        Self { called, fits, find, only: false }
+    }
 }
 
 const FORMS: &[Form] = &[
-    Form { called: "device number", fits: |name| name.parse::<Dev>().is_ok(), find: by_number },
-    Form { called: "SCSI address", fits: |name| name.parse::<Hctl>().is_ok(), find: by_kernel_name },
-    Form { called: "NVMe namespace", fits: |name| namespace(name).is_some(), find: by_namespace },
-    Form { called: "encoded number", fits: |name| encoded(name).is_some(), find: by_encoded },
-    Form { called: "kernel name", fits: |name| !name.contains(['/', '=']), find: by_kernel_name },
-    Form { called: "device path", fits: |name| !name.contains('='), find: by_dev_path },
-    Form { called: "tag", fits: |name| tag(name).is_some(), find: by_tag },
-    Form { called: "path", fits: |name| name.contains('/') || name == ".", find: by_path },
-    Form { called: "map name", fits: |name| !name.contains('/'), find: by_map_name },
-    Form { called: "UUID", fits: |name| name.len() >= 8 && !name.contains('/'), find: by_uuid },
-    Form { called: "WWID", fits: |name| name.len() >= 8, find: by_wwid },
-    Form { called: "label", fits: |name| !name.contains('='), find: by_label },
-    Form { called: "serial number", fits: |name| name.len() >= 4 && !name.contains('/'), find: by_serial },
+    Form::only("device number", |name| name.parse::<Dev>().is_ok(), by_number),
+    Form::only("SCSI address", |name| name.parse::<Hctl>().is_ok(), by_kernel_name),
+    Form::only("NVMe namespace", |name| namespace(name).is_some(), by_namespace),
+    Form::only("tag", |name| tag(name).is_some(), by_tag),
+    Form::or("encoded number", |name| encoded(name).is_some(), by_encoded),
+    Form::or("kernel name", |name| !name.contains('/'), by_kernel_name),
+    Form::or("path below /dev", |_| true, by_dev_path),
+    Form::or("path", |name| name.contains('/') || name == ".", by_path),
+    Form::or("map name", |name| !name.contains('/'), by_map_name),
+    Form::or("UUID", |name| name.len() >= 8 && !name.contains('/'), by_uuid),
+    Form::or("WWID", |name| name.len() >= 8, by_wwid),
+    Form::or("label", |name| !name.starts_with('/'), by_label),
+    Form::or("serial number", |name| name.len() >= 4 && !name.contains('/'), by_serial),
 ];
 
 impl BlkCache {
@@ -139,6 +152,9 @@ impl BlkCache {
                 return Ok(info);
             }
             tried.push(form.called);
+            if form.only {
+                break;
+            }
         }
         if transport::is_controller(name) {
             return Err(ResolveError::Controller { name: name.to_owned(), hint: self.namespaces_of(name) });
@@ -293,11 +309,12 @@ fn by_uuid(cache: &BlkCache, name: &str) -> Answer {
 }
 
 fn by_label(cache: &BlkCache, name: &str) -> Answer {
-    choose(name, cache.all().into_iter().filter(|info| info.id.label == name))
+    choose(name, cache.all().into_iter().filter(|info| !name.is_empty() && info.id.label == name))
 }
 
 fn by_serial(cache: &BlkCache, name: &str) -> Answer {
-    choose(name, cache.all().into_iter().filter(|info| info.id.serial.eq_ignore_ascii_case(name)))
+    let fits = |serial: &str| !serial.is_empty() && serial.eq_ignore_ascii_case(name);
+    choose(name, cache.all().into_iter().filter(|info| fits(&info.id.serial)))
 }
 
 fn by_wwid(cache: &BlkCache, name: &str) -> Answer {

@@ -3,6 +3,7 @@
 //! Data goes to stdout, words to stderr. The exit status is 0 when all is well, 1 when nothing was found or something is
 //! degraded, 2 for a usage error or a failure. A closed pipe is no error.
 
+mod blk_text;
 mod check_config;
 mod doctor;
 mod filter;

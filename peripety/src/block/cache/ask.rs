@@ -76,3 +76,25 @@ impl BlkCache {
         }
     }
 }
+
+/// Which way to look in a stack of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To what a device is made of.
+    Owners,
+    /// To what is made of a device.
+    Holders,
+}
+
+impl BlkCache {
+    /// The nearest devices below or above a live one; [`BlkInfo`] has all of them, flattened.
+    pub fn next(&self, dev: Dev, direction: Direction) -> Vec<Arc<BlkInfo>> {
+        let mut store = self.shared.store();
+        let Some(at) = store.live_dev(dev) else { return Vec::new() };
+        let next = match direction {
+            Direction::Owners => store.owners(at),
+            Direction::Holders => store.holders(at),
+        };
+        next.into_iter().filter_map(|at| store.info(at)).collect()
+    }
+}

@@ -32,13 +32,18 @@ fn devices_of(shared: &Shared, file: &Path) -> Vec<Dev> {
     // A path on a network filesystem is not looked at: that could hang, and no block device is behind it.
     let local = {
         let store = shared.store();
-        let on_disk = store.mounts.holding(file).is_some_and(|mount| !store.mounts.devices_of(mount.dev).is_empty());
+        let on_disk =
+            store.mounts.holding(file).is_some_and(|mount| !store.mounts.devices_of(mount.dev).is_empty());
         on_disk || file.starts_with("/dev")
     };
     // In the tree of another machine (a support archive) there is no file to look at.
     if shared.roots.procfs != Path::new("/proc") {
         let store = shared.store();
-        return store.mounts.holding(file).map(|mount| store.mounts.devices_of(mount.dev)).unwrap_or_default();
+        return store
+            .mounts
+            .holding(file)
+            .map(|mount| store.mounts.devices_of(mount.dev))
+            .unwrap_or_default();
     }
     let Some(meta) = local.then(|| stat_file(file)).flatten() else { return Vec::new() };
     if FileType::from_raw_mode(u32::from(meta.stx_mode)) == FileType::BlockDevice {
@@ -47,7 +52,9 @@ fn devices_of(shared: &Shared, file: &Path) -> Vec<Dev> {
     let store = shared.store();
     // The device number of a file on btrfs is one of its subvolume, which mountinfo does not know. Kernels before 5.8 tell
     // no mount: there the path has to do.
-    let mount = (meta.stx_mask & StatxFlags::MNT_ID.bits() != 0).then(|| store.mounts.by_id(meta.stx_mnt_id)).flatten();
+    let mount = (meta.stx_mask & StatxFlags::MNT_ID.bits() != 0)
+        .then(|| store.mounts.by_id(meta.stx_mnt_id))
+        .flatten();
     let dev = match mount.or_else(|| store.mounts.holding(file)) {
         Some(mount) => mount.dev,
         None => Dev::new(meta.stx_dev_major, meta.stx_dev_minor),
@@ -61,7 +68,8 @@ fn stat_file(file: &Path) -> Option<Statx> {
         let flags = AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
         rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID).ok()
     };
-    let is = |meta: &Statx, kinds: &[FileType]| kinds.contains(&FileType::from_raw_mode(u32::from(meta.stx_mode)));
+    let is =
+        |meta: &Statx, kinds: &[FileType]| kinds.contains(&FileType::from_raw_mode(u32::from(meta.stx_mode)));
     let found = stat(file).filter(|meta| is(meta, &[FileType::RegularFile, FileType::BlockDevice]));
     found.or_else(|| {
         let name = file.as_os_str().as_bytes().strip_suffix(DELETED)?;

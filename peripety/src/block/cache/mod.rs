@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+pub use ask::Direction;
 use node::{Gen, Reading};
 use store::Store;
 pub(in crate::block) use store::natural;
@@ -303,5 +304,7 @@ impl DeviceFacts for BlkCache {
     }
 }
 
+#[cfg(test)]
+mod machine_tests;
 #[cfg(test)]
 mod tests;

@@ -203,7 +203,9 @@ impl Store {
                 .filter_map(|name| before.iter().copied().find(|owner| named(owner, name))),
         );
         owners.extend(&node.home);
-        owners.sort_by_cached_key(|owner| (self.nodes.get(owner).map(|node| natural(&node.device.name)), *owner));
+        owners.sort_by_cached_key(|owner| {
+            (self.nodes.get(owner).map(|node| natural(&node.device.name)), *owner)
+        });
         owners.dedup();
         for name in missing {
             self.waiting.entry(name).or_default().push(at);
@@ -261,7 +263,8 @@ impl Store {
 
     /// Tells a loop device which devices hold its file.
     pub(super) fn set_home(&mut self, at: Gen, devs: &[Dev]) {
-        let home: Vec<Gen> = devs.iter().filter_map(|dev| self.live_by_dev.get(dev).copied()).filter(|g| *g != at).collect();
+        let home: Vec<Gen> =
+            devs.iter().filter_map(|dev| self.live_by_dev.get(dev).copied()).filter(|g| *g != at).collect();
         if let (false, Some(node)) = (home.is_empty(), self.nodes.get_mut(&at)) {
             node.home = home;
             self.epoch += 1;
@@ -285,12 +288,12 @@ impl Store {
         safe(&at) && hierarchy::reach(at, |below| self.owners(below)).iter().all(safe)
     }
 
-    fn owners(&self, at: Gen) -> Vec<Gen> {
+    pub(super) fn owners(&self, at: Gen) -> Vec<Gen> {
         self.nodes.get(&at).map(|node| node.owners.clone()).unwrap_or_default()
     }
 
     /// What is made of it, by name in the order that humans count in.
-    fn holders(&self, at: Gen) -> Vec<Gen> {
+    pub(super) fn holders(&self, at: Gen) -> Vec<Gen> {
         let mut holders = self.nodes.get(&at).map(|node| node.holders.clone()).unwrap_or_default();
         holders.sort_by_cached_key(|holder| self.nodes.get(holder).map(|node| natural(&node.device.name)));
         holders

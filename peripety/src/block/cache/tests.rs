@@ -94,7 +94,10 @@ fn a_removed_device_is_remembered_as_it_was_and_its_successor_is_another() {
     cache.apply_uevent(&uevent("add", &devpath, "8:16"), 200 * SECOND);
     let successor = cache.by_name("sdb", Some(201 * SECOND)).unwrap();
     assert_eq!(successor.id.wwid, "t10.ATA     QEMU HARDDISK   QM00001");
-    assert_eq!(successor.id.transport, Some(Transport::Sata { port: "ata3".into(), speed: "6.0 Gbps".into() }));
+    assert_eq!(
+        successor.id.transport,
+        Some(Transport::Sata { port: "ata3".into(), speed: "6.0 Gbps".into() })
+    );
     assert_eq!(cache.by_name("sdb", None).unwrap(), successor);
     for (at, expected, why) in [
         (99, &gone, "while it was there"),
@@ -123,7 +126,8 @@ fn a_link_to_a_successor_is_no_stack() {
     cache.apply_uevent(&uevent("add", &devpath, "8:16"), 200 * SECOND);
     cache.apply_uevent(&uevent("change", "devices/virtual/block/dm-0", "253:0"), 201 * SECOND);
     let map = cache.by_name("dm-0", None).unwrap();
-    let mut owners: Vec<(Option<u64>, Identity)> = map.owners.iter().map(|o| (o.diskseq, o.identity)).collect();
+    let mut owners: Vec<(Option<u64>, Identity)> =
+        map.owners.iter().map(|o| (o.diskseq, o.identity)).collect();
     owners.sort_by_key(|o| o.0);
     assert_eq!(owners, [(Some(2), Identity::Removed), (Some(3), Identity::Live)]);
     assert_eq!(stack(&cache.by_name("sdb", None).unwrap()).1, [] as [&str; 0]);
@@ -269,9 +273,15 @@ fn btrfs_on_two_devices_is_found_by_its_anonymous_number() {
         let hctl = if name == "sdb" { "3:0:0:1" } else { "5:0:0:1" };
         tree.scsi(target, hctl, name, dev, seq);
         tree.udev(dev, &["E:ID_FS_TYPE=btrfs", &format!("E:ID_FS_UUID={UUID}")]);
-        tree.link(&format!("sys/fs/btrfs/{UUID}/devices/{name}"), &format!("sys/{target}/{hctl}/block/{name}"));
+        tree.link(
+            &format!("sys/fs/btrfs/{UUID}/devices/{name}"),
+            &format!("sys/{target}/{hctl}/block/{name}"),
+        );
     }
-    tree.mounts(&["30 1 0:41 / /data rw - btrfs /dev/sdc rw", "31 1 0:41 /sub /sub rw - btrfs /dev/sdc rw,subvol=/sub"]);
+    tree.mounts(&[
+        "30 1 0:41 / /data rw - btrfs /dev/sdc rw",
+        "31 1 0:41 /sub /sub rw - btrfs /dev/sdc rw,subvol=/sub",
+    ]);
     let cache = tree.scan();
     assert_eq!(cache.by_dev(Dev::new(0, 41), None).unwrap().id.blk_path, "/dev/sdc");
     for name in ["sdb", "sdc"] {
@@ -279,7 +289,11 @@ fn btrfs_on_two_devices_is_found_by_its_anonymous_number() {
     }
     tree.mounts(&[]);
     cache.refresh_mounts();
-    assert_eq!(cache.by_dev(Dev::new(0, 41), None).unwrap().id.blk_path, "/dev/sdc", "a record after the unmount");
+    assert_eq!(
+        cache.by_dev(Dev::new(0, 41), None).unwrap().id.blk_path,
+        "/dev/sdc",
+        "a record after the unmount"
+    );
 }
 
 #[test]
@@ -290,9 +304,14 @@ fn nvme_with_native_multipath_has_one_device_and_two_ways() {
     assert_eq!(head.id.blk_type, BlkType::Nvme);
     assert_eq!(head.id.wwid, "uuid.0a1b2c3d-1111-4222-8333-444455556666");
     assert_eq!((head.id.serial.as_str(), head.id.model.as_str()), ("S1", "Model"));
-    let Some(Transport::Nvme { controller, subsystem_nqn, transport, traddr }) = &head.id.transport else { panic!() };
+    let Some(Transport::Nvme { controller, subsystem_nqn, transport, traddr }) = &head.id.transport else {
+        panic!()
+    };
     assert_eq!((controller.as_str(), transport.as_str()), ("nvme1", "tcp"), "the one that is live");
-    assert_eq!((subsystem_nqn.as_str(), traddr.as_str()), ("nqn.2014-08.org.example:s", "traddr=192.0.2.2,trsvcid=4420"));
+    assert_eq!(
+        (subsystem_nqn.as_str(), traddr.as_str()),
+        ("nqn.2014-08.org.example:s", "traddr=192.0.2.2,trsvcid=4420")
+    );
     assert_eq!(cache.by_name("nvme0c1n1", None).unwrap(), head, "a hidden path");
     assert_eq!(cache.by_name("nvme0", None), None);
     assert_eq!(cache.by_name("nvme0n1p1", None).unwrap().id.wwid, format!("{}-part1", head.id.wwid));
@@ -301,7 +320,10 @@ fn nvme_with_native_multipath_has_one_device_and_two_ways() {
         assert_eq!(cache.resolve(name).unwrap().id.dev, Dev::new(259, dev), "{name}");
     }
     let plain = cache.by_name("nvme2n1", None).unwrap();
-    assert_eq!((plain.id.wwid.as_str(), plain.id.transport_id.as_str()), ("eui.0025385b71b00c1d", "0000:01:00.0"));
+    assert_eq!(
+        (plain.id.wwid.as_str(), plain.id.transport_id.as_str()),
+        ("eui.0025385b71b00c1d", "0000:01:00.0")
+    );
 }
 
 fn nvme() -> Tree {
@@ -314,22 +336,38 @@ fn nvme() -> Tree {
     tree.partition(&format!("{subsystem}/nvme0n1"), 1, "259:1");
     for (controller, state, addr) in [("nvme0", "connecting", "192.0.2.1"), ("nvme1", "live", "192.0.2.2")] {
         let dir = format!("devices/virtual/nvme-fabrics/ctl/{controller}");
-        tree.files(&format!("sys/{dir}"), &[
-            ("state", state),
-            ("transport", "tcp"),
-            ("subsysnqn", "nqn.2014-08.org.example:s"),
-            ("address", &format!("traddr={addr},trsvcid=4420")),
-        ]);
+        tree.files(
+            &format!("sys/{dir}"),
+            &[
+                ("state", state),
+                ("transport", "tcp"),
+                ("subsysnqn", "nqn.2014-08.org.example:s"),
+                ("address", &format!("traddr={addr},trsvcid=4420")),
+            ],
+        );
         tree.files(&format!("sys/{dir}/nvme0c{}n1", &controller[4..]), &[("nsid", "7"), ("hidden", "1")]);
         tree.link(&format!("sys/class/nvme/{controller}"), &format!("sys/{dir}"));
         tree.link(&format!("sys/{subsystem}/{controller}"), &format!("sys/{dir}"));
-        tree.link(&format!("sys/class/block/nvme0c{}n1", &controller[4..]), &format!("sys/{dir}/nvme0c{}n1", &controller[4..]));
+        tree.link(
+            &format!("sys/class/block/nvme0c{}n1", &controller[4..]),
+            &format!("sys/{dir}/nvme0c{}n1", &controller[4..]),
+        );
     }
     let pci = "devices/pci0000:00/0000:00:01.0/0000:01:00.0/nvme/nvme2";
     tree.disk(&format!("{pci}/nvme2n1"), "259:2", 2);
     tree.link(&format!("sys/{pci}/nvme2n1/device"), &format!("sys/{pci}"));
-    tree.files(&format!("sys/{pci}"), &[("state", "live"), ("transport", "pcie"), ("address", "0000:01:00.0")]);
-    tree.files(&format!("sys/{pci}/nvme2n1"), &[("nsid", "1"), ("nguid", "00000000-0000-0000-0000-000000000000"), ("eui", "00 25 38 5b 71 b0 0c 1d")]);
+    tree.files(
+        &format!("sys/{pci}"),
+        &[("state", "live"), ("transport", "pcie"), ("address", "0000:01:00.0")],
+    );
+    tree.files(
+        &format!("sys/{pci}/nvme2n1"),
+        &[
+            ("nsid", "1"),
+            ("nguid", "00000000-0000-0000-0000-000000000000"),
+            ("eui", "00 25 38 5b 71 b0 0c 1d"),
+        ],
+    );
     tree.link("sys/class/nvme/nvme2", &format!("sys/{pci}"));
     tree
 }
@@ -338,27 +376,45 @@ fn nvme() -> Tree {
 fn sas_md_and_loops_upon_loops() {
     let tree = Tree::new();
     for (index, name) in ["sda", "sdb"].into_iter().enumerate() {
-        let port = format!("devices/pci0000:00/0000:00:07.0/host0/port-0:0/expander-0:0/port-0:0:{index}/end_device-0:0:{index}");
+        let port = format!(
+            "devices/pci0000:00/0000:00:07.0/host0/port-0:0/expander-0:0/port-0:0:{index}/end_device-0:0:{index}"
+        );
         let target = format!("{port}/target0:0:{index}");
         tree.scsi(&target, &format!("0:0:{index}:0"), name, &format!("8:{}", index * 16), index as u64 + 1);
-        tree.files(&format!("sys/class/sas_device/end_device-0:0:{index}"), &[("sas_address", "0x5000c500a1b2c3d5"), ("phy_identifier", "4")]);
-        tree.udev(&format!("8:{}", index * 16), &["E:ID_FS_TYPE=linux_raid_member", "E:ID_FS_UUID=01020304-0506-0708-090a-0b0c0d0e0f10"]);
+        tree.files(
+            &format!("sys/class/sas_device/end_device-0:0:{index}"),
+            &[("sas_address", "0x5000c500a1b2c3d5"), ("phy_identifier", "4")],
+        );
+        tree.udev(
+            &format!("8:{}", index * 16),
+            &["E:ID_FS_TYPE=linux_raid_member", "E:ID_FS_UUID=01020304-0506-0708-090a-0b0c0d0e0f10"],
+        );
     }
     let md = "devices/virtual/block/md127";
     tree.disk(md, "9:127", 20);
     tree.files(&format!("sys/{md}/md"), &[("level", "raid1")]);
-    let disk = |i: u32, n: &str| format!("devices/pci0000:00/0000:00:07.0/host0/port-0:0/expander-0:0/port-0:0:{i}/end_device-0:0:{i}/target0:0:{i}/0:0:{i}:0/block/{n}");
+    let disk = |i: u32, n: &str| {
+        format!(
+            "devices/pci0000:00/0000:00:07.0/host0/port-0:0/expander-0:0/port-0:0:{i}/end_device-0:0:{i}/target0:0:{i}/0:0:{i}:0/block/{n}"
+        )
+    };
     tree.over(md, &[&disk(0, "sda"), &disk(1, "sdb")]);
     tree.partition(md, 1, "259:700");
     tree.loop_on(0, "/data/a.img", 30);
     tree.loop_on(1, "/inner/b.img", 31);
-    tree.mounts(&["30 1 259:700 / /data rw - xfs /dev/md127p1 rw", "31 30 7:0 / /inner rw - ext4 /dev/loop0 rw"]);
+    tree.mounts(&[
+        "30 1 259:700 / /data rw - xfs /dev/md127p1 rw",
+        "31 30 7:0 / /inner rw - ext4 /dev/loop0 rw",
+    ]);
     let cache = tree.scan();
     let inner = cache.by_name("loop1", None).unwrap();
     assert_eq!(stack(&inner).0, ["loop0", "md127p1", "md127", "sda", "sdb"]);
     assert_eq!(stack(&cache.by_name("sda", None).unwrap()).1, ["md127", "md127p1", "loop0", "loop1"]);
     let array = cache.by_name("md127", None).unwrap();
-    assert_eq!((array.id.blk_type, array.id.wwid.as_str()), (BlkType::Md, "01020304-0506-0708-090a-0b0c0d0e0f10"));
+    assert_eq!(
+        (array.id.blk_type, array.id.wwid.as_str()),
+        (BlkType::Md, "01020304-0506-0708-090a-0b0c0d0e0f10")
+    );
     assert_eq!(
         cache.by_name("sdb", None).unwrap().id.transport,
         Some(Transport::Sas { address: "0x5000c500a1b2c3d5".into(), port: "expander-0:0 phy 4".into() })
@@ -387,7 +443,12 @@ fn thousands_of_devices_are_read_and_found_in_no_time() {
         let disk = format!("{target}/{hctl}/block/{name}");
         tree.partition(&disk, 1, &format!("8:{}", n * 16 + 1));
         tree.dm(2 * n, &format!("mpath{n}"), &format!("mpath-{n}"), &[&disk]);
-        tree.dm(2 * n + 1, &format!("vg-lv{n}"), &format!("LVM-{}", "b".repeat(64)), &[&format!("devices/virtual/block/dm-{}", 2 * n)]);
+        tree.dm(
+            2 * n + 1,
+            &format!("vg-lv{n}"),
+            &format!("LVM-{}", "b".repeat(64)),
+            &[&format!("devices/virtual/block/dm-{}", 2 * n)],
+        );
         mounts.push(format!("{} 1 253:{} / /mnt/{n} rw - xfs /dev/vg/lv{n} rw", 100 + n, 2 * n + 1));
     }
     tree.mounts(&mounts.iter().map(String::as_str).collect::<Vec<_>>());
@@ -405,12 +466,19 @@ fn thousands_of_devices_are_read_and_found_in_no_time() {
     let start = Instant::now();
     for n in 0..DISKS {
         let devpath = format!("devices/pci0000:00/host1/rport-1:0-{n}/target1:0:{n}/1:0:{n}:0/block/sdx{n}");
-        cache.apply_uevent(&uevent("remove", &format!("{devpath}/sdx{n}1"), &format!("8:{}", n * 16 + 1)), SECOND);
+        cache.apply_uevent(
+            &uevent("remove", &format!("{devpath}/sdx{n}1"), &format!("8:{}", n * 16 + 1)),
+            SECOND,
+        );
         cache.apply_uevent(&uevent("remove", &devpath, &format!("8:{}", n * 16)), SECOND);
         assert_eq!(cache.by_name(&format!("sdx{n}"), Some(SECOND)).unwrap().holders.len(), 3);
     }
     let storm = start.elapsed();
-    println!("{} devices: scan {scan:?}, all {all:?}, {DISKS} warm lookups {warm:?}, {} removals {storm:?}", 4 * DISKS, 2 * DISKS);
+    println!(
+        "{} devices: scan {scan:?}, all {all:?}, {DISKS} warm lookups {warm:?}, {} removals {storm:?}",
+        4 * DISKS,
+        2 * DISKS
+    );
     assert!(scan.as_secs() < 30 && all.as_secs() < 5 && warm.as_secs() < 2 && storm.as_secs() < 20);
 }
 
