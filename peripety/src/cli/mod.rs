@@ -16,7 +16,7 @@ pub(crate) mod render;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
 
 use crate::roots::Roots;
 
@@ -131,7 +131,18 @@ commands! {
 
 /// Runs `prpt` with the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error)
+            if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            error.exit()
+        }
+        Err(error) => {
+            anstream::eprintln!("prpt: {}", crate::text::printable(&one_line(&error)));
+            return ExitCode::from(FAILED);
+        }
+    };
     let roots = cli.global.roots();
     match cli.command.run(&roots) {
         Ok(code) => ExitCode::from(code),
@@ -148,6 +159,19 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// What clap has to say about the arguments, as one line.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
+    let words = lines.map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect::<Vec<_>>().join("; ");
+    words
+        .replace("; [", " [")
+        .replace(":; ", ": ")
+        .replace("; For more", "; for more")
+        .trim_end_matches('.')
+        .to_owned()
+}
+
 /// The error with its causes, without those that the words before tell already.
 fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
@@ -162,5 +186,46 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    error
+        .chain()
+        .filter_map(|e| e.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_arguments_are_told_in_one_line() {
+        for (args, words) in [
+            (
+                &["query", "--format", "Xml"][..],
+                "invalid value 'Xml' for '--format <FORMAT>' [possible values: Plain, Json",
+            ),
+            (
+                &["query", "--formt", "Json"],
+                "unexpected argument '--formt' found; tip: a similar argument exists: '--format'",
+            ),
+            (&["query", "-n", "many"], "invalid value 'many' for '--lines <NUMBER>'"),
+            (&["query", "-J", "--format", "Json"], "cannot be used with"),
+            (&["quary"], "unrecognized subcommand 'quary'; tip: a similar subcommand exists: 'query'"),
+        ] {
+            let Err(error) = Cli::try_parse_from(["prpt"].iter().chain(args)) else { panic!("{args:?}") };
+            let told = one_line(&error);
+            assert!(told.contains(words) && told.lines().count() == 1 && told.contains("--help"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = std::io::Error::other("disk on fire");
+        let error = anyhow::Error::new(inner).context("cannot read x: disk on fire").context("--blk");
+        assert_eq!(told(&error), "--blk: cannot read x: disk on fire");
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
 }

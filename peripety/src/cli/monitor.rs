@@ -52,14 +52,23 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         return Err(unknown.context("--blk"));
     }
     end_at_interrupt()?;
-    let mut monitor =
-        Monitor { printer: Printer::new(args.output, args.verbose), filter: built.filter, shown: Shown::default() };
+    let mut monitor = Monitor {
+        printer: Printer::new(args.output, args.verbose),
+        filter: built.filter,
+        shown: Shown::default(),
+    };
     match Client::connect(roots) {
         Ok(client) => monitor.follow_daemon(client, roots)?,
         Err(error) => {
             let journal = Reader::open(roots).ok().filter(Reader::has_files);
-            let Some(reader) = journal.filter(|_| access(roots) == Access::Readable) else { return Err(error.into()) };
-            let why = if matches!(error, ClientError::Permission { .. }) { "no permission for" } else { "no answer at" };
+            let Some(reader) = journal.filter(|_| access(roots) == Access::Readable) else {
+                return Err(error.into());
+            };
+            let why = if matches!(error, ClientError::Permission { .. }) {
+                "no permission for"
+            } else {
+                "no answer at"
+            };
             note(&format!(
                 "{why} {}: following the journal, which gets events only while peripetyd runs",
                 roots.socket().display()
@@ -124,7 +133,9 @@ impl Monitor {
             match events.message() {
                 Ok(Some(Message::Event(event))) => self.show(&event)?,
                 Ok(Some(Message::Lost(lost))) => {
-                    note(&format!("{lost} updates are lost: this terminal was too slow; 'prpt query' has the events"));
+                    note(&format!(
+                        "{lost} updates are lost: this terminal was too slow; 'prpt query' has the events"
+                    ));
                 }
                 Ok(Some(Message::Unreadable(why))) => note(&format!("an event is not readable: {why}")),
                 Ok(Some(Message::End) | None) | Err(ClientError::System { .. }) => return Ok(End::Daemon),
@@ -153,7 +164,11 @@ impl Monitor {
     }
 
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
-        if self.filter.matches(event) && self.shown.is_news(event) { self.printer.revision(event) } else { Ok(()) }
+        if self.filter.matches(event) && self.shown.is_news(event) {
+            self.printer.revision(event)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -66,8 +66,11 @@ impl Printer {
 
 /// Prints a value as JSON: a line of its own, or indented.
 pub(super) fn json(value: &impl Serialize, format: Format) -> anyhow::Result<()> {
-    let mut text =
-        if format == Format::JsonPretty { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
+    let mut text = if format == Format::JsonPretty {
+        serde_json::to_string_pretty(value)?
+    } else {
+        serde_json::to_string(value)?
+    };
     text.push('\n');
     print(&text::printable_json(&text))
 }

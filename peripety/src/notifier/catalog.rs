@@ -1,6 +1,10 @@
 //! journald's message catalog: what `journalctl -x` says below an event. Generated from the vocabulary.
 
+use super::plain::wrap;
 use crate::event::{Nature, TYPES, TypeInfo, message_id};
+
+/// Columns of the text, beside what journalctl puts before it.
+const WIDTH: usize = 76;
 
 /// The catalog, as it is checked in as dist/peripety.catalog and installed in /usr/lib/systemd/catalog.
 pub fn catalog() -> String {
@@ -14,24 +18,25 @@ fn entry(info: &TypeInfo) -> String {
         Nature::Clears => "The end of an earlier storage failure",
         Nature::News => "News about storage, not a failure",
     };
-    format!(
+    let mut text = format!(
         "-- {id}\n\
          Subject: {name}: {meaning}\n\
          Defined-By: peripety\n\
          Support: https://github.com/cathay4t/peripety\n\
          Documentation: man:prpt(1)\n\
          \n\
-         {nature} ({name}, subsystem @SUB_SYSTEM@), @COUNT@ time(s) so far.\n\
+         {nature} in @SUB_SYSTEM@, @COUNT@ time(s) so far.\n\
          Device: @DEV_PATH@ @DEV_WWID@\n\
-         \n\
-         {advice}\
-         All that is known, with the device, what it is made of and where it is mounted:\n\
-         \x20 prpt query -v --event-id @EVENT_ID@\n",
+         \n",
         id = message_id(info.name).simple(),
         name = info.name,
         meaning = info.meaning,
-        advice = advice(info).map(|words| format!("{words}\n\n")).unwrap_or_default(),
-    )
+    );
+    if let Some(words) = advice(info) {
+        text.push_str(&wrap(words, WIDTH).join("\n"));
+        text.push_str("\n\n");
+    }
+    text + "All that is known about it, and about the device it is on:\n  prpt query -v --event-id @EVENT_ID@\n"
 }
 
 /// What to do about it, where that can be said for all of a kind.
@@ -41,21 +46,33 @@ fn advice(info: &TypeInfo) -> Option<&'static str> {
     }
     let name = info.name;
     Some(match info.sub_system {
-        "peripety" => "Events or records are missing: 'prpt doctor' tells what this machine can see, 'prpt probes' what was lost.",
+        "peripety" => {
+            "Events or records are missing: 'prpt doctor' tells what this machine can see, 'prpt probes' what was lost."
+        }
         "fs" if name == "FS_REMOUNT_READ_ONLY" || name == "FS_SHUTDOWN" || name == "FS_JOURNAL_ABORTED" => {
-            "The filesystem takes no more writes. Find the failure of the device below it first; then unmount and check\n\
+            "The filesystem takes no more writes. Find the failure of the device below it first; then unmount and check \
              the filesystem (fsck, xfs_repair, btrfs check)."
         }
-        "fs" => "Find out first whether a device below it failed at the same time; a check of the filesystem on a failing\n\
-                 device makes it worse.",
-        "ata" => "Look at cable, backplane and power of the drive before the drive itself; 'smartctl -x' counts link errors.",
+        "fs" => {
+            "Find out first whether a device below it failed at the same time; a check of the filesystem on a failing \
+                 device makes it worse."
+        }
+        "ata" => {
+            "Look at cable, backplane and power of the drive before the drive itself; 'smartctl -x' counts link errors."
+        }
         "scsi" | "nvme" | "block" if name.contains("MEDIUM") => {
-            "The medium has a bad spot: data there can only come from a copy. See 'smartctl -x' or 'nvme smart-log', and\n\
+            "The medium has a bad spot: data there can only come from a copy. See 'smartctl -x' or 'nvme smart-log', and \
              plan to replace the drive when the count grows."
         }
-        "multipath" | "iscsi" | "fc" => "Look at the path: port, cable, switch, target. 'multipath -ll' shows what is left.",
-        "dm-thin" => "The pool needs space, or a repair: 'lvs -a' shows data and metadata use, 'lvextend' adds space.",
-        "md" => "See /proc/mdstat and 'mdadm --detail' for what redundancy is left before anything is pulled.",
+        "multipath" | "iscsi" | "fc" => {
+            "Look at the path: port, cable, switch, target. 'multipath -ll' shows what is left."
+        }
+        "dm-thin" => {
+            "The pool needs space, or a repair: 'lvs -a' shows data and metadata use, 'lvextend' adds space."
+        }
+        "md" => {
+            "See /proc/mdstat and 'mdadm --detail' for what redundancy is left before anything is pulled."
+        }
         "smart" => "The drive predicts its own failure: save the data, then replace it.",
         _ => return None,
     })

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_fields_of_an_entry() {
-        let lines: Vec<_> = fields(&sample()).unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let lines: Vec<_> =
+            fields(&sample()).unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_snapshot!(lines.join("\n"));
     }
 
@@ -153,7 +154,11 @@ mod tests {
         }
         assert_eq!(fields.iter().filter(|(name, _)| name.starts_with("EXT_")).count(), MAX_EXTENSIONS);
         assert_eq!(fields[0].1, "a\\u{1b}[2J\\nb");
-        assert!(fields.iter().any(|(name, json)| name == "JSON" && serde_json::from_str::<Event>(json).unwrap() == event));
+        assert!(
+            fields
+                .iter()
+                .any(|(name, json)| name == "JSON" && serde_json::from_str::<Event>(json).unwrap() == event)
+        );
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub struct NotifierInfo {
 
 /// Every notifier that peripety has.
 pub static NOTIFIERS: &[NotifierInfo] = &[
-    NotifierInfo { name: journald::NAME, purpose: "saves events in the system's journal", capacity: 4096 },
+    NotifierInfo { name: journald::NAME, purpose: "saves events in the system's journal", capacity: 1024 },
     NotifierInfo {
         name: stdout::NAME,
         purpose: "prints events on the daemon's standard output",
@@ -91,7 +91,7 @@ pub static NOTIFIERS: &[NotifierInfo] = &[
     NotifierInfo {
         name: memory::NAME,
         purpose: "keeps recent events for prpt and feeds the socket",
-        capacity: 4096,
+        capacity: 1024,
     },
 ];
 

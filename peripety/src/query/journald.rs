@@ -259,7 +259,9 @@ impl Reader {
 /// Whether journald's own word on the sender shows the daemon: root, and an executable of that name. The fields with an
 /// underscore are journald's, no client can set them.
 fn believed(uid: Option<&str>, exe: Option<&str>, transport: Option<&str>) -> bool {
-    let name = exe.map(|exe| exe.strip_suffix(" (deleted)").unwrap_or(exe)).and_then(|exe| Path::new(exe).file_name());
+    let name = exe
+        .map(|exe| exe.strip_suffix(" (deleted)").unwrap_or(exe))
+        .and_then(|exe| Path::new(exe).file_name());
     uid == Some("0") && transport == Some("journal") && name.is_some_and(|name| name == DAEMON)
 }
 
@@ -294,7 +296,7 @@ pub fn access(roots: &Roots) -> Access {
     };
     let mut denied = None;
     for directory in parents.iter().flat_map(|parent| [parent.clone()].into_iter().chain(children(parent))) {
-        for file in children(&directory).filter(|file| is_system_journal(file)) {
+        for file in children(&directory).filter(|file| is_journal(file, roots.journal.is_none())) {
             match File::open(&file) {
                 Ok(_) => return Access::Readable,
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = Some(file),
@@ -312,9 +314,10 @@ fn children(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-fn is_system_journal(file: &Path) -> bool {
+/// Whether it is a journal file; of the system, and not of a user, where it is asked so.
+fn is_journal(file: &Path, of_system: bool) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with("system") && (name.ends_with(".journal") || name.ends_with(".journal~"))
+    (name.starts_with("system") || !of_system) && (name.ends_with(".journal") || name.ends_with(".journal~"))
 }
 
 #[cfg(test)]
