@@ -71,6 +71,7 @@ fn later_files_override_and_extend() {
     fs::write(parts.join(".hidden.conf"), "not = read").unwrap();
     let config = Config::load(&roots).unwrap();
     assert_eq!(config.files.len(), 63);
+    assert!(config.files[1..].is_sorted(), "{:?}", config.files);
     assert_eq!(config.main.events_in_memory, 89);
     assert_eq!((config.main.notify_stdout, config.main.ring_size_kib), (false, 128));
     assert!(!config.probe_enabled("console") && config.probe_enabled("block_rq_error"));
