@@ -13,6 +13,7 @@ mod check;
 pub(crate) mod doc;
 mod example;
 mod pack;
+mod pattern;
 mod rule;
 mod set;
 mod words;
@@ -21,6 +22,7 @@ pub use doc::Problem;
 pub use example::{Example, ExampleError};
 pub(crate) use pack::rules_of;
 pub use pack::{Author, read_rules};
+pub use pattern::{Alphabet, Pattern};
 pub use rule::Rule;
 pub use set::RuleSet;
 

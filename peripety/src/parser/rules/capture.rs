@@ -1,6 +1,5 @@
 //! From what an expression captured to a raw event.
 
-use regex::Captures;
 use serde_json::Value;
 
 use super::{Rule, words};
@@ -19,7 +18,7 @@ const TEXTS: &[&str] =
 pub(super) const INSTEAD: &[&str] = &["hctl", "array", "fs_device", "map"];
 
 /// The event that `rule` makes of a line.
-pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord, time: Stamp) -> RawEvent {
+pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord, time: Stamp) -> RawEvent {
     let mut event = RawEvent {
         sub_system: rule.sub_system.clone(),
         severity: rule.severity,
@@ -28,8 +27,7 @@ pub(super) fn raw_event(rule: &Rule, captures: &Captures<'_>, record: &LogRecord
         ..RawEvent::new(time, "kmsg", record.seq.to_string(), rule.event_type.clone())
     };
     let mut io = Io::default();
-    for name in rule.pattern.regex().into_iter().flat_map(|r| r.capture_names()).flatten() {
-        let Some(text) = captures.name(name).map(|m| m.as_str()).filter(|t| !t.is_empty()) else { continue };
+    for (name, text) in groups.iter().copied().filter(|(_, text)| !text.is_empty()) {
         match name {
             "kdev" => event.kdev = kdev(text),
             "sub_system" => event.sub_system = SubSystem::new(text),

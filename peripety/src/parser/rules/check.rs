@@ -6,7 +6,7 @@ use regex_syntax::hir::Look;
 
 use super::{
     doc::Doc,
-    rule::{Pattern, REGEX_BYTES},
+    pattern::{Alphabet, COMPILED_MAX, Compiled},
 };
 
 /// The literal parts of a rule.
@@ -53,15 +53,15 @@ pub(super) fn pattern(
     let at = span.start;
     let anchored = hir.properties().look_set_prefix().contains(Look::Start);
     let empty_start = beginnings.starts_with.is_some_and(|s| s.iter().any(String::is_empty));
-    let regex = match Pattern::compile(source) {
+    let regex = match Compiled::new(source, Alphabet::Unicode) {
         Ok(regex) => regex,
         Err(_) => {
-            let what = format!("the expression compiles to more than {} KiB", REGEX_BYTES / 1024);
+            let what = format!("the expression compiles to more than {} KiB", COMPILED_MAX / 1024);
             doc.problem(at, key, what, "use smaller repetitions {m,n} and [a-z] for \\w");
             return None;
         }
     };
-    let has_kdev = regex.capture_names().flatten().any(|name| name == "kdev");
+    let has_kdev = regex.group_names().any(|name| name == "kdev");
     let free =
         beginnings.contains.is_none() && beginnings.starts_with.is_none_or(|s| s.is_empty() || empty_start);
     let problem = if !has_kdev {

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::{
     Example, Problem, RULES_MAX, Rule, check,
     doc::{Doc, Table, Value, join},
-    rule::Pattern,
+    pattern::{Alphabet, Pattern},
 };
 use crate::event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES};
 
@@ -136,12 +136,13 @@ impl Reader<'_, '_, '_> {
             check::pattern(self.doc, &join(self.path, "regex"), &regex, span, &beginnings)?;
         }
         let event_type = event_type?;
+        let alphabet = if self.author == Author::User { Alphabet::Unicode } else { Alphabet::Ascii };
         Some(Rule {
             name,
             // An empty beginning fits every line and says as much as none.
             starts_with: starts_with.filter(|s| s.iter().all(|s| !s.is_empty())).unwrap_or_default(),
             contains,
-            pattern: Pattern::new(&regex),
+            pattern: Pattern::new(&regex, alphabet),
             severity: severity?.or(event_type.info().map(|i| i.severity)).unwrap_or(Severity::Warning),
             event_type,
             sub_system: sub_system?,

@@ -56,7 +56,7 @@ impl RuleSet {
 
     /// What a line of the kernel says; nothing if no rule is about it, or if a process said it (promise 7).
     pub fn parse(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
-        self.find(record).map(|(rule, captures)| capture::raw_event(rule, &captures, record, time))
+        self.find(record).map(|(rule, groups)| capture::raw_event(rule, &groups, record, time))
     }
 
     /// The rule that takes a line.
@@ -69,7 +69,7 @@ impl RuleSet {
         rule.examples.iter().filter_map(|e| example::check(self, rule, e).err()).collect()
     }
 
-    fn find<'t>(&self, record: &'t LogRecord) -> Option<(&Rule, regex::Captures<'t>)> {
+    fn find<'s, 't>(&'s self, record: &'t LogRecord) -> Option<(&'s Rule, Vec<(&'s str, &'t str)>)> {
         if record.identifier.is_some() {
             return None;
         }

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     event::{Severity, info},
-    parser::rules::{RuleSet, capture::INSTEAD, rule::Pattern},
+    parser::rules::{
+        RuleSet,
+        capture::INSTEAD,
+        pattern::{Alphabet, Compiled},
+    },
     record::{LogRecord, Stamp},
 };
 
@@ -26,11 +30,12 @@ fn nothing_is_wrong_with_any_file() {
             assert!(names.insert(name.clone()), "{origin}: the name {name} stands twice");
             assert!(info(rule.event_type.as_str()).is_some(), "{origin}: {} is no type", rule.event_type);
             assert!(rule.sub_system.is_known(), "{origin}: {} is no subsystem", rule.sub_system);
-            let regex = Pattern::compile(rule.pattern.as_str()).unwrap_or_else(|e| panic!("{origin}: {e}"));
+            let regex = Compiled::new(rule.pattern.as_str(), Alphabet::Ascii)
+                .unwrap_or_else(|e| panic!("{origin}: {e}"));
             assert!(!regex.is_match(""), "{origin}");
             let unflagged = rule.pattern.as_str().trim_start_matches("(?s)");
             assert!(unflagged.starts_with('^') && unflagged.ends_with('$'), "{origin}: not anchored");
-            let groups: Vec<&str> = regex.capture_names().flatten().collect();
+            let groups: Vec<&str> = regex.group_names().collect();
             let names_device = groups.iter().any(|g| *g == "kdev" || INSTEAD.contains(g));
             assert_eq!(names_device, !rule.no_kdev, "{origin}: kdev and no_kdev");
             assert!(!rule.starts_with.is_empty() || rule.contains.is_some(), "{origin}: runs on every line");
