@@ -2,7 +2,11 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::block::{BlkId, BlkType, Transport};
+use super::render::note;
+use crate::{
+    block::{BlkId, BlkType, Transport},
+    roots::Roots,
+};
 
 /// What a human calls this kind of device.
 pub(super) const fn kind(kind: BlkType) -> &'static str {
@@ -65,6 +69,13 @@ pub(super) fn transport(transport: &Transport) -> String {
         }
         Transport::Usb { port } => known(&[("USB ", port)]),
         Transport::Virtio { device } => device.clone(),
+    }
+}
+
+/// Says that what lies on devices cannot be told: without udev's database only root may look.
+pub(super) fn warn_of_rights(roots: &Roots) {
+    if !rustix::process::geteuid().is_root() && !roots.run.join("udev/data").exists() {
+        note("udev does not run here: only root can see filesystems that are not mounted");
     }
 }
 

@@ -38,6 +38,7 @@ Names, in the order in which they are tried:
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let cache = BlkCache::scan(roots)?;
+    blk_text::warn_of_rights(roots);
     let mut code = super::OK;
     for (index, name) in joined(args.names).iter().enumerate() {
         match cache.resolve(name) {

@@ -229,7 +229,11 @@ fn btrfs_on_two_devices_is_one_filesystem() {
     let point = bench.mount(&devices[1], "mnt");
     let cache = BlkCache::scan(&Roots::system()).unwrap();
     for device in &devices {
-        assert_eq!(cache.by_name(device, None).unwrap().id.mount_points, std::slice::from_ref(&point), "{device}");
+        assert_eq!(
+            cache.by_name(device, None).unwrap().id.mount_points,
+            std::slice::from_ref(&point),
+            "{device}"
+        );
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let line = mounts.lines().find(|line| line.contains(&point)).unwrap();

@@ -204,10 +204,13 @@ impl BlkCache {
         let entry = UdevEntry::read(&self.shared.roots, device.id.dev);
         let (at, wanted) = {
             let mut store = self.shared.store();
-            let known = store.live_dev(device.id.dev).and_then(|at| store.node(at));
-            let since = known.filter(|node| node.is(&device)).map_or(now_ns, |node| node.valid_from);
+            let known =
+                store.live_dev(device.id.dev).and_then(|at| store.node(at)).filter(|node| node.is(&device));
+            let (since, met) = known.map_or((now_ns, None), |node| (node.valid_from, node.udev_since));
             // An entry that is older than the device is one of its predecessor, which udev has not removed yet.
-            let fresh = |e: &UdevEntry| e.initialized_us.is_none_or(|us| us.saturating_mul(1000) >= since);
+            let fresh = |e: &UdevEntry| {
+                e.initialized_us == met || e.initialized_us.is_none_or(|us| us.saturating_mul(1000) >= since)
+            };
             let udev = entry.filter(|entry| from_udev || fresh(entry));
             let told = udev.is_some();
             let at = store.put(Reading { device, udev }, now_ns);

@@ -28,6 +28,8 @@ pub(super) struct Node {
     md_uuid: String,
     /// udev has told what lies on it: nobody else need look.
     pub told_by_udev: bool,
+    /// When udev first met it: tells its entry from one of a predecessor.
+    pub udev_since: Option<u64>,
     /// CLOCK_MONOTONIC from which the names stand for this generation; 0 for since boot.
     pub valid_from: u64,
     /// When it went.
@@ -57,8 +59,16 @@ impl Node {
 
     /// Takes what was read anew of the same device.
     pub(super) fn update(&mut self, reading: Reading) {
-        self.device = reading.device;
-        let Some(udev) = reading.udev else { return };
+        let old = std::mem::replace(&mut self.device, reading.device);
+        let Some(udev) = reading.udev else {
+            // What udev had told stays until it tells something else.
+            if self.told_by_udev && self.device.dm_name.is_none() {
+                self.device.id.preferred_blk_path = old.id.preferred_blk_path;
+                self.device.id.serial = old.id.serial;
+            }
+            return;
+        };
+        self.udev_since = udev.initialized_us;
         self.told_by_udev = true;
         self.content = Content::of_udev(&udev);
         if self.device.id.serial.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -208,7 +208,10 @@ impl Store {
         });
         owners.dedup();
         for name in missing {
-            self.waiting.entry(name).or_default().push(at);
+            let waiting = self.waiting.entry(name).or_default();
+            if !waiting.contains(&at) {
+                waiting.push(at);
+            }
         }
         for owner in &before {
             if let Some(node) = self.nodes.get_mut(owner) {
@@ -283,9 +286,18 @@ impl Store {
     /// Whether the device can be read without a risk to hang, in itself and in all it is made of.
     pub(super) fn may_read(&self, at: Gen) -> bool {
         let safe = |at: &Gen| {
-            self.nodes.get(at).is_some_and(|node| !node.is_gone() && content::may_read(&node.device))
+            let node = self.nodes.get(at).filter(|node| !node.is_gone() && content::may_read(&node.device));
+            node.is_some_and(|node| node.device.backing_file.as_ref().is_none_or(|file| self.is_local(file)))
         };
         safe(&at) && hierarchy::reach(at, |below| self.owners(below)).iter().all(safe)
+    }
+
+    /// Whether a file is on this machine: one behind a network filesystem or FUSE hangs with its server.
+    fn is_local(&self, file: &Path) -> bool {
+        const IN_MEMORY: &[&str] = &["tmpfs", "ramfs", "devtmpfs", "overlay"];
+        self.mounts.holding(file).is_none_or(|mount| {
+            IN_MEMORY.contains(&mount.fs_type.as_str()) || !self.mounts.devices_of(mount.dev).is_empty()
+        })
     }
 
     pub(super) fn owners(&self, at: Gen) -> Vec<Gen> {

@@ -212,6 +212,32 @@ fn udev_that_lags_behind_does_not_lend_the_old_entry_to_the_new_disk() {
 }
 
 #[test]
+fn what_udev_told_stays_when_the_kernel_tells_more() {
+    let tree = Tree::new();
+    tree.file("run/udev/control", "");
+    let cache = tree.scan();
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    // The kernel's uevent is read late: udev is faster.
+    tree.udev(
+        "8:16",
+        &["S:disk/by-id/wwn-0x60014005aa0000000000000000000001", "I:99000000", "E:ID_FS_TYPE=ext4"],
+    );
+    cache.apply_uevent(&uevent("add", &devpath, "8:16"), 100 * SECOND);
+    let mut from_udev = uevent("add", &devpath, "8:16");
+    from_udev.udev = true;
+    cache.apply_uevent(&from_udev, 101 * SECOND);
+    let told = cache.by_name("sdb", None).unwrap();
+    assert_eq!(told.id.preferred_blk_path, "/dev/disk/by-id/wwn-0x60014005aa0000000000000000000001");
+    cache.apply_uevent(&uevent("change", &devpath, "8:16"), 200 * SECOND);
+    assert_eq!(cache.by_name("sdb", None).unwrap(), told);
+    std::fs::remove_file(tree.0.path().join("run/udev/data/b8:16")).unwrap();
+    cache.apply_uevent(&uevent("change", &devpath, "8:16"), 201 * SECOND);
+    assert_eq!(cache.by_name("sdb", None).unwrap(), told);
+    assert_eq!(cache.by_name(&told.id.preferred_blk_path, None).unwrap(), told);
+}
+
+#[test]
 fn what_udev_met_late_was_not_there_before() {
     let tree = Tree::new();
     tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
