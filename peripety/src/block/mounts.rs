@@ -188,6 +188,13 @@ impl MountTable {
             .map(|(_, mount)| mount)
     }
 
+    /// The one mount that is covered by the mount which [`Self::holding`] gives; none when there are several.
+    pub(super) fn covered(&self, path: &Path) -> Option<&Mount> {
+        let top = self.holding(path)?;
+        let mut below = self.mounts.iter().filter(|mount| mount.point == top.point && mount.dev != top.dev);
+        below.next().filter(|_| below.next().is_none())
+    }
+
     /// The mount with this id, as statx(2) tells it.
     pub(super) fn by_id(&self, id: u64) -> Option<&Mount> {
         self.mounts.iter().find(|mount| mount.id == id)

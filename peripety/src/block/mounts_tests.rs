@@ -83,6 +83,8 @@ fn a_path_is_held_by_the_nearest_and_the_latest_mount() {
     let dev = |path: &str| table.holding(Path::new(path)).map(|m| m.dev.minor);
     assert_eq!(dev("/var/lib/img"), Some(3));
     assert_eq!(dev("/vary"), Some(1));
+    assert_eq!(table.covered(Path::new("/var/lib/img")).map(|m| m.dev.minor), Some(2));
+    assert_eq!(table.covered(Path::new("/vary")), None);
     assert_eq!(dev("relative"), None);
 }
 

@@ -45,7 +45,18 @@ fn devices_of(shared: &Shared, file: &Path) -> Vec<Dev> {
             .map(|mount| store.mounts.devices_of(mount.dev))
             .unwrap_or_default();
     }
-    let Some(meta) = local.then(|| stat_file(file)).flatten() else { return Vec::new() };
+    if !local {
+        return Vec::new();
+    }
+    let Some(meta) = stat_file(file) else {
+        // Not in the mount on top: then in the one that it covers, where that is clear.
+        let store = shared.store();
+        return store
+            .mounts
+            .covered(file)
+            .map(|mount| store.mounts.devices_of(mount.dev))
+            .unwrap_or_default();
+    };
     if FileType::from_raw_mode(u32::from(meta.stx_mode)) == FileType::BlockDevice {
         return vec![Dev::new(meta.stx_rdev_major, meta.stx_rdev_minor)];
     }

@@ -306,6 +306,12 @@ fn partitions_and_loops_upon_loops_are_what_lsblk_says() {
     let parents = run("lsblk", &["--json", "-s", "-o", "NAME", &partition]).unwrap();
     assert!(parents.contains(disk.trim_start_matches("/dev/")), "{parents}");
     assert_eq!(cache.resolve(&inner_point).unwrap(), info);
-    // Detached while mounted, it goes on until the last user goes; a name for it stays.
     assert_eq!(cache.resolve("inner").unwrap(), info);
+
+    // The filesystem with the file is covered by another mount: the path leads nowhere, the stack stays.
+    let none = rustix::mount::MountFlags::empty();
+    rustix::mount::mount(&*inner, &*point, "ext4", none, None).unwrap();
+    bench.undo.push(("umount", point));
+    let cache = BlkCache::scan(&Roots::system()).unwrap();
+    assert_eq!(cache.by_name(&inner, None).unwrap().owners.first(), info.owners.first());
 }
