@@ -311,3 +311,5 @@ impl DeviceFacts for BlkCache {
 mod machine_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transport_tests;
