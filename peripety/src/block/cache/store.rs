@@ -324,7 +324,7 @@ impl Store {
         let node = self.nodes.get(&at)?;
         let mut id = node.id();
         if id.blk_type == BlkType::Md && id.wwid.is_empty() {
-            // Kernels before 6.? do not tell the array's UUID, but every member carries it.
+            // Not every kernel tells the UUID of an array, but every member carries it.
             let member = |owner: &Gen| {
                 self.nodes.get(owner)?.content.as_ref().filter(|c| c.fs_type == "linux_raid_member")
             };
