@@ -4,16 +4,18 @@ use std::collections::{HashMap, VecDeque};
 
 use super::key::BuildKeyHasher;
 use crate::{
-    block::{BlkInfo, Dev},
+    block::Dev,
     event::{Event, EventId, EventType, Nature},
 };
 
 /// How long after a failure another one may still be its consequence.
 pub const WINDOW_NS: u64 = 5_000_000_000;
+/// How much later than its consequence a cause may seem to be, where text tells of one of them: its clock lags.
+const SLACK_NS: u64 = 300_000_000;
 /// Devices whose failures are remembered.
 const DEVICES_MAX: usize = 256;
 /// Failures remembered for each.
-const EACH_MAX: usize = 4;
+const EACH_MAX: usize = 8;
 
 /// How near to the medium a failure is said, the lower the nearer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,12 +44,19 @@ pub struct Node {
     pub dev: Option<Dev>,
     /// The devices it is made of, nearest first.
     pub owners: Vec<Dev>,
+    /// When its first failure was.
+    pub first_ns: u64,
+    /// Whether that is exact: a probe's clock.
+    pub exact: bool,
 }
 
 impl Node {
     /// Where an event about `block` stands, or about a device of which only the number is known.
-    pub fn of(event: &Event, block: Option<&BlkInfo>, dev: Option<Dev>) -> Self {
+    pub fn of(event: &Event, dev: Option<Dev>, first_ns: u64, exact: bool) -> Self {
+        let block = event.block.as_deref();
         Self {
+            first_ns,
+            exact,
             rank: rank(event),
             dev: block.map(|b| b.id.dev).filter(|d| !d.is_none()).or(dev),
             owners: block.map(|b| b.owners.iter().map(|o| o.dev).collect()).unwrap_or_default(),
@@ -75,13 +84,29 @@ fn rank(event: &Event) -> Rank {
     }
 }
 
+/// What a failure is to others that may follow from it: to writes that are lost, a filesystem that was shut down is below.
+fn rank_as_cause(event: &Event, rank: Rank) -> Rank {
+    if event.event_type == EventType::FS_SHUTDOWN { Rank::Stacked } else { rank }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Failure {
     id: EventId,
     root: Option<EventId>,
     incident: EventId,
     rank: Rank,
+    first_ns: u64,
     last_ns: u64,
+    exact: bool,
+}
+
+impl Failure {
+    /// Whether it was there before `node` failed, and not long before.
+    fn precedes(&self, node: &Node) -> bool {
+        let slack_ns = if self.exact && node.exact { 0 } else { SLACK_NS };
+        self.first_ns <= node.first_ns.saturating_add(slack_ns)
+            && node.first_ns.saturating_sub(self.last_ns) <= WINDOW_NS
+    }
 }
 
 /// What a failure is a consequence of.
@@ -102,7 +127,7 @@ pub struct Causes {
 
 impl Causes {
     /// What caused a failure at `node`: the deepest failure of the last seconds on its device or on one that it is made of.
-    pub fn find(&self, node: &Node, id: EventId, now_ns: u64) -> Option<Cause> {
+    pub fn find(&self, node: &Node, id: EventId) -> Option<Cause> {
         if node.rank == Rank::None {
             return None;
         }
@@ -114,22 +139,24 @@ impl Causes {
                 failures.iter().map(move |f| (f, below))
             })
             .filter(|(f, below)| {
-                f.id != id && now_ns.saturating_sub(f.last_ns) <= WINDOW_NS && (*below || f.rank < node.rank)
+                f.id != id && f.root != Some(id) && f.precedes(node) && (*below || f.rank < node.rank)
             })
             // The nearest to the medium; of those the latest.
             .min_by_key(|(f, below)| (!below, f.rank, u64::MAX - f.last_ns))
             .map(|(f, _)| Cause { root: f.root.unwrap_or(f.id), incident: f.incident })
     }
 
-    /// Remembers a failure, or that it goes on.
-    pub fn remember(&mut self, node: &Node, event: &Event, now_ns: u64) {
+    /// Remembers a failure, or that it went on until `last_ns`.
+    pub fn remember(&mut self, node: &Node, event: &Event, last_ns: u64) {
         let (Some(dev), true) = (node.dev, node.rank != Rank::None) else { return };
         let failure = Failure {
             id: event.event_id,
             root: event.root_cause_event_id,
             incident: event.incident_id.unwrap_or(event.event_id),
-            rank: node.rank,
-            last_ns: now_ns,
+            rank: rank_as_cause(event, node.rank),
+            first_ns: node.first_ns,
+            last_ns: last_ns.max(node.first_ns),
+            exact: node.exact,
         };
         let dev = dev.to_kernel();
         if !self.by_dev.contains_key(&dev) {
@@ -146,8 +173,14 @@ impl Causes {
             return;
         }
         if failures.len() >= EACH_MAX {
-            let oldest = failures.iter().enumerate().min_by_key(|(_, f)| f.last_ns).map(|(place, _)| place);
-            failures.swap_remove(oldest.unwrap_or_default());
+            // One that is over, else the one that is farthest from the medium.
+            let over = |f: &Failure| failure.first_ns.saturating_sub(f.last_ns) > WINDOW_NS;
+            let least = failures
+                .iter()
+                .enumerate()
+                .max_by_key(|(_, f)| (over(f), f.rank, u64::MAX - f.last_ns))
+                .map(|(i, _)| i);
+            failures.swap_remove(least.unwrap_or_default());
         }
         failures.push(failure);
     }

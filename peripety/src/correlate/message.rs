@@ -13,9 +13,10 @@ use crate::{
 /// Characters that a line of the kernel may take in a message.
 const LINE_CHARS: usize = 160;
 
-/// The line, with the device by the name that humans use.
+/// The line, with the device by the name that humans use. How often it happened and where the device is mounted stand
+/// in fields of their own, beside which whoever shows the line puts it.
 pub fn compose(event: &Event) -> String {
-    let mut text = match event.event_type.as_str() {
+    let text = match event.event_type.as_str() {
         _ if is_request(event) => request(event),
         "BLK_LOST_WRITE" => lost_write(event),
         "FS_ERROR" if event.extension.contains_key("function") => filesystem_error(event),
@@ -38,9 +39,6 @@ pub fn compose(event: &Event) -> String {
         "PERIPETY_EVENTS_LOST" if event.extension.contains_key("reason") => lost(event),
         _ => other(event),
     };
-    if event.count > 1 && event.event_type != EventType::PERIPETY_EVENTS_LOST {
-        let _ = write!(text, ", {} times", event.count);
-    }
     printable(&text).into_owned()
 }
 
@@ -49,18 +47,11 @@ fn device(event: &Event) -> String {
     let kdev = if event.kdev.is_empty() { "an unknown device" } else { event.kdev.as_str() };
     let Some(block) = &event.block else { return kdev.to_owned() };
     let name = block.id.name();
-    let mut text = if kdev.is_empty() || name.rsplit('/').next() == Some(kdev) {
+    if event.kdev.is_empty() || name.rsplit('/').next() == Some(kdev) {
         name
     } else {
         format!("{name} ({kdev})")
-    };
-    let holders = || block.holders.iter().flat_map(|h| &h.mount_points);
-    if let Some(mount_point) = block.id.mount_points.first() {
-        let _ = write!(text, " on {mount_point}");
-    } else if let Some(mount_point) = holders().next() {
-        let _ = write!(text, " below {mount_point}");
     }
-    text
 }
 
 fn word<'e>(event: &'e Event, key: &str) -> &'e str {
@@ -180,14 +171,10 @@ fn path(event: &Event) -> String {
 }
 
 fn lost(event: &Event) -> String {
-    if let Some(Value::String(probe)) = event.extension.get("counted_by") {
-        return format!(
-            "{} lines of kernel text were left out; {probe} counts what they are about",
-            event.count
-        );
+    match event.extension.get("counted_by").and_then(Value::as_str) {
+        Some(probe) => format!("lines of kernel text were left out; {probe} counts what they are about"),
+        None => format!("records were lost at {}: {}", word(event, "source"), word(event, "reason")),
     }
-    let plural = if event.count == 1 { "record was" } else { "records were" };
-    format!("{} {plural} lost at {}: {}", event.count, word(event, "source"), word(event, "reason"))
 }
 
 /// The kernel's own line, or what the type means.

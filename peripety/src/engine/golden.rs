@@ -176,5 +176,6 @@ golden! {
         nvme(START, Dev::new(259, 0), 8, 0),
         uevent("change", "block", "/devices/virtual/block/loop0", Some(LOOP0), &[]),
         text(START, "loop0: detected capacity change from 0 to 2048"),
+        text(START + 1, "EXT4-fs (loop0): mounted filesystem 11111111-2222-3333-4444-555555555555 r/w with ordered data mode. Quota mode: none."),
     ];
 }

@@ -4,6 +4,7 @@ use peripety_common::{
     Header, KernelRecord, Kind, Payload, VERSION,
     block_bio::BlockBio,
     block_rq::BlockRq,
+    ext4::Ext4Shutdown,
     nvme_rq::NvmeRq,
     scsi_cmd::{CDB_BYTES, NO_SECTOR, SENSE_BYTES, ScsiCmd},
     wb_err::WbErr,
@@ -385,6 +386,49 @@ fn a_filesystem_points_at_the_disk_below() {
     assert_eq!(dm.msg, "read of 8 sectors at 2048 failed on /dev/mapper/mpatha (dm-0): I/O error (EIO)");
 }
 
+fn wb_err(ns: u64, dev: Dev) -> Record {
+    kernel(
+        Kind::FilemapSetWbErr,
+        ns,
+        Payload::WbErr(WbErr { ino: 12, count: 1, dev: dev.to_kernel(), errno: 5 }),
+    )
+}
+
+#[test]
+fn a_shutdown_below_is_the_cause_and_not_what_follows_from_it() {
+    let shutdown = Ext4Shutdown { dev: SDA.to_kernel(), flags: 2 };
+    let events = run(
+        all_live(),
+        &[
+            kernel(Kind::Ext4Shutdown, START, Payload::Ext4Shutdown(shutdown)),
+            wb_err(START + MS, SDA),
+            bio(START + 2 * MS, DM0, 5, 2048),
+        ],
+    );
+    let finals = finals(&events);
+    let shutdown = finals.iter().find(|e| e.event_type == EventType::FS_SHUTDOWN).unwrap();
+    assert_eq!(shutdown.root_cause_event_id, None);
+    for event in finals.iter().filter(|e| e.event_type != EventType::FS_SHUTDOWN) {
+        assert_eq!(event.root_cause_event_id, Some(shutdown.event_id), "{}", event.msg);
+    }
+}
+
+#[test]
+fn a_cause_comes_first_and_not_long_before() {
+    let root = |failure: u64, lost: u64| {
+        let events = run(all_live(), &[rq(failure, SDA, 1, 5, 8), wb_err(lost, SDA)]);
+        finals(&events)
+            .iter()
+            .find(|e| e.event_type == EventType::BLK_LOST_WRITE)
+            .unwrap()
+            .root_cause_event_id
+    };
+    assert!(root(START, START + 4 * SECOND).is_some());
+    assert_eq!(root(START, START + 6 * SECOND), None);
+    // Read in this order, happened in the other.
+    assert_eq!(root(START + MS, START), None);
+}
+
 #[test]
 fn lost_writes_count_on_and_keep_to_their_inode() {
     let wb = |ns, ino, count| {
@@ -426,7 +470,7 @@ fn what_is_lost_is_told_and_counted() {
     let events = run(all_live(), &[lost(START, 3), lost(START + MS, 4), rq(START + 2 * MS, SDA, 0, 5, 8)]);
     let finals = finals(&events);
     assert_eq!(types(&finals), [("PERIPETY_EVENTS_LOST".to_owned(), 7), ("BLK_IO_ERROR".to_owned(), 1)]);
-    assert_eq!(finals[0].msg, "7 records were lost at kmsg: overwritten");
+    assert_eq!(finals[0].msg, "records were lost at kmsg: overwritten");
     assert_eq!(finals[1].lost_before, 7);
 }
 

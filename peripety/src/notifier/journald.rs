@@ -82,7 +82,8 @@ pub fn fields(event: &Event) -> Result<Vec<(String, String)>, serde_json::Error>
     let mut add = |name: &str, value: String| fields.push((name.to_owned(), value));
     // journalctl shows a message with control characters as "blob data".
     let message = if event.msg.is_empty() { event.event_type.as_str() } else { &event.msg };
-    add("MESSAGE", printable(message).into_owned());
+    let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
+    add("MESSAGE", format!("{}{times}", printable(message)));
     add("PRIORITY", event.severity.number().to_string());
     add("MESSAGE_ID", message_id(event.event_type.as_str()).simple().to_string());
     add("SYSLOG_IDENTIFIER", "peripetyd".into());
@@ -153,7 +154,7 @@ mod tests {
             assert!(name == "JSON" || value.len() <= MAX_VALUE, "{name}");
         }
         assert_eq!(fields.iter().filter(|(name, _)| name.starts_with("EXT_")).count(), MAX_EXTENSIONS);
-        assert_eq!(fields[0].1, "a\\u{1b}[2J\\nb");
+        assert_eq!(fields[0].1, "a\\u{1b}[2J\\nb (3 times)");
         assert!(
             fields
                 .iter()

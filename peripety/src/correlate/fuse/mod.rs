@@ -197,7 +197,8 @@ impl Correlator {
         if !is_loss {
             event.lost_before = std::mem::take(&mut self.lost_before);
         }
-        let node = Node::of(&event, event.block.as_deref(), dev);
+        let first_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
+        let node = Node::of(&event, dev, first_ns, witness == Witness::Probe);
         if event.event_type.info().is_none_or(|info| info.sub_system != "peripety") {
             event.incident_id = Some(event.event_id);
         }
@@ -205,11 +206,10 @@ impl Correlator {
         fold.count(witness, raw.count);
         match kind {
             Some(kind) => fold.told_by(kind),
-            None if !is_loss => fold.learn(raw),
-            None => {}
+            None => fold.learn(raw),
         }
         self.explain(&mut fold);
-        self.causes.remember(&fold.node, fold.event(), self.now_ns);
+        self.causes.remember(&fold.node, fold.event(), first_ns);
         if happens_once(&raw.event_type) {
             let event = fold.render(true);
             cx.out.push(event);
@@ -232,7 +232,7 @@ impl Correlator {
             return;
         }
         let id = fold.event().event_id;
-        if let Some(cause) = self.causes.find(&fold.node, id, self.now_ns) {
+        if let Some(cause) = self.causes.find(&fold.node, id) {
             let event = fold.event_mut();
             event.root_cause_event_id = Some(cause.root);
             event.incident_id = Some(cause.incident);
@@ -243,8 +243,7 @@ impl Correlator {
         let now_ns = self.now_ns;
         let Some(fold) = self.table.get_mut(place) else { return };
         // A cause that is read later than its consequence is still told with the first writing.
-        let cause =
-            (!fold.is_out()).then(|| self.causes.find(&fold.node, fold.event().event_id, now_ns)).flatten();
+        let cause = (!fold.is_out()).then(|| self.causes.find(&fold.node, fold.event().event_id)).flatten();
         if let Some(cause) = cause
             && fold.event().root_cause_event_id.is_none()
         {
@@ -253,7 +252,7 @@ impl Correlator {
             event.incident_id = Some(cause.incident);
         }
         let event = fold.render(false);
-        self.causes.remember(&fold.node, &event, now_ns);
+        self.causes.remember(&fold.node, &event, fold.last().monotonic_ns.unwrap_or(now_ns));
         cx.out.push(event);
     }
 

@@ -99,7 +99,7 @@ impl Correlator {
         keys.extend(ext4_key(&raw, scope));
         let block = build::device(&raw, cx.facts);
         // The lines that came before this one stand before it.
-        let own = raw.raw_msg.take();
+        let own = if super::happens_once(&raw.event_type) { None } else { raw.raw_msg.take() };
         let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
         let witness = if covered { Witness::Text } else { Witness::TextAlone };
         let Some(place) = self.open(&raw, block, &keys, witness, None, cx) else { return };
