@@ -121,4 +121,9 @@ impl Engine {
     pub fn open_events(&self) -> usize {
         self.correlator.open_folds()
     }
+
+    /// How many commands and lines wait for what others say of them.
+    pub fn waiting(&self) -> usize {
+        self.correlator.waiting()
+    }
 }

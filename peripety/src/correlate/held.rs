@@ -38,6 +38,11 @@ impl Held {
         self.0.is_empty()
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes the lines about which `belongs` says so, oldest first.
     pub fn take(&mut self, mut belongs: impl FnMut(&Line) -> bool) -> Vec<Line> {
         let mut taken = Vec::new();

@@ -162,6 +162,11 @@ impl PendingTable {
         self.index.is_empty()
     }
 
+    /// How many places are taken.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Lets a word wait. Returns one that can wait no longer for lack of room.
     #[must_use]
     pub fn insert(&mut self, dev: u32, at: At, pending: Pending) -> Option<Pending> {

@@ -513,11 +513,31 @@ fn many_different_failures_stay_in_bounds_and_are_all_counted() {
     let total = 20_000u64;
     for i in 0..total {
         engine.push(&rq(START + i, Dev::new(8, i as u32), 0, 5, 8), &NoFacts, &mut out);
-        assert!(engine.open_events() <= crate::correlate::FOLDS_MAX);
+        assert!(engine.open_events() <= 512, "memory is bounded, whatever fails");
     }
     engine.finish(&NoFacts, &mut out);
     assert_eq!(finals(&out).iter().map(|e| e.count).sum::<u64>(), total);
     assert_eq!(out.len() as u64, total);
+}
+
+#[test]
+fn what_waits_in_vain_stays_in_bounds_and_is_counted() {
+    let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+    let total = 5000u64;
+    // No time goes by: nothing but the lack of room makes them give up.
+    for i in 0..total {
+        engine.push(&scsi(START, SDA, i * 8, 0xe << 16, [0; 3]), &facts, &mut out);
+        engine.push(&line(START, &format!("BLK_IO_ERROR block disk{i} op=read sector=8")), &facts, &mut out);
+        let waiting = engine.waiting();
+        assert!(waiting <= 1024 + 256, "{waiting}");
+        assert!(engine.open_events() <= 512);
+    }
+    engine.finish(&facts, &mut out);
+    assert_eq!(engine.waiting(), 0);
+    let count = |name: &str| {
+        out.iter().filter(|e| e.is_final && e.event_type.as_str() == name).map(|e| e.count).sum::<u64>()
+    };
+    assert_eq!((count("SCSI_TRANSPORT_ERROR"), count("BLK_IO_ERROR")), (total, total));
 }
 
 #[test]

@@ -81,6 +81,11 @@ impl Correlator {
         self.table.len()
     }
 
+    /// How many commands and lines wait.
+    pub fn waiting(&self) -> usize {
+        self.pending.len() + self.held.len()
+    }
+
     /// When something is due next.
     pub fn next_deadline_ns(&self) -> Option<u64> {
         let waiting =
