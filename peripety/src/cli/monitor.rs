@@ -110,13 +110,15 @@ enum End {
 
 impl Monitor {
     fn follow_daemon(&mut self, client: Client, roots: &Roots) -> anyhow::Result<()> {
-        let backlog = if self.filter.since.is_some() { None } else { Some(0) };
-        let mut events = client.events(Wanted { follow: true, since: self.filter.since, backlog })?;
+        let mut events = client.events(Wanted { follow: true, since: self.filter.since, backlog: None })?;
+        // What is stored was there before: it is not shown, but known, so that its growing is.
+        let mut show_stored = self.filter.since.is_some();
         loop {
-            match self.follow(&mut events)? {
+            match self.follow(&mut events, show_stored)? {
                 End::Reader => return Ok(()),
                 End::Daemon => note("peripetyd went away; waiting for it to come back"),
             }
+            show_stored = true;
             let gone = Timestamp::now();
             let Some(client) = wait_for_daemon(roots) else { return Ok(()) };
             note("peripetyd is back");
@@ -125,13 +127,18 @@ impl Monitor {
         }
     }
 
-    fn follow(&mut self, events: &mut Events) -> anyhow::Result<End> {
+    fn follow(&mut self, events: &mut Events, mut show: bool) -> anyhow::Result<End> {
         loop {
             if !events.has_line() && stdout_closed_before(Some(events.as_fd()), None) {
                 return Ok(End::Reader);
             }
             match events.message() {
-                Ok(Some(Message::Event(event))) => self.show(&event)?,
+                Ok(Some(Message::Event(event))) if show => self.show(&event)?,
+                Ok(Some(Message::Event(event))) => {
+                    self.shown.is_news(&event);
+                    self.printer.known(&event);
+                }
+                Ok(Some(Message::Live)) => show = true,
                 Ok(Some(Message::Lost(lost))) => {
                     note(&format!(
                         "{lost} updates are lost: this terminal was too slow; 'prpt query' has the events"

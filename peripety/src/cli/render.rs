@@ -58,6 +58,11 @@ impl Printer {
         }
     }
 
+    /// A revision that is not to be shown: only what it becomes is news.
+    pub(super) fn known(&mut self, event: &Event) {
+        self.live.know(event);
+    }
+
     /// A terminal may change its width at any time.
     fn style(&self) -> Style {
         Style { width: width(), colour: true, verbose: self.verbose, ..Style::default() }

@@ -40,15 +40,28 @@ impl Default for Style {
 /// The event, newline included.
 pub fn event(event: &Event, style: &Style) -> String {
     let mut line = head(event, style);
-    let mut said = printable(&event.msg).into_owned();
-    if event.count > 1 {
-        said.push_str(&format!(" (x{}{})", event.count, if event.is_final { "" } else { " so far" }));
+    let mut said = printable(without_device(event)).into_owned();
+    let so_far = if event.is_final { "" } else { " so far" };
+    if said.ends_with(&format!(", {} times", event.count)) {
+        said.push_str(so_far);
+    } else if event.count > 1 {
+        said.push_str(&format!(" (x{}{so_far})", event.count));
     }
     line.push_tail(&said, style.width);
     if style.verbose {
         line.push_block(&detail::lines(event, style), style.width);
     }
     line.finish()
+}
+
+/// The message without the device that it begins with, for the device stands before it.
+fn without_device(event: &Event) -> &str {
+    let told = event.msg.split_once(": ").filter(|(before, _)| {
+        let device = device(event);
+        !device.is_empty()
+            && before.strip_prefix(&device).is_some_and(|rest| rest.is_empty() || rest.starts_with(" on "))
+    });
+    told.map_or(&event.msg, |(_, said)| said)
 }
 
 /// Time, severity, type, device, mount points.
@@ -167,6 +180,21 @@ mod tests {
         for width in [Some(80), Some(1), None] {
             let out = super::event(&event, &style(width, true));
             assert!(!out.contains('\x1b') && !out.contains('\u{202e}') && !out.contains("\nforged"), "{out}");
+        }
+    }
+
+    #[test]
+    fn neither_device_nor_count_is_told_twice() {
+        let mut event = sample();
+        for (msg, said) in [
+            ("/dev/vg0/data on /srv/data: it failed, 3 times", ": it failed, 3 times so far"),
+            ("/dev/vg0/data: it failed", ": it failed (x3 so far)"),
+            ("/dev/vg0/database: it failed", ": /dev/vg0/database: it failed (x3 so far)"),
+            ("it failed on /dev/vg0/data: EIO", ": it failed on /dev/vg0/data: EIO (x3 so far)"),
+        ] {
+            event.msg = msg.into();
+            let out = super::event(&event, &style(None, false));
+            assert!(out.trim_end().ends_with(&format!("/dev/vg0/data on /srv/data{said}")), "{out}");
         }
     }
 

@@ -299,6 +299,7 @@ impl<'a> Client<'a> {
         drop(wanted);
         drop(stored);
         let Some(live) = &mut live else { return self.end().await };
+        self.say(&json!({ "live": true })).await?;
         let mut ignored = [0; 64];
         loop {
             tokio::select! {

@@ -1,6 +1,8 @@
 //! What a query gives, in which order, from either source.
 
-use jiff::{Span, ToSpan as _};
+use std::collections::BTreeMap;
+
+use jiff::{Span, Timestamp, ToSpan as _};
 
 use super::{
     Filter,
@@ -28,7 +30,10 @@ pub struct Select {
 /// Takes events one by one; an error ends the query.
 pub type Sink<'a> = dyn FnMut(Event) -> anyhow::Result<()> + 'a;
 
-/// Gives the events of the journal to `sink`; tells what was passed over.
+/// Gives the events of the journal to `sink` in the order of their time; tells what was passed over.
+///
+/// Two passes, so that little but ids is held: which revision is the last, then those. A daemon that was killed tells the
+/// last events once more when it starts again, with low revisions: what stands last in the journal need not be the last.
 ///
 /// # Errors
 ///
@@ -39,77 +44,143 @@ pub fn from_journal(
     select: Select,
     sink: &mut Sink<'_>,
 ) -> anyhow::Result<Skipped> {
+    let start = filter.since.and_then(|since| since.checked_sub(margin()).ok());
+    let latest = if select.all_revisions { None } else { Some(latest(reader, start)?) };
+    let skipped = reader.take_skipped();
     if !select.reverse && select.lines.is_none() {
-        return forward(reader, filter, select, sink);
-    }
-    if select.reverse {
-        back(reader, filter, select, sink)?;
+        let mut order = InOrder::new(sink, false);
+        reader.seek(&start.map_or(Position::Head, Position::Time))?;
+        read(reader, Direction::Forward, None, latest, &mut |event| {
+            if filter.matches(&event) { order.take(event).map(|()| true) } else { Ok(true) }
+        })?;
+        order.finish()?;
+    } else if select.reverse {
+        back(reader, filter, start, latest, select.lines, sink)?;
     } else {
         let mut kept = Vec::new();
-        back(reader, filter, select, &mut |event| {
+        back(reader, filter, start, latest, select.lines, &mut |event| {
             kept.push(event);
             Ok(())
         })?;
         kept.into_iter().rev().try_for_each(sink)?;
     }
-    Ok(reader.take_skipped())
+    let again = reader.take_skipped();
+    // What is forged was met in both passes, what has broken JSON in the second only.
+    Ok(Skipped { forged: skipped.forged.max(again.forged), corrupt: skipped.corrupt.max(again.corrupt) })
 }
 
-/// Two passes, so that nothing but ids is held: which revision is the last, then those.
-fn forward(reader: &mut Reader, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<Skipped> {
-    let start = filter.since.and_then(|since| since.checked_sub(margin()).ok()).map_or(Position::Head, Position::Time);
+fn latest(reader: &mut Reader, start: Option<Timestamp>) -> Result<Latest, ReadError> {
     let mut latest = Latest::default();
-    if !select.all_revisions {
-        reader.seek(&start)?;
-        while let Some(head) = reader.step(Direction::Forward)? {
-            latest.note(head.id, head.revision);
-        }
-        // Counted again in the second pass.
-        reader.take_skipped();
-    }
-    reader.seek(&start)?;
+    reader.seek(&start.map_or(Position::Head, Position::Time))?;
     while let Some(head) = reader.step(Direction::Forward)? {
-        if (select.all_revisions || latest.take(head.id, head.revision))
-            && let Some(event) = reader.event()
-            && filter.matches(&event)
-        {
-            sink(event)?;
-        }
+        latest.note(head.id, head.revision);
     }
-    Ok(reader.take_skipped())
+    Ok(latest)
 }
 
-/// From the latest on; the first revision that is met is the last.
-fn back(reader: &mut Reader, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> Result<(), anyhow::Error> {
-    let first_us = filter.since.and_then(|since| since.checked_sub(margin()).ok()).map(|t| t.as_microsecond());
-    let mut left = select.lines.unwrap_or(usize::MAX);
-    let mut met = Latest::default();
-    reader.seek(&Position::Tail)?;
-    while left > 0 {
-        let Some(head) = step_back(reader, first_us)? else { break };
-        if (select.all_revisions || met.note(head.id, u32::MAX))
-            && let Some(event) = reader.event()
-            && filter.matches(&event)
-        {
-            sink(event)?;
+/// The latest event first, at most `lines`.
+fn back(
+    reader: &mut Reader,
+    filter: &Filter,
+    start: Option<Timestamp>,
+    latest: Option<Latest>,
+    lines: Option<usize>,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
+    let mut left = lines.unwrap_or(usize::MAX);
+    let mut enough = move |event, sink: &mut Sink<'_>| -> anyhow::Result<()> {
+        if left > 0 {
             left -= 1;
+            sink(event)?;
+        }
+        Ok(())
+    };
+    let mut met = 0;
+    let wanted = lines.unwrap_or(usize::MAX).saturating_add(WINDOW);
+    let mut limited = |event| enough(event, sink);
+    let mut order = InOrder::new(&mut limited, true);
+    reader.seek(&Position::Tail)?;
+    read(reader, Direction::Back, start, latest, &mut |event| {
+        if filter.matches(&event) {
+            met += 1;
+            order.take(event)?;
+        }
+        Ok(met < wanted)
+    })?;
+    order.finish()
+}
+
+/// Gives the wanted revisions to `take` until it has enough or there are no more after `start`.
+fn read(
+    reader: &mut Reader,
+    direction: Direction,
+    start: Option<Timestamp>,
+    mut latest: Option<Latest>,
+    take: &mut dyn FnMut(Event) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let first_us = start.map_or(i64::MIN, Timestamp::as_microsecond);
+    while let Some(head) = reader.step(direction)?.filter(|head| head.written_us >= first_us) {
+        if latest.as_mut().is_none_or(|latest| latest.take(head.id, head.revision))
+            && let Some(event) = reader.event()
+            && !take(event)?
+        {
+            break;
         }
     }
     Ok(())
 }
 
-fn step_back(reader: &mut Reader, first_us: Option<i64>) -> Result<Option<super::journald::Head>, ReadError> {
-    let head = reader.step(Direction::Back)?;
-    Ok(head.filter(|head| first_us.is_none_or(|first| head.written_us >= first)))
+/// Events that may wait to be brought into order: more than are ever written at one time for past failures.
+const WINDOW: usize = 1024;
+
+/// Brings events into the order of their time, as far as they are not more than [`WINDOW`] events out of it: an event is
+/// written when it ends, which may be later than the beginning of others.
+struct InOrder<'s, 'e> {
+    waiting: BTreeMap<(Timestamp, u64), Event>,
+    arrived: u64,
+    latest_first: bool,
+    sink: &'s mut Sink<'e>,
 }
 
-/// Gives events that are all at hand, oldest first, to `sink`.
+impl<'s, 'e> InOrder<'s, 'e> {
+    fn new(sink: &'s mut Sink<'e>, latest_first: bool) -> Self {
+        Self { waiting: BTreeMap::new(), arrived: 0, latest_first, sink }
+    }
+
+    fn take(&mut self, event: Event) -> anyhow::Result<()> {
+        self.arrived += 1;
+        // Of the same time, the one that was written first comes first.
+        let nth = if self.latest_first { u64::MAX - self.arrived } else { self.arrived };
+        self.waiting.insert((event.timestamp, nth), event);
+        if self.waiting.len() > WINDOW { self.give() } else { Ok(()) }
+    }
+
+    fn give(&mut self) -> anyhow::Result<()> {
+        let next = if self.latest_first { self.waiting.pop_last() } else { self.waiting.pop_first() };
+        next.map_or(Ok(()), |(_, event)| (self.sink)(event))
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        while !self.waiting.is_empty() {
+            self.give()?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives events that are all at hand to `sink`, in the order of their time.
 ///
 /// # Errors
 ///
 /// `sink` fails.
-pub fn from_memory(events: Vec<Event>, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+pub fn from_memory(
+    events: Vec<Event>,
+    filter: &Filter,
+    select: Select,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
     let mut wanted: Vec<Event> = events.into_iter().filter(|event| filter.matches(event)).collect();
+    wanted.sort_by_key(|event| event.timestamp);
     let too_many = select.lines.map_or(0, |lines| wanted.len().saturating_sub(lines));
     wanted.drain(..too_many);
     if select.reverse {
@@ -132,6 +203,33 @@ mod tests {
         })
         .unwrap();
         out
+    }
+
+    #[test]
+    fn events_come_in_the_order_of_their_time() {
+        let at = |id: u128| Event {
+            event_id: uuid::Uuid::from_u128(id),
+            timestamp: Timestamp::from_second(id as i64).unwrap(),
+            ..sample()
+        };
+        for latest_first in [false, true] {
+            let mut out = Vec::new();
+            let mut sink = |event: Event| {
+                out.push(event.event_id.as_u128());
+                Ok(())
+            };
+            let mut order = InOrder::new(&mut sink, latest_first);
+            // Each up to 500 places away from where it belongs.
+            let places: Vec<u128> = (0..10).flat_map(|k| (0..500).rev().map(move |n| k * 500 + n)).collect();
+            let arrive: Box<dyn Iterator<Item = &u128>> =
+                if latest_first { Box::new(places.iter().rev()) } else { Box::new(places.iter()) };
+            arrive.for_each(|id| order.take(at(*id)).unwrap());
+            order.finish().unwrap();
+            if latest_first {
+                out.reverse();
+            }
+            assert_eq!(out, (0..5000).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum Message {
     Event(Box<Event>),
     /// So many revisions were lost, because this reader was too slow.
     Lost(u64),
+    /// The stored events are through: what comes now happens now.
+    Live,
     /// An event that this version cannot read.
     Unreadable(String),
     /// There is no more.
@@ -163,6 +165,7 @@ impl Client {
 struct Reply {
     event: Option<Value>,
     lost: Option<u64>,
+    live: Option<bool>,
     end: Option<bool>,
     error: Option<String>,
     answer: Option<Value>,
@@ -195,6 +198,9 @@ impl Events {
             }
             if let Some(lost) = reply.lost {
                 return Ok(Some(Message::Lost(lost)));
+            }
+            if reply.live == Some(true) {
+                return Ok(Some(Message::Live));
             }
             if reply.end == Some(true) {
                 return Ok(Some(Message::End));
@@ -350,6 +356,7 @@ mod tests {
         daemon.store(1, "x");
         let mut events = daemon.events(Wanted { follow: true, ..Wanted::default() });
         assert_eq!(id(events.message().unwrap()), 1);
+        assert!(matches!(events.message().unwrap(), Some(Message::Live)));
         daemon.store(2, "x");
         assert_eq!(id(events.message().unwrap()), 2);
         let roots = daemon.roots.clone();
@@ -372,6 +379,7 @@ mod tests {
             match events.message().unwrap().unwrap() {
                 Message::Event(_) => got += 1,
                 Message::Lost(n) => lost += n,
+                Message::Live => {}
                 other => panic!("{other:?}"),
             }
         }

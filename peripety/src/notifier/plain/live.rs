@@ -56,6 +56,13 @@ impl Live {
         text
     }
 
+    /// Takes a revision as told, and prints nothing.
+    pub fn know(&mut self, event: &Event) {
+        if !event.is_final {
+            self.remember(event);
+        }
+    }
+
     fn remember(&mut self, event: &Event) {
         let told = Told {
             count: event.count,
