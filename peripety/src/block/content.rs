@@ -61,6 +61,8 @@ pub(super) fn read(node: &Path, dev: Dev) -> io::Result<Option<Content>> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(node)?;
     check(&file.metadata()?, dev)?;
+    // No read-ahead: should the device fail meanwhile, it fails for no more than was asked of it.
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random)?;
     let size = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;
     let head = read_at(&file, 0, HEAD)?;
     let tail = read_at(&file, size.saturating_sub(TAIL as u64), TAIL).unwrap_or_default();
