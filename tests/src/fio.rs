@@ -20,7 +20,8 @@ pub fn failed_requests(disk: &Loop, pattern: &str, requests: u64) -> Result<u64>
     ]);
     fio.args(["--allow_file_create=0", "--output-format=json"]);
     fio.arg(format!("--rw={pattern}")).arg(format!("--filename={}", disk.path.display()));
-    fio.arg(format!("--number_ios={requests}"));
+    // Not --number_ios, which counts only those that succeed.
+    fio.arg(format!("--size={}", requests * 4096));
     // Its exit status tells of the very errors that are wanted.
     let output = cmd::output(&mut fio)?;
     let text = String::from_utf8_lossy(&output.stdout);

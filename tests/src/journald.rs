@@ -47,8 +47,10 @@ impl Drop for Journald {
     fn drop(&mut self) {
         let _already_gone = self.process.kill();
         let _already_gone = self.process.wait();
-        // A socket file without journald behind it is not what a machine without journald has.
-        let _not_there = fs::remove_dir_all("/run/systemd/journal");
+        // A machine without journald has neither its sockets nor its files.
+        for dir in ["/run/systemd/journal", "/run/log/journal"] {
+            let _not_there = fs::remove_dir_all(dir);
+        }
     }
 }
 

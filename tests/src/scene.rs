@@ -29,8 +29,8 @@ impl<'m> Scene<'m> {
         let journald = machine.lacks(Need::Journald).is_none().then(Journald::start).transpose()?;
         let daemon = Daemon::start(machine, config)?;
         let monitor = Monitor::start(machine)?;
-        // The times of kernel text are off by some hundred milliseconds.
-        let since = Timestamp::now().saturating_sub(jiff::SignedDuration::from_millis(300))?;
+        // Kernel text has a clock of its own, which is off by some hundred milliseconds until it is calibrated.
+        let since = Timestamp::now().saturating_sub(jiff::SignedDuration::from_millis(1500))?;
         Ok(Self { machine, since, monitor, daemon, _journald: journald })
     }
 

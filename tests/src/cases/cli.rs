@@ -51,7 +51,7 @@ fn check_config(machine: &Machine) -> Result<()> {
     for (text, named) in [
         ("[main]\nnotify_stdout = 3\n", "notify_stdout"),
         ("[main]\n\nfoo = true\n", "foo"),
-        ("= 1\n", "line 1"),
+        ("= 1\n", "broken.conf:1:"),
         ("[[collector_regexs]]\nsub_system = 'x'\nevent_type = 'Y'\nregex = '(?P<kdev>.*)'\n", "regex"),
     ] {
         std::fs::write(&file, text)?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Case;
 use crate::{
-    events,
+    cmd, events,
     fault::FailingDisk,
     fs::{self, Mount},
     journald,
@@ -39,18 +39,23 @@ fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
     let device = failing.disk.name.as_str();
     let uuid = fs::make(kind, &failing.disk)?;
     let mount = Mount::new(machine, &failing.disk, "")?;
+    // With metadata in memory and a transaction open: a filesystem that cannot even read its root fails without a word.
+    let mut file = File::create(mount.dir.join("file"))?;
+    file.sync_all()?;
     let scene = Scene::start(machine, "")?;
+    std::fs::write(mount.dir.join("other"), b"not yet on disk")?;
     failing.fail()?;
-    // Not one of these has to succeed.
-    let written = File::create(mount.dir.join("file")).and_then(|mut file| {
-        file.write_all(&vec![7; 1 << 20])?;
-        file.sync_all()
-    });
-    ensure!(written.is_err(), "a write to a failing disk was synced");
+    ensure!(
+        file.write_all(&vec![7; 1 << 20]).and_then(|()| file.sync_all()).is_err(),
+        "a failing disk synced a write"
+    );
+    let _fails_too = cmd::sh(&format!("sync --file-system {}", mount.dir.display()));
 
-    // Live.
-    let is_it =
-        |event: &Event| event.sub_system.as_str() == kind && types.contains(&event.event_type.as_str());
+    // Live. ext4's journal speaks for itself.
+    let speakers = [kind, "jbd2"];
+    let is_it = |event: &Event| {
+        speakers.contains(&event.sub_system.as_str()) && types.contains(&event.event_type.as_str())
+    };
     let event = scene.expect(&format!("one of {types:?}"), device, is_it)?;
     ensure!(event.severity.at_least(Severity::Error), "severity {:?}", event.severity);
     let block = event.block.as_ref().context("the event names no device")?;
@@ -81,9 +86,11 @@ fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
         |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let entry =
         entries.iter().find(|entry| field(entry, "EVENT_ID") == id).context("journalctl does not find it")?;
-    for (name, value) in
-        [("SUB_SYSTEM", kind), ("DEV_PATH", &block.id.blk_path), ("DEV_WWID", &block.id.wwid)]
-    {
+    for (name, value) in [
+        ("SUB_SYSTEM", event.sub_system.as_str()),
+        ("DEV_PATH", &block.id.blk_path),
+        ("DEV_WWID", &block.id.wwid),
+    ] {
         ensure!(field(entry, name) == value, "{name}={} in the journal, not {value}", field(entry, name));
     }
     let json: Event = serde_json::from_str(&field(entry, "JSON")).context("field JSON in the journal")?;

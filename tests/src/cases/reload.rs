@@ -58,7 +58,7 @@ fn broken(machine: &Machine) -> Result<()> {
     let config = scene.daemon.config();
     // (what is wrong, what the message has to name)
     let files = [
-        ("[main\nnotify_stdout = true\n", "line 1"),
+        ("[main\nnotify_stdout = true\n", "peripetyd.conf:1:"),
         ("[main]\nnotify_stdout = 'perhaps'\n", "notify_stdout"),
         ("[main]\nno_such_key = true\n", "no_such_key"),
         (
