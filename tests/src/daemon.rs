@@ -108,8 +108,11 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _already_gone = self.process.kill();
-        let _already_gone = self.process.wait();
+        let _already_gone = self.signal(Signal::TERM);
+        if self.wait(Duration::from_secs(5)).is_err() {
+            let _already_gone = self.process.kill();
+            let _already_gone = self.process.wait();
+        }
         if let Some(keep) = env::var_os("PERIPETY_KEEP_LOGS") {
             let name = self.dir.file_name().map_or_else(|| "daemon".into(), ToOwned::to_owned);
             let dir = Path::new(&keep).join(name);

@@ -14,7 +14,8 @@ use crate::{
     prpt::{self, Monitor},
 };
 
-/// The scene; everything in it ends with its scope.
+/// The scene; everything in it ends with its scope. Set it before the disks: their end is then told to its daemon, and not
+/// to that of the next test, which would find it in the kernel's log.
 pub struct Scene<'m> {
     machine: &'m Machine,
     since: Timestamp,

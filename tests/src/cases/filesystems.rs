@@ -35,6 +35,7 @@ pub const CASES: &[Case] = &[
 ];
 
 fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
+    let scene = Scene::start(machine, "")?;
     let failing = FailingDisk::new(machine, 512)?;
     let device = failing.disk.name.as_str();
     let uuid = fs::make(kind, &failing.disk)?;
@@ -42,7 +43,6 @@ fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
     // With metadata in memory and a transaction open: a filesystem that cannot even read its root fails without a word.
     let mut file = File::create(mount.dir.join("file"))?;
     file.sync_all()?;
-    let scene = Scene::start(machine, "")?;
     std::fs::write(mount.dir.join("other"), b"not yet on disk")?;
     failing.fail()?;
     ensure!(

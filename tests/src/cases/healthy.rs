@@ -35,8 +35,8 @@ pub const CASES: &[Case] = &[
 
 /// mkfs, mount, use and unmount: news at most, and the news is told.
 fn quiet(machine: &Machine, kind: &str) -> Result<()> {
-    let files = Tmpfs::new(machine, "1g")?;
     let scene = Scene::start(machine, "")?;
+    let files = Tmpfs::new(machine, "1g")?;
     let disk = Loop::attach(&files.file("disk", 512 << 20)?)?;
     fs::make(kind, &disk)?;
     let mount = Mount::new(machine, &disk, "")?;

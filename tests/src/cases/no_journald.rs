@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::Case;
 use crate::{
+    cmd,
     daemon::Daemon,
     disk::{Loop, Tmpfs},
     events,
@@ -33,7 +34,11 @@ fn memory(machine: &Machine) -> Result<()> {
         event.event_type.as_str() == "FS_MOUNTED"
             && event.block.as_ref().is_some_and(|block| block.id.uuid == uuid)
     };
-    let event = events::expect("the mount", || prpt::events(machine, &["query", "-J"]), is_it)?;
-    ensure!(daemon.stdout().contains(&event.msg), "not on stdout: {}", event.msg);
-    Ok(())
+    events::expect("the mount", || prpt::events(machine, &["query", "-J"]), is_it)?;
+    let path = disk.path.display().to_string();
+    cmd::wait_for("the event on stdout", events::SOON, || {
+        let stdout = daemon.stdout();
+        ensure!(stdout.lines().any(|line| line.contains("FS_MOUNTED") && line.contains(&path)), "{stdout}");
+        Ok(())
+    })
 }

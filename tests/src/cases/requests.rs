@@ -39,8 +39,8 @@ fn writes(machine: &Machine) -> Result<()> {
 }
 
 fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
-    let failing = FailingDisk::new(machine, 64)?;
     let scene = Scene::start(machine, "")?;
+    let failing = FailingDisk::new(machine, 64)?;
     failing.fail()?;
     let failed = fio::failed_requests(&failing.disk, pattern, 300)?;
     ensure!(failed == 300, "fio saw {failed} of 300 requests fail");
@@ -71,8 +71,8 @@ fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
 }
 
 fn no_space(machine: &Machine) -> Result<()> {
-    let full = FullDisk::new(machine)?;
     let scene = Scene::start(machine, "")?;
+    let full = FullDisk::new(machine)?;
     let failed = fio::failed_requests(&full.disk, "write", 2048)?;
     ensure!(failed > 0, "fio saw no write fail");
     let event = scene.expect("the failed write", &full.disk.name, |event| {
@@ -83,7 +83,7 @@ fn no_space(machine: &Machine) -> Result<()> {
         "{}",
         event.event_type.as_str()
     );
-    let count: u64 = scene.settled(&full.disk.name)?.iter().map(|event| event.count).sum();
+    let count: u64 = scene.settled(&full.disk.name)?.iter().filter(|e| e.io.is_some()).map(|e| e.count).sum();
     ensure!(count == failed, "fio counts {failed} failed writes, the events {count}");
     Ok(())
 }
