@@ -555,6 +555,22 @@ fn failures_far_apart_are_two_events() {
     assert_eq!(types(&finals(&events)), [("BLK_IO_ERROR".to_owned(), 1), ("BLK_IO_ERROR".to_owned(), 1)]);
 }
 
+#[test]
+fn failures_of_two_devices_that_had_the_same_number_are_two_events() {
+    let nth = |diskseq| {
+        let mut devices = Devices::usual();
+        Arc::make_mut(devices.0.get_mut(&LOOP0).unwrap()).id.diskseq = Some(diskseq);
+        devices
+    };
+    let (mut engine, mut out) = (engine(all_live()), Vec::new());
+    for (ns, diskseq) in [(0, 7), (MS, 7), (2 * MS, 8), (3 * MS, 8), (4 * MS, 8)] {
+        engine.push(&rq(START + ns, LOOP0, 0, 5, 2048), &nth(diskseq), &mut out);
+    }
+    engine.finish(&nth(8), &mut out);
+    let told: Vec<_> = finals(&out).iter().map(|e| (e.block.as_ref().unwrap().id.diskseq, e.count)).collect();
+    assert_eq!(told, [(Some(7), 2), (Some(8), 3)]);
+}
+
 /// A record of a failing request, with its time.
 fn any_failure() -> impl Strategy<Value = Record> {
     let dev = prop_oneof![Just(SDA), Just(LOOP0), Just(DM0), Just(Dev::new(259, 300))];

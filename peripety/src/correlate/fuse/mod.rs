@@ -165,17 +165,19 @@ impl Correlator {
         self.open(raw, block, &[key], witness, None, cx);
     }
 
-    /// The open fold with this key, unless it was quiet for so long before `time` that it is another failure.
+    /// The open fold with this key, unless it was quiet for so long before `time` that it is another failure, or is about
+    /// another device that had the name and number before (promise 3).
     fn open_at(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
         let place = self.table.find(key)?;
-        let last = self.table.get(place)?.last();
+        let fold = self.table.get(place)?;
+        let last = fold.last();
         let gap = match (time.monotonic_ns, last.monotonic_ns) {
             (Some(new), Some(old)) => new.saturating_sub(old),
             _ => u64::try_from(time.realtime_us.saturating_sub(last.realtime_us))
                 .unwrap_or(0)
                 .saturating_mul(1000),
         };
-        if gap > QUIET_NS {
+        if gap > QUIET_NS || is_of_predecessor(fold, time, cx) {
             self.close(place, cx);
             return None;
         }
@@ -302,4 +304,14 @@ fn detail(raw: &RawEvent) -> u64 {
     keys.iter()
         .filter_map(|key| raw.extension.get(*key).map(|value| hash(&(key, value.to_string()))))
         .fold(0, |sum, one| sum.rotate_left(7) ^ one)
+}
+
+/// Whether the device of a fold had its number before another device got it, which has it at `time`.
+fn is_of_predecessor(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
+    let Some(then) = &fold.event().block else { return false };
+    if then.id.diskseq.is_none() {
+        return false;
+    }
+    let now = cx.facts.by_dev(then.id.dev, time.monotonic_ns).and_then(|block| block.id.diskseq);
+    now.is_some() && now != then.id.diskseq
 }
