@@ -9,6 +9,7 @@ mod run;
 mod setup;
 mod sh;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Args),
     /// Set up and run all tests: unit tests, then end to end on the running kernel
     Test(test::Args),
+    /// Make faults in virtual machines with other kernels, and check what peripety tells of them
+    Vm(vm::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
     /// Check formatting, lints and documentation, warnings denied
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Run(args) => run::run(args),
         Command::Test(args) => test::run(args),
+        Command::Vm(args) => vm::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Ci => ci::run(),
     };

@@ -22,6 +22,7 @@ pub enum Purpose {
     Build,
     Test,
     Fuzz,
+    Machine,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -33,8 +34,10 @@ pub fn run(args: Args) -> Result<()> {
 /// Installs what is missing.
 pub fn ensure(purpose: Purpose) -> Result<()> {
     packages::ensure(purpose)?;
-    if purpose == Purpose::Fuzz {
-        return crates::ensure_cargo_fuzz();
+    match purpose {
+        Purpose::Fuzz => return crates::ensure_cargo_fuzz(),
+        Purpose::Machine => return Ok(()),
+        Purpose::Build | Purpose::Test => {}
     }
     toolchain::ensure()?;
     crates::ensure_bpf_linker()

@@ -26,7 +26,7 @@ enum Sign {
 }
 
 const ITEMS: &[Item] = {
-    use Purpose::{Build, Fuzz, Test};
+    use Purpose::{Build, Fuzz, Machine, Test};
     use Sign::{File, Library, Program};
     const fn item(purpose: Purpose, sign: Sign, apt: &'static str, dnf: &'static str) -> Item {
         Item { purpose, sign, apt, dnf }
@@ -44,6 +44,19 @@ const ITEMS: &[Item] = {
         item(Test, Program("logger"), "bsdutils", "util-linux"),
         item(Test, File("/lib/systemd/systemd-journald"), "systemd", "systemd"),
         item(Fuzz, Program("c++"), "g++", "gcc-c++"),
+        item(Machine, Program("qemu-system-x86_64"), "qemu-system-x86", "qemu-system-x86-core"),
+        item(Machine, Program("busybox"), "busybox-static", "busybox"),
+        item(Machine, Program("mmdebstrap"), "mmdebstrap", "mmdebstrap"),
+        item(Machine, Program("mke2fs"), "e2fsprogs", "e2fsprogs"),
+        item(Machine, Program("cpio"), "cpio", "cpio"),
+        item(Machine, Program("depmod"), "kmod", "kmod"),
+        item(Machine, Program("xz"), "xz-utils", "xz"),
+        item(
+            Machine,
+            File("/usr/share/keyrings/debian-archive-keyring.gpg"),
+            "debian-archive-keyring",
+            "debian-keyring",
+        ),
     ]
 };
 

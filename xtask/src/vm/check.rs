@@ -1,0 +1,221 @@
+//! Whether a machine gave what a scenario expects.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::{
+    events::Given,
+    scenario::{Expect, Scenario, is_listed},
+};
+
+/// Severities from warning on.
+const GRAVE: &[&str] = &["emergency", "alert", "critical", "error", "warning"];
+
+/// All that is wrong, one line each.
+pub fn check(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<String>> {
+    let mut wrong = of_the_machine(given);
+    let mut claimed = vec![false; given.events.len()];
+    let mut last_start = String::new();
+    for expect in scenario.expect.iter().filter(|e| is_listed(&e.kernels, kernel)) {
+        let what = described(expect, &given.facts);
+        let found: Vec<_> = (given.events.iter().zip(&mut claimed))
+            .filter(|(event, is_claimed)| {
+                !**is_claimed && selects(&expect.kind, expect.device.as_deref(), event, &given.facts)
+            })
+            .map(|(event, is_claimed)| {
+                *is_claimed = true;
+                event
+            })
+            .collect();
+        if !Range::parse(&expect.events)?.has(found.len() as f64) {
+            wrong.push(format!("{what}: {} events, expected {}", found.len(), expect.events));
+        }
+        if let Some(count) = &expect.count {
+            let total: u64 = found.iter().filter_map(|event| event["count"].as_u64()).sum();
+            if !Range::parse(&filled(count, &given.facts))?.has(total as f64) {
+                wrong.push(format!("{what}: count {total}, expected {count}"));
+            }
+        }
+        for event in &found {
+            for (pointer, pattern) in &expect.fields {
+                let pattern = filled(pattern, &given.facts);
+                let value = event.pointer(pointer).unwrap_or(&Value::Null);
+                if !fits(&pattern, value) {
+                    wrong.push(format!("{what}: {pointer} is {value}, expected {pattern}"));
+                }
+            }
+            if let Some(cause) = &expect.cause {
+                let id = &event["root_cause_event_id"];
+                let found = given.events.iter().find(|e| !id.is_null() && &e["event_id"] == id);
+                let named = found.map_or("none", |e| e["event_type"].as_str().unwrap_or_default());
+                if !matches(cause, named) {
+                    wrong.push(format!("{what}: its cause is {named}, expected {cause}"));
+                }
+            }
+        }
+        if scenario.ordered
+            && let Some(first) = found.first()
+        {
+            let start = first["first_timestamp"].as_str().unwrap_or_default();
+            if start < last_start.as_str() {
+                wrong.push(format!("{what}: begins at {start}, before what is expected before it"));
+            }
+            last_start = start.to_owned();
+        }
+    }
+    let allowed = |event: &Value| {
+        let mut allow = scenario.allow.iter().filter(|a| is_listed(&a.kernels, kernel));
+        allow.any(|a| selects(&a.kind, a.device.as_deref(), event, &given.facts))
+    };
+    for (event, _claimed) in given.events.iter().zip(claimed).filter(|(_event, claimed)| !claimed) {
+        if GRAVE.contains(&text(event, "/severity")) && !allowed(event) {
+            wrong.push(format!("not expected: {}", short(event)));
+        }
+    }
+    Ok(wrong)
+}
+
+/// What holds in every scenario.
+fn of_the_machine(given: &Given) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if given.script != 0 {
+        wrong.push(format!("the scenario's script ended with {}: see given/script.log", given.script));
+    }
+    for (key, good) in [("ActiveState", "active"), ("NRestarts", "0")] {
+        let is = given.service.get(key).map_or("", String::as_str);
+        if is != good {
+            wrong.push(format!("peripetyd: {key} is {is:?}, expected {good}: see given/daemon.log"));
+        }
+    }
+    wrong
+}
+
+fn described(expect: &Expect, facts: &BTreeMap<String, String>) -> String {
+    match &expect.device {
+        Some(device) => format!("{} of {}", expect.kind, filled(device, facts)),
+        None => expect.kind.clone(),
+    }
+}
+
+fn short(event: &Value) -> String {
+    let device = event.pointer("/block/blk_path").and_then(Value::as_str).unwrap_or("no device");
+    format!(
+        "{} {} {device} x{}: {}",
+        text(event, "/severity"),
+        text(event, "/event_type"),
+        event["count"],
+        text(event, "/msg")
+    )
+}
+
+fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+    event.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn selects(kind: &str, device: Option<&str>, event: &Value, facts: &BTreeMap<String, String>) -> bool {
+    let path = event.pointer("/block/blk_path").and_then(Value::as_str).unwrap_or("-");
+    matches(kind, text(event, "/event_type"))
+        && device.is_none_or(|pattern| matches(&filled(pattern, facts), path))
+}
+
+/// `{name}` replaced by the fact of that name; one that is not there stays, and fits nothing.
+fn filled(pattern: &str, facts: &BTreeMap<String, String>) -> String {
+    facts.iter().fold(pattern.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+/// Whether a value of JSON fits: a number in a range, a list by any of its members or all joined, text by pattern.
+fn fits(pattern: &str, value: &Value) -> bool {
+    match value {
+        Value::Number(n) => Range::parse(pattern).is_ok_and(|range| n.as_f64().is_some_and(|n| range.has(n))),
+        Value::String(s) => matches(pattern, s),
+        Value::Array(list) => {
+            let texts: Vec<_> =
+                list.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+            matches(pattern, &texts.join(","))
+        }
+        Value::Null => pattern == "-",
+        other => matches(pattern, &other.to_string()),
+    }
+}
+
+/// `*` stands for anything, `|` for or.
+fn matches(pattern: &str, text: &str) -> bool {
+    pattern.split('|').any(|one| glob(one.as_bytes(), text.as_bytes()))
+}
+
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some((b'*', rest)) => (0..=text.len()).any(|at| text.get(at..).is_some_and(|text| glob(rest, text))),
+        Some((c, rest)) => text.split_first().is_some_and(|(t, text)| c == t && glob(rest, text)),
+    }
+}
+
+/// `3`, `3..`, `3..5` with both ends in it.
+struct Range(f64, f64);
+
+impl Range {
+    fn parse(text: &str) -> Result<Self> {
+        let number =
+            |text: &str| text.trim().parse::<f64>().with_context(|| format!("{text:?} is no number"));
+        Ok(match text.split_once("..") {
+            None => Self(number(text)?, number(text)?),
+            Some((low, "")) => Self(number(low)?, f64::INFINITY),
+            Some((low, high)) => Self(number(low)?, number(high)?),
+        })
+    }
+
+    fn has(&self, n: f64) -> bool {
+        (self.0..=self.1).contains(&n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scenario(text: &str) -> Scenario {
+        toml::from_str(text).unwrap()
+    }
+
+    fn given(events: Vec<Value>) -> Given {
+        let service = [("ActiveState", "active"), ("NRestarts", "0")];
+        Given {
+            events,
+            facts: [("disk".to_owned(), "sda".to_owned())].into(),
+            service: service.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            script: 0,
+        }
+    }
+
+    fn event(kind: &str, device: &str, count: u64) -> Value {
+        json!({ "event_type": kind, "severity": "error", "count": count, "event_id": kind, "block": { "blk_path": device } })
+    }
+
+    #[test]
+    fn what_is_expected_passes_and_each_difference_is_told() {
+        let scene = scenario(
+            "summary = ''\nrun = ''\n[[expect]]\ntype = 'A'\ndevice = '/dev/{disk}'\ncount = '2..3'\nfields = { '/severity' = 'error' }\n",
+        );
+        let wrong = |events| check(&scene, "6.1", &given(events)).unwrap();
+        assert!(wrong(vec![event("A", "/dev/sda", 2)]).is_empty());
+        assert_eq!(wrong(vec![]).len(), 2);
+        assert_eq!(wrong(vec![event("A", "/dev/sda", 4)]).len(), 1);
+        assert_eq!(wrong(vec![event("A", "/dev/sda", 1), event("A", "/dev/sda", 1)]).len(), 1);
+        let other_device = wrong(vec![event("A", "/dev/sda", 2), event("A", "/dev/sdb", 2)]);
+        assert!(
+            matches!(other_device.as_slice(), [one] if one.starts_with("not expected: error A /dev/sdb"))
+        );
+    }
+
+    #[test]
+    fn patterns_and_ranges() {
+        assert!(matches("SCSI_*|ATA_*", "ATA_TIMEOUT") && !matches("SCSI_*", "ATA_TIMEOUT"));
+        assert!(fits("1..2", &json!(2)) && !fits("1..2", &json!(3)) && fits("-", &Value::Null));
+        assert!(fits("*/mnt*", &json!(["/", "/mnt"])));
+    }
+}

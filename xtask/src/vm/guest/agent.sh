@@ -1,0 +1,62 @@
+#!/bin/bash
+# Runs one scenario inside a machine and sends what there is to know about it through a virtio port.
+out=/run/machine-out
+mkdir -p "$out"
+cd /run || exit 1
+
+# What the expectations compare with: a name, and a value that only the machine knows.
+fact() { printf '%s=%s\n' "$1" "$2" >> "$out/facts"; }
+
+# Waits until a command succeeds, for at most 20 s.
+until_ok() {
+    local n=0
+    until "$@" > /dev/null 2>&1; do
+        n=$((n + 1)); [ $n -gt 100 ] && { echo "never succeeded: $*"; return 1; }
+        sleep 0.2
+    done
+}
+
+# The newest disk of scsi_debug that is not listed before, e.g. sda.
+scsi_debug_disk() {
+    udevadm settle
+    until_ok sh -c 'ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*'
+    udevadm settle
+    basename "$(ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/* | sort | tail -n 1)"
+}
+
+read_at() { dd if="$1" of=/dev/null bs=512 count="${3:-8}" skip="$2" iflag=direct; }
+write_at() { dd if=/dev/zero of="$1" bs=512 count="${3:-8}" seek="$2" oflag=direct; }
+export -f fact until_ok scsi_debug_disk read_at write_at
+export out
+
+until_ok systemctl is-active peripetyd
+udevadm settle
+fact boot_seconds "$(cut -d' ' -f1 /proc/uptime)"
+(
+    set -x
+    . /usr/lib/peripety-machine/scenario.sh
+) > "$out/script.log" 2>&1
+echo $? > "$out/script.exit"
+
+# An event that grows is final some seconds after its last failure.
+sleep 6
+for _try in $(seq 20); do
+    udevadm settle
+    growing=$(prpt query --boot 0 --format Json | jq -s 'map(select(.final | not)) | length')
+    [ "$growing" = 0 ] && break
+    sleep 1
+done
+
+prpt query --boot 0 --format Json --all-revisions > "$out/events.json" 2> "$out/query.err"
+systemctl show peripetyd -p ActiveState,SubState,NRestarts,MainPID,MemoryCurrent,CPUUsageNSec,StatusText > "$out/service"
+prpt doctor > "$out/doctor" 2>&1
+prpt probes > "$out/probes" 2>&1
+lsblk --json -s -o NAME,PATH,WWN,SERIAL,TYPE,MOUNTPOINT > "$out/lsblk.json" 2>&1
+journalctl -b -u peripetyd -o short-monotonic --no-hostname > "$out/daemon.log" 2>&1
+journalctl -b -o short-monotonic --no-hostname > "$out/journal.log" 2>&1
+journalctl -b -o export > "$out/journal.export" 2> /dev/null
+dd if=/dev/kmsg iflag=nonblock bs=8192 of="$out/kmsg" 2> /dev/null
+uname -r > "$out/kernel"
+tar -C "$out" -cf - . > /dev/virtio-ports/org.peripety.out
+sync
+poweroff -ff
