@@ -91,8 +91,11 @@ struct Monitor {
 impl Monitor {
     /// Starts `prpt monitor` and waits until it follows.
     fn start(root: &Path, daemon: &Daemon, args: &str) -> Self {
-        let mut child =
-            prpt(root, &format!("monitor {args}")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = prpt(root, &format!("monitor {args}"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (send, lines) = mpsc::channel();
         for pipe in [
             Box::new(child.stdout.take().unwrap()) as Box<dyn std::io::Read + Send>,
@@ -152,7 +155,8 @@ fn a_query_reads_the_daemons_memory_and_says_so() {
     let (_, out, _) = run(root, "query -J -n 1 --since -1h");
     assert!(out.starts_with("{\n  \"schema\": 1,"), "{out}");
     let (_, out, _) = run(root, "query --reverse --blk /dev/sda1 --sub-system EXT4 --format json");
-    let ids: Vec<_> = out.lines().map(|l| serde_json::from_str::<Event>(l).unwrap().event_id.as_u128()).collect();
+    let ids: Vec<_> =
+        out.lines().map(|l| serde_json::from_str::<Event>(l).unwrap().event_id.as_u128()).collect();
     assert_eq!(ids, [1, 2]);
     assert_eq!(run(root, "query --until -1h").0, Some(1));
 }

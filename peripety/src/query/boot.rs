@@ -20,10 +20,14 @@ pub enum Boot {
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// It has no form of a boot's name.
-    #[error("'{0}' is no boot; write 'all', 0 for this boot, -1 for the one before, or a boot's id of 32 hexadecimal digits")]
+    #[error(
+        "'{0}' is no boot; write 'all', 0 for this boot, -1 for the one before, or a boot's id of 32 hexadecimal digits"
+    )]
     Form(String),
     /// There is no such boot.
-    #[error("the journal has {have} boots, so there is no boot {offset}; 'journalctl --list-boots' shows them")]
+    #[error(
+        "the journal has {have} boots, so there is no boot {offset}; 'journalctl --list-boots' shows them"
+    )]
     Offset {
         /// What was asked for.
         offset: i64,
@@ -57,7 +61,11 @@ impl Boot {
     /// # Errors
     ///
     /// There is no such boot, or no journal to count in.
-    pub fn id(&self, current: &str, boots: impl FnOnce() -> Option<Vec<String>>) -> Result<Option<String>, BootError> {
+    pub fn id(
+        &self,
+        current: &str,
+        boots: impl FnOnce() -> Option<Vec<String>>,
+    ) -> Result<Option<String>, BootError> {
         let offset = match self {
             Self::All => return Ok(None),
             Self::Id(id) => return Ok(Some(id.clone())),

@@ -72,10 +72,16 @@ fn same(known: &BlkId, other: &BlkId, this_boot: bool) -> bool {
 fn names(id: &BlkId) -> impl Iterator<Item = String> {
     let short = |path: &str| path.strip_prefix("/dev/").map(str::to_owned);
     let number = (id.dev != Dev::default()).then(|| id.dev.to_string());
-    [Some(id.blk_path.clone()), Some(id.preferred_blk_path.clone()), short(&id.blk_path), short(&id.preferred_blk_path), number]
-        .into_iter()
-        .flatten()
-        .filter(|name| !name.is_empty())
+    [
+        Some(id.blk_path.clone()),
+        Some(id.preferred_blk_path.clone()),
+        short(&id.blk_path),
+        short(&id.preferred_blk_path),
+        number,
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|name| !name.is_empty())
 }
 
 /// What else tells the device from others.
@@ -98,10 +104,22 @@ mod tests {
     fn every_name_that_an_event_tells_finds_it() {
         let event = sample();
         for name in [
-            "/dev/vg0/data", "vg0/data", "/dev/dm-0", "dm-0", "253:0", "/srv/data", "/srv/data/",
-            "8c0f5f64-6d2d-4c7e-9c8e-0d6b8a3f7c11", "LVM-kFUqR3RBcVYHEKPZuLXkjVMIY1LBAlFC",
+            "/dev/vg0/data",
+            "vg0/data",
+            "/dev/dm-0",
+            "dm-0",
+            "253:0",
+            "/srv/data",
+            "/srv/data/",
+            "8c0f5f64-6d2d-4c7e-9c8e-0d6b8a3f7c11",
+            "LVM-kFUqR3RBcVYHEKPZuLXkjVMIY1LBAlFC",
             // The disk below it.
-            "sdf", "/dev/sdf", "8:80", "4:0:0:1", "ZA1234", "naa.5000c500a1b2c3d4",
+            "sdf",
+            "/dev/sdf",
+            "8:80",
+            "4:0:0:1",
+            "ZA1234",
+            "naa.5000c500a1b2c3d4",
             "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4",
         ] {
             assert!(DeviceFilter::named(name).matches(&event), "{name}");
@@ -116,7 +134,10 @@ mod tests {
         let event = sample();
         let disk = event.block.as_ref().unwrap().owners[0].clone();
         assert!(DeviceFilter::known(disk.clone(), event.boot_id.clone()).matches(&event));
-        assert!(DeviceFilter::known(disk.clone(), "another boot".into()).matches(&event), "the WWID is for good");
+        assert!(
+            DeviceFilter::known(disk.clone(), "another boot".into()).matches(&event),
+            "the WWID is for good"
+        );
         let successor = BlkId { wwid: "naa.5000c500ffffffff".into(), ..disk.clone() };
         assert!(!DeviceFilter::known(successor, event.boot_id.clone()).matches(&event));
         // With no WWID the number counts, in the same boot, unless the kernel counts another disk.
@@ -127,7 +148,10 @@ mod tests {
         let mut block = BlkInfo::clone(event.block.as_ref().unwrap());
         block.owners[0].diskseq = Some(4);
         other.block = Some(Arc::new(block));
-        assert!(!DeviceFilter::known(BlkId { diskseq: Some(5), ..no_wwid }, event.boot_id.clone()).matches(&other));
+        assert!(
+            !DeviceFilter::known(BlkId { diskseq: Some(5), ..no_wwid }, event.boot_id.clone())
+                .matches(&other)
+        );
     }
 
     #[test]

@@ -46,7 +46,8 @@ fn one_of<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
 
 /// Boot ids are written with dashes by the kernel, without by journald.
 pub(super) fn same_boot(one: &str, other: &str) -> bool {
-    let digits = |text: &str| text.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect::<String>();
+    let digits =
+        |text: &str| text.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect::<String>();
     digits(one) == digits(other)
 }
 
