@@ -68,11 +68,11 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
     if status == 0 {
         return None;
     }
-    let disk = disk(rq).unwrap_or(core::ptr::null());
+    let disk = disk(rq).unwrap_or_default();
     let dev = dev_of_disk(disk).unwrap_or(0);
     let (_sector, _flags, tag) = request(rq);
     let queuedata: *const u8 =
-        field::<*const u8>(rq, &RQ_Q).and_then(|q| field(q, &Q_QUEUEDATA)).unwrap_or(core::ptr::null());
+        field::<*const u8>(rq, &RQ_Q).and_then(|q| field(q, &Q_QUEUEDATA)).unwrap_or_default();
     let qid = if queuedata.is_null() {
         0
     } else {
@@ -81,7 +81,7 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
             .map_or(0, |n| n.wrapping_add(1))
     };
     let ctrl: i32 = field(nreq, &NREQ_CTRL).and_then(|ctrl| field(ctrl, &CTRL_INSTANCE)).unwrap_or(-1);
-    let cmd: *const u8 = field(nreq, &NREQ_CMD).unwrap_or(core::ptr::null());
+    let cmd: *const u8 = field(nreq, &NREQ_CMD).unwrap_or_default();
 
     let seq = seen(Kind::NvmeCompleteRq)?;
     count(Kind::NvmeCompleteRq, dev, u32::from(status), 0xff);

@@ -1,6 +1,6 @@
 //! Records to raw events: what one record says, before it is joined with others.
 //!
-//! A parser is a pure function of one record. To add one, add a file and a line in [`kernel`].
+//! A parser is a pure function of one record. To add one, add a file and a line in [`kernel()`].
 
 pub mod block;
 pub mod errno;

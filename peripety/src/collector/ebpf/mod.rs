@@ -1,6 +1,6 @@
 //! The eBPF probes: the only place that names aya.
 //!
-//! [`table`] lists the probes, [`btf`] and [`format`] find out where their fields are on the running kernel, [`loader`]
+//! [`table`] lists the probes, [`btf`] and [`mod@format`] find out where their fields are on the running kernel, [`loader`]
 //! attaches each of them alone, [`status`] tells what became of them.
 
 pub mod btf;
