@@ -12,7 +12,9 @@ use crate::{
 
 /// Groups whose text stays text even if it looks like a number.
 const TEXTS: &[&str] =
-    &["process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target"];
+    &[
+    "process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target", "pci", "code",
+];
 
 /// Groups that name the device where the line has no better one, the better first.
 pub(super) const INSTEAD: &[&str] = &["hctl", "array", "fs_device", "map"];
@@ -39,7 +41,8 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             "blk_status" => io.errno = words::number(text).and_then(words::errno_of_blk_status),
             "sense_key" => event.extend(name, sense_key(text)),
             "hostbyte" => event.extend(name, host_byte(text)),
-            "asc" | "ascq" => event
+            "dnr" => event.extend(name, true),
+            "asc" | "ascq" | "opcode" => event
                 .extend(name, words::number(text).map_or_else(|| text.to_owned(), |n| format!("{n:#04x}"))),
             "add_sense" => add_sense(&mut event, text.trim()),
             _ => event.extend(name, value(name, text)),
