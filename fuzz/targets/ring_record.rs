@@ -8,6 +8,6 @@ use peripety_common::KernelRecord;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(record) = KernelRecord::decode(bytes) {
-        let _ = parser::kernel(&record, Stamp::default());
+        let _ = parser::kernel(&record, Stamp { monotonic_ns: Some(1), realtime_us: 1 });
     }
 });

@@ -7,6 +7,6 @@ use peripety::{collector::uevent::parse_uevent, parser, record::Stamp};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(uevent) = parse_uevent(bytes) {
-        let _ = parser::uevent::parse(&uevent, Stamp::default());
+        let _ = parser::uevent::parse(&uevent, Stamp { monotonic_ns: Some(1), realtime_us: 1 });
     }
 });
