@@ -17,12 +17,21 @@ packs! {
     "nvme.toml",
     "iscsi.toml",
     "fc.toml",
+    "sas.toml",
+    "usb.toml",
+    "mmc.toml",
+    "ufs.toml",
+    "blkdrv.toml",
+    "drbd.toml",
+    "bcache.toml",
     "dm.toml",
+    "dm-targets.toml",
     "md.toml",
     "ext4.toml",
     "jbd2.toml",
     "xfs.toml",
     "btrfs.toml",
+    "f2fs.toml",
 }
 
 /// All of them.
