@@ -82,6 +82,10 @@ fn device(name: &str, roots: &Roots) -> anyhow::Result<(DeviceFilter, Option<any
     let named = || DeviceFilter::named(name);
     let Ok(cache) = BlkCache::scan(roots) else { return Ok((named(), None)) };
     match cache.resolve(name) {
+        // An empty drive or a free loop device: what was in it before is what the name means.
+        Ok(info) if info.id.wwid.is_empty() && info.id.size_sectors.is_none_or(|sectors| sectors == 0) => {
+            Ok((named(), None))
+        }
         Ok(info) => Ok((DeviceFilter::known(info.id.clone(), boot::current(roots)), None)),
         // It may be a device that is gone.
         Err(unknown @ (ResolveError::Unknown { .. } | ResolveError::Stat { .. })) => {

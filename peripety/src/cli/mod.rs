@@ -173,7 +173,7 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 /// The error with its causes, without those that the words before tell already.
-fn told(error: &anyhow::Error) -> String {
+pub(crate) fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
         if told.contains(&cause) {
             told

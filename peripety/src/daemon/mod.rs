@@ -28,7 +28,12 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("peripetyd: {}", crate::text::printable(&format!("{error:#}")));
+            let denied = error
+                .chain()
+                .filter_map(|e| e.downcast_ref::<std::io::Error>())
+                .any(|e| e.kind() == std::io::ErrorKind::PermissionDenied);
+            let hint = if denied { "; start it as root" } else { "" };
+            anstream::eprintln!("peripetyd: {}{hint}", crate::text::printable(&crate::cli::told(&error)));
             ExitCode::from(2)
         }
     }
