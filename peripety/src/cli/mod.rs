@@ -9,10 +9,12 @@ mod doctor;
 mod filter;
 mod info;
 mod list;
+mod match_line;
 mod monitor;
 mod probes;
 mod query;
 pub(crate) mod render;
+mod types;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -125,6 +127,10 @@ commands! {
     Probes probes,
     /// Tell what this machine can and cannot see, and what to do about it
     Doctor doctor,
+    /// List the types of events
+    Types types,
+    /// Show which rule takes a line of the kernel, and what it makes of it
+    Match match_line,
     /// Check a configuration file
     CheckConfig check_config,
 }

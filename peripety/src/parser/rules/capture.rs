@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// Groups whose text stays text even if it looks like a number.
-const TEXTS: &[&str] =
-    &[
-    "process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target", "pci", "code",
+const TEXTS: &[&str] = &[
+    "process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target",
+    "pci", "code",
 ];
 
 /// Groups that name the device where the line has no better one, the better first.

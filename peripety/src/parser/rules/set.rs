@@ -69,7 +69,8 @@ impl RuleSet {
         rule.examples.iter().filter_map(|e| example::check(self, rule, e).err()).collect()
     }
 
-    fn find<'s, 't>(&'s self, record: &'t LogRecord) -> Option<(&'s Rule, Vec<(&'s str, &'t str)>)> {
+    /// The rule that takes a line, with the named groups of its expression that took part.
+    pub fn find<'s, 't>(&'s self, record: &'t LogRecord) -> Option<(&'s Rule, Vec<(&'s str, &'t str)>)> {
         if record.identifier.is_some() {
             return None;
         }
