@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -38,6 +38,8 @@ pub const PROTOCOL_VERSION: u32 = 1;
 const MAX_REQUEST: u64 = 4096;
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long another daemon may take to end.
+const LET_GO: Duration = Duration::from_secs(2);
 /// Clients at the same time: of root, and of everybody else, so that others cannot lock root out.
 const ROOT_CLIENTS: usize = 16;
 const OTHER_CLIENTS: usize = 48;
@@ -209,7 +211,7 @@ fn lock(directory: &Path) -> Result<File, SocketError> {
         .mode(0o644)
         .open(&path)
         .map_err(system("open", &path))?;
-    if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    if let Err(error) = lock_soon(&file) {
         if error != rustix::io::Errno::WOULDBLOCK {
             return Err(system("lock", &path)(error.into()));
         }
@@ -221,6 +223,19 @@ fn lock(directory: &Path) -> Result<File, SocketError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(system("write", &path))?;
     Ok(file)
+}
+
+/// Locks the file; a daemon that is just ending has a moment to let go of it.
+fn lock_soon(file: &File) -> rustix::io::Result<()> {
+    let deadline = Instant::now() + LET_GO;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Id of a group, from a file like /etc/group.
