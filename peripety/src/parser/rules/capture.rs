@@ -13,7 +13,7 @@ use crate::{
 /// Groups whose text stays text even if it looks like a number.
 const TEXTS: &[&str] = &[
     "process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target",
-    "pci", "code",
+    "pci", "code", "command",
 ];
 
 /// Groups that name the device where the line has no better one, the better first.
