@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "this is a test; clippy knows that of functions marked so only"
 )]
