@@ -5,7 +5,10 @@ wire_struct! {
     ScsiEh {
         /// Host number.
         host: u32,
-        /// Padding.
-        reserved: u32,
+        /// Commands of the host that failed and wait for it; [`UNKNOWN_FAILED`] where the probe cannot know.
+        failed: u32,
     }
 }
+
+/// A classic tracepoint does not tell how many commands failed.
+pub const UNKNOWN_FAILED: u32 = u32::MAX;

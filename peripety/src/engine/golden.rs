@@ -124,7 +124,7 @@ golden! {
         scsi(START, SDA, 8, 2, [6, 0x29, 1]),
         uevent("change", "scsi", "/devices/x/host4/target4:0:0/4:0:0:1", None, &[("SDEV_UA", "POWER_ON_RESET_OCCURRED")]),
     ];
-    scsi_error_handler: [kernel(Kind::ScsiEhWakeup, START, Payload::ScsiEh(ScsiEh { host: 4, reserved: 0 }))];
+    scsi_error_handler: [kernel(Kind::ScsiEhWakeup, START, Payload::ScsiEh(ScsiEh { host: 4, failed: 1 }))];
     nvme_command: [nvme(START, Dev::new(259, 300), 256, 0x4281), rq(START + MS, Dev::new(259, 300), 0, 61, 2048)];
     nvme_async_event: [
         kernel(Kind::NvmeAsyncEvent, START, Payload::NvmeAen(NvmeAen { ctrl: 0, result: 0x0002_0001 })),

@@ -151,6 +151,7 @@ impl BlkCache {
             ("block", "remove") if !uevent.udev => self.removed(uevent, now_ns),
             ("block", "remove") => {}
             ("block", _) => self.changed(uevent, now_ns),
+            ("scsi", "add") => self.plugged(&uevent.devpath, now_ns),
             // A unit attention tells that the id or the size of the disk below may be another.
             ("scsi", "change") => self.reread_scsi(&uevent.devpath, now_ns),
             // A controller that came or went changes the paths of namespaces that stay.
@@ -221,6 +222,12 @@ impl BlkCache {
         if wanted {
             self.fill(&[at], NEWS_WAIT);
         }
+    }
+
+    /// A unit came to a SCSI address. The kernel talks to it, and may fail to, before it becomes a block device.
+    fn plugged(&self, devpath: &str, now_ns: u64) {
+        let name = devpath.rsplit('/').next().unwrap_or_default();
+        self.shared.store().replace_gone(name, now_ns);
     }
 
     fn reread_scsi(&self, devpath: &str, now_ns: u64) {

@@ -34,6 +34,9 @@ pub(super) struct Node {
     pub valid_from: u64,
     /// When it went.
     pub valid_until: Option<u64>,
+    /// After it went: when another device came to its place on the bus. What is said of its names from then on is the
+    /// other's, which may not have told its own names yet.
+    pub replaced: Option<u64>,
     /// What it is made of.
     pub owners: Vec<Gen>,
     /// What is made of it.

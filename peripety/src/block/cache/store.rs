@@ -129,6 +129,16 @@ impl Store {
         }
     }
 
+    /// A device came to a place on the bus, by the name of the place: those that went from there answer for nothing that
+    /// happens from now on.
+    pub(super) fn replace_gone(&mut self, place: &str, now_ns: u64) {
+        for at in self.by_name.get(place).cloned().unwrap_or_default() {
+            if let Some(node) = self.nodes.get_mut(&at).filter(|node| node.is_gone()) {
+                node.replaced.get_or_insert(now_ns);
+            }
+        }
+    }
+
     fn remember_holders(&mut self, below: Gen, now_ns: u64) {
         let fresh = |node: &Node| {
             node.held_before.as_ref().is_some_and(|(at, _)| now_ns.saturating_sub(*at) < FALL_NS)
@@ -387,8 +397,12 @@ impl Store {
         {
             return Some(at);
         }
-        let before =
-            spans().rev().find_map(|(at, _, until)| until.filter(|u| *u <= at_ns).map(|u| (at, at_ns - u)));
+        let answers =
+            |at: &Gen| self.nodes.get(at).is_some_and(|n| n.replaced.is_none_or(|replaced| at_ns < replaced));
+        let before = spans()
+            .rev()
+            .filter(|(at, ..)| answers(at))
+            .find_map(|(at, _, until)| until.filter(|u| *u <= at_ns).map(|u| (at, at_ns - u)));
         let after = spans().find(|(_, from, _)| *from > at_ns).map(|(at, from, _)| (at, from - at_ns));
         match (before, after.filter(|(_, ahead)| *ahead <= PROBE_NS)) {
             (Some((old, since)), Some((new, ahead))) => Some(if since <= ahead { old } else { new }),

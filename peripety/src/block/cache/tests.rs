@@ -115,6 +115,29 @@ fn a_removed_device_is_remembered_as_it_was_and_its_successor_is_another() {
 }
 
 #[test]
+fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
+    // The kernel asks a new unit for its size and its partitions, which may fail, before it tells of a block device.
+    let tree = multipath();
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let mut unit = uevent("add", &format!("{HOST3}/3:0:0:1"), "0:0");
+    unit.subsystem = "scsi".to_owned();
+    cache.apply_uevent(&unit, 110 * SECOND);
+    let by_dev = |at| cache.by_dev(Dev::new(8, 16), Some(at * SECOND)).map(|info| info.id.wwid.clone());
+    assert_eq!(by_dev(105).as_deref(), Some(LUN), "errors trail a removal");
+    assert_eq!(by_dev(111), None);
+    assert!(cache.by_name("3:0:0:1", Some(111 * SECOND)).is_none());
+    assert!(cache.by_name("sdb", Some(111 * SECOND)).is_none());
+    assert!(cache.by_name("5:0:0:1", Some(111 * SECOND)).is_some(), "another place");
+
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 9);
+    cache.apply_uevent(&uevent("add", &devpath, "8:16"), 112 * SECOND);
+    assert_eq!(cache.by_name("sdb", Some(111 * SECOND)).unwrap().id.diskseq, Some(9));
+}
+
+#[test]
 fn a_link_to_a_successor_is_no_stack() {
     // The map is read again after another disk took the place: its link leads to the new one, which it does not hold.
     let tree = multipath();

@@ -74,6 +74,7 @@ static MEMBERS: &[Member] = &[
     module("scsi_mod", "SDEV_ID", "scsi_device", &["id"]),
     module("scsi_mod", "SDEV_LUN", "scsi_device", &["lun"]),
     module("scsi_mod", "HOST_NO", "Scsi_Host", &["host_no"]),
+    module("scsi_mod", "HOST_FAILED", "Scsi_Host", &["host_failed"]),
     module("nvme_core", "NREQ_STATUS", "nvme_request", &["status"]),
     module("nvme_core", "NREQ_RESULT", "nvme_request", &["result"]),
     module("nvme_core", "NREQ_RETRIES", "nvme_request", &["retries"]),

@@ -183,7 +183,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("scsi_mod"),
         lost_without: "the start of SCSI error handling",
         off: never,
-        btf: &["HOST_NO"],
+        btf: &["HOST_NO", "HOST_FAILED"],
         format: &[("TP_EH_HOST", "host_no", 4)],
         format_optional: &[],
     },

@@ -11,14 +11,14 @@ pub use fault::{ScsiFault, classify, command};
 use peripety_common::{
     Header,
     scsi_cmd::{NO_SECTOR, ScsiCmd},
-    scsi_eh::ScsiEh,
+    scsi_eh::{ScsiEh, UNKNOWN_FAILED},
 };
 use serde_json::Value;
 
 use super::{Kdev, RawEvent, kernel::draft};
 use crate::{
     block::{Dev, Hctl},
-    event::{EventType, Io, Op},
+    event::{EventType, Io, Op, Severity},
     record::Stamp,
 };
 
@@ -52,8 +52,17 @@ pub(super) fn timeout(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent
 
 /// A host in error handling.
 pub(super) fn error_handler(h: &Header, eh: &ScsiEh, time: Stamp) -> Option<RawEvent> {
+    if eh.failed == 0 {
+        return None;
+    }
     let mut raw = draft(h, time, EventType::SCSI_ERROR_RECOVERY, Kdev::Name(format!("host{}", eh.host)));
     raw.extend("host", eh.host);
+    if eh.failed == UNKNOWN_FAILED {
+        // It may be libata that looks for devices.
+        raw.severity = Severity::Notice;
+    } else {
+        raw.extend("failed_commands", eh.failed);
+    }
     Some(raw)
 }
 

@@ -157,6 +157,15 @@ fn a_timeout_has_no_result_yet() {
     let raw = timeout(&header(Kind::ScsiTimeout), &command_done(0, READ_10, &[]), TIME).unwrap();
     assert_eq!(raw.event_type, EventType::SCSI_TIMEOUT);
     assert!(!raw.extension.contains_key("hostbyte"));
-    let raw = error_handler(&header(Kind::ScsiEhWakeup), &ScsiEh { host: 4, reserved: 0 }, TIME).unwrap();
+    let raw = error_handler(&header(Kind::ScsiEhWakeup), &ScsiEh { host: 4, failed: 2 }, TIME).unwrap();
     assert_eq!((raw.event_type, raw.kdev.to_text().as_str()), (EventType::SCSI_ERROR_RECOVERY, "host4"));
+}
+
+#[test]
+fn a_handler_without_a_failed_command_is_no_fault() {
+    // libata has it look for disks at every boot.
+    let wake = |failed| error_handler(&header(Kind::ScsiEhWakeup), &ScsiEh { host: 0, failed }, TIME);
+    assert!(wake(0).is_none());
+    assert_eq!(wake(1).unwrap().severity, Severity::Warning);
+    assert_eq!(wake(UNKNOWN_FAILED).unwrap().severity, Severity::Notice);
 }
