@@ -21,9 +21,7 @@ pub fn check(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<Str
     for expect in scenario.expect.iter().filter(|e| is_listed(&e.kernels, kernel)) {
         let what = described(expect, &given.facts);
         let found: Vec<_> = (given.events.iter().zip(&mut claimed))
-            .filter(|(event, is_claimed)| {
-                !**is_claimed && selects(&expect.kind, expect.device.as_deref(), event, &given.facts)
-            })
+            .filter(|(event, is_claimed)| !**is_claimed && expected(expect, event, &given.facts))
             .map(|(event, is_claimed)| {
                 *is_claimed = true;
                 event
@@ -112,6 +110,14 @@ fn short(event: &Value) -> String {
 
 fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
     event.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether an expectation is about this event.
+fn expected(expect: &Expect, event: &Value, facts: &BTreeMap<String, String>) -> bool {
+    selects(&expect.kind, expect.device.as_deref(), event, facts)
+        && expect.selected_by.iter().all(|(pointer, pattern)| {
+            fits(&filled(pattern, facts), event.pointer(pointer).unwrap_or(&Value::Null))
+        })
 }
 
 fn selects(kind: &str, device: Option<&str>, event: &Value, facts: &BTreeMap<String, String>) -> bool {

@@ -21,13 +21,15 @@ use crate::sh;
 pub struct Kind {
     name: &'static str,
     suite: &'static str,
+    /// It has no type information of modules: the unit's drop-in for classic tracepoints is installed.
+    classic: bool,
 }
 
 const KINDS: &[Kind] = &[
-    Kind { name: "5.10", suite: "bullseye" },
-    Kind { name: "6.1", suite: "bookworm" },
-    Kind { name: "6.12", suite: "bookworm-backports" },
-    Kind { name: "7.2", suite: "sid" },
+    Kind { name: "5.10", suite: "bullseye", classic: true },
+    Kind { name: "6.1", suite: "bookworm", classic: false },
+    Kind { name: "6.12", suite: "bookworm-backports", classic: false },
+    Kind { name: "7.2", suite: "sid", classic: false },
 ];
 
 /// Modules that may be loaded in a machine, with all they need. Names a kernel does not know are left out there.
@@ -105,6 +107,8 @@ pub struct Kernel {
     pub name: &'static str,
     pub image: PathBuf,
     pub initrd: PathBuf,
+    /// The daemon needs classic tracepoints for drivers.
+    pub classic: bool,
 }
 
 /// The kinds that the command line names.
@@ -124,7 +128,12 @@ impl Kernel {
     /// Brings the kernel where it is not there yet.
     pub fn ensure(kind: &'static Kind, cache: &Cache) -> Result<Self> {
         let dir = cache.path(&format!("kernel-{}", kind.name));
-        let kernel = Self { name: kind.name, image: dir.join("vmlinuz"), initrd: dir.join("initrd.cpio") };
+        let kernel = Self {
+            name: kind.name,
+            image: dir.join("vmlinuz"),
+            initrd: dir.join("initrd.cpio"),
+            classic: kind.classic,
+        };
         let recipe = format!("{} {}\n{INIT}", kind.suite, MODULES.join(" "));
         if cache::is_fresh(&dir, &recipe) {
             return Ok(kernel);

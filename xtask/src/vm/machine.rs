@@ -56,7 +56,7 @@ const NOT_ENABLED: &[&str] = &[
 pub fn run(kernel: &Kernel, scenario: &Scenario, root: &Root, binaries: &Path, dir: &Path) -> Result<Given> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let payload = dir.join("payload");
-    lay_out(&payload.join("payload"), scenario, binaries)?;
+    lay_out(&payload.join("payload"), kernel, scenario, binaries)?;
     let extra = dir.join("payload.cpio");
     cpio::write(&payload, &extra)?;
     fs::remove_dir_all(&payload).context("removing what is packed")?;
@@ -87,7 +87,7 @@ pub fn run(kernel: &Kernel, scenario: &Scenario, root: &Root, binaries: &Path, d
 }
 
 /// What comes on top of the root: peripety as a package would install it, and the scenario.
-fn lay_out(root: &Path, scenario: &Scenario, binaries: &Path) -> Result<()> {
+fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -> Result<()> {
     let write = |path: &str, text: &str, mode: u32| -> Result<()> {
         let file = root.join(path);
         fs::create_dir_all(file.parent().unwrap_or(root)).context("making a directory")?;
@@ -102,6 +102,10 @@ fn lay_out(root: &Path, scenario: &Scenario, binaries: &Path) -> Result<()> {
     write("usr/lib/peripety-machine/scenario.sh", &scenario.run, 0o644)?;
     write("etc/systemd/system/peripety-machine.service", SERVICE, 0o644)?;
     write("usr/lib/systemd/system/peripetyd.service", &dist("peripetyd.service")?, 0o644)?;
+    if kernel.classic {
+        let name = "classic-tracepoints.conf";
+        write(&format!("etc/systemd/system/peripetyd.service.d/{name}"), &dist(name)?, 0o644)?;
+    }
     write("usr/lib/systemd/catalog/peripety.catalog", &dist("peripety.catalog")?, 0o644)?;
     write("etc/peripetyd.conf", &dist("peripetyd.conf")?, 0o644)?;
     write("etc/hostname", "machine\n", 0o644)?;
@@ -170,7 +174,9 @@ fn start(kernel: &Kernel, scenario: &Scenario, root: &Root, dir: &Path) -> Resul
             "-append",
             &append,
         ])
-        .args(["-drive", &format!("file={},format=raw,snapshot=on,if=virtio", show(&root.image))])
+        // The first slot of the bus, so that the root is vda whatever other disks there are.
+        .args(["-drive", &format!("file={},format=raw,snapshot=on,if=none,id=root", show(&root.image))])
+        .args(["-device", "virtio-blk-pci,drive=root,addr=2"])
         .args(["-device", "virtio-serial-pci"])
         .args(["-chardev", &format!("file,id=out,path={}", show(&dir.join("out.tar")))])
         .args(["-device", "virtserialport,chardev=out,name=org.peripety.out"])

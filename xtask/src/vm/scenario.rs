@@ -78,6 +78,9 @@ pub struct Expect {
     /// Pattern of `block.blk_path`, or `-` for an event with no device.
     #[serde(default)]
     pub device: Option<String>,
+    /// Values that select the events, too; as `fields`.
+    #[serde(default, rename = "where")]
+    pub selected_by: std::collections::BTreeMap<String, String>,
     /// How many such events: `1`, `0..2`, `1..`.
     #[serde(default = "one")]
     pub events: String,
