@@ -141,7 +141,7 @@ fn fits(pattern: &str, value: &Value) -> bool {
                 list.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
             matches(pattern, &texts.join(","))
         }
-        Value::Null => pattern == "-",
+        Value::Null => matches(pattern, "-"),
         other => matches(pattern, &other.to_string()),
     }
 }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn patterns_and_ranges() {
         assert!(matches("SCSI_*|ATA_*", "ATA_TIMEOUT") && !matches("SCSI_*", "ATA_TIMEOUT"));
-        assert!(fits("1..2", &json!(2)) && !fits("1..2", &json!(3)) && fits("-", &Value::Null));
+        assert!(fits("1..2", &json!(2)) && !fits("1..2", &json!(3)) && fits("live|-", &Value::Null));
         assert!(fits("*/mnt*", &json!(["/", "/mnt"])));
     }
 }
