@@ -197,6 +197,11 @@ impl BlkCache {
         let dir = roots.sysfs.join(uevent.devpath.trim_start_matches('/'));
         // Gone again, or hidden: the removal comes as another uevent.
         let Some(device) = sysfs::read_dir(roots, &dir) else { return };
+        // Old news: the disk it is about has gone, and another one has its place in sysfs, of which later news tell.
+        let told: Option<u64> = uevent.get("DISKSEQ").and_then(|seq| seq.parse().ok());
+        if told.zip(device.id.diskseq).is_some_and(|(told, read)| told != read) && uevent.action == "add" {
+            return;
+        }
         self.take(device, uevent.udev, now_ns);
     }
 

@@ -138,6 +138,25 @@ fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
 }
 
 #[test]
+fn old_news_of_a_disk_are_not_taken_for_the_one_that_has_its_place() {
+    let tree = multipath();
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 9);
+    let add = |seq: &str, at: u64| {
+        let mut add = uevent("add", &devpath, "8:16");
+        add.properties.push(("DISKSEQ".to_owned(), seq.to_owned()));
+        cache.apply_uevent(&add, at * SECOND);
+        cache.by_name("sdb", Some((at + 1) * SECOND)).unwrap().id.diskseq
+    };
+    // The disk with number 8 came and went before anyone looked.
+    assert_eq!(add("8", 200), Some(2));
+    assert_eq!(add("9", 300), Some(9));
+}
+
+#[test]
 fn a_link_to_a_successor_is_no_stack() {
     // The map is read again after another disk took the place: its link leads to the new one, which it does not hold.
     let tree = multipath();
