@@ -130,7 +130,14 @@ fn play(job: &Job<'_>, root: &Root, binaries: &std::path::Path, keep: bool) -> O
     let dir = sh::target_dir().join("vm").join(&name);
     let start = Instant::now();
     let _it_may_not_be_there = fs::remove_dir_all(&dir);
-    let wrong = machine::run(job.kernel, job.scenario, root, binaries, &dir)
+    let run = || machine::run(job.kernel, job.scenario, root, binaries, &dir);
+    // On a busy host emulation is too slow for the kernel: its timer check fails, or code that it patches is run (int3).
+    let fell = |dir: &PathBuf| {
+        fs::read_to_string(dir.join("console.log"))
+            .is_ok_and(|log| ["int3: 0000", "timer doesn't work"].iter().any(|sign| log.contains(sign)))
+    };
+    let wrong = run()
+        .or_else(|error| if fell(&dir) { run() } else { Err(error) })
         .and_then(|given| check::check(job.scenario, job.kernel.name, &given))
         .unwrap_or_else(|error| vec![format!("{error:#}")]);
     let took = start.elapsed();
