@@ -86,6 +86,17 @@ impl Loop {
         Ok(fs::read_to_string(&file).with_context(|| format!("reading {file}"))?.trim().to_owned())
     }
 
+    /// How many reads and writes the kernel completed on it, whoever asked for them.
+    pub fn completed(&self) -> Result<(u64, u64)> {
+        let file = format!("/sys/class/block/{}/stat", self.name);
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
+        let mut numbers = text.split_whitespace().map(str::parse);
+        // Documentation/block/stat.rst: read I/Os are the first field, write I/Os the fifth.
+        let (reads, writes) =
+            (numbers.next().context(text.clone())??, numbers.nth(3).context(text.clone())??);
+        Ok((reads, writes))
+    }
+
     /// Detaches it now, and waits until it is gone.
     pub fn remove(mut self) -> Result<()> {
         self.keeps_it = None;

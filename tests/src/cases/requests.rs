@@ -5,7 +5,7 @@ use peripety::event::{Event, Op};
 
 use super::Case;
 use crate::{
-    events,
+    cmd, events,
     fault::{FailingDisk, FullDisk},
     fio,
     machine::{Machine, Need},
@@ -42,6 +42,9 @@ fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
     let scene = Scene::start(machine, "")?;
     let failing = FailingDisk::new(machine, 64)?;
     failing.fail()?;
+    let completed =
+        || failing.disk.completed().map(|(reads, writes)| if op == Op::Read { reads } else { writes });
+    let before = completed()?;
     let failed = fio::failed_requests(&failing.disk, pattern, 300)?;
     ensure!(failed == 300, "fio saw {failed} of 300 requests fail");
 
@@ -50,12 +53,21 @@ fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
         event.event_type.as_str() == "BLK_IO_ERROR"
             && event.io.as_ref().is_some_and(|io| io.op == op && io.errno == Some(5))
     };
-    let count: u64 = events.iter().filter(is_it).map(|event| event.count).sum();
-    ensure!(
-        count == failed,
-        "fio counts {failed} failed requests, the events {count}: {}",
-        events::told(&events)
-    );
+    // Others may look at the disk as well: udev, or whoever lists disks just now.
+    let foreign = || Ok::<_, anyhow::Error>(completed()? - before - failed);
+    let counted = |events: &[Event]| {
+        let count: u64 = events.iter().filter(is_it).map(|event| event.count).sum();
+        let foreign = foreign()?;
+        let told = events::told(events);
+        ensure!(
+            count == failed + foreign,
+            "{failed} requests of fio and {foreign} others failed, not {count}: {told}"
+        );
+        Ok(())
+    };
+    cmd::wait_for("exact counts", events::SOON, || {
+        counted(&events::latest(scene.seen(&failing.disk.name)?))
+    })?;
 
     let event = events.iter().find(is_it).context("no event")?;
     ensure!(event.sources.iter().any(|source| source.starts_with("ebpf:")), "sources: {:?}", event.sources);
@@ -64,9 +76,9 @@ fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
     ensure!(block.id.wwid.ends_with("/disk"), "a loop device's wwid is its file, not {}", block.id.wwid);
 
     // What is read back is the same.
-    let found = events::latest(scene.found(&failing.disk.name)?);
-    let count: u64 = found.iter().filter(is_it).map(|event| event.count).sum();
-    ensure!(count == failed, "prpt query counts {count}: {}", events::told(&found));
+    cmd::wait_for("exact counts", events::SOON, || {
+        counted(&events::latest(scene.found(&failing.disk.name)?))
+    })?;
     Ok(())
 }
 
