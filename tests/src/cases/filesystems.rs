@@ -40,6 +40,8 @@ fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
     let device = failing.disk.name.as_str();
     let uuid = fs::make(kind, &failing.disk)?;
     let mount = Mount::new(machine, &failing.disk, "")?;
+    // No udev runs here: the daemon reads the superblock itself, which takes a disk that still works.
+    std::thread::sleep(std::time::Duration::from_secs(1));
     // With metadata in memory and a transaction open: a filesystem that cannot even read its root fails without a word.
     let mut file = File::create(mount.dir.join("file"))?;
     file.sync_all()?;
