@@ -365,8 +365,7 @@ impl Ebpf {
         Some(ProgramStatus {
             name: info.name_as_str().unwrap_or(name).to_owned(),
             id: info.id(),
-            // The kernel's eight bytes in the order in which bpftool prints them.
-            tag: format!("{:016x}", info.tag().swap_bytes()),
+            tag: format!("{:016x}", info.tag()),
             run_count: info.run_count(),
             run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
             misses: refusal::recursion_misses(&self.roots, &info).unwrap_or(0),
