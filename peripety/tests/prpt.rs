@@ -214,7 +214,8 @@ fn a_monitor_ends_well_at_an_interrupt_and_when_nobody_reads() {
     let root = directory.path();
     let daemon = Daemon::start(root);
     let mut monitor = Monitor::start(root, &daemon, "--format Json");
-    Command::new("kill").args(["-INT", &monitor.child.id().to_string()]).status().unwrap();
+    let pid = rustix::process::Pid::from_child(&monitor.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(monitor.child.wait().unwrap().code(), Some(0));
 
     let mut child = prpt(root, "monitor").stdout(Stdio::piped()).spawn().unwrap();
