@@ -10,6 +10,7 @@ use crate::{
         Verdict, Way,
         status::{ProbeStatus, Status},
     },
+    notifier::plain::wrap,
     query::socket::Client,
     roots::Roots,
     text::printable,
@@ -108,22 +109,6 @@ fn detail(out: &mut impl Write, probe: &ProbeStatus, statistics: bool) -> io::Re
         }
     }
     Ok(())
-}
-
-/// Breaks `text` at spaces into lines of at most `width` columns.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.len() + 1 + word.len() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

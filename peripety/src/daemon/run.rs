@@ -22,7 +22,7 @@ use super::{
     host::Host,
     outputs::Outputs,
     own,
-    sources::{Probes, drained, log_verdicts, open_kmsg, open_mounts, open_uevents, readable},
+    sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents, readable},
     state::StateFile,
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
         kmsg::{KmsgItem, KmsgReader},
         mount_watch::MountWatch,
         uevent::{Received, UeventMonitor},
+        wait::drained,
     },
     correlate::LiveSources,
     engine::{Engine, Settings},
@@ -193,7 +194,7 @@ impl Daemon {
                 Wake::Watchdog => notify_systemd(&[sd_notify::NotifyState::Watchdog]),
                 Wake::Uevents(received) => self.take_uevents(received),
                 Wake::Mounts => self.cache.refresh_mounts(),
-                Wake::Ring => self.take_ring()?,
+                Wake::Ring => self.take_ring(),
                 Wake::Kmsg => self.take_kmsg(),
                 Wake::Deadline => self.wake(),
             }
@@ -253,21 +254,17 @@ impl Daemon {
         self.engine.push(record, &self.cache, &mut self.events);
     }
 
-    fn take_ring(&mut self) -> anyhow::Result<()> {
-        let Some(probes) = self.probes.clone() else { return Ok(()) };
+    fn take_ring(&mut self) {
+        let Some(probes) = self.probes.clone() else { return };
         let now = clock::now();
         let (engine, cache, events, losses) =
             (&mut self.engine, &self.cache, &mut self.events, &mut self.losses);
-        probes
-            .lock()
-            .drain(BATCH, |kernel| {
-                losses.note(&kernel);
-                let time = stamp_of(kernel.header.mono_ns, now);
-                engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
-            })
-            .context("reading the ring")?;
+        probes.lock().drain(BATCH, |kernel| {
+            losses.note(&kernel);
+            let time = stamp_of(kernel.header.mono_ns, now);
+            engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
+        });
         self.plan_chores();
-        Ok(())
     }
 
     fn take_kmsg(&mut self) {
@@ -472,9 +469,7 @@ impl Daemon {
     /// Closes what is open and lets it go out. Dropping the probes detaches them.
     fn stop(mut self) {
         notify_systemd(&[sd_notify::NotifyState::Stopping]);
-        if let Err(error) = self.take_ring() {
-            tracing::warn!("{error:#}");
-        }
+        self.take_ring();
         self.take_kmsg();
         self.chores();
         self.engine.finish(&self.cache, &mut self.events);

@@ -4,7 +4,6 @@ use std::{
     future::poll_fn,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Poll,
 };
 
 use tokio::io::{Interest, unix::AsyncFd};
@@ -90,14 +89,6 @@ pub(super) async fn readable<T: std::os::fd::AsRawFd>(fd: Option<&AsyncFd<T>>) -
         // The caller reads until there is nothing more, then clears the readiness.
         Some(fd) => poll_fn(|cx| fd.poll_read_ready(cx).map_ok(drop)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Forgets that `fd` was readable: to be called when a read found nothing more.
-pub(super) fn drained<T: std::os::fd::AsRawFd>(fd: &AsyncFd<T>) {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    if let Poll::Ready(Ok(mut guard)) = fd.poll_read_ready(&mut context) {
-        guard.clear_ready();
     }
 }
 

@@ -21,7 +21,10 @@ use super::{
     status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict, Way},
     table::{Need, PROBES, Probe, Situation},
 };
-use crate::{collector::wait::watch, roots::Roots};
+use crate::{
+    collector::wait::{drained, watch},
+    roots::Roots,
+};
 
 mod refusal;
 
@@ -66,6 +69,8 @@ pub struct Ebpf {
     /// Verdict on each row of the table, and the instance and program that runs it.
     verdicts: Vec<(Verdict, Option<(usize, &'static str)>)>,
     undecodable: u64,
+    /// The last visit ended before the rings were empty.
+    unfinished: bool,
 }
 
 /// More loads than this are no drivers that appear, but something that goes round in circles.
@@ -83,6 +88,7 @@ impl Ebpf {
             instances: Vec::new(),
             verdicts: Vec::new(),
             undecodable: 0,
+            unfinished: false,
         };
         this.verdicts = PROBES.iter().map(|probe| (this.first_verdict(probe), None)).collect();
         this.attach_missing();
@@ -91,13 +97,7 @@ impl Ebpf {
 
     /// Tries again what was absent: a module may have been loaded. Whether anything was attached.
     pub fn retry_absent(&mut self) -> bool {
-        let mut worth_it = false;
-        for (probe, (verdict, _)) in PROBES.iter().zip(&mut self.verdicts) {
-            if matches!(verdict, Verdict::Absent { .. }) && exists(&self.roots, probe) != Some(false) {
-                worth_it = true;
-            }
-        }
-        worth_it && self.instances.len() < MOST_INSTANCES && self.attach_missing()
+        self.instances.len() < MOST_INSTANCES && self.attach_missing()
     }
 
     fn first_verdict(&self, probe: &Probe) -> Verdict {
@@ -233,11 +233,6 @@ impl Ebpf {
         (Verdict::Refused { reason }, None)
     }
 
-    /// Verdict of a probe.
-    pub fn verdict(&self, kind: Kind) -> Option<&Verdict> {
-        PROBES.iter().zip(&self.verdicts).find(|(p, _)| p.kind == kind).map(|(_, (v, _))| v)
-    }
-
     /// Kinds that are attached.
     pub fn attached(&self) -> impl Iterator<Item = Kind> + '_ {
         PROBES.iter().zip(&self.verdicts).filter(|(_, (v, _))| v.is_attached()).map(|(p, _)| p.kind)
@@ -245,6 +240,9 @@ impl Ebpf {
 
     /// Ready when a ring has records. Never ready when nothing is attached.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unfinished {
+            return Poll::Ready(Ok(()));
+        }
         for instance in &self.instances {
             if let Poll::Ready(guard) = instance.ring.poll_read_ready(cx) {
                 return Poll::Ready(guard.map(drop));
@@ -253,25 +251,17 @@ impl Ebpf {
         Poll::Pending
     }
 
-    /// Waits until a ring has records.
+    /// Hands every waiting record to `each`, at most `most` of them, so that other sources get their turn. While records
+    /// are left, the rings stay ready.
     ///
-    /// # Errors
-    /// When the event loop fails.
-    pub async fn ready(&self) -> io::Result<()> {
-        std::future::poll_fn(|cx| self.poll_ready(cx)).await
-    }
-
-    /// Hands every waiting record to `each`, at most `most` of them, so that other sources get their turn. Whether
-    /// records may be left.
-    ///
-    /// # Errors
-    /// When the event loop fails.
-    pub fn drain(&mut self, most: usize, mut each: impl FnMut(KernelRecord)) -> io::Result<bool> {
+    /// The kernel wakes only a reader that had read everything (`kernel/bpf/ringbuf.c`): readiness is cleared before the
+    /// visit, and what is left after it needs no wake-up.
+    pub fn drain(&mut self, most: usize, mut each: impl FnMut(KernelRecord)) {
+        self.unfinished = false;
         let mut left = most;
         for instance in &mut self.instances {
-            while left > 0 {
-                let Some(item) = instance.ring.get_mut().next() else { break };
-                left -= 1;
+            drained(&instance.ring);
+            while let Some(item) = instance.ring.get_mut().next() {
                 match KernelRecord::decode(&item) {
                     Ok(record) => each(record),
                     Err(error) => {
@@ -279,21 +269,13 @@ impl Ebpf {
                         tracing::warn!(%error, "a record of the ring cannot be read");
                     }
                 }
-            }
-            if left == 0 {
-                return Ok(true);
-            }
-            clear_ready(&instance.ring)?;
-            // A record that came between the last look and the clearing would wait for the next one: look once more.
-            if let Some(item) = instance.ring.get_mut().next() {
-                match KernelRecord::decode(&item) {
-                    Ok(record) => each(record),
-                    Err(_) => self.undecodable += 1,
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    self.unfinished = true;
+                    return;
                 }
-                return Ok(true);
             }
         }
-        Ok(false)
     }
 
     /// Records that could not be read.
@@ -377,17 +359,6 @@ impl Ebpf {
 fn lru_entries() -> u32 {
     let cpus = aya::util::nr_cpus().unwrap_or(64);
     u32::try_from(cpus.saturating_mul(256)).unwrap_or(u32::MAX).clamp(8192, 1 << 18)
-}
-
-fn clear_ready<T: std::os::fd::AsRawFd>(fd: &AsyncFd<T>) -> io::Result<()> {
-    let mut context = Context::from_waker(std::task::Waker::noop());
-    match fd.poll_read_ready(&mut context) {
-        Poll::Ready(guard) => {
-            guard?.clear_ready();
-            Ok(())
-        }
-        Poll::Pending => Ok(()),
-    }
 }
 
 /// Whether the tracepoint exists; unknown without tracefs.

@@ -24,17 +24,6 @@ pub enum Author {
 /// Both spellings of the array of rules, each as the path of its tables.
 const SPELLINGS: [&[&str]; 2] = [&["collector_regexs"], &["collector", "regexs"]];
 
-const KEYS: &[&str] = &[
-    "name",
-    "starts_with",
-    "contains",
-    "regex",
-    "sub_system",
-    "event_type",
-    "severity",
-    "extension",
-    "examples",
-];
 const BUILT_IN_KEYS: &[&str] = &[
     "name",
     "starts_with",
@@ -47,6 +36,11 @@ const BUILT_IN_KEYS: &[&str] = &[
     "examples",
     "no_kdev",
 ];
+/// A user's rule has all of them but the last.
+const KEYS: &[&str] = match BUILT_IN_KEYS {
+    [users @ .., _no_kdev] => users,
+    [] => &[],
+};
 
 /// Bytes of a text in a rule: more is no regular expression that a human wrote.
 const TEXT_MAX: usize = 4096;
