@@ -17,19 +17,35 @@ pub struct Args {
     release: bool,
 }
 
+/// Profiles of Cargo.toml.
+#[derive(Clone, Copy)]
+pub enum Profile {
+    Debug,
+    Quick,
+    Release,
+}
+
+impl Profile {
+    /// Its name, and the directory of what it builds.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Debug => ("dev", "debug"),
+            Self::Quick => ("quick", "quick"),
+            Self::Release => ("release", "release"),
+        }
+    }
+}
+
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(Purpose::Build)?;
-    let dir = binaries(args.release)?;
+    let dir = binaries(if args.release { Profile::Release } else { Profile::Debug })?;
     eprintln!("built {} and {}", dir.join("peripetyd").display(), dir.join("prpt").display());
     Ok(())
 }
 
 /// Builds the daemon and prpt; gives the directory they are in.
-pub fn binaries(release: bool) -> Result<PathBuf> {
-    let mut cargo = sh::cargo(["build", "--package", "peripety", "--bins"]);
-    if release {
-        cargo.arg("--release");
-    }
-    sh::run(&mut cargo)?;
-    Ok(sh::target_dir().join(if release { "release" } else { "debug" }))
+pub fn binaries(profile: Profile) -> Result<PathBuf> {
+    let (name, dir) = profile.names();
+    sh::run(&mut sh::cargo(["build", "--package", "peripety", "--bins", "--profile", name]))?;
+    Ok(sh::target_dir().join(dir))
 }

@@ -5,7 +5,7 @@ use std::{os::unix::process::CommandExt as _, path::Path};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    build,
+    build::{self, Profile},
     setup::{self, Purpose},
     sh,
 };
@@ -23,7 +23,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(Purpose::Build)?;
-    let dir = build::binaries(args.release)?;
+    let dir = build::binaries(if args.release { Profile::Release } else { Profile::Debug })?;
     if !sh::can_be_root() {
         bail!("the daemon needs root to load its probes; as root, run: {}/peripetyd --stdout", dir.display());
     }

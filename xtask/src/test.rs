@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    build,
+    build::{self, Profile},
     setup::{self, Purpose},
     sh,
 };
@@ -80,7 +80,7 @@ fn unit(filter: Option<&str>) -> Result<()> {
 }
 
 fn end_to_end(filter: Option<&str>, skipped: &mut Vec<String>) -> Result<()> {
-    let dir = build::binaries(false)?;
+    let dir = build::binaries(Profile::Debug)?;
     let mut cargo = sh::cargo(["test", "--package", "peripety-tests", "--test", "e2e"]);
     if !sh::can_be_root() {
         skipped.push("all end-to-end tests: they need root, and there is no sudo".to_owned());

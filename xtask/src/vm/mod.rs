@@ -24,7 +24,7 @@ use anyhow::{Result, bail};
 
 use self::{cache::Cache, kernel::Kernel, root::Root, scenario::Scenario};
 use crate::{
-    build,
+    build::{self, Profile},
     setup::{self, Purpose},
     sh,
 };
@@ -41,11 +41,11 @@ pub struct Args {
     /// Tell what scenarios there are, and do nothing else
     #[arg(long)]
     list: bool,
-    /// Take the debug build: quicker to build, slower in the machine
+    /// Take a build that is quicker to make than a release
     #[arg(long)]
-    debug: bool,
+    quick: bool,
     /// Take the binaries that are in this directory, and build nothing
-    #[arg(long, value_name = "DIR", conflicts_with = "debug")]
+    #[arg(long, value_name = "DIR", conflicts_with = "quick")]
     bin_dir: Option<PathBuf>,
     /// Keep what the machines gave also where all is well
     #[arg(long)]
@@ -89,7 +89,7 @@ pub fn run(args: Args) -> Result<()> {
         Some(dir) => dir.clone(),
         None => {
             setup::ensure(Purpose::Build)?;
-            build::binaries(!args.debug)?
+            build::binaries(if args.quick { Profile::Quick } else { Profile::Release })?
         }
     };
     let cache = Cache::open()?;
