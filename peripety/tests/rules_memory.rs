@@ -25,8 +25,10 @@ fn the_rules_take_little_memory_and_time() {
     let records: Vec<LogRecord> = set
         .rules()
         .iter()
-        .flat_map(|rule| &rule.examples)
-        .map(|example| LogRecord { text: example.line.clone(), ..LogRecord::default() })
+        .flat_map(|rule| {
+            rule.examples.iter().map(|example| (rule.identifiers.first().cloned(), &example.line))
+        })
+        .map(|(identifier, line)| LogRecord { identifier, text: line.clone(), ..LogRecord::default() })
         .collect();
     let all = |set: &RuleSet| records.iter().filter(|record| set.rule_for(record).is_some()).count();
     assert_eq!(all(&set), records.len());

@@ -23,11 +23,14 @@ use crate::{
 /// Options.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A line of the kernel, as dmesg or the journal show it; \n stands for a new line in it
+    /// A line of the kernel or a program, as dmesg or the journal show it; \n stands for a new line in it
     line: String,
     /// What the kernel says of the device beside the text: b8:16, +scsi:4:0:0:1
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Program that says the line, for rules about programs [default: the kernel]
+    #[arg(long, value_name = "PROGRAM")]
+    identifier: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -49,6 +52,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let records = spellings(&args.line).into_iter().map(|text| LogRecord {
         text,
         device: args.device.clone(),
+        identifier: args.identifier.clone(),
         ..LogRecord::default()
     });
     for record in records {

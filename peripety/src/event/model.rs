@@ -77,7 +77,7 @@ pub struct Event {
     /// The sectors (of 512 bytes) that failed, merged and in order.
     #[serde(default)]
     pub sector_ranges: Vec<SectorRange>,
-    /// Where the records came from: `ebpf:block_rq_error`, `kmsg`, `uevent` …
+    /// Where the records came from: `ebpf:block_rq_error`, `kmsg`, `uevent`, `journal:multipathd` …
     #[serde(default)]
     pub sources: Vec<String>,
     /// Records known to be lost just before this event.

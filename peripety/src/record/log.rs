@@ -6,11 +6,12 @@ pub type KmsgLevel = u8;
 /// A line of text with what its source tells about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogRecord {
-    /// Sequence number of /dev/kmsg; for other sources a count of lines.
+    /// Sequence number of /dev/kmsg or of the journal; for other sources a count of lines.
     pub seq: u64,
     /// Level, 0 to 7.
     pub level: KmsgLevel,
-    /// Who said it: `None` for the kernel, the program's name for user space.
+    /// Who said it: `None` for the kernel, the program's name for user space. A collector gives a name only where it is
+    /// proved (promise 7): never because the line itself or its sender says so.
     pub identifier: Option<String>,
     /// The text, with escapes undone. One record may have several lines.
     pub text: String,

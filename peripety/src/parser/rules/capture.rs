@@ -26,7 +26,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         severity: rule.severity,
         raw_msg: Some(record.text.clone()),
         extension: rule.extension.clone(),
-        ..RawEvent::new(time, "kmsg", record.seq.to_string(), rule.event_type.clone())
+        ..RawEvent::new(time, source(record), record.seq.to_string(), rule.event_type.clone())
     };
     let mut io = Io::default();
     for (name, text) in groups.iter().copied().filter(|(_, text)| !text.is_empty()) {
@@ -63,6 +63,11 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         }
     }
     event
+}
+
+/// Source of a line, as it stands in an event's `sources`: `kmsg`, or `journal:multipathd`.
+fn source(record: &LogRecord) -> String {
+    record.identifier.as_ref().map_or_else(|| "kmsg".to_owned(), |name| format!("journal:{name}"))
 }
 
 /// A sense key by its name; the kernel prints the number where it was built without names.

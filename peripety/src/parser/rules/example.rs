@@ -72,11 +72,16 @@ impl ExampleError {
 pub(super) fn check(set: &RuleSet, rule: &Rule, example: &Example) -> Result<(), ExampleError> {
     let Example { line, device, expect, at } = example;
     let (line, at) = (line.clone(), *at);
-    let record = LogRecord { text: line.clone(), device: device.clone(), ..LogRecord::default() };
+    let record = LogRecord {
+        text: line.clone(),
+        device: device.clone(),
+        identifier: rule.identifiers.first().cloned(),
+        ..LogRecord::default()
+    };
     let Some(taken_by) = set.rule_for(&record) else { return Err(ExampleError::NoMatch { line, at }) };
     if taken_by.name != rule.name {
         let by = taken_by.name.clone();
-        return Err(if rule.takes(&line) {
+        return Err(if rule.takes(&record) {
             ExampleError::Taken { line, by, at }
         } else {
             ExampleError::NoMatch { line, at }

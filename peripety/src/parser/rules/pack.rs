@@ -26,6 +26,7 @@ const SPELLINGS: [&[&str]; 2] = [&["collector_regexs"], &["collector", "regexs"]
 
 const BUILT_IN_KEYS: &[&str] = &[
     "name",
+    "identifier",
     "starts_with",
     "contains",
     "regex",
@@ -114,6 +115,7 @@ impl Reader<'_, '_, '_> {
         let no_kdev = self.author == Author::BuiltIn
             && self.doc.boolean(self.path, self.table, "no_kdev").unwrap_or_default();
         let name = self.text("name").map_or_else(|| origin.clone(), |(name, _)| name);
+        let identifiers = self.identifiers();
         let starts_with = self.starts_with();
         let contains = self.text("contains").map(|(text, _)| text);
         let regex = self.required("regex");
@@ -133,6 +135,7 @@ impl Reader<'_, '_, '_> {
         let alphabet = if self.author == Author::User { Alphabet::Unicode } else { Alphabet::Ascii };
         Some(Rule {
             name,
+            identifiers: identifiers?,
             // An empty beginning fits every line and says as much as none.
             starts_with: starts_with.filter(|s| s.iter().all(|s| !s.is_empty())).unwrap_or_default(),
             contains,
@@ -174,6 +177,32 @@ impl Reader<'_, '_, '_> {
             self.problem(self.at, key, "the rule has none", format!("add {key} = \"…\""));
         }
         self.text(key)
+    }
+
+    /// The programs that the rule is about; nothing if one of them is none, for the rule would then be about the kernel.
+    fn identifiers(&mut self) -> Option<Vec<String>> {
+        let value = self.table.get("identifier");
+        let Some(value) = value else { return Some(Vec::new()) };
+        if value.get_ref().as_array().is_some_and(|names| names.is_empty()) {
+            self.problem(
+                value.span().start,
+                "identifier",
+                "the list is empty",
+                "name a program, or leave the key out",
+            );
+        }
+        let mut names = Vec::new();
+        for (name, span) in self.doc.strings(self.path, self.table, "identifier") {
+            let named =
+                name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
+            if name.is_empty() || !named || name.len() > 64 || name == "kernel" {
+                let fix = "give the name of a program, for example multipathd; a rule without it is about the kernel";
+                self.problem(span.start, "identifier", format!("'{name}' is no name of a program"), fix);
+                return None;
+            }
+            names.push(name);
+        }
+        (!names.is_empty()).then_some(names)
     }
 
     fn starts_with(&mut self) -> Option<Vec<String>> {

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Example, Pattern};
-use crate::event::{EventType, Severity, SubSystem};
+use crate::{
+    event::{EventType, Severity, SubSystem},
+    record::LogRecord,
+};
 
-/// How lines of the kernel are known, and what they say.
+/// How lines of the kernel or of a program are known, and what they say.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The rule's name; a later rule of the same name takes its place.
     pub name: String,
+    /// The programs that may say the line, by the names of [`LogRecord::identifier`]; empty: the kernel, and nobody else.
+    pub identifiers: Vec<String>,
     /// The line begins with one of these; empty: it may begin as it likes.
     pub starts_with: Vec<String>,
     /// The line has this somewhere: spares the expression.
@@ -43,10 +48,20 @@ impl Rule {
         self.pattern.captures(text)
     }
 
+    /// Whether the rule is about what this speaker says: a rule for the kernel never takes the text of a program, nor the
+    /// other way round (promise 7).
+    pub fn hears(&self, identifier: Option<&str>) -> bool {
+        match identifier {
+            None => self.identifiers.is_empty(),
+            Some(name) => self.identifiers.iter().any(|known| known == name),
+        }
+    }
+
     /// Whether the rule, asked alone, is about the line.
-    pub fn takes(&self, text: &str) -> bool {
+    pub fn takes(&self, record: &LogRecord) -> bool {
+        let text = record.text.as_str();
         let begins =
             self.starts_with.is_empty() || self.starts_with.iter().any(|start| text.starts_with(start));
-        begins && self.captures(text).is_some()
+        begins && self.hears(record.identifier.as_deref()) && self.captures(text).is_some()
     }
 }

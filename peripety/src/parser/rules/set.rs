@@ -54,7 +54,7 @@ impl RuleSet {
         &self.rules
     }
 
-    /// What a line of the kernel says; nothing if no rule is about it, or if a process said it (promise 7).
+    /// What a line says; nothing if no rule is about what its speaker says (promise 7).
     pub fn parse(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
         self.find(record).map(|(rule, groups)| capture::raw_event(rule, &groups, record, time))
     }
@@ -71,9 +71,6 @@ impl RuleSet {
 
     /// The rule that takes a line, with the named groups of its expression that took part.
     pub fn find<'s, 't>(&'s self, record: &'t LogRecord) -> Option<(&'s Rule, Vec<(&'s str, &'t str)>)> {
-        if record.identifier.is_some() {
-            return None;
-        }
         let text = record.text.as_str();
         let mut places: Vec<usize> = self.anywhere.to_vec();
         for (length, beginnings) in &*self.by_beginning {
@@ -88,6 +85,7 @@ impl RuleSet {
         places
             .into_iter()
             .filter_map(|place| self.rules.get(place))
+            .filter(|rule| rule.hears(record.identifier.as_deref()))
             .find_map(|rule| Some((rule, rule.captures(text)?)))
     }
 }

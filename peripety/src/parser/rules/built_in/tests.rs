@@ -77,13 +77,50 @@ fn near_misses_are_no_events() {
 }
 
 #[test]
-fn what_a_process_says_is_not_the_kernels() {
+fn a_line_is_of_its_speaker_alone() {
     let set = RuleSet::built_in();
     for rule in set.rules() {
         for example in &rule.examples {
-            let record = LogRecord { identifier: Some("logger".to_owned()), ..line(&example.line) };
-            assert_eq!(set.parse(&record, TIME), None, "{}", example.line);
+            for speaker in [None, Some("logger"), Some("multipathd"), Some("smartd")] {
+                let record = LogRecord { identifier: speaker.map(str::to_owned), ..line(&example.line) };
+                let taken = set.rule_for(&record);
+                assert!(taken.is_none_or(|by| by.hears(speaker)), "{speaker:?}: {}", example.line);
+                assert!(rule.hears(speaker) || !rule.takes(&record), "{speaker:?}: {}", example.line);
+                if rule.identifiers.is_empty() && speaker.is_some() {
+                    assert_eq!(set.parse(&record, TIME), None, "{speaker:?}: {}", example.line);
+                }
+            }
         }
+    }
+}
+
+#[test]
+fn a_rule_for_programs_hears_them_and_not_the_kernel() {
+    let text = r#"
+        [[collector_regexs]]
+        identifier = ["arrayd", "arrayd2"]
+        regex = '^(?P<kdev>sd[a-z]+) lost$'
+        sub_system = "scsi"
+        event_type = "MINE"
+        examples = ["sda lost"]
+        "#;
+    let (rules, problems) = read_rules("f", text, Author::User);
+    assert!(problems.is_empty(), "{problems:#?}");
+    let set = RuleSet::with_user_rules(rules);
+    let said = |by: Option<&str>| {
+        set.parse(&LogRecord { identifier: by.map(str::to_owned), seq: 7, ..line("sda lost") }, TIME)
+    };
+    assert!(set.try_examples(&set.rules()[0]).is_empty());
+    assert_eq!(
+        said(Some("arrayd2")).map(|raw| (raw.source, raw.sequence)),
+        Some(("journal:arrayd2".into(), "7".into()))
+    );
+    assert_eq!((said(None), said(Some("arrayd3"))), (None, None));
+    for bad in ["[]", "\"\"", "5", "[5]", "\"a b\"", "\"kernel\"", "[\"arrayd\", \"\"]"] {
+        let text = text.replace("[\"arrayd\", \"arrayd2\"]", bad);
+        let (rules, problems) = read_rules("f", &text, Author::User);
+        assert!(rules.is_empty() && problems.len() == 1, "{bad}: {problems:#?}");
+        assert!(problems[0].key.ends_with("identifier"), "{problems:#?}");
     }
 }
 
