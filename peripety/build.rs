@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stderr, reason = "cargo shows stderr of a build script that fails")]
 
+#[path = "build/strip.rs"]
+mod strip;
 #[path = "build/toolchain.rs"]
 mod toolchain;
 
@@ -56,7 +58,11 @@ fn run() -> Result<()> {
         return fs::write(out_dir.join(OBJECT), []).context("writing an empty eBPF object");
     }
 
-    build(&out_dir)
+    build(&out_dir)?;
+    let object = out_dir.join(OBJECT);
+    let linked = fs::read(&object).with_context(|| format!("reading {}", object.display()))?;
+    let stripped = strip::without_dwarf(&linked).context("taking DWARF out of the eBPF object")?;
+    fs::write(&object, stripped).with_context(|| format!("writing {}", object.display()))
 }
 
 fn build(out_dir: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod args;
+mod attach;
 mod clock;
 pub mod config;
 mod host;

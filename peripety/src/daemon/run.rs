@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     answers::{self, Snapshot},
     args::Args,
+    attach::Attacher,
     clock::{self, stamp_of},
     config::{Config, ConfigErrors},
     host::Host,
@@ -29,7 +30,7 @@ use crate::{
     block::BlkCache,
     collector::{
         clock::ClockOffset,
-        ebpf::{Ebpf, Options},
+        ebpf::{Addition, Ebpf, Options},
         kmsg::{KmsgItem, KmsgReader},
         mount_watch::MountWatch,
         uevent::{Received, UeventMonitor},
@@ -71,6 +72,7 @@ struct Daemon {
     cache: BlkCache,
     outputs: Outputs,
     probes: Option<Probes>,
+    attacher: Attacher,
     kmsg: Option<AsyncFd<KmsgReader>>,
     uevents: Option<UeventMonitor>,
     mounts: Option<MountWatch>,
@@ -94,6 +96,7 @@ enum Wake {
     Mounts,
     Ring,
     Kmsg,
+    Attached(Option<Addition>),
     Deadline,
 }
 
@@ -146,6 +149,7 @@ impl Daemon {
             cache,
             outputs,
             probes,
+            attacher: Attacher::default(),
             kmsg,
             uevents,
             mounts,
@@ -196,6 +200,7 @@ impl Daemon {
                 Wake::Mounts => self.cache.refresh_mounts(),
                 Wake::Ring => self.take_ring(),
                 Wake::Kmsg => self.take_kmsg(),
+                Wake::Attached(addition) => self.take_probes(addition),
                 Wake::Deadline => self.wake(),
             }
             self.flush();
@@ -211,7 +216,7 @@ impl Daemon {
         watchdog: Option<&mut tokio::time::Interval>,
     ) -> anyhow::Result<Wake> {
         let deadline = self.next_deadline();
-        let Self { uevents, mounts, probes, kmsg, .. } = self;
+        let Self { uevents, mounts, probes, attacher, kmsg, .. } = self;
         Ok(tokio::select! {
             biased;
             _ = terminate.recv() => Wake::Stop,
@@ -233,6 +238,7 @@ impl Daemon {
                 ready.context("waiting for kernel text")?;
                 Wake::Kmsg
             }
+            addition = attacher.done() => Wake::Attached(addition),
             () = sleep_to(deadline) => Wake::Deadline,
         })
     }
@@ -298,13 +304,12 @@ impl Daemon {
     }
 
     fn take_uevents(&mut self, received: Vec<Received>) {
-        let mut drivers_came = false;
         for received in received {
             let now = clock::now();
             let now_ns = now.monotonic_ns.unwrap_or_default();
             match received {
                 Received::Event(uevent) => {
-                    drivers_came |= uevent.subsystem == "module" && uevent.action == "add";
+                    self.attacher.note(&uevent);
                     self.take_uevent(uevent, now, now_ns);
                 }
                 Received::Lost(lost) => {
@@ -312,13 +317,12 @@ impl Daemon {
                     if let Err(error) = self.cache.rescan(now_ns) {
                         tracing::error!("{error}");
                     }
+                    self.attacher.note_anything();
                     self.push(&Record { time: now, body: Body::Lost(lost) });
                 }
             }
         }
-        if drivers_came {
-            self.retry_probes();
-        }
+        self.attacher.go_on(self.probes.as_ref());
     }
 
     /// A device that goes is told before it is forgotten, one that comes after it is known.
@@ -337,14 +341,15 @@ impl Daemon {
         }
     }
 
-    /// A module was loaded: it may bring tracepoints.
-    fn retry_probes(&mut self) {
-        if let Some(probes) = &self.probes
-            && probes.lock().retry_absent()
+    /// The probes of drivers that were loaded.
+    fn take_probes(&mut self, addition: Option<Addition>) {
+        if let (Some(probes), Some(addition)) = (&self.probes, addition)
+            && probes.lock().add(addition)
         {
             log_verdicts(&probes.lock());
             self.tell_live_sources();
         }
+        self.attacher.go_on(self.probes.as_ref());
     }
 
     fn tell_live_sources(&mut self) {

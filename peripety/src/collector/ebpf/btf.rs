@@ -3,10 +3,11 @@
 //! rustc emits no CO-RE relocations for structs of the kernel, so user space looks the offsets up and hands them to the
 //! programs as globals.
 
-use std::{collections::BTreeMap, path::PathBuf};
+mod types;
 
-use btf_rs::{Backend, Btf, Type};
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
+use self::types::{Btf, Malformed, Type};
 use crate::roots::Roots;
 
 /// A struct member that a program wants: its global, the struct, the path of members down to it.
@@ -85,6 +86,9 @@ static MEMBERS: &[Member] = &[
     module("xfs", "MP_SUPER", "xfs_mount", &["m_super"]),
 ];
 
+/// The tracepoint whose prototype tells what its error is.
+const RQ_COMPLETE: &str = "btf_trace_block_rq_complete";
+
 /// Why there are no offsets at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the kernel's type information {path}: {reason}")]
@@ -93,6 +97,15 @@ pub struct NoBtf {
     pub path: PathBuf,
     /// Why.
     pub reason: String,
+}
+
+/// Why one file of type information is of no use.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
 }
 
 /// What BTF tells about this kernel.
@@ -107,25 +120,31 @@ pub struct Offsets {
 }
 
 impl Offsets {
-    /// Looks all offsets up; those of drivers that are not loaded are left out.
+    /// Looks offsets up: of the kernel itself, and of those `drivers` that are loaded.
     ///
     /// # Errors
     /// [`NoBtf`] when the kernel has no BTF or it cannot be read.
-    pub fn resolve(roots: &Roots) -> Result<Self, NoBtf> {
+    pub fn resolve(roots: &Roots, drivers: &[&str]) -> Result<Self, NoBtf> {
         let directory = roots.sysfs.join("kernel/btf");
         let path = directory.join("vmlinux");
-        let vmlinux = Btf::from_file_with_backend(&path, Backend::Mmap)
-            .or_else(|_cannot_map| Btf::from_file_with_backend(&path, Backend::Cache))
-            .map_err(|error| NoBtf { path: path.clone(), reason: error.to_string() })?;
+        let mut wanted: Vec<&str> = MEMBERS.iter().map(|member| member.of).chain([RQ_COMPLETE]).collect();
+        wanted.dedup();
+        let read = |path: &PathBuf, base| -> Result<Btf<'_>, Unreadable> {
+            Ok(Btf::parse(fs::read(path)?, base, &wanted)?)
+        };
+        let vmlinux =
+            read(&path, None).map_err(|error| NoBtf { path: path.clone(), reason: error.to_string() })?;
 
         let mut offsets = Self::default();
-        let mut modules: BTreeMap<&str, Option<Btf>> = BTreeMap::new();
+        let mut modules: BTreeMap<&str, Option<Btf<'_>>> = BTreeMap::new();
         for member in MEMBERS {
             let mut found = find(&vmlinux, member.of, member.path);
-            if let (None, Some(module)) = (&found, member.module) {
+            if let (None, Some(module)) = (&found, member.module)
+                && drivers.contains(&module)
+            {
                 let split = modules
                     .entry(module)
-                    .or_insert_with(|| Btf::from_split_file(directory.join(module), &vmlinux).ok());
+                    .or_insert_with(|| read(&directory.join(module), Some(&vmlinux)).ok());
                 found = split.as_ref().and_then(|btf| find(btf, member.of, member.path));
             }
             let Some(found) = found else { continue };
@@ -138,10 +157,13 @@ impl Offsets {
         if offsets.members.contains_key("Q_DISK") {
             offsets.members.remove("RQ_DISK");
         }
-        if let Some(size) = struct_size(&vmlinux, "request") {
+        if let Some(size) = vmlinux.named("request").and_then(|request| u16::try_from(request.size()).ok()) {
             offsets.members.insert("RQ_SIZE", size);
         }
-        offsets.rq_complete_errno = second_argument_is_int(&vmlinux, "btf_trace_block_rq_complete");
+        // The prototype's first parameter is the tracer's own. blk_status_t is a typedef.
+        offsets.rq_complete_errno = (vmlinux.named(RQ_COMPLETE))
+            .and_then(|prototype| vmlinux.parameter(prototype, 2))
+            .is_some_and(|parameter| parameter.is_int());
         Ok(offsets)
     }
 
@@ -156,87 +178,44 @@ struct Found {
     is_array: bool,
 }
 
-fn structure(btf: &Btf, name: &str) -> Option<btf_rs::Struct> {
-    btf.resolve_types_by_name(name).ok()?.into_iter().find_map(|t| match t {
-        // A declaration without members is of no use.
-        Type::Struct(s) if !s.members.is_empty() => Some(s),
-        _ => None,
-    })
-}
-
-fn struct_size(btf: &Btf, name: &str) -> Option<u16> {
-    u16::try_from(structure(btf, name)?.size()).ok()
-}
-
 /// Follows `path` from struct `of`, through anonymous members where need be.
-fn find(btf: &Btf, of: &str, path: &[&str]) -> Option<Found> {
-    let mut current = structure(btf, of)?;
+fn find(btf: &Btf<'_>, of: &str, path: &[&str]) -> Option<Found> {
+    let mut current = btf.named(of)?;
     let mut bits: u32 = 0;
-    let (last, inner) = path.split_last()?;
-    for name in inner {
-        let (offset, member_type) = member_of(btf, &current, name, 0)?;
+    for name in path {
+        let (offset, member_type) = member_of(btf, current, name, 0)?;
         bits = bits.checked_add(offset)?;
-        current = match member_type {
-            Type::Struct(s) | Type::Union(s) => s,
-            _ => return None,
-        };
+        current = member_type;
     }
-    let (offset, member_type) = member_of(btf, &current, last, 0)?;
-    let bits = bits.checked_add(offset)?;
-    (bits % 8 == 0).then_some(())?;
-    Some(Found { offset: u16::try_from(bits / 8).ok()?, is_array: matches!(member_type, Type::Array(_)) })
+    bits.is_multiple_of(8).then_some(())?;
+    Some(Found { offset: u16::try_from(bits / 8).ok()?, is_array: current.is_array() })
 }
 
 /// Offset in bits and type of a member, looked for in anonymous structs and unions as well.
-fn member_of(btf: &Btf, structure: &btf_rs::Struct, name: &str, depth: u8) -> Option<(u32, Type)> {
+fn member_of(btf: &Btf<'_>, of: Type, name: &str, depth: u8) -> Option<(u32, Type)> {
     const DEEPEST: u8 = 8;
-    for member in &structure.members {
-        let member_name = btf.resolve_name(member).unwrap_or_default();
-        if member_name == name {
-            return Some((member.bit_offset(), strip(btf, member)?));
+    for member in btf.members(of) {
+        if member.name == name.as_bytes() {
+            return Some((member.bit_offset, btf.type_of(&member)?));
         }
-        if member_name.is_empty()
+        if member.name.is_empty()
             && depth < DEEPEST
-            && let Some(Type::Struct(inner) | Type::Union(inner)) = strip(btf, member)
-            && let Some((offset, found)) = member_of(btf, &inner, name, depth + 1)
+            && let Some(inner) = btf.type_of(&member).filter(Type::has_members)
+            && let Some((offset, found)) = member_of(btf, inner, name, depth + 1)
         {
-            return Some((member.bit_offset().checked_add(offset)?, found));
+            return Some((member.bit_offset.checked_add(offset)?, found));
         }
     }
     None
 }
 
-/// The type behind typedefs and qualifiers.
-fn strip(btf: &Btf, member: &btf_rs::Member) -> Option<Type> {
-    btf.chained_type_iter(member).find(|t| {
-        !matches!(
-            t,
-            Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) | Type::Restrict(_) | Type::TypeTag(_)
-        )
-    })
-}
-
-/// Whether the second argument of a tracepoint's prototype is a plain `int`. The prototype's first parameter is the
-/// tracer's own.
-fn second_argument_is_int(btf: &Btf, typedef: &str) -> bool {
-    let prototype = btf.resolve_types_by_name(typedef).ok().and_then(|types| {
-        types.into_iter().find_map(|t| {
-            let Type::Typedef(typedef) = t else { return None };
-            btf.chained_type_iter(&typedef).find_map(|t| match t {
-                Type::FuncProto(prototype) => Some(prototype),
-                _ => None,
-            })
-        })
-    });
-    prototype
-        .and_then(|p| p.parameters.get(2).and_then(|parameter| btf.resolve_chained_type(parameter).ok()))
-        .is_some_and(|t| matches!(t, Type::Int(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{collector::ebpf::table::PROBES, roots::Roots};
+    use crate::{
+        collector::ebpf::{kernel::KernelVersion, table::PROBES},
+        roots::Roots,
+    };
 
     #[test]
     fn every_offset_that_a_probe_needs_is_looked_up() {
@@ -250,13 +229,15 @@ mod tests {
     #[test]
     fn the_running_kernel_is_understood() {
         let roots = Roots::system();
-        let Ok(offsets) = Offsets::resolve(&roots) else {
+        let Ok(offsets) = Offsets::resolve(&roots, &[]) else {
             eprintln!("skipped: this kernel has no BTF");
             return;
         };
         for probe in PROBES.iter().filter(|p| p.module.is_none()) {
             assert_eq!(offsets.missing(probe.btf), None, "{}", probe.event());
         }
+        let is_old = KernelVersion::running(&roots) < KernelVersion::new(5, 17);
+        assert_eq!(offsets.rq_complete_errno, is_old);
         assert!(offsets.members.contains_key("Q_DISK") || offsets.members.contains_key("RQ_DISK"));
         assert!(offsets.members.contains_key("BIO_BDEV") || offsets.members.contains_key("BIO_DISK"));
     }
@@ -264,7 +245,7 @@ mod tests {
     #[test]
     fn no_btf_is_said_with_its_path() {
         let empty = tempfile::tempdir().unwrap();
-        let error = Offsets::resolve(&Roots::under(empty.path())).unwrap_err();
+        let error = Offsets::resolve(&Roots::under(empty.path()), &[]).unwrap_err();
         assert!(error.to_string().contains("kernel/btf/vmlinux"), "{error}");
     }
 }

@@ -23,7 +23,8 @@ impl Layout {
     /// Asks BTF and tracefs for everything that `probes` want.
     pub(super) fn resolve(roots: &Roots, probes: &[&Probe]) -> Self {
         let mut layout = Self::default();
-        match Offsets::resolve(roots) {
+        let drivers: Vec<&str> = probes.iter().filter_map(|probe| probe.module).collect();
+        match Offsets::resolve(roots, &drivers) {
             Ok(btf) => {
                 layout.offsets.extend(&btf.members);
                 layout.switches.insert("CMD_CMND_ARRAY", u8::from(btf.cmnd_is_array));

@@ -3,22 +3,21 @@
 use std::{
     collections::BTreeMap,
     io,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use aya::{
-    EbpfLoader, VerifierLogLevel,
     maps::{MapData, RingBuf},
-    programs::{Program, ProgramError},
+    programs::Program,
 };
 use peripety_common::{KernelRecord, Kind, wb_err::WbErr};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     kernel::KernelVersion,
-    layout::Layout,
-    maps::{COUNTS, Maps, RING},
-    status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict, Way},
+    maps::Maps,
+    status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict},
     table::{Need, PROBES, Probe, Situation},
 };
 use crate::{
@@ -26,12 +25,10 @@ use crate::{
     roots::Roots,
 };
 
+mod instance;
 mod refusal;
 
-#[cfg(feature = "ebpf")]
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/peripety-ebpf"));
-#[cfg(not(feature = "ebpf"))]
-static OBJECT: &[u8] = &[];
+use instance::{Loaded, RowVerdict, Source};
 
 /// How to load.
 #[derive(Clone, Debug)]
@@ -52,7 +49,7 @@ impl Default for Options {
     }
 }
 
-/// One load of the object. A second one is needed for probes whose driver is loaded later: offsets are fixed at load.
+/// One load of the object, in the event loop.
 struct Instance {
     ebpf: aya::Ebpf,
     maps: Maps,
@@ -62,9 +59,7 @@ struct Instance {
 
 /// The probes of the running kernel.
 pub struct Ebpf {
-    roots: Roots,
-    options: Options,
-    kernel: KernelVersion,
+    source: Arc<Source>,
     instances: Vec<Instance>,
     /// Verdict on each row of the table, and the instance and program that runs it.
     verdicts: Vec<(Verdict, Option<(usize, &'static str)>)>,
@@ -76,161 +71,104 @@ pub struct Ebpf {
 /// More loads than this are no drivers that appear, but something that goes round in circles.
 const MOST_INSTANCES: usize = 16;
 
+/// Probes that are to be attached. That takes its time, so it is done apart from the event loop.
+pub struct Plan {
+    source: Arc<Source>,
+    rows: Vec<usize>,
+}
+
+/// Probes that were attached, or refused.
+pub struct Addition {
+    loaded: Option<Box<Loaded>>,
+    verdicts: Vec<RowVerdict>,
+}
+
+impl Plan {
+    /// Loads and attaches.
+    #[must_use]
+    pub fn carry_out(self) -> Addition {
+        let (loaded, verdicts) = self.source.load(&self.rows);
+        Addition { loaded: loaded.map(Box::new), verdicts }
+    }
+}
+
 impl Ebpf {
     /// Attaches what the kernel lets us attach. Never fails as a whole: each probe has its verdict.
     ///
     /// Must be called within a tokio runtime.
     pub fn load(roots: &Roots, options: Options) -> Self {
         let mut this = Self {
-            roots: roots.clone(),
-            kernel: KernelVersion::running(roots),
-            options,
+            source: Arc::new(Source::new(roots, options)),
             instances: Vec::new(),
             verdicts: Vec::new(),
             undecodable: 0,
             unfinished: false,
         };
         this.verdicts = PROBES.iter().map(|probe| (this.first_verdict(probe), None)).collect();
-        this.attach_missing();
+        if let Some(plan) = this.plan(|_any| true) {
+            this.add(plan.carry_out());
+        }
         this
     }
 
-    /// Tries again what was absent: a module may have been loaded. Whether anything was attached.
-    pub fn retry_absent(&mut self) -> bool {
-        self.instances.len() < MOST_INSTANCES && self.attach_missing()
-    }
-
     fn first_verdict(&self, probe: &Probe) -> Verdict {
+        let Source { roots, options, kernel, .. } = &*self.source;
         let situation = Situation {
-            kernel: self.kernel,
+            kernel: *kernel,
             has_rq_error: PROBES
                 .iter()
                 .find(|p| p.kind == Kind::BlockRqError)
-                .is_some_and(|p| exists(&self.roots, p).unwrap_or(self.kernel >= KernelVersion::new(5, 18))),
+                .is_some_and(|p| exists(roots, p).unwrap_or(*kernel >= KernelVersion::new(5, 18))),
         };
-        let off = self.options.off.get(&probe.kind).cloned().or_else(|| (probe.off)(&situation));
-        off.map_or_else(|| self.absent(probe), |reason| Verdict::Off { reason })
+        let off = options.off.get(&probe.kind).cloned().or_else(|| (probe.off)(&situation));
+        off.map_or_else(|| self.source.absent(probe), |reason| Verdict::Off { reason })
     }
 
-    fn absent(&self, probe: &Probe) -> Verdict {
-        let reason = match probe.module {
-            Some(module) if probe.need == Need::Driver => {
-                format!("driver {module} is not loaded, or has none")
-            }
-            _ => format!("kernel {} has none", self.kernel),
-        };
-        Verdict::Absent { reason }
-    }
-
-    /// Loads the object once more for all probes that are not attached, refused or off. Whether any was attached.
-    fn attach_missing(&mut self) -> bool {
-        let wanted: Vec<usize> = (0..PROBES.len())
-            .filter(|i| self.verdicts.get(*i).is_some_and(|(v, _)| matches!(v, Verdict::Absent { .. })))
-            .filter(|i| PROBES.get(*i).is_some_and(|p| exists(&self.roots, p) != Some(false)))
+    /// What is absent and may be there by now, of the probes that `came` names. None when there is nothing to do.
+    pub fn plan(&self, came: impl Fn(&Probe) -> bool) -> Option<Plan> {
+        let rows: Vec<usize> = PROBES
+            .iter()
+            .zip(&self.verdicts)
+            .enumerate()
+            .filter(|(_row, (_probe, (verdict, _program)))| matches!(verdict, Verdict::Absent { .. }))
+            .filter(|(_row, (probe, _verdict))| {
+                came(probe) && exists(&self.source.roots, probe) != Some(false)
+            })
+            .map(|(row, _probe)| row)
             .collect();
-        if wanted.is_empty() {
-            return false;
-        }
-        let probes: Vec<&Probe> = wanted.iter().filter_map(|i| PROBES.get(*i)).collect();
-        let layout = Layout::resolve(&self.roots, &probes);
-        let mut instance = match self.new_instance(&layout) {
-            Ok(instance) => instance,
-            Err(reason) => {
-                for i in wanted {
-                    self.set(i, Verdict::Refused { reason: reason.clone() }, None);
-                }
-                return false;
+        let is_due = !rows.is_empty() && self.instances.len() < MOST_INSTANCES;
+        is_due.then(|| Plan { source: Arc::clone(&self.source), rows })
+    }
+
+    /// Takes in what a plan attached. Whether it was anything.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn add(&mut self, addition: Addition) -> bool {
+        let mut refused = None;
+        let instance = addition.loaded.and_then(|loaded| {
+            let Loaded { mut ebpf, maps, ring, ring_bytes } = *loaded;
+            if self.source.options.verbose {
+                super::verbose::start(&mut ebpf);
             }
-        };
+            match watch(ring, Interest::READABLE) {
+                Ok(ring) => Some(Instance { ebpf, maps, ring, ring_bytes }),
+                Err(error) => {
+                    refused = Some(format!("cannot wait for the ring: {error}"));
+                    None
+                }
+            }
+        });
         let number = self.instances.len();
-        let mut any = false;
-        for (i, probe) in wanted.iter().zip(&probes) {
-            let (verdict, program) = self.attach(&mut instance, &layout, probe);
-            any |= verdict.is_attached();
-            self.set(*i, verdict, program.map(|name| (number, name)));
-        }
-        if any {
-            self.instances.push(instance);
+        let any = instance.is_some();
+        self.instances.extend(instance);
+        for (row, verdict, program) in addition.verdicts {
+            let Some(place) = self.verdicts.get_mut(row) else { continue };
+            *place = match (&refused, verdict.is_attached()) {
+                (Some(reason), true) => (Verdict::Refused { reason: reason.clone() }, None),
+                _ => (verdict, program.map(|name| (number, name))),
+            };
         }
         any
-    }
-
-    fn set(&mut self, row: usize, verdict: Verdict, program: Option<(usize, &'static str)>) {
-        if let Some(place) = self.verdicts.get_mut(row) {
-            *place = (verdict, program);
-        }
-    }
-
-    fn new_instance(&self, layout: &Layout) -> Result<Instance, String> {
-        if OBJECT.is_empty() {
-            return Err("this peripetyd was built without eBPF".to_owned());
-        }
-        refusal::raise_memlock(self.kernel);
-        let log_level = if self.options.verbose { aya_log::Level::Debug as u8 } else { 0 };
-        let mut loader = EbpfLoader::new();
-        loader
-            .verifier_log_level(VerifierLogLevel::DEBUG)
-            .map_max_entries(RING, self.options.ring_bytes)
-            .map_max_entries(COUNTS, lru_entries())
-            .override_global("AYA_LOG_LEVEL", &log_level, false);
-        for (name, offset) in &layout.offsets {
-            loader.override_global(name, offset, true);
-        }
-        for (name, switch) in &layout.switches {
-            loader.override_global(name, switch, true);
-        }
-        let mut ebpf = loader.load(OBJECT).map_err(|e| refusal::explain(&self.roots, &e))?;
-        if self.options.verbose {
-            super::verbose::start(&mut ebpf);
-        }
-        let (maps, ring) =
-            Maps::take(&mut ebpf, self.kernel).map_err(|e| refusal::explain(&self.roots, &e))?;
-        let ring = watch(ring, Interest::READABLE).map_err(|e| format!("cannot wait for the ring: {e}"))?;
-        let ring_bytes = u64::from(self.options.ring_bytes.next_power_of_two());
-        Ok(Instance { ebpf, maps, ring, ring_bytes })
-    }
-
-    /// Raw first, classic second.
-    fn attach(
-        &self,
-        instance: &mut Instance,
-        layout: &Layout,
-        probe: &Probe,
-    ) -> (Verdict, Option<&'static str>) {
-        let obstacle = if self.options.only_classic {
-            Some("only classic tracepoints are wanted".to_owned())
-        } else {
-            layout.raw_obstacle(probe)
-        };
-        let raw_failed = match obstacle {
-            Some(obstacle) => obstacle,
-            None => match attach_program(&mut instance.ebpf, probe, Way::Raw) {
-                Ok(()) => {
-                    return (Verdict::Attached { way: Way::Raw, fallback: String::new() }, Some(probe.raw));
-                }
-                Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
-                Err(error) => refusal::explain(&self.roots, &error),
-            },
-        };
-        let classic_failed = match layout.classic_obstacle(probe) {
-            Some(obstacle) => obstacle,
-            None => match attach_program(&mut instance.ebpf, probe, Way::Classic) {
-                Ok(()) => {
-                    return (
-                        Verdict::Attached { way: Way::Classic, fallback: raw_failed },
-                        Some(probe.classic),
-                    );
-                }
-                Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
-                Err(error) => refusal::explain(&self.roots, &error),
-            },
-        };
-        let reason = if raw_failed == classic_failed {
-            raw_failed
-        } else {
-            format!("as raw tracepoint: {raw_failed}; as classic one: {classic_failed}")
-        };
-        (Verdict::Refused { reason }, None)
     }
 
     /// Kinds that are attached.
@@ -330,7 +268,7 @@ impl Ebpf {
                     .unwrap_or(0),
             },
             kernel_statistics: std::fs::read_to_string(
-                self.roots.procfs.join("sys/kernel/bpf_stats_enabled"),
+                self.source.roots.procfs.join("sys/kernel/bpf_stats_enabled"),
             )
             .is_ok_and(|text| text.trim() == "1"),
         }
@@ -350,15 +288,9 @@ impl Ebpf {
             tag: format!("{:016x}", info.tag()),
             run_count: info.run_count(),
             run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
-            misses: refusal::recursion_misses(&self.roots, &info).unwrap_or(0),
+            misses: refusal::recursion_misses(&self.source.roots, &info).unwrap_or(0),
         })
     }
-}
-
-/// Room for every CPU's own reserve of an LRU map, so that none is evicted early (kernel/bpf/bpf_lru_list.c).
-fn lru_entries() -> u32 {
-    let cpus = aya::util::nr_cpus().unwrap_or(64);
-    u32::try_from(cpus.saturating_mul(256)).unwrap_or(u32::MAX).clamp(8192, 1 << 18)
 }
 
 /// Whether the tracepoint exists; unknown without tracefs.
@@ -367,29 +299,10 @@ fn exists(roots: &Roots, probe: &Probe) -> Option<bool> {
     events.join("block").exists().then(|| events.join(probe.category).join(probe.event()).exists())
 }
 
-fn attach_program(ebpf: &mut aya::Ebpf, probe: &Probe, way: Way) -> Result<(), ProgramError> {
-    match way {
-        Way::Raw => {
-            if let Some(Program::RawTracePoint(program)) = ebpf.program_mut(probe.raw) {
-                program.load()?;
-                program.attach(probe.event())?;
-                return Ok(());
-            }
-        }
-        Way::Classic => {
-            if let Some(Program::TracePoint(program)) = ebpf.program_mut(probe.classic) {
-                program.load()?;
-                program.attach(probe.category, probe.event())?;
-                return Ok(());
-            }
-        }
-    }
-    Err(ProgramError::UnexpectedProgramType)
-}
-
 #[cfg(all(test, feature = "ebpf"))]
 mod tests {
-    use super::*;
+    use super::{instance::OBJECT, *};
+    use crate::collector::ebpf::status::Way;
 
     #[test]
     fn the_object_has_both_programs_of_every_probe() {

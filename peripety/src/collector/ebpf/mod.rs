@@ -14,5 +14,5 @@ pub mod status;
 pub mod table;
 mod verbose;
 
-pub use loader::{Ebpf, Options};
+pub use loader::{Addition, Ebpf, Options, Plan};
 pub use status::{ProbeStatus, Verdict, Way};
