@@ -5,6 +5,8 @@
 //! tick is needed, and says nothing while nothing is open, so that an idle daemon sleeps (promise 5).
 
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,8 @@ const EACH_MAX: usize = 8;
 /// How near to the medium a failure is said, the lower the nearer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
+    /// The way to the device is lost, and all devices behind it.
+    Transport,
     /// The device went away, or its driver speaks.
     Driver,
     /// The block layer.
@@ -76,8 +78,10 @@ fn rank(event: &Event) -> Rank {
             Rank::Cache
         }
         "block" => Rank::Block,
-        "scsi" | "ata" | "nvme" | "iscsi" | "fc" | "usb" | "mmc" | "ufs" | "nbd" | "rbd" | "zram"
-        | "smart" => Rank::Driver,
+        "iscsi" | "fc" => Rank::Transport,
+        "scsi" | "ata" | "nvme" | "usb" | "mmc" | "ufs" | "nbd" | "rbd" | "zram" | "smart" => Rank::Driver,
+        // What guards the data of a device speaks before its own requests fail of it.
+        "dm-integrity" | "dm-crypt" | "dm-verity" => Rank::Driver,
         "multipath" | "md" | "loop" | "bcache" | "drbd" => Rank::Stacked,
         stacked if stacked.starts_with("dm") => Rank::Stacked,
         _ => Rank::Filesystem,
@@ -144,6 +148,13 @@ impl Causes {
             // The nearest to the medium; of those the latest.
             .min_by_key(|(f, below)| (!below, f.rank, u64::MAX - f.last_ns))
             .map(|(f, _)| Cause { root: f.root.unwrap_or(f.id), incident: f.incident })
+    }
+
+    /// Another device has this number from now on.
+    pub fn forget(&mut self, dev: Dev) {
+        if self.by_dev.remove(&dev.to_kernel()).is_some() {
+            self.order.retain(|known| *known != dev.to_kernel());
+        }
     }
 
     /// Remembers a failure, or that it went on until `last_ns`.

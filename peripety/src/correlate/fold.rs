@@ -4,7 +4,7 @@ use peripety_common::Kind;
 
 use super::{cause::Node, key::FoldKey, message, ranges::Ranges};
 use crate::{
-    event::{Event, EventType},
+    event::{Event, EventType, Op, Severity},
     parser::{RawEvent, errno, source_name},
     record::Stamp,
 };
@@ -156,9 +156,43 @@ impl Fold {
         }
     }
 
-    /// Notes commands that failed and were sent again with success.
+    /// Notes commands that failed and were sent again.
     pub fn retried(&mut self, commands: u64) {
         self.retried = self.retried.saturating_add(commands);
+    }
+
+    /// Whether commands at that place failed, or flushes did.
+    pub fn is_about(&self, op: Op, sector: u64) -> bool {
+        let same = self.event.io.as_ref().is_some_and(|io| io.op == op);
+        same && (op == Op::Flush || self.has_sector(sector))
+    }
+
+    /// Whether its one failure was the flush before a write: then it is one of that write.
+    pub fn was_flush_of_write(&mut self, (sector, nr_sectors): (u64, u32)) -> bool {
+        let alone = self.total() == 1;
+        let Some(io) = &mut self.event.io else { return false };
+        if !alone || io.op != Op::Flush || io.sector != Some(sector) || io.nr_sectors != Some(0) {
+            return false;
+        }
+        io.op = Op::Write;
+        io.nr_sectors = Some(nr_sectors);
+        self.ranges.insert(sector, nr_sectors);
+        true
+    }
+
+    /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them.
+    pub fn request_failed(&mut self, errno: i32, name: Option<&str>) {
+        self.retried(self.total());
+        self.counts = [0; 4];
+        self.has_requests = true;
+        let event = &mut self.event;
+        event.extension.remove("tried_again");
+        if let Some(io) = &mut event.io {
+            io.errno = Some(errno);
+            io.errno_name = name.map(str::to_owned);
+        }
+        let usual = event.event_type.info().map_or(event.severity, |info| info.severity);
+        event.severity = event.severity.min(usual).min(Severity::Error);
     }
 
     /// Takes what another record about the same failure knows: its line, details that are new, its source.

@@ -118,13 +118,13 @@ pub(super) fn nvme(ns: u64, dev: Dev, slba: u64, status: u16) -> Record {
     kernel(Kind::NvmeCompleteRq, ns, Payload::NvmeRq(rq))
 }
 
-fn line(ns: u64, text: &str) -> Record {
+pub(super) fn line(ns: u64, text: &str) -> Record {
     let log = LogRecord { seq: ns, level: 3, text: text.to_owned(), ..LogRecord::default() };
     Record { time: stamp(ns), body: Body::Log(log) }
 }
 
 /// Stands for the rules: `TYPE sub_system device [key=value …]`.
-struct Words;
+pub(super) struct Words;
 
 impl TextParser for Words {
     fn parse(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
@@ -191,7 +191,7 @@ pub(super) fn all_live() -> LiveSources {
     LiveSources::with_probes(Kind::ALL.iter().copied(), 0)
 }
 
-fn engine(live: LiveSources) -> Engine {
+pub(super) fn engine(live: LiveSources) -> Engine {
     Engine::new(Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live }, Words)
 }
 
@@ -217,7 +217,7 @@ pub(super) fn finals(events: &[Event]) -> Vec<&Event> {
     finals
 }
 
-fn types(events: &[&Event]) -> Vec<(String, u64)> {
+pub(super) fn types(events: &[&Event]) -> Vec<(String, u64)> {
     events.iter().map(|e| (e.event_type.to_string(), e.count)).collect()
 }
 

@@ -13,9 +13,11 @@ use crate::{
     record::Stamp,
 };
 
-/// REQ_PREFLUSH and REQ_NOWAIT (include/linux/blk_types.h), where they have been since Linux 4.13.
+/// REQ_PREFLUSH, REQ_RAHEAD and REQ_NOWAIT (include/linux/blk_types.h), where they have been since Linux 4.13.
 const REQ_PREFLUSH: u32 = 1 << 18;
+const REQ_RAHEAD: u32 = 1 << 19;
 const REQ_NOWAIT: u32 = 1 << 21;
+const EIO: i32 = 5;
 const EAGAIN: i32 = 11;
 
 /// The operation that a REQ_OP_* number stands for.
@@ -57,6 +59,12 @@ pub const fn is_normal(errno: i32, cmd_flags: u32) -> bool {
     errno == 0 || (errno == EAGAIN && cmd_flags & REQ_NOWAIT != 0)
 }
 
+/// The same of a bio. Stacked devices refuse to read ahead where they would have to wait, a mirror that is not in sync
+/// among them; where the device itself fails, who needs the data reads again and fails too.
+pub const fn is_normal_bio(bio: &BlockBio) -> bool {
+    is_normal(bio.errno, bio.cmd_flags) || (bio.errno == EIO && bio.cmd_flags & REQ_RAHEAD != 0)
+}
+
 /// A request that failed.
 pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent> {
     if is_normal(rq.errno, rq.cmd_flags) {
@@ -71,7 +79,7 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
 
 /// A bio that failed.
 pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
-    if is_normal(bio.errno, bio.cmd_flags) {
+    if is_normal_bio(bio) {
         return None;
     }
     Some(failed(h, bio.dev, bio.errno, bio_op(bio), bio.sector, bio.nr_sectors, time))

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::{
-    BlkId, BlkInfo, BlkType, Identity, content::Content, mounts::Mounted, sysfs::SysDevice, udevdb::UdevEntry,
+    BlkId, BlkInfo, BlkType, Identity, Transport, content::Content, mounts::Mounted, sysfs::SysDevice,
+    udevdb::UdevEntry,
 };
 
 /// Number of a generation; never given again.
@@ -131,7 +132,24 @@ impl Node {
     /// Names that the kernel's text may use for it.
     pub(super) fn kernel_names(&self) -> impl Iterator<Item = String> {
         let hctl = self.device.hctl.map(|hctl| hctl.to_string());
-        std::iter::once(self.device.name.clone()).chain(hctl)
+        std::iter::once(self.device.name.clone()).chain(hctl).chain(self.ata_names())
+    }
+
+    /// libata's names: `ata3.00` for the disk; and for a SATA port with no port multiplier, which has one disk, also `ata3`
+    /// and its SCSI host's.
+    fn ata_names(&self) -> Vec<String> {
+        let (Some(Transport::Sata { port, speed }), Some(hctl)) =
+            (&self.device.id.transport, self.device.hctl)
+        else {
+            return Vec::new();
+        };
+        // A port multiplier counts its ports as channels; on a parallel cable the second disk is target 1.
+        let number = hctl.channel.max(hctl.target);
+        let mut names = vec![format!("{port}.{number:02}")];
+        if number == 0 && !speed.is_empty() {
+            names.extend([port.clone(), format!("host{}", hctl.host)]);
+        }
+        names
     }
 
     /// Paths below /dev that lead to it, without the `/dev/`.

@@ -7,13 +7,15 @@ use super::{
         fold::Witness,
         key::{FoldKey, Scope},
         pending::{Driver, Pending},
+        table::Place,
     },
     Context, Correlator,
+    kernel::TIMED_OUT,
 };
 use crate::{
     block::Dev,
     event::{EventType, Op},
-    parser::{self, RawEvent, nvme, scsi},
+    parser::{self, RawEvent, errno, nvme, scsi},
     record::Stamp,
 };
 
@@ -54,6 +56,10 @@ impl Correlator {
             self.table.add_key(open, FoldKey::driver(Scope::dev(rq.dev), *fault));
             place = Some(open);
         }
+        place = place.or_else(|| self.join_attempts(&rq, told.as_ref(), refined.as_ref(), time, cx));
+        if place.is_none() && self.join_own_flush(&rq, time, cx) {
+            return;
+        }
         let sectors = (rq.sector != u64::MAX).then_some((rq.sector, rq.nr_sectors));
         if let Some(place) = place {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
@@ -67,6 +73,60 @@ impl Correlator {
             return;
         }
         self.first_request(rq, record, time, told, refined, cx);
+    }
+
+    /// Attempts at this very request that failed before were told of already: it is the same failure, which is worse now.
+    fn join_attempts(
+        &mut self,
+        rq: &Request,
+        told: Option<&Pending>,
+        refined: Option<&(EventType, u8)>,
+        time: Stamp,
+        cx: &mut Context<'_>,
+    ) -> Option<Place> {
+        let scope = Scope::dev(rq.dev);
+        let faults = told.map(|told| told.fault).into_iter().chain([TIMED_OUT]);
+        for key in faults.map(|fault| FoldKey::driver(scope, fault)) {
+            let Some(place) = self.open_at(&key, time, cx) else { continue };
+            let Some(fold) = self.table.get_mut(place) else { continue };
+            if fold.has_requests || !fold.is_about(rq.op, rq.sector) {
+                continue;
+            }
+            fold.request_failed(rq.errno, errno::name(rq.errno));
+            let fault = match refined {
+                Some((event_type, fault)) if fold.fault == 0 => {
+                    fold.refine(event_type.clone(), *fault);
+                    *fault
+                }
+                _ => fold.fault,
+            };
+            if let Some(told) = told {
+                add_details(fold.event_mut(), told);
+            }
+            self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, fault));
+            self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
+            self.table.add_key(place, FoldKey::latest_request(scope));
+            self.attach_held(place);
+            return Some(place);
+        }
+        None
+    }
+
+    /// A write that begins with a flush fails once for the flush, with no sectors left, and once for itself.
+    fn join_own_flush(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> bool {
+        let scope = Scope::dev(rq.dev);
+        let key = FoldKey::block(scope, Op::Flush as u8, rq.errno, 0);
+        if rq.op != Op::Write || rq.sector == 0 {
+            return false;
+        }
+        let Some(place) = self.open_at(&key, time, cx) else { return false };
+        let sectors = (rq.sector, rq.nr_sectors);
+        let Some(fold) = self.table.get_mut(place).filter(|fold| !fold.is_out()) else { return false };
+        if !fold.was_flush_of_write(sectors) {
+            return false;
+        }
+        self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
+        true
     }
 
     fn first_request(

@@ -42,7 +42,7 @@ impl Correlator {
                 };
                 self.request(rq, record, time, cx);
             }
-            Payload::BlockBio(bio) if !block::is_normal(bio.errno, bio.cmd_flags) => {
+            Payload::BlockBio(bio) if !block::is_normal_bio(bio) => {
                 let (op, nr_sectors) = (block::bio_op(bio), bio.nr_sectors);
                 let rq = Request { dev: bio.dev, op, errno: bio.errno, sector: bio.sector, nr_sectors, kind };
                 self.request(rq, record, time, cx);
@@ -54,6 +54,9 @@ impl Correlator {
                 self.counted(key, kind, record, time, cx);
             }
             Payload::ScsiEh(eh) => {
+                if self.woken_by_ata(eh.host, kind, time, cx) {
+                    return;
+                }
                 let key = FoldKey::driver(Scope::number(Scope::SCSI_HOST, eh.host), 0);
                 self.counted(key, kind, record, time, cx);
             }
@@ -73,6 +76,14 @@ impl Correlator {
         }
     }
 
+    /// libata wakes the error handler for every command that failed: where that was told, it is no news.
+    fn woken_by_ata(&mut self, host: u32, kind: Kind, time: Stamp, cx: &mut Context<'_>) -> bool {
+        let Some(disk) = cx.facts.by_name(&format!("host{host}"), time.monotonic_ns) else { return false };
+        let key = FoldKey::driver(Scope::dev(disk.id.dev.to_kernel()), TIMED_OUT);
+        let fold = self.open_at(&key, time, cx).and_then(|place| self.table.get_mut(place));
+        fold.map(|fold| fold.told_by(kind)).is_some()
+    }
+
     /// A record that stands for one failure and is found by one key.
     fn counted(
         &mut self,
@@ -84,7 +95,7 @@ impl Correlator {
     ) {
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Witness::Probe, 1, time, None);
+                fold.add(Witness::Probe, 1, time, sectors_of(record));
                 fold.told_by(kind);
             }
             return;
@@ -171,7 +182,13 @@ impl Correlator {
 }
 
 /// Stands for the timeout hook among the drivers' faults.
-const TIMED_OUT: u8 = 0x81;
+pub(super) const TIMED_OUT: u8 = 0x81;
+
+/// The sectors that a command asked for.
+fn sectors_of(record: &KernelRecord) -> Option<(u64, u32)> {
+    let Payload::ScsiTimeout(cmd) = &record.payload else { return None };
+    scsi::io(cmd).and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))))
+}
 
 fn shut_down(dev: u32) -> FoldKey {
     FoldKey::typed(Scope::dev(dev), EventType::FS_SHUTDOWN.as_str(), 0)

@@ -1,6 +1,7 @@
 //! One failure is one event, whoever tells of it.
 
 mod block;
+mod btrfs;
 mod kernel;
 mod text;
 
@@ -128,6 +129,9 @@ impl Correlator {
     pub fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
+        if let (Kdev::Dev(dev), true) = (&raw.kdev, raw.event_type == EventType::BLK_DEVICE_ADDED) {
+            self.causes.forget(*dev);
+        }
         self.plain(&raw, scope, block, Witness::Uevent, cx);
     }
 

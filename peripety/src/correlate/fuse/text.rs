@@ -5,18 +5,20 @@ use serde_json::Value;
 
 use super::{
     super::{
-        fold::Witness,
+        fold::{Fold, Witness},
         held::Line,
         key::{FoldKey, Scope},
         table::Place,
     },
     Context, Correlator,
     block::refines,
-    build, detail, scope,
+    btrfs, build, detail,
+    kernel::TIMED_OUT,
+    scope,
 };
 use crate::{
     event::{EventType, Op, Severity},
-    parser::{RawEvent, errno, scsi::ScsiFault, source_name},
+    parser::{Kdev, RawEvent, errno, scsi::ScsiFault, source_name},
 };
 
 const REQUEST_PROBES: &[Kind] = &[Kind::BlockRqError, Kind::BlockRqComplete];
@@ -52,9 +54,13 @@ impl Correlator {
             return self.suppressed(raw, cx);
         }
         let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
-        if let Some(place) = self.open_target(&raw, scope, cx) {
+        if btrfs::names_member(&raw).is_some() {
+            return self.bad_copy(raw, scope, cx);
+        }
+        let waits = btrfs::is_checksum(&raw) || (is_nameless(&raw) && self.target(&raw, scope).is_none());
+        if let Some(place) = if waits { None } else { self.open_target(&raw, scope, cx) } {
             self.attach(place, &raw, scope);
-        } else if is_chain(&raw) || self.live.covers(probes_for(&raw), raw.time.monotonic_ns) {
+        } else if waits || is_chain(&raw) || self.live.covers(probes_for(&raw), raw.time.monotonic_ns) {
             if let Some(line) = self.held.push(raw, scope, self.now_ns) {
                 self.unmatched(line, cx);
             }
@@ -77,11 +83,17 @@ impl Correlator {
             return;
         }
         let mut held = std::mem::take(&mut self.held);
-        let lines = held.take(|line| self.target(&line.raw, line.scope) == Some(place));
-        self.held = held;
-        for line in lines {
-            self.attach(place, &line.raw, line.scope);
+        // The first lines of a chain name the command that the others are about.
+        loop {
+            let lines = held.take(|line| self.target(&line.raw, line.scope) == Some(place));
+            if lines.is_empty() {
+                break;
+            }
+            for line in lines {
+                self.attach(place, &line.raw, line.scope);
+            }
         }
+        self.held = held;
     }
 
     fn open_text(&mut self, mut raw: RawEvent, scope: Scope, cx: &mut Context<'_>) {
@@ -97,6 +109,9 @@ impl Correlator {
             keys.extend(fault.map(|fault| FoldKey::driver(scope, fault as u8)));
         }
         keys.extend(ext4_key(&raw, scope));
+        if MEMBER_FAILED.contains(&raw.event_type) {
+            keys.push(FoldKey::typed(Scope::name(""), EventType::MD_DISK_FAILED.as_str(), 0));
+        }
         let block = build::device(&raw, cx.facts);
         // The lines that came before this one stand before it.
         let own = if super::happens_once(&raw.event_type) { None } else { raw.raw_msg.take() };
@@ -136,6 +151,11 @@ impl Correlator {
         {
             return Some(place);
         }
+        if is_ata_command(raw)
+            && let Some(place) = find(FoldKey::driver(scope, TIMED_OUT))
+        {
+            return Some(place);
+        }
         if is_chain(raw) {
             let fault = fault_of(raw);
             let same = fault.and_then(|fault| find(FoldKey::driver(scope, fault as u8)));
@@ -143,6 +163,7 @@ impl Correlator {
                 let place = find(FoldKey::latest_request(scope))?;
                 let fold = self.table.get(place)?;
                 let fits = match fault {
+                    _ if same_command(fold, raw) => true,
                     _ if fold.fault == 0 && !fold.has_requests => true,
                     Some(fault) if fold.fault == 0 => fold.errno().is_some_and(|errno| refines(fault, errno)),
                     Some(fault) => fold.fault == fault as u8,
@@ -171,12 +192,13 @@ impl Correlator {
                     self.table.add_key(place, key);
                 }
             }
-        } else if ext4_key(raw, scope).is_some() && fold.event().event_type == EventType::FS_ERROR {
+        } else if knows_better(fold, raw, scope) {
             fold.refine_type(raw);
         }
         let Some(fold) = self.table.get_mut(place) else { return };
-        let counted_elsewhere =
-            (fold.has_probe() && covered) || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
+        let counted_elsewhere = is_nameless(raw)
+            || (fold.has_probe() && covered)
+            || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
         let witness = if covered { Witness::Text } else { Witness::TextAlone };
         if !counted_elsewhere {
             let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
@@ -201,6 +223,15 @@ impl Correlator {
         }
         self.plain(&raw, Scope::name(""), None, Witness::TextAlone, cx);
     }
+}
+
+/// What md says of a member that failed; the line about its superblock, which names no device, is about it.
+const MEMBER_FAILED: [EventType; 3] =
+    [EventType::MD_DISK_FAILED, EventType::MD_ARRAY_FAILED, EventType::DM_RAID_LEG_FAILED];
+
+/// Whether md says that a member failed, and leaves it to the next line to name it.
+fn is_nameless(raw: &RawEvent) -> bool {
+    raw.event_type == EventType::MD_DISK_FAILED && raw.kdev == Kdev::None
 }
 
 /// The errno of a line about a failed request; none for any other line.
@@ -230,6 +261,28 @@ fn opens_chain(raw: &RawEvent, has_requests: bool) -> bool {
     !has_requests && raw.extension.contains_key("hostbyte")
 }
 
+/// Whether a line of a chain is about the command that the latest failure of a fold was.
+fn same_command(fold: &Fold, raw: &RawEvent) -> bool {
+    const CHAIN_US: i64 = 500_000;
+    let tag = raw.extension.get("tag");
+    tag.is_some()
+        && fold.event().extension.get("tag") == tag
+        && (raw.time.realtime_us - fold.last().realtime_us).abs() < CHAIN_US
+}
+
+/// Whether a line is libata's about a command that failed, of which the SCSI layer's hook tells too.
+fn is_ata_command(raw: &RawEvent) -> bool {
+    raw.sub_system.as_str() == "ata"
+        && ["command", "result"].iter().all(|key| raw.extension.contains_key(*key))
+}
+
+/// Whether a line gives a more precise type than the probe that opened the event could.
+fn knows_better(fold: &Fold, raw: &RawEvent, scope: Scope) -> bool {
+    let event_type = &fold.event().event_type;
+    (is_ata_command(raw) && *event_type == EventType::ATA_COMMAND_ERROR)
+        || (ext4_key(raw, scope).is_some() && *event_type == EventType::FS_ERROR)
+}
+
 /// ext4 prints the place that its tracepoint names.
 fn ext4_key(raw: &RawEvent, scope: Scope) -> Option<FoldKey> {
     if raw.sub_system.as_str() != "ext4" {
@@ -248,6 +301,7 @@ fn probes_for(raw: &RawEvent) -> &'static [Kind] {
         ("scsi", _) if is_chain(raw) => &[Kind::ScsiDone, Kind::BlockRqError, Kind::BlockRqComplete],
         ("scsi", _) if fault_of(raw).is_some_and(ScsiFault::is_news) => &[Kind::ScsiDone],
         ("nvme", "NVME_IO_ERROR" | "NVME_MEDIUM_ERROR" | "NVME_PATH_FAILED") => &[Kind::NvmeCompleteRq],
+        ("ata", _) if is_ata_command(raw) => &[Kind::ScsiTimeout],
         ("ext4", "FS_SHUTDOWN") => &[Kind::Ext4Shutdown],
         ("ext4", _) if raw.extension.contains_key("function") => &[Kind::Ext4Error],
         ("xfs", "FS_SHUTDOWN") => &[Kind::XfsForceShutdown],

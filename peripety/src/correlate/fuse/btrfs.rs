@@ -1,0 +1,57 @@
+//! What btrfs says of data that do not match their checksum: one line names the filesystem and the file, the next the
+//! device whose copy is bad. The filesystem's name is that of any of its devices, so the first waits for the second.
+
+use super::{
+    super::{
+        fold::Witness,
+        held::Line,
+        key::{FoldKey, Scope},
+    },
+    Context, Correlator, build,
+};
+use crate::{event::EventType, parser::RawEvent};
+
+/// Whether a line tells of a bad copy, and leaves it to the next one to name the device.
+pub(super) fn is_checksum(raw: &RawEvent) -> bool {
+    is_of_type(raw) && raw.extension.contains_key("expected")
+}
+
+/// The filesystem's name, if a line counts the bad copies of one of its devices.
+pub(super) fn names_member(raw: &RawEvent) -> Option<&str> {
+    let fs = raw.extension.get("fs_device").filter(|_| raw.extension.contains_key("corruption_errs"))?;
+    fs.as_str().filter(|_| is_of_type(raw))
+}
+
+fn is_of_type(raw: &RawEvent) -> bool {
+    raw.sub_system.as_str() == "btrfs" && raw.event_type == EventType::FS_CHECKSUM_ERROR
+}
+
+impl Correlator {
+    /// A device has a bad copy: what was said of it before is about that device.
+    pub(super) fn bad_copy(&mut self, mut raw: RawEvent, scope: Scope, cx: &mut Context<'_>) {
+        let fs = names_member(&raw).unwrap_or_default().to_owned();
+        let said: Vec<Line> = self.held.take(|line| is_checksum(&line.raw) && line.raw.kdev.to_text() == fs);
+        // Each bad copy is counted once, by the first of its lines that was not left out.
+        raw.count = said.iter().map(|line| line.raw.count).sum::<u64>().max(raw.count);
+        let key = FoldKey::typed(scope, raw.event_type.as_str(), 0);
+        let place = match self.open_at(&key, raw.time, cx) {
+            Some(place) => {
+                if let Some(fold) = self.table.touch(place, self.now_ns) {
+                    fold.add(Witness::TextAlone, raw.count, raw.time, None);
+                }
+                Some(place)
+            }
+            None => {
+                let own = raw.raw_msg.take();
+                let block = build::device(&raw, cx.facts);
+                let place = self.open(&raw, block, &[key], Witness::TextAlone, None, cx);
+                raw.raw_msg = own;
+                place
+            }
+        };
+        if let Some(fold) = place.and_then(|place| self.table.get_mut(place)) {
+            said.iter().for_each(|line| fold.learn(&line.raw));
+            fold.learn(&raw);
+        }
+    }
+}
