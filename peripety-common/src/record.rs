@@ -115,6 +115,22 @@ impl KernelRecord {
         Ok(Self { header, payload })
     }
 
+    /// Gives the record's bytes to `put`, piece by piece: what [`Self::decode`] reads, with the length that they have.
+    pub fn encode(&self, put: &mut dyn FnMut(&[u8])) {
+        macro_rules! payload {
+            ($($variant:ident)*) => {
+                match &self.payload {
+                    $(Payload::$variant(payload) => {
+                        let len = (Header::SIZE + size_of_val(payload)) as u16;
+                        Header { len, ..self.header }.encode(put);
+                        payload.encode(put);
+                    })*
+                }
+            };
+        }
+        payload!(BlockRq BlockBio ScsiDone ScsiTimeout ScsiEh NvmeRq NvmeAen Console Ext4Error Ext4Shutdown XfsShutdown WbErr);
+    }
+
     /// The hook that made it.
     pub fn kind(&self) -> Option<Kind> {
         Kind::from_number(self.header.kind)
@@ -199,6 +215,22 @@ mod tests {
             bytes[0..2].copy_from_slice(&kind.to_ne_bytes());
             bytes.extend(payload);
             let _ = KernelRecord::decode(&bytes);
+        }
+
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(
+            kind in 0..Kind::ALL.len() as u16,
+            payload in proptest::collection::vec(proptest::num::u8::ANY, 1024),
+        ) {
+            let mut bytes = header(Kind::Console, Header::SIZE + payload.len());
+            bytes[0..2].copy_from_slice(&kind.to_ne_bytes());
+            bytes.extend(payload);
+            let record = KernelRecord::decode(&bytes).unwrap();
+            let mut encoded = Vec::new();
+            record.encode(&mut |piece| encoded.extend_from_slice(piece));
+            let again = KernelRecord::decode(&encoded).unwrap();
+            assert_eq!(usize::from(again.header.len), encoded.len());
+            assert_eq!(KernelRecord { header: Header { len: record.header.len, ..again.header }, ..again }, record);
         }
     }
 }

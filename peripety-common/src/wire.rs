@@ -4,6 +4,8 @@
 pub(crate) trait Field: Sized {
     /// Takes the field off the front of `bytes`; nothing if they are too short.
     fn take(bytes: &mut &[u8]) -> Option<Self>;
+    /// Gives the field's bytes to `put`.
+    fn give(&self, put: &mut dyn FnMut(&[u8]));
 }
 
 macro_rules! number_fields {
@@ -13,6 +15,10 @@ macro_rules! number_fields {
                 let (head, rest) = bytes.split_first_chunk()?;
                 *bytes = rest;
                 Some(Self::from_ne_bytes(*head))
+            }
+
+            fn give(&self, put: &mut dyn FnMut(&[u8])) {
+                put(&self.to_ne_bytes());
             }
         }
     )*};
@@ -25,6 +31,10 @@ impl<const N: usize> Field for [u8; N] {
         let (head, rest) = bytes.split_first_chunk()?;
         *bytes = rest;
         Some(*head)
+    }
+
+    fn give(&self, put: &mut dyn FnMut(&[u8])) {
+        put(self);
     }
 }
 
@@ -49,6 +59,11 @@ macro_rules! wire_struct {
             /// Reads the record from the front of `bytes`; nothing if they are too short. What follows is left alone.
             pub fn decode(mut bytes: &[u8]) -> Option<Self> {
                 Some(Self { $($field: $crate::wire::Field::take(&mut bytes)?,)* })
+            }
+
+            /// Gives the record's bytes to `put`, piece by piece: what [`Self::decode`] reads.
+            pub fn encode(&self, put: &mut dyn FnMut(&[u8])) {
+                $($crate::wire::Field::give(&self.$field, put);)*
             }
         }
 

@@ -14,5 +14,6 @@ pub mod notifier;
 pub mod parser;
 pub mod query;
 pub mod record;
+pub mod recording;
 pub mod roots;
 pub mod text;

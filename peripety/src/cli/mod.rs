@@ -14,6 +14,7 @@ mod monitor;
 mod probes;
 mod query;
 pub(crate) mod render;
+mod replay;
 mod types;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -119,6 +120,8 @@ commands! {
     Monitor monitor,
     /// Print events that happened
     Query query,
+    /// Give the events of a recording once more
+    Replay replay,
     /// Tell all that is known about a block device, by any of its names
     Info info,
     /// List block devices

@@ -1,9 +1,10 @@
 //! Which sources are live: what the engine may wait for.
 
 use peripety_common::Kind;
+use serde::{Deserialize, Serialize};
 
 /// The sources that deliver. Text that a live probe tells of too is not counted, and waits a little for the probe's record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveSources {
     probes: u32,
     text: bool,

@@ -19,6 +19,9 @@ pub struct Args {
     /// Load no eBPF programs: work from kernel text alone
     #[arg(long)]
     pub no_ebpf: bool,
+    /// Record what the events are made of in this file, for 'prpt replay'; gzipped if its name ends in .gz
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Remove what an earlier daemon left in /sys/fs/bpf, and end
     #[arg(long)]
     pub detach: bool,

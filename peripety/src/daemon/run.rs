@@ -37,11 +37,11 @@ use crate::{
         wait::drained,
     },
     correlate::LiveSources,
-    engine::{Engine, Settings},
+    engine::Settings,
     event::{Event, EventType},
     notifier::socket::Server,
-    parser::rules::RuleSet,
     record::{Body, Record, Stamp, Uevent},
+    recording::RecordedEngine,
     roots::Roots,
 };
 
@@ -52,6 +52,9 @@ const BATCH: usize = 4096;
 /// How long after activity the slow chores (losses, state file) are done; without activity they are not done at all, so
 /// that an idle daemon never wakes up (promise 5).
 const CHORES_AFTER_NS: u64 = 1_000_000_000;
+
+/// How long the recording may take at the end.
+const RECORDING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until a signal ends it.
 ///
@@ -68,7 +71,7 @@ struct Daemon {
     roots: Roots,
     host: Host,
     config: Config,
-    engine: Engine,
+    engine: RecordedEngine,
     cache: BlkCache,
     outputs: Outputs,
     probes: Option<Probes>,
@@ -140,7 +143,8 @@ impl Daemon {
             hostname: host.hostname.clone(),
             live: LiveSources::text_only(),
         };
-        let engine = Engine::new(settings, RuleSet::with_user_rules(config.rules()));
+        let engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
+            .context("cannot start recording")?;
         let mut this = Self {
             roots,
             host,
@@ -170,7 +174,7 @@ impl Daemon {
         if this.config.main.dump_blk_info_at_start {
             let now = clock::now();
             for block in this.cache.all() {
-                this.outputs.send(own::blk_info(&this.host, block, now));
+                this.send_own(own::blk_info(&this.host, block, now));
             }
         }
         this.refresh_snapshot();
@@ -386,6 +390,7 @@ impl Daemon {
         for record in &records {
             self.push(record);
         }
+        self.tell_unrecorded();
         let seq = self.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq());
         if self.state.is_behind(seq)
             && let Err(error) = self.state.write(seq)
@@ -396,6 +401,23 @@ impl Daemon {
             self.plan_chores();
         }
         self.refresh_snapshot();
+    }
+
+    /// Entries that the recording lacks: no event lacks anything, but a replay will (promise 1).
+    fn tell_unrecorded(&mut self) {
+        let Some((file, lost)) =
+            self.engine.recorder().and_then(|r| Some((r.path().display().to_string(), r.take_lost()?)))
+        else {
+            return;
+        };
+        let (count, why) = lost;
+        let msg = format!("{count} records are missing in the recording {file}: {why}");
+        let mut event = own::event(&self.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
+        event.count = count;
+        for (key, value) in [("source", "recording".to_owned()), ("reason", why), ("file", file)] {
+            event.extension.insert(key.to_owned(), json!(value));
+        }
+        self.send_own(event);
     }
 
     fn flush(&mut self) {
@@ -413,7 +435,7 @@ impl Daemon {
         notify_systemd(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(now_us)]);
         match Config::load(&self.roots) {
             Ok(config) => {
-                self.engine.set_rules(RuleSet::with_user_rules(config.rules()));
+                self.engine.set_rules(&config.rules());
                 self.outputs.apply(&config.main);
                 self.config = config;
                 let count = self.config.rules().len();
@@ -442,18 +464,29 @@ impl Daemon {
             clock::now(),
         );
         event.extension.insert("errors".to_owned(), json!(all));
-        self.outputs.send(event);
+        self.send_own(event);
     }
 
     fn say(&mut self, event_type: EventType, msg: String) {
         tracing::info!("{msg}");
-        self.outputs.send(own::event(&self.host, event_type, msg, clock::now()));
+        self.send_own(own::event(&self.host, event_type, msg, clock::now()));
+    }
+
+    /// What the daemon says by itself, past the engine.
+    fn send_own(&mut self, event: Event) {
+        self.engine.said(&event);
+        self.outputs.send(event);
     }
 
     fn refresh_snapshot(&self) {
         let mut stats = self.outputs.stats();
         if let serde_json::Value::Object(all) = &mut stats {
             all.insert("lost".to_owned(), json!(self.losses.ledger()));
+            if let Some(recorder) = self.engine.recorder() {
+                let (file, trouble) = (recorder.path(), recorder.trouble());
+                let recording = json!({ "file": file, "counters": recorder.counters(), "trouble": trouble });
+                all.insert("recording".to_owned(), recording);
+            }
             if let Some(kmsg) = &self.kmsg {
                 let kmsg = kmsg.get_ref();
                 all.insert(
@@ -480,6 +513,7 @@ impl Daemon {
         self.engine.finish(&self.cache, &mut self.events);
         self.flush();
         self.say(EventType::PERIPETY_STOPPED, "peripetyd stopped".to_owned());
+        self.engine.close(RECORDING_PATIENCE);
         self.outputs.close();
     }
 }

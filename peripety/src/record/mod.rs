@@ -4,6 +4,7 @@ mod log;
 
 pub use log::{KmsgLevel, LogRecord};
 use peripety_common::KernelRecord;
+use serde::{Deserialize, Serialize};
 
 use crate::block::Dev;
 
@@ -40,7 +41,7 @@ pub enum Body {
 }
 
 /// A uevent of the kernel, as far as events are made of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uevent {
     /// Sequence number (SEQNUM).
     pub seq: u64,
@@ -66,7 +67,7 @@ impl Uevent {
 }
 
 /// Records that are known to be lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// Which source: `kmsg`, `ebpf:block_rq_error`, `printk`, `queue`, `journald`, `socket` …
     pub source: String,

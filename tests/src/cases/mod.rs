@@ -9,6 +9,7 @@ mod lifecycle;
 mod no_journald;
 mod reload;
 mod removed;
+mod replay;
 mod requests;
 
 use anyhow::Result;
@@ -25,7 +26,7 @@ pub struct Case {
 
 /// All tests.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&[Case]; 10] = [
+    let subjects: [&[Case]; 11] = [
         requests::CASES,
         filesystems::CASES,
         healthy::CASES,
@@ -34,6 +35,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reload::CASES,
         no_journald::CASES,
         removed::CASES,
+        replay::CASES,
         info::CASES,
         cli::CASES,
     ];

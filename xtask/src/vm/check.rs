@@ -81,6 +81,9 @@ fn of_the_machine(given: &Given) -> Vec<String> {
     if given.script != 0 {
         wrong.push(format!("the scenario's script ended with {}: see given/script.log", given.script));
     }
+    if !given.replay_diff.is_empty() {
+        wrong.push("a replay of the recording gives other events: see given/replay.diff".to_owned());
+    }
     for (key, good) in [("ActiveState", "active"), ("NRestarts", "0")] {
         let is = given.service.get(key).map_or("", String::as_str);
         if is != good {
@@ -194,6 +197,7 @@ mod tests {
             events,
             facts: [("disk".to_owned(), "sda".to_owned())].into(),
             service: service.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            replay_diff: String::new(),
             script: 0,
         }
     }

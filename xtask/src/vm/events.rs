@@ -13,6 +13,8 @@ pub struct Given {
     pub facts: BTreeMap<String, String>,
     /// What systemd says about the daemon.
     pub service: BTreeMap<String, String>,
+    /// Where a replay of the recording differs from the journal.
+    pub replay_diff: String,
     /// Exit status of the scenario's script.
     pub script: i32,
 }
@@ -34,6 +36,7 @@ pub fn read(dir: &Path) -> Result<Given> {
         events: latest(revisions),
         facts: pairs(&text("facts").unwrap_or_default()),
         service: pairs(&text("service")?),
+        replay_diff: text("replay.diff")?,
         script: text("script.exit")?.trim().parse().context("script.exit")?,
     })
 }

@@ -87,6 +87,10 @@ pub fn run(kernel: &Kernel, scenario: &Scenario, root: &Root, binaries: &Path, d
 }
 
 /// What comes on top of the root: peripety as a package would install it, and the scenario.
+/// Every incident of a machine is recorded, and replayed at its end.
+const RECORD: &str =
+    "[Service]\nExecStart=\nExecStart=/usr/sbin/peripetyd --record /run/peripety/recording.jsonl\n";
+
 fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -> Result<()> {
     let write = |path: &str, text: &str, mode: u32| -> Result<()> {
         let file = root.join(path);
@@ -102,6 +106,7 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
     write("usr/lib/peripety-machine/scenario.sh", &scenario.run, 0o644)?;
     write("etc/systemd/system/peripety-machine.service", SERVICE, 0o644)?;
     write("usr/lib/systemd/system/peripetyd.service", &dist("peripetyd.service")?, 0o644)?;
+    write("etc/systemd/system/peripetyd.service.d/record.conf", RECORD, 0o644)?;
     if kernel.classic {
         let name = "classic-tracepoints.conf";
         write(&format!("etc/systemd/system/peripetyd.service.d/{name}"), &dist(name)?, 0o644)?;

@@ -48,6 +48,15 @@ for _try in $(seq 20); do
 done
 
 prpt query --boot 0 --format Json --all-revisions > "$out/events.json" 2> "$out/query.err"
+# The recording gives the events of the journal once more.
+for _try in 1 2 3 4 5; do
+    cp /run/peripety/recording.jsonl "$out/recording.jsonl"
+    prpt replay --all-revisions --format Json "$out/recording.jsonl" 2> "$out/replay.err" | sort > /run/replayed
+    prpt query --source journal --boot 0 --format Json --all-revisions 2> /dev/null | sort > /run/queried
+    diff /run/queried /run/replayed > "$out/replay.diff" && break
+    sleep 1
+done
+
 systemctl show peripetyd -p ActiveState,SubState,NRestarts,MainPID,MemoryCurrent,CPUUsageNSec,StatusText > "$out/service"
 prpt doctor > "$out/doctor" 2>&1
 prpt probes > "$out/probes" 2>&1

@@ -1,0 +1,19 @@
+//! Recordings: all that goes into the engine, so that it gives the same events again, on any machine (promise 8).
+//!
+//! A recording is JSON Lines, gzipped where the file's name ends in `.gz`. Each line is an [`Entry`]; the first is
+//! [`Entry::Start`], and each further start is that of another daemon, which began with nothing open. A record stands in
+//! one line with the facts about devices that the engine was given for it, as far as they were new ([`facts`]). A last line
+//! that is cut off, by a crash or a full disk, is left out.
+
+mod entry;
+mod facts;
+mod replay;
+mod rules;
+mod tape;
+mod writer;
+
+pub use entry::{Body, Entry, FORMAT, Start};
+pub use facts::{Answers, News, Question};
+pub use replay::{Notes, Replay, ReplayError};
+pub use tape::RecordedEngine;
+pub use writer::{Recorder, RecorderCounters};

@@ -1,0 +1,176 @@
+//! The engine with an ear at it.
+
+use std::{io, path::Path, time::Duration};
+
+use super::{
+    Entry, Recorder, Start,
+    entry::{BYTE_ORDER, FORMAT},
+    facts::{Known, Listening},
+    rules,
+};
+use crate::{
+    block::DeviceFacts,
+    correlate::LiveSources,
+    engine::{Engine, Settings},
+    event::Event,
+    parser::rules::{Rule, RuleSet},
+    record::Record,
+};
+
+/// An engine whose input is recorded, if that is wanted.
+pub struct RecordedEngine {
+    engine: Engine,
+    tape: Option<Tape>,
+}
+
+struct Tape {
+    recorder: Recorder,
+    known: Known,
+    /// What is in force, to be said again after a loss.
+    rules: String,
+    live: LiveSources,
+}
+
+impl Tape {
+    fn write(&mut self, entry: &Entry) {
+        if !self.recorder.record(entry) {
+            self.known = Known::default();
+            self.recorder.record(&Entry::Rules(self.rules.clone()));
+            self.recorder.record(&Entry::Live(self.live));
+        }
+    }
+}
+
+impl RecordedEngine {
+    /// An engine with peripety's rules and a user's; recorded to `file`, if there is one.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn new(settings: Settings, user_rules: &[Rule], file: Option<&Path>) -> io::Result<Self> {
+        let tape = file.map(|file| begin(file, &settings, user_rules)).transpose()?;
+        let engine = Engine::new(settings, RuleSet::with_user_rules(user_rules.to_vec()));
+        Ok(Self { engine, tape })
+    }
+
+    /// The recorder, for its counters.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.tape.as_ref().map(|tape| &tape.recorder)
+    }
+
+    /// Other rules of the user from now on.
+    pub fn set_rules(&mut self, user_rules: &[Rule]) {
+        if let Some(tape) = &mut self.tape {
+            tape.rules = text_of(user_rules);
+            let entry = Entry::Rules(tape.rules.clone());
+            tape.write(&entry);
+        }
+        self.engine.set_rules(RuleSet::with_user_rules(user_rules.to_vec()));
+    }
+
+    /// Probes were attached, or are gone.
+    pub fn set_live_sources(&mut self, live: LiveSources) {
+        if let Some(tape) = &mut self.tape {
+            tape.live = live;
+            tape.write(&Entry::Live(live));
+        }
+        self.engine.set_live_sources(live);
+    }
+
+    /// As [`Engine::push`].
+    pub fn push(&mut self, record: &Record, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        let engine = &mut self.engine;
+        match &mut self.tape {
+            None => engine.push(record, facts, out),
+            Some(tape) => {
+                let listening = Listening::new(facts, &mut tape.known);
+                engine.push(record, &listening, out);
+                let news = listening.into_news();
+                tape.write(&Entry::push(record, news));
+                if tape.known.prune() {
+                    tape.write(&Entry::Forget);
+                }
+            }
+        }
+    }
+
+    /// As [`Engine::tick`].
+    pub fn tick(&mut self, now_ns: u64, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        let engine = &mut self.engine;
+        match &mut self.tape {
+            None => engine.tick(now_ns, facts, out),
+            Some(tape) => {
+                let listening = Listening::new(facts, &mut tape.known);
+                engine.tick(now_ns, &listening, out);
+                let facts = listening.into_news();
+                tape.write(&Entry::Tick { ns: now_ns, facts });
+            }
+        }
+    }
+
+    /// As [`Engine::finish`].
+    pub fn finish(&mut self, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        let engine = &mut self.engine;
+        match &mut self.tape {
+            None => engine.finish(facts, out),
+            Some(tape) => {
+                let listening = Listening::new(facts, &mut tape.known);
+                engine.finish(&listening, out);
+                let facts = listening.into_news();
+                tape.write(&Entry::Finish { facts });
+            }
+        }
+    }
+
+    /// Notes an event that the daemon says by itself.
+    pub fn said(&mut self, event: &Event) {
+        if let Some(tape) = &mut self.tape {
+            tape.write(&Entry::Said(Box::new(event.clone())));
+        }
+    }
+
+    /// As [`Engine::next_deadline_ns`].
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.engine.next_deadline_ns()
+    }
+
+    /// Lets what waits reach the file, for a short while.
+    pub fn close(&self, patience: Duration) {
+        if let Some(tape) = &self.tape
+            && !tape.recorder.close(patience)
+        {
+            let (file, counters) = (tape.recorder.path().display(), tape.recorder.counters());
+            tracing::warn!(?counters, "the recording {file} is not whole");
+        }
+    }
+}
+
+fn begin(file: &Path, settings: &Settings, user_rules: &[Rule]) -> io::Result<Tape> {
+    let mut tape = Tape {
+        recorder: Recorder::start(file)?,
+        known: Known::default(),
+        rules: text_of(user_rules),
+        live: settings.live,
+    };
+    tape.write(&Entry::Start(Start {
+        peripety_recording: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: settings.boot_id.clone(),
+        hostname: settings.hostname.clone(),
+        byte_order: BYTE_ORDER.to_owned(),
+        own_rules: rules::own().to_owned(),
+    }));
+    if !user_rules.is_empty() {
+        let entry = Entry::Rules(tape.rules.clone());
+        tape.write(&entry);
+    }
+    tape.write(&Entry::Live(settings.live));
+    Ok(tape)
+}
+
+fn text_of(rules: &[Rule]) -> String {
+    // Rules were read from TOML, so they are TOML.
+    rules::write(rules).unwrap_or_else(|error| {
+        tracing::error!("the recording lacks the rules of the configuration: {error}");
+        String::new()
+    })
+}
