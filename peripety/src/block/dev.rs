@@ -41,6 +41,30 @@ impl Dev {
         Self { major: major as u32, minor: minor as u32 }
     }
 
+    /// Number of a SCSI disk or its partition by name, `sda` or `sda1` (drivers/scsi/sd.c, sd_major and sd_format_disk_name;
+    /// Documentation/admin-guide/devices.txt). None for other names, and for partitions from the 16th on, whose numbers the
+    /// kernel picks as they come.
+    pub fn of_sd_name(name: &str) -> Option<Self> {
+        let rest = name.strip_prefix("sd")?;
+        let letters = rest.trim_end_matches(|c: char| c.is_ascii_digit());
+        let partition = match rest.get(letters.len()..)? {
+            "" => 0,
+            number => {
+                number.parse::<u32>().ok().filter(|n| (1..16).contains(n) && !number.starts_with('0'))?
+            }
+        };
+        if letters.is_empty() || letters.len() > 3 || !letters.bytes().all(|b| b.is_ascii_lowercase()) {
+            return None;
+        }
+        let index = letters.bytes().fold(0, |sum, letter| sum * 26 + u32::from(letter - b'a') + 1) - 1;
+        let major = match index >> 4 & 0xf {
+            0 => 8,
+            n @ 1..=7 => 65 + n - 1,
+            n => 128 + n - 8,
+        };
+        Some(Self { major, minor: (index & 0xf) << 4 | partition | index & 0xf_ff00 })
+    }
+
     /// Whether there is no device behind it: major 0 with minor 0.
     pub const fn is_none(self) -> bool {
         self.major == 0 && self.minor == 0
@@ -149,6 +173,30 @@ impl FromStr for Hctl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scsi_disks_have_their_numbers_by_name() {
+        let of = |name: &str| Dev::of_sd_name(name).map(|dev| dev.to_string());
+        for (name, number) in [
+            ("sda", "8:0"),
+            ("sda15", "8:15"),
+            ("sdb1", "8:17"),
+            ("sdp", "8:240"),
+            ("sdq", "65:0"),
+            ("sdz", "65:144"),
+            ("sdaa", "65:160"),
+            ("sddx", "71:240"),
+            ("sddy", "128:0"),
+            ("sdiv", "135:240"),
+            ("sdiw", "8:256"),
+            ("sdiw1", "8:257"),
+        ] {
+            assert_eq!(of(name).as_deref(), Some(number), "{name}");
+        }
+        for name in ["sd", "sda16", "sda0", "sda01", "sd1", "sdA", "sdaaaa", "sr0", "dm-0", "sda1x"] {
+            assert_eq!(of(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn kernel_and_user_encodings_of_the_same_device_agree() {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
-    block::{BlkInfo, DeviceFacts},
+    block::{BlkInfo, DeviceFacts, Hctl},
     event::{Event, SCHEMA_VERSION, event_id},
     parser::{Kdev, RawEvent},
     record::Stamp,
@@ -20,17 +21,27 @@ pub fn wall_clock(time: Stamp) -> Timestamp {
 /// The device of a raw event, as it was when the record was made.
 pub fn device(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
     let at = raw.time.monotonic_ns;
-    match &raw.kdev {
+    let named = match &raw.kdev {
         Kdev::Dev(dev) => facts.by_dev(*dev, at),
-        Kdev::Hctl(hctl) => facts.by_name(&hctl.to_string(), at),
+        Kdev::Hctl(hctl) => return facts.by_name(&hctl.to_string(), at),
         Kdev::Name(name) => facts.by_name(name, at),
-        Kdev::None => None,
-    }
+        Kdev::None => return None,
+    };
+    let Some(place) = raw.extension.get("hctl").and_then(Value::as_str) else { return named };
+    // The record names a place on the bus as well. A disk that is in another place only had the name before, or has it now.
+    let is_there =
+        |info: &BlkInfo| info.id.transport_id.parse::<Hctl>().is_err() || info.id.transport_id == place;
+    named.filter(|info| is_there(info)).or_else(|| {
+        facts.by_name(place, at).filter(|info| match &raw.kdev {
+            Kdev::Dev(dev) => info.id.dev == *dev,
+            kdev => info.id.blk_path.strip_prefix("/dev/") == Some(&*kdev.to_text()),
+        })
+    })
 }
 
-/// The device as the kernel names it: `sdf` rather than `8:80`, where that is known.
+/// The device as the kernel names it: `sdf` rather than `8:80` or `4:0:0:1`, where that is known.
 fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
-    if let (Kdev::Dev(_), Some(info)) = (&raw.kdev, block)
+    if let (Kdev::Dev(_) | Kdev::Hctl(_), Some(info)) = (&raw.kdev, block)
         && let Some(name) = info.id.blk_path.strip_prefix("/dev/")
     {
         return name.to_owned();

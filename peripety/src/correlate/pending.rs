@@ -117,8 +117,9 @@ impl Pending {
 }
 
 /// A SCSI device, as it stands in keys: by number if the record or the facts have it, else by address.
+/// News of a unit is always by address where the facts lack it: so its line and its uevent name it.
 pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
-    if cmd.dev != 0 {
+    if cmd.dev != 0 && !scsi::classify(cmd).is_some_and(scsi::ScsiFault::is_news) {
         return Scope::dev(cmd.dev);
     }
     let known =

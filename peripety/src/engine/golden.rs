@@ -18,7 +18,7 @@ use super::tests::{
 use crate::{
     block::Dev,
     engine::{Engine, Settings},
-    event::{Event, json_schema},
+    event::{Event, Severity, json_schema},
     parser::rules::RuleSet,
     record::{Body, LogRecord, Lost, Record, Uevent},
 };
@@ -178,4 +178,61 @@ golden! {
         text(START, "loop0: detected capacity change from 0 to 2048"),
         text(START + 1, "EXT4-fs (loop0): mounted filesystem 11111111-2222-3333-4444-555555555555 r/w with ordered data mode. Quota mode: none."),
     ];
+}
+
+/// A disk that corrects a read and says that it will fail: the record, and the two lines of text in either order.
+#[test]
+fn a_predicted_failure_is_one_event() {
+    let record = scsi(START, SDA, 100, 2, [1, 0x5d, 0]);
+    let key = text(START + MS, "sd 4:0:0:1: [sda] tag#117 Sense Key : Recovered Error [current] ");
+    let add =
+        text(START + 2 * MS, "sd 4:0:0:1: [sda] tag#117 Add. Sense: Failure prediction threshold exceeded");
+    for records in [
+        vec![record.clone(), key.clone(), add.clone()],
+        vec![key.clone(), add.clone(), record],
+        // The record was lost, or the kernel's tracepoint has no sense data.
+        vec![key, add],
+    ] {
+        let events = events(&records);
+        let [event] = &*events else { panic!("{events:#?}") };
+        assert_eq!((event.event_type.as_str(), event.count), ("SMART_DISK_FAIL", 1));
+        assert_eq!((event.severity, event.raw_msgs.len()), (Severity::Critical, 2), "{event:#?}");
+    }
+}
+
+/// A new unit speaks before its disk is known: by its number, by its address, and by the address in a uevent.
+#[test]
+fn a_reset_of_a_unit_that_is_not_known_yet_is_one_event() {
+    let mut record = scsi(START, Dev::new(8, 64), 0, 2, [6, 0x29, 1]);
+    if let Body::Kernel(kernel) = &mut record.body
+        && let Payload::ScsiDone(cmd) = &mut kernel.payload
+    {
+        cmd.host = 9;
+    }
+    let line = text(START + 30 * MS, "sd 9:0:0:1: Power-on or device reset occurred");
+    let change = uevent(
+        "change",
+        "scsi",
+        "/devices/pseudo_0/adapter0/host9/target9:0:0/9:0:0:1",
+        None,
+        &[("SDEV_UA", "POWER_ON_RESET_OCCURRED")],
+    );
+    let events = events(&[record, change, line]);
+    let [event] = &*events else { panic!("{events:#?}") };
+    assert_eq!((event.kdev.as_str(), event.count), ("9:0:0:1", 1));
+}
+
+/// A new disk fails while it is read for the first time: its record has a number, its lines a name that nobody knows yet.
+#[test]
+fn a_disk_that_is_not_known_yet_gives_one_event() {
+    let records = [
+        rq(START, Dev::new(8, 64), 0, 5, 2048),
+        text(
+            START + MS,
+            "I/O error, dev sde, sector 2048 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+        ),
+    ];
+    let events = events(&records);
+    let [event] = &*events else { panic!("{events:#?}") };
+    assert!(event.block.is_none() && event.raw_msgs.len() == 1, "{event:#?}");
 }

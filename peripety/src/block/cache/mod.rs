@@ -231,8 +231,10 @@ impl BlkCache {
 
     /// A unit came to a SCSI address. The kernel talks to it, and may fail to, before it becomes a block device.
     fn plugged(&self, devpath: &str, now_ns: u64) {
-        let name = devpath.rsplit('/').next().unwrap_or_default();
-        self.shared.store().replace_gone(name, now_ns);
+        // Hosts and targets have uevents of their own.
+        if let Ok(place) = devpath.rsplit('/').next().unwrap_or_default().parse() {
+            self.shared.store().replace_gone(place, now_ns);
+        }
     }
 
     fn reread_scsi(&self, devpath: &str, now_ns: u64) {

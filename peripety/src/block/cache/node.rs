@@ -38,6 +38,9 @@ pub(super) struct Node {
     /// After it went: when another device came to its place on the bus. What is said of its names from then on is the
     /// other's, which may not have told its own names yet.
     pub replaced: Option<u64>,
+    /// After it went: when a disk came to another place on the bus, which may get this one's name and number. Until it is
+    /// announced, nobody knows whether what is said of them is about the one or the other.
+    pub doubted: Option<u64>,
     /// What it is made of.
     pub owners: Vec<Gen>,
     /// What is made of it.

@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     super::{
-        BlkId, BlkInfo, BlkType, Dev, Identity, content, content::Content, hierarchy, mounts::MountTable,
+        BlkId, BlkInfo, BlkType, Dev, Hctl, Identity, content, content::Content, hierarchy,
+        mounts::MountTable,
     },
     node::{Gen, Node, Reading},
 };
@@ -129,13 +130,19 @@ impl Store {
         }
     }
 
-    /// A device came to a place on the bus, by the name of the place: those that went from there answer for nothing that
-    /// happens from now on.
-    pub(super) fn replace_gone(&mut self, place: &str, now_ns: u64) {
-        for at in self.by_name.get(place).cloned().unwrap_or_default() {
-            if let Some(node) = self.nodes.get_mut(&at).filter(|node| node.is_gone()) {
-                node.replaced.get_or_insert(now_ns);
-            }
+    /// A disk came to a place on the bus: those that went from there answer for nothing that happens from now on, and those
+    /// that went from elsewhere for nothing that names no place.
+    pub(super) fn replace_gone(&mut self, place: Hctl, now_ns: u64) {
+        for at in &self.gone {
+            let Some(node) = self.nodes.get_mut(at) else { continue };
+            // A partition has the place of its disk.
+            let of_disk =
+                || node.frozen.iter().flat_map(|info| &info.owners).find_map(|o| o.transport_id.parse().ok());
+            match node.device.hctl.or_else(of_disk) {
+                Some(hctl) if hctl == place => node.replaced.get_or_insert(now_ns),
+                Some(_elsewhere) => node.doubted.get_or_insert(now_ns),
+                None => continue,
+            };
         }
     }
 
@@ -367,12 +374,12 @@ impl Store {
         if dev.is_anonymous() {
             return self.anonymous.get(&dev)?.first().copied();
         }
-        self.pick(self.by_dev.get(&dev)?, at_ns)
+        self.pick(self.by_dev.get(&dev)?, at_ns, false)
     }
 
     /// The generation that had this name at that time.
     pub(super) fn find_name(&self, name: &str, at_ns: Option<u64>) -> Option<Gen> {
-        self.pick(self.by_name.get(name)?, at_ns)
+        self.pick(self.by_name.get(name)?, at_ns, name.contains(':'))
     }
 
     /// The live device to which a path below /dev leads; `path` without the `/dev/`.
@@ -382,12 +389,13 @@ impl Store {
 
     /// Whether the generation had its names at that time.
     pub(super) fn was_there(&self, at: Gen, at_ns: Option<u64>) -> bool {
-        self.pick(&[at], at_ns).is_some()
+        self.pick(&[at], at_ns, false).is_some()
     }
 
     /// The generation of that time. Between two generations a record belongs to the nearer one: errors trail the removal of
-    /// a device, and the first read of a new one comes before its announcement.
-    fn pick(&self, generations: &[Gen], at_ns: Option<u64>) -> Option<Gen> {
+    /// a device, and the first read of a new one comes before its announcement. An address on a bus is `exact`: no disk in
+    /// another place can be meant.
+    fn pick(&self, generations: &[Gen], at_ns: Option<u64>, exact: bool) -> Option<Gen> {
         let spans = || {
             generations.iter().filter_map(|at| self.nodes.get(at).map(|n| (*at, n.valid_from, n.valid_until)))
         };
@@ -397,8 +405,12 @@ impl Store {
         {
             return Some(at);
         }
-        let answers =
-            |at: &Gen| self.nodes.get(at).is_some_and(|n| n.replaced.is_none_or(|replaced| at_ns < replaced));
+        let answers = |at: &Gen| {
+            let doubted = |node: &Node| node.doubted.filter(|_| !exact);
+            self.nodes.get(at).is_some_and(|node| {
+                [node.replaced, doubted(node)].into_iter().flatten().all(|end| at_ns < end)
+            })
+        };
         let before = spans()
             .rev()
             .filter(|(at, ..)| answers(at))

@@ -138,6 +138,33 @@ fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
 }
 
 #[test]
+fn a_disk_in_another_place_may_have_the_name_of_a_removed_one() {
+    let tree = multipath();
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let plug = |name: &str, at: u64| {
+        let mut unit = uevent("add", &format!("{HOST3}/{name}"), "0:0");
+        unit.subsystem = "scsi".to_owned();
+        cache.apply_uevent(&unit, at * SECOND);
+    };
+    let by_dev = |at| cache.by_dev(Dev::new(8, 16), Some(at * SECOND)).map(|info| info.id.wwid.clone());
+    plug("host7", 105);
+    assert_eq!(by_dev(111).as_deref(), Some(LUN), "a host is no disk");
+    plug("3:0:0:9", 110);
+    assert_eq!(by_dev(109).as_deref(), Some(LUN));
+    assert_eq!(by_dev(111), None, "it may be the one or the other");
+    assert!(cache.by_name("sdb", Some(111 * SECOND)).is_none());
+    assert!(cache.by_name("3:0:0:1", Some(111 * SECOND)).is_some(), "nobody else has its place");
+    // The new one turns out to have the name.
+    tree.scsi(HOST3, "3:0:0:9", "sdb", "8:16", 9);
+    cache.apply_uevent(&uevent("add", &format!("{HOST3}/3:0:0:9/block/sdb"), "8:16"), 112 * SECOND);
+    assert_eq!(cache.by_name("sdb", Some(111 * SECOND)).unwrap().id.diskseq, Some(9));
+    assert_eq!(by_dev(109).as_deref(), Some(LUN));
+}
+
+#[test]
 fn old_news_of_a_disk_are_not_taken_for_the_one_that_has_its_place() {
     let tree = multipath();
     let cache = tree.scan();

@@ -21,7 +21,7 @@ use super::{
     wb_seen::WbSeen,
 };
 use crate::{
-    block::{BlkInfo, DeviceFacts},
+    block::{BlkInfo, Dev, DeviceFacts, Hctl},
     event::{Event, EventType},
     parser::{Kdev, RawEvent},
     record::{Lost, Stamp},
@@ -201,6 +201,7 @@ impl Correlator {
         let dev = match (&raw.kdev, &block) {
             (_, Some(info)) if !info.id.dev.is_none() => Some(info.id.dev),
             (Kdev::Dev(dev), _) => Some(*dev),
+            (Kdev::Name(name), _) => Dev::of_sd_name(name),
             _ => None,
         };
         let mut event = build::event(raw, block, &self.boot_id, &self.hostname);
@@ -253,6 +254,7 @@ impl Correlator {
     fn write(&mut self, place: Place, cx: &mut Context<'_>) {
         let now_ns = self.now_ns;
         let Some(fold) = self.table.get_mut(place) else { return };
+        identify(fold, cx);
         // A cause that is read later than its consequence is still told with the first writing.
         let cause = (!fold.is_out()).then(|| self.causes.find(&fold.node, fold.event().event_id)).flatten();
         if let Some(cause) = cause
@@ -269,12 +271,29 @@ impl Correlator {
 
     fn close(&mut self, place: Place, cx: &mut Context<'_>) {
         let Some(mut fold) = self.table.close(place) else { return };
+        identify(&mut fold, cx);
         if !fold.is_out() {
             self.explain(&mut fold);
         }
         let event = fold.render(true);
         cx.out.push(event);
     }
+}
+
+/// A disk may fail before it is announced: its event has its name once that is known.
+fn identify(fold: &mut Fold, cx: &Context<'_>) {
+    let (None, Some(dev)) = (&fold.event().block, fold.node.dev) else { return };
+    let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns)) else { return };
+    let place = fold.event().extension.get("hctl").and_then(|place| place.as_str());
+    let elsewhere = |place| block.id.transport_id.parse::<Hctl>().is_ok() && block.id.transport_id != place;
+    if place.is_some_and(elsewhere) {
+        return;
+    }
+    fold.node.owners = block.owners.iter().map(|owner| owner.dev).collect();
+    if let Some(name) = block.id.blk_path.strip_prefix("/dev/") {
+        name.clone_into(&mut fold.event_mut().kdev);
+    }
+    fold.event_mut().block = Some(block);
 }
 
 /// What is told once and does not grow.
@@ -294,7 +313,11 @@ fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
         (Kdev::Dev(dev), _) => Scope::dev(dev.to_kernel()),
         (_, Some(info)) if !info.id.dev.is_none() => Scope::dev(info.id.dev.to_kernel()),
         (Kdev::Hctl(h), _) => Scope::hctl(h.host, h.channel, h.target, h.lun),
-        (kdev, _) => Scope::name(&kdev.to_text()),
+        // Before a disk is announced, its records have its number and its lines its name.
+        (Kdev::Name(name), _) => {
+            Dev::of_sd_name(name).map_or_else(|| Scope::name(name), |dev| Scope::dev(dev.to_kernel()))
+        }
+        (Kdev::None, _) => Scope::name(""),
     }
 }
 
@@ -312,10 +335,19 @@ fn detail(raw: &RawEvent) -> u64 {
 
 /// Whether the device of a fold had its number before another device got it, which has it at `time`.
 fn is_of_predecessor(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
-    let Some(then) = &fold.event().block else { return false };
-    if then.id.diskseq.is_none() {
+    let Some(then) = fold.event().block.as_ref().filter(|block| !block.id.dev.is_none()) else {
         return false;
+    };
+    // Nobody knows whose the number is: a disk that is not announced yet may have it.
+    let Some(now) = cx.facts.by_dev(then.id.dev, time.monotonic_ns) else { return true };
+    let differs = |old: &str, new: &str| !old.is_empty() && !new.is_empty() && old != new;
+    match (then.id.diskseq, now.id.diskseq) {
+        (Some(then), Some(now)) => then != now,
+        // Before Linux 5.15 nothing but the ids can tell.
+        _ => {
+            differs(&then.id.wwid, &now.id.wwid)
+                || differs(&then.id.serial, &now.id.serial)
+                || differs(&then.id.transport_id, &now.id.transport_id)
+        }
     }
-    let now = cx.facts.by_dev(then.id.dev, time.monotonic_ns).and_then(|block| block.id.diskseq);
-    now.is_some() && now != then.id.diskseq
 }

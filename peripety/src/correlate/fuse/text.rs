@@ -34,6 +34,11 @@ const LIMITED: &[(&str, &[Kind])] = &[
     ("EXT4-fs error", &[Kind::Ext4Error]),
 ];
 
+/// Faults by the sense key that news of a unit comes with.
+const CARRIERS: &[ScsiFault] = &[ScsiFault::Recovered, ScsiFault::UnitAttention];
+/// How far the lines about one command are from each other, and from its record by another clock.
+const CHAIN_NS: u64 = 300_000_000;
+
 const OPS: [Op; 10] = [
     Op::Read,
     Op::Write,
@@ -159,7 +164,7 @@ impl Correlator {
         if is_chain(raw) {
             let fault = fault_of(raw);
             let same = fault.and_then(|fault| find(FoldKey::driver(scope, fault as u8)));
-            return same.or_else(|| {
+            return same.or_else(|| self.news_target(raw, scope, fault)).or_else(|| {
                 let place = find(FoldKey::latest_request(scope))?;
                 let fold = self.table.get(place)?;
                 let fits = match fault {
@@ -175,13 +180,39 @@ impl Correlator {
         find(FoldKey::typed(scope, raw.event_type.as_str(), detail(raw)))
     }
 
+    /// The lines of a chain about news of a unit: the line of the sense key says no more than recovered error or unit
+    /// attention, the next one what it is. Either may have been first.
+    fn news_target(&self, raw: &RawEvent, scope: Scope, fault: Option<ScsiFault>) -> Option<Place> {
+        let now = fault.filter(|fault| fault.is_news() || CARRIERS.contains(fault))?;
+        let carried = |fault: &ScsiFault| {
+            if CARRIERS.contains(&now) { fault.is_news() } else { CARRIERS.contains(fault) }
+        };
+        ScsiFault::ALL.iter().filter(|fault| carried(fault)).find_map(|fault| {
+            let place = self.table.find(&FoldKey::driver(scope, *fault as u8))?;
+            let fold = self.table.get(place)?;
+            let apart = match (raw.time.monotonic_ns, fold.last().monotonic_ns) {
+                (Some(line), Some(last)) => line.abs_diff(last),
+                _ => 0,
+            };
+            let same = ["sense_key_name", "sense_key"].iter().any(|key| {
+                let (told, line) = (fold.event().extension.get(*key), raw.extension.get("sense_key"));
+                told.is_some() && told == line
+            });
+            (apart <= CHAIN_NS && !fold.has_requests && (same || !CARRIERS.contains(&now))).then_some(place)
+        })
+    }
+
     /// Adds a line to the event it is about.
     fn attach(&mut self, place: Place, raw: &RawEvent, scope: Scope) {
         let covered = self.live.covers(probes_for(raw), raw.time.monotonic_ns);
         let Some(fold) = self.table.get_mut(place) else { return };
         fold.learn(raw);
         // A sense line makes the failed request more precise.
-        if let Some(fault) = fault_of(raw).filter(|_| fold.fault == 0 && is_chain(raw)) {
+        let was = fold.fault;
+        let is_sharper = |fault: &ScsiFault| {
+            was == 0 || (fault.is_news() && CARRIERS.iter().any(|carrier| *carrier as u8 == was))
+        };
+        if let Some(fault) = fault_of(raw).filter(|fault| is_chain(raw) && is_sharper(fault)) {
             if fold.errno().is_none_or(|errno| refines(fault, errno)) {
                 fold.refine(fault.event_type(), fault as u8);
                 let keys = [
@@ -251,7 +282,7 @@ fn fault_of(raw: &RawEvent) -> Option<ScsiFault> {
 /// Whether a line is one of those that the SCSI layer prints about one failed command: result, sense, command.
 fn is_chain(raw: &RawEvent) -> bool {
     const MARKS: [&str; 6] = ["tag", "hostbyte", "sense_key", "asc", "add_sense", "cdb"];
-    raw.sub_system.as_str() == "scsi"
+    ["scsi", "smart"].contains(&raw.sub_system.as_str())
         && raw.event_type.as_str() != EventType::SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK.as_str()
         && MARKS.iter().any(|mark| raw.extension.contains_key(*mark))
 }
@@ -298,7 +329,9 @@ fn probes_for(raw: &RawEvent) -> &'static [Kind] {
     match (raw.sub_system.as_str(), raw.event_type.as_str()) {
         ("block", "BLK_LOST_WRITE") => &[Kind::FilemapSetWbErr],
         ("block", _) if errno_of(raw).is_some() => REQUEST_PROBES,
-        ("scsi", _) if is_chain(raw) => &[Kind::ScsiDone, Kind::BlockRqError, Kind::BlockRqComplete],
+        ("scsi" | "smart", _) if is_chain(raw) => {
+            &[Kind::ScsiDone, Kind::BlockRqError, Kind::BlockRqComplete]
+        }
         ("scsi", _) if fault_of(raw).is_some_and(ScsiFault::is_news) => &[Kind::ScsiDone],
         ("nvme", "NVME_IO_ERROR" | "NVME_MEDIUM_ERROR" | "NVME_PATH_FAILED") => &[Kind::NvmeCompleteRq],
         ("ata", _) if is_ata_command(raw) => &[Kind::ScsiTimeout],

@@ -30,8 +30,10 @@ pub(crate) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
         fault => {
             let mut raw = failed(h, cmd, fault.event_type(), time);
             if fault.is_news() {
-                // News of the unit: the command that happened to bring it did nothing wrong.
+                // News of the unit: the command that happened to bring it did nothing wrong. A unit has its address before
+                // its disk has a name.
                 raw.io = None;
+                raw.kdev = Kdev::Hctl(hctl(cmd));
                 for key in ["command", "cdb", "tag", "retries"] {
                     raw.extension.remove(key);
                 }
