@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BlkId, BlkType, Dev, Hctl, Identity, attr, kind, transport, wwid};
+use super::{BlkId, BlkType, Dev, Hctl, Identity, Transport, attr, kind, transport, wwid};
 use crate::roots::Roots;
 
 /// A block device as sysfs shows it, without what lies on it and where that is mounted.
@@ -31,6 +31,8 @@ pub(super) struct SysDevice {
     pub extent: Option<(u64, u64)>,
     /// Controllers and namespace ids by which an NVMe namespace is reached.
     pub nvme: Vec<(String, u32)>,
+    /// How it is reached by each of these controllers.
+    pub ways: Vec<Transport>,
     /// Whether it takes requests: not when SCSI took it offline or a map is suspended.
     pub runs: bool,
 }
@@ -136,6 +138,7 @@ fn disk(roots: &Roots, device: &mut SysDevice) {
     }
     let reached = transport::of(roots, device);
     device.id.transport = reached.transport;
+    device.ways = reached.ways;
     device.id.transport_id = reached.id;
 }
 

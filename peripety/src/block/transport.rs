@@ -12,6 +12,8 @@ pub(super) struct Reached {
     pub id: String,
     /// What is known of the transport.
     pub transport: Option<Transport>,
+    /// For an NVMe namespace: the same by each of its controllers.
+    pub ways: Vec<Transport>,
 }
 
 type Finder = fn(&Roots, &[&str]) -> Option<Transport>;
@@ -41,7 +43,7 @@ pub(super) fn of(roots: &Roots, device: &SysDevice) -> Reached {
         }
         _ => String::new(),
     };
-    Reached { id, transport }
+    Reached { id, transport, ways: Vec::new() }
 }
 
 /// The last part of the path for which `is` holds.
@@ -176,18 +178,19 @@ fn nvme(roots: &Roots, device: &SysDevice) -> Reached {
     let of = |controller: &str, name: &str| {
         attr::text(&roots.sysfs.join("class/nvme").join(controller).join(name))
     };
+    let way = |controller: &str| Transport::Nvme {
+        controller: controller.to_owned(),
+        subsystem_nqn: of(controller, "subsysnqn").unwrap_or_default(),
+        transport: of(controller, "transport").unwrap_or_default(),
+        traddr: of(controller, "address").unwrap_or_default(),
+    };
     let controllers = || device.nvme.iter().map(|(controller, _)| controller.as_str());
     let live = controllers().find(|controller| of(controller, "state").as_deref() == Some("live"));
     let Some(controller) = live.or_else(|| controllers().next()) else { return Reached::default() };
-    let traddr = of(controller, "address").unwrap_or_default();
     Reached {
-        id: traddr.clone(),
-        transport: Some(Transport::Nvme {
-            controller: controller.to_owned(),
-            subsystem_nqn: of(controller, "subsysnqn").unwrap_or_default(),
-            transport: of(controller, "transport").unwrap_or_default(),
-            traddr,
-        }),
+        id: of(controller, "address").unwrap_or_default(),
+        transport: Some(way(controller)),
+        ways: controllers().map(way).collect(),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{
 
 /// How long after a failure another one may still be its consequence.
 pub const WINDOW_NS: u64 = 5_000_000_000;
+/// The same for what comes of it that a device does not answer: error handling and reconnecting go on for that long.
+const OUTAGE_NS: u64 = 180_000_000_000;
 /// How much later than its consequence a cause may seem to be, where text tells of one of them: its clock lags.
 const SLACK_NS: u64 = 300_000_000;
 /// Devices whose failures are remembered.
@@ -24,6 +26,8 @@ pub enum Rank {
     Transport,
     /// The device went away, or its driver speaks.
     Driver,
+    /// The driver gave the device up.
+    GivenUp,
     /// The block layer.
     Block,
     /// Stacked drivers: device-mapper, md, multipath, loop.
@@ -50,6 +54,8 @@ pub struct Node {
     pub first_ns: u64,
     /// Whether that is exact: a probe's clock.
     pub exact: bool,
+    /// Whether it may come of an outage that began long before.
+    pub ends_outage: bool,
 }
 
 impl Node {
@@ -60,10 +66,43 @@ impl Node {
             first_ns,
             exact,
             rank: rank(event),
+            ends_outage: ends_outage(event),
             dev: block.map(|b| b.id.dev).filter(|d| !d.is_none()).or(dev),
             owners: block.map(|b| b.owners.iter().map(|o| o.dev).collect()).unwrap_or_default(),
         }
     }
+}
+
+/// What a driver says when it gives a device up.
+const GIVEN_UP: [EventType; 5] = [
+    EventType::SCSI_DEVICE_OFFLINED,
+    EventType::SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK,
+    EventType::ISCSI_SESSION_TIMEOUT,
+    EventType::NVME_CONTROLLER_FAILED,
+    EventType::ATA_DEVICE_DISABLED,
+];
+
+/// What begins an outage, beside the loss of a way to the device.
+const NO_ANSWER: [EventType; 4] =
+    [EventType::SCSI_TIMEOUT, EventType::NVME_TIMEOUT, EventType::ATA_TIMEOUT, EventType::NVME_PATH_FAILED];
+
+/// How requests fail in the end of one.
+const NOT_SERVED: [EventType; 6] = [
+    EventType::SCSI_TIMEOUT,
+    EventType::SCSI_TRANSPORT_ERROR,
+    EventType::NVME_TIMEOUT,
+    EventType::BLK_TIMEOUT,
+    EventType::BLK_TRANSPORT_ERROR,
+    EventType::BLK_DEVICE_OFFLINE,
+];
+
+fn begins_outage(event: &Event, rank: Rank) -> bool {
+    rank == Rank::Transport || (rank == Rank::Driver && NO_ANSWER.contains(&event.event_type))
+}
+
+fn ends_outage(event: &Event) -> bool {
+    let failed = event.io.as_ref().is_some_and(|io| io.errno.is_some());
+    GIVEN_UP.contains(&event.event_type) || (failed && NOT_SERVED.contains(&event.event_type))
 }
 
 fn rank(event: &Event) -> Rank {
@@ -79,6 +118,9 @@ fn rank(event: &Event) -> Rank {
         }
         "block" => Rank::Block,
         "iscsi" | "fc" => Rank::Transport,
+        _ if GIVEN_UP.contains(&event.event_type) => Rank::GivenUp,
+        // A request that failed of what the driver said, and no other request fails of it.
+        "scsi" | "ata" | "nvme" if event.io.as_ref().is_some_and(|io| io.errno.is_some()) => Rank::Block,
         "scsi" | "ata" | "nvme" | "usb" | "mmc" | "ufs" | "nbd" | "rbd" | "zram" | "smart" => Rank::Driver,
         // What guards the data of a device speaks before its own requests fail of it.
         "dm-integrity" | "dm-crypt" | "dm-verity" => Rank::Driver,
@@ -102,14 +144,17 @@ struct Failure {
     first_ns: u64,
     last_ns: u64,
     exact: bool,
+    /// It is an outage: what comes of it may come late.
+    outage: bool,
 }
 
 impl Failure {
     /// Whether it was there before `node` failed, and not long before.
     fn precedes(&self, node: &Node) -> bool {
         let slack_ns = if self.exact && node.exact { 0 } else { SLACK_NS };
+        let window_ns = if self.outage && node.ends_outage { OUTAGE_NS } else { WINDOW_NS };
         self.first_ns <= node.first_ns.saturating_add(slack_ns)
-            && node.first_ns.saturating_sub(self.last_ns) <= WINDOW_NS
+            && node.first_ns.saturating_sub(self.last_ns) <= window_ns
     }
 }
 
@@ -168,6 +213,7 @@ impl Causes {
             first_ns: node.first_ns,
             last_ns: last_ns.max(node.first_ns),
             exact: node.exact,
+            outage: begins_outage(event, node.rank),
         };
         let dev = dev.to_kernel();
         if !self.by_dev.contains_key(&dev) {

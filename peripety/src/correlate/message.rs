@@ -24,6 +24,14 @@ pub fn compose(event: &Event) -> String {
             format!("{} on {} was shut down: {}", event.sub_system, device(event), word(event, "reason"))
         }
         "DM_MPATH_PATH_FAILED" | "DM_MPATH_PATH_REINSTATED" | "DM_MPATH_NO_PATH" => path(event),
+        "NVME_CONTROLLER_FAILED" if event.raw_msgs.is_empty() => match &event.block {
+            Some(block) => format!("controller {} of {} went away", event.kdev, block.id.name()),
+            None => format!("controller {} went away", event.kdev),
+        },
+        "NVME_PATH_RECOVERED" if event.raw_msgs.is_empty() => match &event.block {
+            Some(block) => format!("controller {} of {} is connected", event.kdev, block.id.name()),
+            None => format!("controller {} is connected", event.kdev),
+        },
         "SCSI_ERROR_RECOVERY" if event.raw_msgs.is_empty() => {
             format!("the error handler of {} woke up", event.kdev)
         }

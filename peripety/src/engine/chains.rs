@@ -287,3 +287,23 @@ fn what_guards_a_devices_data_is_the_cause_of_its_failed_requests() {
         Some(id(EventType::DM_INTEGRITY_CHECKSUM_FAILED).event_id)
     );
 }
+
+#[test]
+fn a_disk_that_no_longer_answers_is_one_incident_and_two_bad_requests_are_two() {
+    let events = run(
+        all_live(),
+        &[
+            timeout(START, 300),
+            line(START + 20 * SECOND, "SCSI_DEVICE_OFFLINED scsi sda"),
+            scsi(START + 20 * SECOND + MS, SDA, 300, 3 << 16, [0; 3]),
+            rq(START + 20 * SECOND + 2 * MS, SDA, 0, 5, 300),
+        ],
+    );
+    let told = finals(&events);
+    assert_eq!(types(&told).len(), 3);
+    assert!(told[1..].iter().all(|e| e.root_cause_event_id == Some(told[0].event_id)), "{told:#?}");
+
+    let medium = [scsi(START, SDA, 8, 2, [3, 0x11, 0]), rq(START + MS, SDA, 0, 61, 8)];
+    let events = run(all_live(), &[&medium[..], &[rq(START + 9 * MS, SDA, 1, 28, 4096)]].concat());
+    assert!(finals(&events).iter().all(|e| e.root_cause_event_id.is_none()));
+}

@@ -123,6 +123,13 @@ fn nvme_event(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
         let result = u32::from_str_radix(aen.trim_start_matches("0x"), 16).ok()?;
         return Some(nvme::of_aen(draft(uevent, time, EventType::NVME_ASYNC_EVENT, controller), result));
     }
+    if uevent.action == "remove" {
+        // Whether it was told to go or failed, the kernel's text says, if anything does.
+        let mut raw = draft(uevent, time, EventType::NVME_CONTROLLER_FAILED, controller);
+        raw.severity = Severity::Notice;
+        raw.extend("reason", "the controller went away");
+        return Some(raw);
+    }
     // A controller of a fabric that works (again).
     (uevent.get("NVME_EVENT")? == "connected").then(|| {
         let mut raw = draft(uevent, time, EventType::NVME_PATH_RECOVERED, controller);
@@ -228,6 +235,8 @@ mod tests {
         let event = uevent("change", "nvme", path, &[("NVME_AEN", "0x020101")]);
         assert_eq!(kind(&event), Some(("SMART_ATTRIBUTE_WARNING", "nvme1".to_owned())));
         assert_eq!(kind(&uevent("change", "nvme", path, &[("NVME_AEN", "zz")])), None);
+        let gone = parse(&uevent("remove", "nvme", path, &[]), TIME).unwrap();
+        assert_eq!((gone.event_type.as_str(), gone.severity), ("NVME_CONTROLLER_FAILED", Severity::Notice));
         assert_eq!(
             kind(&uevent("change", "nvme", path, &[("NVME_EVENT", "connected")])).unwrap().0,
             "NVME_PATH_RECOVERED"

@@ -25,7 +25,7 @@ use store::Store;
 pub(in crate::block) use store::natural;
 
 use super::{
-    BlkInfo, Dev, DeviceFacts,
+    BlkInfo, Dev, DeviceFacts, Transport,
     mounts::{MountTable, MountsRead},
     sysfs::{self, SysDevice},
     transport,
@@ -313,6 +313,14 @@ impl DeviceFacts for BlkCache {
             return self.by_dev(dev, at_ns);
         }
         let mut store = self.shared.store();
+        if transport::is_controller(name) {
+            let (at, way) = store.find_controller(name, at_ns)?;
+            let mut info = (*store.info(at)?).clone();
+            info.id.transport_id =
+                if let Transport::Nvme { traddr, .. } = &way { traddr.clone() } else { String::new() };
+            info.id.transport = Some(way);
+            return Some(Arc::new(info));
+        }
         let head = || transport::head_of(name).and_then(|head| store.find_name(&head, at_ns));
         // Links are of those that are there now: what they lead to must have been there then.
         let link = || store.find_path(name).filter(|at| store.was_there(*at, at_ns));

@@ -10,6 +10,13 @@ use super::super::{
 /// Number of a generation; never given again.
 pub(super) type Gen = u64;
 
+/// How many lost controllers of a namespace are remembered.
+const WAYS_MOST: usize = 16;
+
+fn controller(way: &Transport) -> Option<&str> {
+    if let Transport::Nvme { controller, .. } = way { Some(controller) } else { None }
+}
+
 /// What was read of one device at one time.
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -47,6 +54,8 @@ pub(super) struct Node {
     pub holders: Vec<Gen>,
     /// For a loop device: the devices that hold its file.
     pub home: Vec<Gen>,
+    /// Controllers of an NVMe namespace that are no longer there.
+    lost_ways: Vec<Transport>,
     /// What of it is mounted.
     pub mounted: Option<Mounted>,
     /// Its holders just before they started to go, and when that was: a disk goes after its partitions.
@@ -67,6 +76,11 @@ impl Node {
     /// Takes what was read anew of the same device.
     pub(super) fn update(&mut self, reading: Reading) {
         let old = std::mem::replace(&mut self.device, reading.device);
+        let ways = &self.device.ways;
+        self.lost_ways.extend(old.ways);
+        self.lost_ways.retain(|lost| ways.iter().all(|way| controller(way) != controller(lost)));
+        let too_many = self.lost_ways.len().saturating_sub(WAYS_MOST);
+        self.lost_ways.drain(..too_many);
         let Some(udev) = reading.udev else {
             // What udev had told stays until it tells something else.
             if self.told_by_udev && self.device.dm_name.is_none() {
@@ -130,6 +144,11 @@ impl Node {
             id.identity = Identity::Removed;
         }
         id
+    }
+
+    /// How an NVMe controller reaches it, or did while the device was there.
+    pub(super) fn way(&self, name: &str) -> Option<&Transport> {
+        self.device.ways.iter().chain(&self.lost_ways).find(|way| controller(way) == Some(name))
     }
 
     /// Names that the kernel's text may use for it.

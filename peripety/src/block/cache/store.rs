@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     super::{
-        BlkId, BlkInfo, BlkType, Dev, Hctl, Identity, content, content::Content, hierarchy,
+        BlkId, BlkInfo, BlkType, Dev, Hctl, Identity, Transport, content, content::Content, hierarchy,
         mounts::MountTable,
     },
     node::{Gen, Node, Reading},
@@ -385,6 +385,27 @@ impl Store {
     /// The live device to which a path below /dev leads; `path` without the `/dev/`.
     pub(super) fn find_path(&self, path: &str) -> Option<Gen> {
         self.paths.get(path).copied()
+    }
+
+    /// The one namespace that an NVMe controller reaches or did, with the way to it. None where there are several: what is
+    /// said of the controller is said of all of them.
+    pub(super) fn find_controller(&self, name: &str, at_ns: Option<u64>) -> Option<(Gen, Transport)> {
+        let just_gone = |at: &&Gen| {
+            let until = self.nodes.get(at).and_then(|node| node.valid_until);
+            until.zip(at_ns).is_some_and(|(until, now)| now.saturating_sub(until) < FALL_NS)
+        };
+        let gone = self.gone.iter().rev().take_while(just_gone);
+        let mut found = (self.live_by_dev.values().chain(gone))
+            .filter(|at| self.was_there(**at, at_ns))
+            .filter_map(|at| Some((*at, self.nodes.get(at)?.way(name)?.clone())));
+        let first = found.next()?;
+        let other = found.find(|(at, _)| self.names_differ(*at, first.0));
+        other.is_none().then_some(first)
+    }
+
+    fn names_differ(&self, one: Gen, other: Gen) -> bool {
+        let name = |at: &Gen| self.nodes.get(at).map(|node| node.device.name.as_str());
+        name(&one) != name(&other)
     }
 
     /// Whether the generation had its names at that time.

@@ -4,6 +4,7 @@ use crate::block::{
     BlkType, Dev, DeviceFacts, Transport,
     fixture::{Tree, stack},
 };
+use crate::record::Uevent;
 
 #[test]
 fn nvme_with_native_multipath_has_one_device_and_two_ways() {
@@ -22,7 +23,11 @@ fn nvme_with_native_multipath_has_one_device_and_two_ways() {
         ("nqn.2014-08.org.example:s", "traddr=192.0.2.2,trsvcid=4420")
     );
     assert_eq!(cache.by_name("nvme0c1n1", None).unwrap(), head, "a hidden path");
-    assert_eq!(cache.by_name("nvme0", None), None);
+    let by_the_other = cache.by_name("nvme0", None).unwrap();
+    assert_eq!(by_the_other.id.dev, head.id.dev);
+    let Some(Transport::Nvme { controller, traddr, .. }) = &by_the_other.id.transport else { panic!() };
+    assert_eq!((controller.as_str(), traddr.as_str()), ("nvme0", "traddr=192.0.2.1,trsvcid=4420"));
+    assert_eq!(cache.by_name("nvme7", None), None);
     assert_eq!(cache.by_name("nvme0n1p1", None).unwrap().id.wwid, format!("{}-part1", head.id.wwid));
     for name in ["nvme1:7", "nvme0 7", "nvme0 nsid 7", "nvme2:1"] {
         let dev = if name.starts_with("nvme2") { 2 } else { 0 };
@@ -128,4 +133,25 @@ fn sas_md_and_loops_upon_loops() {
         cache.by_name("sdb", None).unwrap().id.transport,
         Some(Transport::Sas { address: "0x5000c500a1b2c3d5".into(), port: "expander-0:0 phy 4".into() })
     );
+}
+
+#[test]
+fn a_controller_with_two_namespaces_is_neither_and_a_lost_one_is_still_known() {
+    let tree = nvme();
+    let cache = tree.scan();
+    std::fs::remove_file(tree.0.path().join("sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0"))
+        .unwrap();
+    std::fs::remove_file(tree.0.path().join("sys/class/nvme/nvme0")).unwrap();
+    let gone = Uevent { action: "remove".into(), subsystem: "nvme".into(), ..Uevent::default() };
+    cache.apply_uevent(&gone, 50);
+    let head = cache.by_name("nvme0n1", None).unwrap();
+    assert_eq!(cache.by_name("nvme0", Some(60)).unwrap().id.dev, head.id.dev);
+
+    let pci = "devices/pci0000:00/0000:00:01.0/0000:01:00.0/nvme/nvme2";
+    assert_eq!(cache.by_name("nvme2", None).unwrap().id.blk_path, "/dev/nvme2n1");
+    tree.disk(&format!("{pci}/nvme2n2"), "259:3", 3);
+    tree.link(&format!("sys/{pci}/nvme2n2/device"), &format!("sys/{pci}"));
+    tree.files(&format!("sys/{pci}/nvme2n2"), &[("nsid", "2")]);
+    let cache = tree.scan();
+    assert_eq!(cache.by_name("nvme2", None), None);
 }

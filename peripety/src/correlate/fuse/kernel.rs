@@ -16,7 +16,7 @@ use super::{
     },
     Context, Correlator,
     block::Request,
-    build,
+    build, detail,
 };
 use crate::{
     block::Transport,
@@ -113,7 +113,8 @@ impl Correlator {
             raw.event_type = EventType::ATA_COMMAND_ERROR;
             raw.sub_system = SubSystem::known("ata");
         }
-        let typed = FoldKey::typed(super::scope(&raw, block.as_deref()), raw.event_type.as_str(), 0);
+        let typed =
+            FoldKey::typed(super::scope(&raw, block.as_deref()), raw.event_type.as_str(), detail(&raw));
         if let Some(place) = self.open(&raw, block, &[key, typed], Witness::Probe, Some(kind), cx) {
             self.attach_held(place);
         }

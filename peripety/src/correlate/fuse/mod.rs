@@ -325,12 +325,20 @@ fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
 fn detail(raw: &RawEvent) -> u64 {
     let keys: &[&str] = match raw.sub_system.as_str() {
         "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
+        "nvme" => return controller(raw).map_or(0, hash),
         "peripety" => &["source", "reason", "site"],
         _ => &[],
     };
     keys.iter()
         .filter_map(|key| raw.extension.get(*key).map(|value| hash(&(key, value.to_string()))))
         .fold(0, |sum, one| sum.rotate_left(7) ^ one)
+}
+
+/// The controller that a raw event names: each is another way to the same namespace.
+fn controller(raw: &RawEvent) -> Option<&str> {
+    let Kdev::Name(name) = &raw.kdev else { return None };
+    let number = name.strip_prefix("nvme")?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name.as_str())
 }
 
 /// Whether the device of a fold had its number before another device got it, which has it at `time`.
