@@ -13,7 +13,7 @@ pub trait DeviceFacts {
     fn by_dev(&self, dev: Dev, at_ns: Option<u64>) -> Option<Arc<BlkInfo>>;
 
     /// The device that kernel text names so: `sda`, `dm-0`, `8:16`, `4:0:0:1`, `nvme0n1`, `md127`, `/dev/sda1`;
-    /// or the one that an NVMe controller reaches, `nvme0`.
+    /// or the one that an NVMe controller reaches, `nvme0`; or the first one that an iSCSI session reaches, `session1`.
     fn by_name(&self, name: &str, at_ns: Option<u64>) -> Option<Arc<BlkInfo>>;
 }
 

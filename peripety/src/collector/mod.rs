@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod ebpf;
+pub mod journal;
 pub mod kmsg;
 pub mod mount_watch;
 pub mod uevent;

@@ -41,7 +41,8 @@ pub fn device(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
 
 /// The device as the kernel names it: `sdf` rather than `8:80` or `4:0:0:1`, where that is known.
 fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
-    if let (Kdev::Dev(_) | Kdev::Hctl(_), Some(info)) = (&raw.kdev, block)
+    let by_path = matches!(&raw.kdev, Kdev::Name(name) if name.starts_with('/'));
+    if let (true, Some(info)) = (by_path || matches!(raw.kdev, Kdev::Dev(_) | Kdev::Hctl(_)), block)
         && let Some(name) = info.id.blk_path.strip_prefix("/dev/")
     {
         return name.to_owned();

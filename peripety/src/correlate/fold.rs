@@ -25,6 +25,8 @@ pub enum Witness {
     Text = 2,
     /// A line of text about what no live probe counts.
     TextAlone = 3,
+    /// A program, which tells what it found and does not count.
+    Program = 4,
 }
 
 /// One failure and its repetitions.
@@ -32,7 +34,7 @@ pub enum Witness {
 pub struct Fold {
     /// The event as it was opened, with what was learned since.
     event: Box<Event>,
-    counts: [u64; 4],
+    counts: [u64; 5],
     last: Stamp,
     ranges: Ranges,
     /// Bit by bit the probes that told of it.
@@ -61,7 +63,7 @@ impl Fold {
         }
         Self {
             event: Box::new(event),
-            counts: [0; 4],
+            counts: [0; 5],
             last,
             ranges,
             probes: 0,
@@ -91,12 +93,13 @@ impl Fold {
 
     /// Counts failures by who told of them.
     pub fn count(&mut self, witness: Witness, count: u64) {
-        let [probe, uevent, text, text_alone] = &mut self.counts;
+        let [probe, uevent, text, text_alone, program] = &mut self.counts;
         let counter = match witness {
             Witness::Probe => probe,
             Witness::Uevent => uevent,
             Witness::Text => text,
             Witness::TextAlone => text_alone,
+            Witness::Program => program,
         };
         *counter = counter.saturating_add(count);
     }
@@ -104,9 +107,9 @@ impl Fold {
     /// How many failures there were. What a probe counted is exact, and text adds nothing to it but what came before the
     /// probe; else who told of more saw more.
     pub fn total(&self) -> u64 {
-        let [probe, uevent, text, text_alone] = self.counts;
+        let [probe, uevent, text, text_alone, program] = self.counts;
         let told = if probe > 0 { probe } else { text };
-        told.saturating_add(text_alone).max(uevent)
+        told.saturating_add(text_alone).max(uevent).max(program)
     }
 
     /// When the latest was.
@@ -183,7 +186,7 @@ impl Fold {
     /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them.
     pub fn request_failed(&mut self, errno: i32, name: Option<&str>) {
         self.retried(self.total());
-        self.counts = [0; 4];
+        self.counts = [0; 5];
         self.has_requests = true;
         let event = &mut self.event;
         event.extension.remove("tried_again");
@@ -242,6 +245,14 @@ impl Fold {
     pub fn refine_type(&mut self, raw: &RawEvent) {
         self.event.severity = self.event.severity.min(raw.severity);
         self.event.event_type = raw.event_type.clone();
+    }
+
+    /// Takes the kernel's word for what a program has told of before.
+    pub fn kernel_knows_better(&mut self, raw: &RawEvent) {
+        let [.., program] = self.counts;
+        if program > 0 && !raw.program && self.event.event_type != raw.event_type {
+            self.refine_type(raw);
+        }
     }
 
     /// Whether a sector is among those that failed.

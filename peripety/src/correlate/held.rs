@@ -52,6 +52,11 @@ impl Held {
         taken
     }
 
+    /// Whether one that waits is such a one.
+    pub fn any(&self, is: impl Fn(&Line) -> bool) -> bool {
+        self.0.iter().any(is)
+    }
+
     /// A line that waited for long enough.
     pub fn expired(&mut self, now_ns: u64) -> Option<Line> {
         let first = self.0.front()?;

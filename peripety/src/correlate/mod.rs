@@ -13,6 +13,7 @@ mod live;
 pub mod message;
 mod pending;
 mod ranges;
+mod said;
 mod table;
 mod wb_seen;
 

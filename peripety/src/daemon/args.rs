@@ -31,6 +31,9 @@ pub struct Args {
     /// Use classic tracepoints even where raw ones work
     #[arg(long, hide = true)]
     pub only_classic: bool,
+    /// Read the journal for the daemon that started this process
+    #[arg(long, value_name = "ORDERS", hide = true)]
+    pub read_journal: Option<String>,
     /// Directory of the socket and of the volatile state
     #[arg(long, value_name = "DIR", env = "PERIPETY_RUNTIME_DIR", hide = true)]
     pub runtime_dir: Option<PathBuf>,

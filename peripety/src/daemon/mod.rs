@@ -8,6 +8,7 @@ pub mod config;
 mod host;
 mod outputs;
 mod own;
+mod programs;
 mod run;
 mod sources;
 mod state;
@@ -18,6 +19,8 @@ pub use args::Args;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+use crate::collector::journal;
+
 /// Where the daemon would pin what is to outlive it.
 const PINS: &str = "fs/bpf/peripety";
 
@@ -25,6 +28,9 @@ const PINS: &str = "fs/bpf/peripety";
 pub fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.verbose);
+    if let Some(orders) = &args.read_journal {
+        return read_journal(orders);
+    }
     let result = if args.detach { detach(&args) } else { start(args) };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,6 +49,29 @@ pub fn main() -> ExitCode {
 fn start(args: Args) -> anyhow::Result<()> {
     // One thread: the work is short and never waits; notifiers, which may, have threads of their own.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(args))
+}
+
+/// The process that reads the journal for the daemon (see [`crate::collector::journal`]).
+fn read_journal(orders: &str) -> ExitCode {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    let Ok(orders) = serde_json::from_str::<journal::Orders>(orders) else {
+        tracing::error!("--read-journal is for peripetyd itself");
+        return ExitCode::from(2);
+    };
+    // It ends with the daemon, however that ends.
+    let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
+    let orphan =
+        getppid().is_none_or(|parent| u32::try_from(parent.as_raw_nonzero().get()) != Ok(orders.parent));
+    if !bound || orphan {
+        return ExitCode::SUCCESS;
+    }
+    match journal::read(&orders, &mut std::io::BufWriter::new(std::io::stdout())) {
+        Err(journal::ReadError::Pipe(_)) | Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Removes pins of an earlier daemon; without pins everything ends with the process that loaded it.

@@ -23,6 +23,7 @@ use super::{
     host::Host,
     outputs::Outputs,
     own,
+    programs::Programs,
     sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents, readable},
     state::StateFile,
 };
@@ -78,6 +79,7 @@ struct Daemon {
     attacher: Attacher,
     kmsg: Option<AsyncFd<KmsgReader>>,
     uevents: Option<UeventMonitor>,
+    programs: Programs,
     mounts: Option<MountWatch>,
     kmsg_clock: ClockOffset,
     losses: losses::Losses,
@@ -100,6 +102,7 @@ enum Wake {
     Ring,
     Kmsg,
     Attached(Option<Addition>),
+    Programs(Vec<Record>),
     Deadline,
 }
 
@@ -143,6 +146,7 @@ impl Daemon {
             hostname: host.hostname.clone(),
             live: LiveSources::text_only(),
         };
+        let programs = Programs::start(&roots.runtime, &host.boot_id, config.rules());
         let engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
             .context("cannot start recording")?;
         let mut this = Self {
@@ -156,6 +160,7 @@ impl Daemon {
             attacher: Attacher::default(),
             kmsg,
             uevents,
+            programs,
             mounts,
             kmsg_clock: ClockOffset::new(),
             losses: losses::Losses::default(),
@@ -205,6 +210,7 @@ impl Daemon {
                 Wake::Ring => self.take_ring(),
                 Wake::Kmsg => self.take_kmsg(),
                 Wake::Attached(addition) => self.take_probes(addition),
+                Wake::Programs(records) => self.take_programs(&records),
                 Wake::Deadline => self.wake(),
             }
             self.flush();
@@ -220,7 +226,7 @@ impl Daemon {
         watchdog: Option<&mut tokio::time::Interval>,
     ) -> anyhow::Result<Wake> {
         let deadline = self.next_deadline();
-        let Self { uevents, mounts, probes, attacher, kmsg, .. } = self;
+        let Self { uevents, mounts, probes, attacher, kmsg, programs, .. } = self;
         Ok(tokio::select! {
             biased;
             _ = terminate.recv() => Wake::Stop,
@@ -243,6 +249,7 @@ impl Daemon {
                 Wake::Kmsg
             }
             addition = attacher.done() => Wake::Attached(addition),
+            records = programs.recv() => Wake::Programs(records),
             () = sleep_to(deadline) => Wake::Deadline,
         })
     }
@@ -303,6 +310,13 @@ impl Daemon {
                 KmsgItem::Lost(lost) => Record { time: now, body: Body::Lost(lost) },
             };
             self.push(&record);
+        }
+        self.plan_chores();
+    }
+
+    fn take_programs(&mut self, records: &[Record]) {
+        for record in records {
+            self.push(record);
         }
         self.plan_chores();
     }
@@ -397,6 +411,9 @@ impl Daemon {
         {
             tracing::warn!(%error, "cannot remember how far kernel text was read, in {}", self.roots.runtime.display());
         }
+        if let Err(error) = self.programs.save() {
+            tracing::warn!(%error, "cannot remember how far the journal was read, in {}", self.roots.runtime.display());
+        }
         if self.losses.wants_another_look() {
             self.plan_chores();
         }
@@ -435,6 +452,7 @@ impl Daemon {
         notify_systemd(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(now_us)]);
         match Config::load(&self.roots) {
             Ok(config) => {
+                self.programs.set_rules(config.rules());
                 self.engine.set_rules(&config.rules());
                 self.outputs.apply(&config.main);
                 self.config = config;
@@ -482,6 +500,7 @@ impl Daemon {
         let mut stats = self.outputs.stats();
         if let serde_json::Value::Object(all) = &mut stats {
             all.insert("lost".to_owned(), json!(self.losses.ledger()));
+            all.insert("journal".to_owned(), self.programs.stats());
             if let Some(recorder) = self.engine.recorder() {
                 let (file, trouble) = (recorder.path(), recorder.trouble());
                 let recording = json!({ "file": file, "counters": recorder.counters(), "trouble": trouble });
@@ -507,6 +526,7 @@ impl Daemon {
     /// Closes what is open and lets it go out. Dropping the probes detaches them.
     fn stop(mut self) {
         notify_systemd(&[sd_notify::NotifyState::Stopping]);
+        self.programs.end();
         self.take_ring();
         self.take_kmsg();
         self.chores();

@@ -256,6 +256,8 @@ event_types! {
         "authenticated encryption found altered data";
     DM_ERROR "dm" Error Fault
         "any other device-mapper failure";
+    DM_SPACE_LOW "dm" Warning Fault
+        "a snapshot or a VDO pool is filling up";
     MD_DISK_FAILED "md" Error Fault
         "disk failure, disabling device";
     MD_ARRAY_FAILED "md" Critical Fault

@@ -57,8 +57,12 @@ pub struct RawEvent {
     pub io: Option<Io>,
     /// How many failures the record stands for.
     pub count: u64,
-    /// The kernel's line, if the record is text.
+    /// The line of the kernel, or of a program with its name before it, if the record is text.
     pub raw_msg: Option<String>,
+    /// A program says so, not the kernel.
+    pub program: bool,
+    /// It says how things are, not that something happened: said again, it is no news.
+    pub state: bool,
     /// What is peculiar to the type, for the event's `extension`.
     pub extension: BTreeMap<String, Value>,
 }
@@ -83,6 +87,8 @@ impl RawEvent {
             io: None,
             count: 1,
             raw_msg: None,
+            program: false,
+            state: false,
             extension: BTreeMap::new(),
         }
     }

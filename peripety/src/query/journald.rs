@@ -139,8 +139,9 @@ impl Reader {
             }
             Position::After(cursor) => self.journal.seek_cursor(cursor.as_str()).and_then(|()| {
                 // The entry with the cursor may be gone by rotation; then the next step is to the one after it.
+                // Going back would not leave the first entry of all, and the next step would pass it over.
                 if self.journal.next()? > 0 && !self.journal.test_cursor(cursor.as_str())? {
-                    self.journal.previous()?;
+                    self.journal.seek_cursor(cursor.as_str())?;
                 }
                 Ok(())
             }),

@@ -7,6 +7,7 @@ mod healthy;
 mod info;
 mod lifecycle;
 mod no_journald;
+mod programs;
 mod reload;
 mod removed;
 mod replay;
@@ -26,7 +27,7 @@ pub struct Case {
 
 /// All tests.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&[Case]; 11] = [
+    let subjects: [&[Case]; 12] = [
         requests::CASES,
         filesystems::CASES,
         healthy::CASES,
@@ -34,6 +35,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         lifecycle::CASES,
         reload::CASES,
         no_journald::CASES,
+        programs::CASES,
         removed::CASES,
         replay::CASES,
         info::CASES,

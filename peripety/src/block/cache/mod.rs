@@ -324,7 +324,8 @@ impl DeviceFacts for BlkCache {
         let head = || transport::head_of(name).and_then(|head| store.find_name(&head, at_ns));
         // Links are of those that are there now: what they lead to must have been there then.
         let link = || store.find_path(name).filter(|at| store.was_there(*at, at_ns));
-        let at = store.find_name(name, at_ns).or_else(head).or_else(link)?;
+        let session = || store.find_session(name).filter(|at| store.was_there(*at, at_ns));
+        let at = store.find_name(name, at_ns).or_else(head).or_else(link).or_else(session)?;
         store.info(at)
     }
 }

@@ -408,6 +408,19 @@ impl Store {
         name(&one) != name(&other)
     }
 
+    /// The first live disk that an iSCSI session (`session1`) reaches.
+    pub(super) fn find_session(&self, name: &str) -> Option<Gen> {
+        let reached =
+            |at: &Gen| match self.nodes.get(at).map(|node| (&node.device.id.transport, node.device.hctl)) {
+                Some((Some(Transport::Iscsi { session, .. }), hctl)) if session == name => Some((hctl, *at)),
+                _ => None,
+            };
+        if !name.starts_with("session") {
+            return None;
+        }
+        self.live().iter().filter_map(reached).min_by_key(|(hctl, at)| (*hctl, *at)).map(|(_, at)| at)
+    }
+
     /// Whether the generation had its names at that time.
     pub(super) fn was_there(&self, at: Gen, at_ns: Option<u64>) -> bool {
         self.pick(&[at], at_ns, false).is_some()

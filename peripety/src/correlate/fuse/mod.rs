@@ -3,6 +3,7 @@
 mod block;
 mod btrfs;
 mod kernel;
+mod program;
 mod text;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::{
     key::{FoldKey, Scope, hash},
     live::LiveSources,
     pending::PendingTable,
+    said::Said,
     table::{Due, Place, QUIET_NS, Table},
     wb_seen::WbSeen,
 };
@@ -51,6 +53,7 @@ pub struct Correlator {
     held: Held,
     causes: Causes,
     wb_seen: WbSeen,
+    said: Said,
     /// Records lost since the last event.
     lost_before: u64,
 }
@@ -68,6 +71,7 @@ impl Correlator {
             held: Held::default(),
             causes: Causes::default(),
             wb_seen: WbSeen::default(),
+            said: Said::default(),
             lost_before: 0,
         }
     }
@@ -163,10 +167,13 @@ impl Correlator {
                 let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
                 fold.add(witness, raw.count, raw.time, sectors);
                 fold.learn(raw);
+                fold.kernel_knows_better(raw);
             }
             return;
         }
-        self.open(raw, block, &[key], witness, None, cx);
+        if let Some(place) = self.open(raw, block, &[key], witness, None, cx) {
+            self.attach_held(place);
+        }
     }
 
     /// The open fold with this key, unless it was quiet for so long before `time` that it is another failure, or is about
@@ -204,6 +211,9 @@ impl Correlator {
             (Kdev::Name(name), _) => Dev::of_sd_name(name),
             _ => None,
         };
+        if !raw.program {
+            self.said.note(raw, scope(raw, block.as_deref()), block.as_deref());
+        }
         let mut event = build::event(raw, block, &self.boot_id, &self.hostname);
         let is_loss = raw.event_type == EventType::PERIPETY_EVENTS_LOST;
         if !is_loss {
@@ -235,6 +245,7 @@ impl Correlator {
         for key in keys {
             self.table.add_key(place, *key);
         }
+        self.known_by_its_map(place, raw, cx);
         Some(place)
     }
 
@@ -326,6 +337,7 @@ fn detail(raw: &RawEvent) -> u64 {
     let keys: &[&str] = match raw.sub_system.as_str() {
         "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
         "nvme" => return controller(raw).map_or(0, hash),
+        "iscsi" => &["session"],
         "peripety" => &["source", "reason", "site"],
         _ => &[],
     };

@@ -58,6 +58,9 @@ impl Correlator {
         if raw.event_type == EventType::PERIPETY_EVENTS_LOST {
             return self.suppressed(raw, cx);
         }
+        if raw.program {
+            return self.program(raw, cx);
+        }
         let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
         if btrfs::names_member(&raw).is_some() {
             return self.bad_copy(raw, scope, cx);
@@ -76,6 +79,9 @@ impl Correlator {
 
     /// A line that waited in vain: the record was lost, or the failure was before the probe.
     pub(super) fn unmatched(&mut self, line: Line, cx: &mut Context<'_>) {
+        if line.raw.program {
+            return self.program_alone(line, cx);
+        }
         match self.open_target(&line.raw, line.scope, cx) {
             Some(place) => self.attach(place, &line.raw, line.scope),
             None => self.open_text(line.raw, line.scope, cx),
@@ -90,11 +96,22 @@ impl Correlator {
         let mut held = std::mem::take(&mut self.held);
         // The first lines of a chain name the command that the others are about.
         loop {
-            let lines = held.take(|line| self.target(&line.raw, line.scope) == Some(place));
+            let lines = held.take(|line| {
+                let target = if line.raw.program {
+                    self.counterpart(&line.raw, line.scope)
+                } else {
+                    self.target(&line.raw, line.scope)
+                };
+                target == Some(place)
+            });
             if lines.is_empty() {
                 break;
             }
             for line in lines {
+                if line.raw.program {
+                    self.add_words(place, &line.raw);
+                    continue;
+                }
                 self.attach(place, &line.raw, line.scope);
             }
         }
@@ -207,6 +224,7 @@ impl Correlator {
         let covered = self.live.covers(probes_for(raw), raw.time.monotonic_ns);
         let Some(fold) = self.table.get_mut(place) else { return };
         fold.learn(raw);
+        fold.kernel_knows_better(raw);
         // A sense line makes the failed request more precise.
         let was = fold.fault;
         let is_sharper = |fault: &ScsiFault| {

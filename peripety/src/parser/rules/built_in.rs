@@ -32,6 +32,11 @@ packs! {
     "xfs.toml",
     "btrfs.toml",
     "f2fs.toml",
+    "multipathd.toml",
+    "iscsid.toml",
+    "dmeventd.toml",
+    "mdadm.toml",
+    "smartd.toml",
 }
 
 /// All of them.

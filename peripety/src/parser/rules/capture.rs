@@ -24,7 +24,12 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     let mut event = RawEvent {
         sub_system: rule.sub_system.clone(),
         severity: rule.severity,
-        raw_msg: Some(record.text.clone()),
+        raw_msg: Some(match &record.identifier {
+            Some(program) => format!("{program}: {}", record.text),
+            None => record.text.clone(),
+        }),
+        program: record.identifier.is_some(),
+        state: rule.state,
         extension: rule.extension.clone(),
         ..RawEvent::new(time, source(record), record.seq.to_string(), rule.event_type.clone())
     };
@@ -32,6 +37,10 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     for (name, text) in groups.iter().copied().filter(|(_, text)| !text.is_empty()) {
         match name {
             "kdev" => event.kdev = kdev(text),
+            "dm_name" => {
+                event.kdev = Kdev::Name(format!("/dev/mapper/{text}"));
+                event.extend(name, text);
+            }
             "sub_system" => event.sub_system = SubSystem::new(text),
             "sector" => io.sector = words::number(text),
             "nr_sectors" => io.nr_sectors = words::number(text).and_then(|n| u32::try_from(n).ok()),
@@ -61,6 +70,12 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             let instead = INSTEAD.iter().find_map(|group| event.extension.get(*group)?.as_str());
             event.kdev = instead.map(kdev).unwrap_or_default();
         }
+    }
+    if event.kdev == Kdev::None
+        && event.sub_system.as_str() == "iscsi"
+        && let Some(session) = event.extension.get("session")
+    {
+        event.kdev = Kdev::Name(format!("session{session}"));
     }
     event
 }

@@ -35,6 +35,7 @@ const BUILT_IN_KEYS: &[&str] = &[
     "severity",
     "extension",
     "examples",
+    "state",
     "no_kdev",
 ];
 /// A user's rule has all of them but the last.
@@ -114,6 +115,7 @@ impl Reader<'_, '_, '_> {
         let origin = format!("{}:{}", self.file, self.doc.line(self.at));
         let no_kdev = self.author == Author::BuiltIn
             && self.doc.boolean(self.path, self.table, "no_kdev").unwrap_or_default();
+        let state = self.doc.boolean(self.path, self.table, "state").unwrap_or_default();
         let name = self.text("name").map_or_else(|| origin.clone(), |(name, _)| name);
         let identifiers = self.identifiers();
         let starts_with = self.starts_with();
@@ -144,6 +146,7 @@ impl Reader<'_, '_, '_> {
             event_type,
             sub_system: sub_system?,
             no_kdev,
+            state,
             extension,
             examples,
             origin,
@@ -195,7 +198,11 @@ impl Reader<'_, '_, '_> {
         for (name, span) in self.doc.strings(self.path, self.table, "identifier") {
             let named =
                 name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
-            if name.is_empty() || !named || name.len() > 64 || name == "kernel" {
+            if name.is_empty()
+                || !named
+                || name.len() > 64
+                || ["kernel", "peripetyd"].contains(&name.as_str())
+            {
                 let fix = "give the name of a program, for example multipathd; a rule without it is about the kernel";
                 self.problem(span.start, "identifier", format!("'{name}' is no name of a program"), fix);
                 return None;

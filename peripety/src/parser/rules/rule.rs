@@ -31,6 +31,8 @@ pub struct Rule {
     pub severity: Severity,
     /// The line names no device.
     pub no_kdev: bool,
+    /// The line tells a state and comes again as long as that lasts.
+    pub state: bool,
     /// Constants for the event's extension.
     pub extension: BTreeMap<String, Value>,
     /// Lines that the rule must take.

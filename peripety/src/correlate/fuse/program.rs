@@ -1,0 +1,97 @@
+//! What daemons say in user space: joined to the kernel's event about the same thing, where there is one.
+//!
+//! A daemon tells what it found, often in several lines and some time after the kernel did: its lines add words and a
+//! source, and never a count.
+
+use super::{
+    super::{
+        fold::Witness,
+        held::Line,
+        key::{FoldKey, Scope},
+        table::Place,
+    },
+    Context, Correlator, build, detail, scope,
+};
+use crate::{block::Dev, event::EventType, parser::RawEvent};
+
+/// What a daemon's word for something is in the kernel's words.
+const SAME: &[(EventType, &[EventType])] = &[
+    (EventType::MULTIPATHD_PATH_DOWN, &[EventType::DM_MPATH_PATH_FAILED, EventType::MULTIPATHD_PATH_DOWN]),
+    (EventType::MULTIPATHD_PATH_UP, &[EventType::DM_MPATH_PATH_REINSTATED, EventType::MULTIPATHD_PATH_UP]),
+];
+
+impl Correlator {
+    /// What a line of a program says. It waits a little for the kernel's own word.
+    pub(super) fn program(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+        let block = build::device(&raw, cx.facts);
+        let scope = scope(&raw, block.as_deref());
+        let news = self.said.note(&raw, scope, block.as_deref());
+        if let Some(place) = self.open_counterpart(&raw, scope, cx) {
+            self.add_words(place, &raw);
+            return;
+        }
+        // What others of its lines wait for, it waits for too: the first of them opens the event.
+        let others_wait = || self.held.any(|line| line.raw.program && line.scope == scope);
+        if (news || others_wait())
+            && let Some(line) = self.held.push(raw, scope, self.now_ns)
+        {
+            self.unmatched(line, cx);
+        }
+    }
+
+    /// A line that waited: the kernel said nothing of it.
+    pub(super) fn program_alone(&mut self, line: Line, cx: &mut Context<'_>) {
+        if let Some(place) = self.open_counterpart(&line.raw, line.scope, cx) {
+            return self.add_words(place, &line.raw);
+        }
+        let mut raw = line.raw;
+        let block = build::device(&raw, cx.facts);
+        let keys: Vec<FoldKey> = keys(&raw, line.scope).collect();
+        let words = raw.raw_msg.take();
+        let Some(place) = self.open(&raw, block, &keys, Witness::Program, None, cx) else { return };
+        self.attach_held(place);
+        if let (Some(words), Some(fold)) = (words, self.table.get_mut(place)) {
+            fold.line(&words);
+        }
+    }
+
+    /// The open event that a line of a program is about.
+    pub(super) fn counterpart(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
+        keys(raw, scope).find_map(|key| self.table.find(&key))
+    }
+
+    fn open_counterpart(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<Place> {
+        keys(raw, scope).collect::<Vec<_>>().iter().find_map(|key| self.open_at(key, raw.time, cx))
+    }
+
+    /// Adds what a program says to the event it is about.
+    pub(super) fn add_words(&mut self, place: Place, raw: &RawEvent) {
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.learn(raw);
+        }
+    }
+
+    /// What is said of a map is said of the latest event about one of its paths.
+    pub(super) fn known_by_its_map(&mut self, place: Place, raw: &RawEvent, cx: &Context<'_>) {
+        let Some(map) = raw.extension.get("map").and_then(|map| map.as_str()) else { return };
+        let dev = match map.parse::<Dev>() {
+            Ok(dev) => Some(dev),
+            Err(_) => {
+                cx.facts.by_name(&format!("/dev/mapper/{map}"), raw.time.monotonic_ns).map(|b| b.id.dev)
+            }
+        };
+        if let Some(dev) = dev.filter(|_| raw.sub_system.as_str() == "multipath") {
+            let key =
+                FoldKey::typed(Scope::dev(dev.to_kernel()), EventType::MULTIPATHD_MAP_EVENT.as_str(), 0);
+            self.table.add_key(place, key);
+        }
+    }
+}
+
+/// What a line of a program is found by, the best first.
+fn keys(raw: &RawEvent, scope: Scope) -> impl Iterator<Item = FoldKey> {
+    let own = std::slice::from_ref(&raw.event_type);
+    let types = SAME.iter().find(|row| row.0 == raw.event_type).map_or(own, |row| row.1);
+    let detail = detail(raw);
+    types.iter().map(move |event_type| FoldKey::typed(scope, event_type.as_str(), detail))
+}
