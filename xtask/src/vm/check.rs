@@ -39,7 +39,7 @@ pub fn check(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<Str
         for event in &found {
             for (pointer, pattern) in &expect.fields {
                 let pattern = filled(pattern, &given.facts);
-                let value = event.pointer(pointer).unwrap_or(&Value::Null);
+                let value = &at(event, pointer);
                 if !fits(&pattern, value) {
                     wrong.push(format!("{what}: {pointer} is {value}, expected {pattern}"));
                 }
@@ -118,15 +118,27 @@ fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
 /// Whether an expectation is about this event.
 fn expected(expect: &Expect, event: &Value, facts: &BTreeMap<String, String>) -> bool {
     selects(&expect.kind, expect.device.as_deref(), event, facts)
-        && expect.selected_by.iter().all(|(pointer, pattern)| {
-            fits(&filled(pattern, facts), event.pointer(pointer).unwrap_or(&Value::Null))
-        })
+        && expect
+            .selected_by
+            .iter()
+            .all(|(pointer, pattern)| fits(&filled(pattern, facts), &at(event, pointer)))
 }
 
 fn selects(kind: &str, device: Option<&str>, event: &Value, facts: &BTreeMap<String, String>) -> bool {
     let path = event.pointer("/block/blk_path").and_then(Value::as_str).unwrap_or("-");
     matches(kind, text(event, "/event_type"))
         && device.is_none_or(|pattern| matches(&filled(pattern, facts), path))
+}
+
+/// The value at a place of an event. A `*` in the pointer stands for all members of a list, whose values come sorted.
+fn at(event: &Value, pointer: &str) -> Value {
+    let Some((list, rest)) = pointer.split_once("/*") else {
+        return event.pointer(pointer).cloned().unwrap_or(Value::Null);
+    };
+    let members = event.pointer(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut values: Vec<_> = members.iter().map(|member| at(member, rest)).collect();
+    values.sort_by_key(Value::to_string);
+    Value::Array(values)
 }
 
 /// `{name}` replaced by the fact of that name; one that is not there stays, and fits nothing.
@@ -200,6 +212,16 @@ mod tests {
             replay_diff: String::new(),
             script: 0,
         }
+    }
+
+    #[test]
+    fn a_star_in_a_pointer_gives_what_all_members_have_sorted() {
+        let event =
+            json!({ "block": { "owners": [{ "blk_path": "/dev/sdb" }, { "blk_path": "/dev/sda" }] } });
+        let owners = at(&event, "/block/owners/*/blk_path");
+        assert!(fits("/dev/sda,/dev/sdb", &owners));
+        assert!(!fits("/dev/sda", &owners));
+        assert!(fits("", &at(&event, "/block/holders/*/blk_path")));
     }
 
     fn event(kind: &str, device: &str, count: u64) -> Value {

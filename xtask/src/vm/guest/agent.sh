@@ -24,9 +24,20 @@ scsi_debug_disk() {
     basename "$(ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/* | sort | tail -n 1)"
 }
 
+# What lsblk says a device is made of, and what is made of it, as /dev/sda,/dev/sdb.
+lsblk_paths() { lsblk -n -l -o KNAME "$@" | tail -n +2 | sort -u | sed 's,^ *,/dev/,; s, *$,,' | LC_ALL=C sort | paste -s -d ,; }
+owners_of() { lsblk_paths -s "$1"; }
+holders_of() { lsblk_paths "$1"; }
+
+# Ends the scenario unless sysfs, lsblk and scsi_id give a SCSI disk the same id, in their own spellings.
+same_ids() {
+    local id=$(cat /sys/block/$1/device/wwid)
+    [ "naa.$(lsblk -d -n -o WWN /dev/$1 | sed s/^0x//)" = "$id" ] && [ "$(/lib/udev/scsi_id -g -u /dev/$1)" = "3${id#naa.}" ]
+}
+
 read_at() { dd if="$1" of=/dev/null bs=512 count="${3:-8}" skip="$2" iflag=direct; }
 write_at() { dd if=/dev/zero of="$1" bs=512 count="${3:-8}" seek="$2" oflag=direct; }
-export -f fact until_ok scsi_debug_disk read_at write_at
+export -f fact until_ok scsi_debug_disk lsblk_paths owners_of holders_of same_ids read_at write_at
 export out
 
 until_ok systemctl is-active peripetyd
