@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod engine;
 pub mod event;
 pub mod notifier;
+pub mod offline;
 pub mod parser;
 pub mod query;
 pub mod record;

@@ -50,7 +50,7 @@ impl Mount {
 }
 
 /// Undoes the octal escapes of mountinfo: `\040` for a blank. What is no whole escape stays.
-fn unescape(raw: &[u8]) -> Vec<u8> {
+pub(crate) fn unescape(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((&first, tail)) = rest.split_first() {

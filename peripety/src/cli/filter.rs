@@ -43,6 +43,18 @@ pub(super) struct Built {
 impl FilterArgs {
     /// The filter that the options ask for.
     pub(super) fn build(&self, roots: &Roots) -> anyhow::Result<Built> {
+        let mut filter = self.build_for_any_machine(roots)?;
+        let mut unknown_device = None;
+        if let Some(name) = &self.blk {
+            let (device, unknown) = device(name, roots)?;
+            filter.device = Some(device);
+            unknown_device = unknown;
+        }
+        Ok(Built { filter, unknown_device })
+    }
+
+    /// The same for events of a machine that may be another one: its devices are known by what events say of them.
+    pub(super) fn build_for_any_machine(&self, roots: &Roots) -> anyhow::Result<Filter> {
         let mut filter = Filter {
             severity: self.severity.as_deref().map(severity).transpose()?,
             since: self
@@ -65,13 +77,13 @@ impl FilterArgs {
         for name in &self.sub_system {
             filter.sub_systems.push(sub_system(name, &own.sub_systems)?);
         }
-        let mut unknown_device = None;
         if let Some(name) = &self.blk {
-            let (device, unknown) = device(name, roots)?;
-            filter.device = Some(device);
-            unknown_device = unknown;
+            if name.trim().is_empty() {
+                bail!("--blk: the name of a block device is empty");
+            }
+            filter.device = Some(DeviceFilter::named(name));
         }
-        Ok(Built { filter, unknown_device })
+        Ok(filter)
     }
 }
 

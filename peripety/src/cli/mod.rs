@@ -11,6 +11,7 @@ mod info;
 mod list;
 mod match_line;
 mod monitor;
+mod parse;
 mod probes;
 mod query;
 pub(crate) mod render;
@@ -122,6 +123,8 @@ commands! {
     Query query,
     /// Give the events of a recording once more
     Replay replay,
+    /// Print events of a log file: dmesg, /dev/kmsg, journal, syslog, a sosreport or supportconfig
+    Parse parse,
     /// Tell all that is known about a block device, by any of its names
     Info info,
     /// List block devices

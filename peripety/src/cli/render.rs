@@ -88,6 +88,28 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rows of cells as columns, each as wide as its widest cell.
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let wide = |cell: &str| unicode_width::UnicodeWidthStr::width(cell);
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(wide(cell));
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat((width + 2).saturating_sub(wide(cell)))));
+        out.push_str(cells.collect::<String>().trim_end());
+        out.push('\n');
+    }
+    out
+}
+
 /// Says something to the user, beside the data.
 pub(super) fn note(words: &str) {
     // Nobody is left to hear it when stderr is closed.

@@ -1,0 +1,234 @@
+//! `prpt parse`: the events of a log file, of this machine or another one.
+
+mod progress;
+mod source;
+mod table;
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use jiff::{Timestamp, tz::TimeZone};
+
+use self::{
+    progress::Progress,
+    source::{Reading, Told},
+};
+use super::{
+    FAILED, NOTHING, OK, Output,
+    filter::FilterArgs,
+    render::{Printer, note},
+};
+use crate::{
+    daemon::config::Config,
+    event::Event,
+    offline::{Given, Item, Logs, Summary},
+    parser::rules::RuleSet,
+    query::{Filter, time},
+    roots::Roots,
+};
+
+/// Options.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Log files, directories and archives of reports; - for standard input. Any of them may be compressed
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Only events not newer than this
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// What failed on each device, when first, when last, how often
+    #[arg(long, conflicts_with = "all_revisions")]
+    summary: bool,
+    /// Every revision of events that grew, not only the last
+    #[arg(long)]
+    all_revisions: bool,
+    /// All that is known about each event, and what each file was taken for
+    #[arg(short, long)]
+    verbose: bool,
+    /// When the machine was booted, for logs that tell only the time since then
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    boot_time: Option<String>,
+    /// Zone of times that name none: Europe/Berlin, +01:00; this machine's where it is not given
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    timezone: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    let mut filter = args.filter.build_for_any_machine(roots)?;
+    let moment =
+        |text: &Option<String>| text.as_deref().map(|text| time::parse(text, &time::now())).transpose();
+    filter.until = moment(&args.until).context("--until")?;
+    if let (Some(since), Some(until)) = (filter.since, filter.until)
+        && since > until
+    {
+        bail!("--since is later than --until: nothing can lie between them");
+    }
+    let started: Option<Timestamp> = moment(&args.boot_time).context("--boot-time")?;
+    let zone = args.timezone.as_deref().map(zone).transpose()?;
+    let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
+
+    let given = Given { started_us: started.map(Timestamp::as_microsecond), ..Given::default() };
+    let logs = Logs::new(RuleSet::with_user_rules(user_rules(roots)), given.clone(), args.all_revisions);
+    let printer = Printer::new(args.output, args.verbose);
+    let mut out =
+        Out { filter, summary: args.summary.then(Summary::default), printer, found: false, error: None };
+    let mut run = Run { logs, events: Vec::new(), out: &mut out, progress: Progress::new() };
+    let mut code = OK;
+    for file in &files {
+        let reading = Reading { file, zone: zone.as_ref(), given: &given };
+        match reading.run(&mut run) {
+            Ok(told) => code = code.max(run.tell(&told, args.verbose)),
+            Err(error) => {
+                run.progress.clear();
+                note(&super::told(&error));
+                code = FAILED;
+            }
+        }
+        if run.out.error.is_some() {
+            break;
+        }
+    }
+    run.finish();
+    let undated = run.logs.totals().undated;
+    if let Some(error) = out.error.take() {
+        return Err(error);
+    }
+    if undated > 0 && out.found {
+        note(
+            "the log tells no date: times are counted from 1970 as if the boot had been then; --boot-time tells when it was",
+        );
+    }
+    if let Some(summary) = &out.summary {
+        table::print(&summary.rows(), args.output)?;
+    }
+    if !out.found {
+        note("no event found");
+        code = code.max(NOTHING);
+    }
+    Ok(code)
+}
+
+fn user_rules(roots: &Roots) -> Vec<crate::parser::rules::Rule> {
+    match Config::load(roots) {
+        Ok(config) => config.rules(),
+        Err(_) => {
+            note(
+                "the configuration has errors, only built-in rules are tried; 'prpt check-config' tells what is wrong",
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// A zone by its name, or by its distance from UTC.
+fn zone(text: &str) -> anyhow::Result<TimeZone> {
+    let text = text.trim();
+    if text.starts_with(['+', '-']) {
+        let written = format!("2000-01-01T00:00:00{text}");
+        let offset = jiff::fmt::temporal::Pieces::parse(&written).ok().and_then(|p| p.to_numeric_offset());
+        return offset
+            .map(TimeZone::fixed)
+            .with_context(|| format!("--timezone: '{text}' is no distance from UTC; write +01:00"));
+    }
+    TimeZone::get(text)
+        .with_context(|| format!("--timezone: '{text}' is no time zone; write Europe/Berlin or +01:00"))
+}
+
+/// Where events go.
+struct Out {
+    filter: Filter,
+    summary: Option<Summary>,
+    printer: Printer,
+    found: bool,
+    error: Option<anyhow::Error>,
+}
+
+impl Out {
+    fn event(&mut self, event: &Event) {
+        if self.error.is_some() || !self.filter.matches(event) {
+            return;
+        }
+        self.found = true;
+        match &mut self.summary {
+            Some(summary) => summary.add(event),
+            None => self.error = self.printer.event(event).err(),
+        }
+    }
+}
+
+/// What a run has at hand while it reads.
+struct Run<'o> {
+    logs: Logs,
+    events: Vec<Event>,
+    out: &'o mut Out,
+    progress: Progress,
+}
+
+impl Run<'_> {
+    /// Takes what a file has next.
+    fn item(&mut self, item: Item) -> ControlFlow<()> {
+        self.logs.push(item, &mut self.events);
+        self.progress.step(self.logs.totals());
+        self.print()
+    }
+
+    fn print(&mut self) -> ControlFlow<()> {
+        if !self.events.is_empty() {
+            if self.out.summary.is_none() {
+                self.progress.clear();
+            }
+            for event in self.events.drain(..) {
+                self.out.event(&event);
+            }
+        }
+        if self.out.error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn end_of_file(&mut self) {
+        self.logs.end_of_file(&mut self.events);
+        let _broken_pipe_shows_later = self.print();
+    }
+
+    fn set_given(&mut self, given: Given) {
+        self.logs.set_given(given, &mut self.events);
+        let _broken_pipe_shows_later = self.print();
+    }
+
+    fn finish(&mut self) {
+        self.logs.finish(&mut self.events);
+        self.progress.clear();
+        let _broken_pipe_shows_later = self.print();
+    }
+
+    /// Tells what became of files; the exit status that follows from it.
+    fn tell(&mut self, told: &[Told], verbose: bool) -> u8 {
+        self.progress.clear();
+        let mut code = OK;
+        for one in told {
+            let name = &one.name;
+            if verbose {
+                let Told { format, entries, unknown, cut, .. } = one;
+                let more = |count: &u64, words: &str| {
+                    if *count == 0 { String::new() } else { format!(", {count} {words}") }
+                };
+                note(&format!(
+                    "{name}: {format}, {entries} records{}{}",
+                    more(unknown, "lines of no known form"),
+                    more(cut, "lines cut for their length")
+                ));
+            }
+            if let Some(passed_over) = &one.passed_over {
+                note(&format!("{name}: {passed_over}"));
+            }
+            if let Some(broken) = &one.broken {
+                note(&format!("{name}: read only in part: {broken}"));
+                code = NOTHING;
+            }
+        }
+        code
+    }
+}

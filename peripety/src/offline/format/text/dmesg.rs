@@ -1,0 +1,150 @@
+//! What dmesg prints: `[  123.456789] text`, and all that its options make of that.
+
+use super::{
+    super::super::{Entry, Item},
+    Reader, stamp,
+};
+use crate::record::LogRecord;
+
+/// Facilities and levels as `dmesg -x` names them.
+const FACILITIES: [&str; 12] =
+    ["kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"];
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
+
+/// Level that the kernel gives a line that has none.
+const USUAL_LEVEL: u8 = 4;
+
+/// Level and facility, with what follows: `<6>`, `kern  :err   : `.
+pub(super) fn priority(line: &str) -> Option<(u8, bool, &str)> {
+    if let Some((number, rest)) = line.strip_prefix('<').and_then(|rest| stamp::number(rest, 1, 4)) {
+        let rest = rest.strip_prefix('>')?;
+        return Some((level(number), number >> 3 == 0, rest));
+    }
+    let (facility, rest) = line.split_once(':').filter(|(name, _)| name.len() <= 8)?;
+    let (name, rest) = rest.split_once(": ").filter(|(name, _)| name.len() <= 8)?;
+    let facility = facility.trim_end();
+    let level = LEVELS.iter().position(|level| *level == name.trim())?;
+    FACILITIES.contains(&facility).then_some((u8::try_from(level).ok()?, facility == "kern", rest))
+}
+
+/// The level in a syslog priority.
+pub(super) fn level(priority: u64) -> u8 {
+    u8::try_from(priority & 7).unwrap_or(USUAL_LEVEL)
+}
+
+/// The name of a level as dmesg and others write it.
+pub(in super::super) fn level_named(name: &str) -> Option<u8> {
+    LEVELS.iter().position(|level| *level == name).and_then(|at| u8::try_from(at).ok())
+}
+
+/// Reads a line.
+pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
+    let (level, of_kernel, rest) = match priority(line) {
+        Some((level, of_kernel, rest)) => (level, Some(of_kernel), rest),
+        None => (USUAL_LEVEL, None, line),
+    };
+    let mut entry = Entry::default();
+    let rest = match rest.strip_prefix('[') {
+        Some(stamped) => bracketed(stamped, &mut entry, reader)?,
+        // --time-format iso, which writes a comma.
+        None => {
+            let (wall, after) = stamp::iso(rest, &mut reader.calendar)?;
+            rest.split(' ').next().is_some_and(|stamp| stamp.contains(',')).then_some(())?;
+            entry.wall_us = Some(wall);
+            after
+        }
+    };
+    let rest = caller(rest, &mut entry);
+    let text = rest.strip_prefix(' ').unwrap_or(rest);
+    let (text, from_journal) = without_host(text, &mut entry);
+    let identifier = match of_kernel {
+        Some(true) => None,
+        // The facility is all that dmesg tells of who it was.
+        Some(false) => Some(process(text).unwrap_or_default().to_owned()),
+        None if from_journal => None,
+        // Without the facility there is only the form of the line.
+        None => process(text).map(str::to_owned),
+    };
+    entry.log = LogRecord { level, identifier, text: text.to_owned(), ..LogRecord::default() };
+    Some(entry.into())
+}
+
+/// What stands between brackets, with what follows them.
+fn bracketed<'t>(stamped: &'t str, entry: &mut Entry, reader: &mut Reader) -> Option<&'t str> {
+    let (inner, rest) = stamped.split_once(']')?;
+    let inner = inner.trim_start_matches(' ');
+    if is_caller(inner.trim_end()) {
+        // A kernel that prints no times.
+        entry.caller = Some(inner.trim_end().to_owned());
+        return Some(rest);
+    }
+    if let Some(delta) = inner.strip_prefix('+') {
+        // dmesg -H: since the line before.
+        let (micros, end) = stamp::seconds(delta.trim_start_matches(' '))?;
+        end.is_empty().then_some(())?;
+        reader.relative_us = reader.relative_us.saturating_add(i64::try_from(micros).ok()?);
+        entry.wall_us = reader.relative_since.map(|since| since.saturating_add(reader.relative_us));
+        entry.uptime_us = None;
+        return Some(rest);
+    }
+    let (inner, delta) = inner.split_once(" <").unwrap_or((inner, ""));
+    (delta.is_empty() || delta.ends_with('>')).then_some(())?;
+    if let Some((uptime, end)) = stamp::seconds(inner) {
+        end.is_empty().then_some(())?;
+        entry.uptime_us = Some(uptime);
+    } else if let Some((wall, end)) = stamp::ctime(inner, &mut reader.calendar) {
+        end.is_empty().then_some(())?;
+        entry.wall_us = Some(wall);
+    } else {
+        let wall = stamp::reltime(inner, &mut reader.calendar)?;
+        (reader.relative_since, reader.relative_us) = (Some(wall), 0);
+        entry.wall_us = Some(wall);
+    }
+    Some(rest)
+}
+
+/// Takes `[  T123]` or `[C1]` off.
+pub(super) fn caller<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
+    let found = || {
+        let (inner, rest) = text.trim_start_matches(' ').strip_prefix('[')?.split_once(']')?;
+        let inner = inner.trim_matches(' ');
+        is_caller(inner).then_some((inner, rest))
+    };
+    match found() {
+        Some((inner, rest)) => {
+            entry.caller = Some(inner.to_owned());
+            rest
+        }
+        None => text,
+    }
+}
+
+fn is_caller(text: &str) -> bool {
+    let digits = text.strip_prefix(['T', 'C']).unwrap_or_default();
+    !digits.is_empty() && digits.len() <= 10 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// journalctl's short-monotonic looks like dmesg, but for `HOST kernel:` after the time.
+fn without_host<'t>(text: &'t str, entry: &mut Entry) -> (&'t str, bool) {
+    let (head, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match rest.strip_prefix("kernel: ") {
+        Some(said) if !head.is_empty() && !head.ends_with(':') => {
+            entry.hostname = Some(head.to_owned());
+            (said, true)
+        }
+        _ => (text, false),
+    }
+}
+
+/// `systemd[1]: ` at the start of a text that a process wrote into /dev/kmsg: no line of a storage driver begins so.
+pub(in super::super) fn process(text: &str) -> Option<&str> {
+    let (name, rest) = text.split_once('[')?;
+    let (pid, rest) = rest.split_once(']')?;
+    let name = name.rsplit_once(' ').map_or(name, |(_, name)| name);
+    let is_process = !name.is_empty()
+        && name.len() <= 64
+        && !pid.is_empty()
+        && pid.bytes().all(|b| b.is_ascii_digit())
+        && (rest.starts_with(": ") || rest == ":");
+    is_process.then_some(name)
+}

@@ -1,0 +1,161 @@
+//! Logs of one line for each record: what dmesg prints, syslog files, what journalctl prints by default.
+//!
+//! A form of line is one file here and one row in [`FORMS`]. The form that took the last line is asked first, so a file
+//! may change its form on the way: two files in one, a syslog daemon with another configuration.
+
+mod dmesg;
+mod stamp;
+mod syslog;
+
+use std::borrow::Cow;
+
+pub(super) use dmesg::{level_named, process};
+pub use stamp::Calendar;
+
+use super::{Input, Item, Sink, Told, bytes};
+use crate::{offline::Entry, record::LogRecord};
+
+type Read = fn(&str, &mut Reader) -> Option<Item>;
+
+/// The forms of a line, in the order in which they are tried.
+const FORMS: &[(&str, Read)] = &[("dmesg", dmesg::line), ("syslog", syslog::line)];
+
+/// What the forms remember from line to line.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    calendar: Calendar,
+    /// Of dmesg -H: the last full time, and the time since.
+    relative_since: Option<i64>,
+    relative_us: i64,
+    /// The form that took the last line.
+    form: usize,
+    /// Lines that have nothing before their text are the kernel's.
+    bare: bool,
+    /// Bytes before the text of the last record.
+    indent: usize,
+    /// Lines that each form took.
+    taken: [u64; FORMS.len()],
+    plain: u64,
+    unknown: u64,
+}
+
+impl Reader {
+    /// Reads lines with times in this calendar.
+    pub fn new(calendar: Calendar, bare: bool) -> Self {
+        Self {
+            calendar,
+            relative_since: None,
+            relative_us: 0,
+            form: 0,
+            bare,
+            indent: 0,
+            taken: [0; FORMS.len()],
+            plain: 0,
+            unknown: 0,
+        }
+    }
+
+    /// What a line is.
+    pub fn line(&mut self, raw: &[u8]) -> Item {
+        let line = cleaned(raw);
+        if line.trim().is_empty() {
+            return Item::Nothing;
+        }
+        if let Some(heading) = syslog::heading(&line) {
+            return heading;
+        }
+        for step in 0..FORMS.len() {
+            let at = (self.form + step) % FORMS.len();
+            let Some((_, read)) = FORMS.get(at) else { continue };
+            if let Some(item) = read(&line, self) {
+                self.form = at;
+                if let Some(count) = self.taken.get_mut(at) {
+                    *count += 1;
+                }
+                if let Item::Entry(entry) = &item {
+                    self.indent = line.len().saturating_sub(entry.log.text.len());
+                }
+                return item;
+            }
+        }
+        self.unformed(&line)
+    }
+
+    /// A line that has no time: more of the record before it where it is indented.
+    fn unformed(&mut self, line: &str) -> Item {
+        let spaces = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if spaces > 0 && self.indent > 0 {
+            return Item::More(line.get(spaces.min(self.indent)..).unwrap_or_default().to_owned());
+        }
+        if self.bare {
+            self.plain += 1;
+            return Entry {
+                log: LogRecord { level: 4, text: line.to_owned(), ..LogRecord::default() },
+                ..Entry::default()
+            }
+            .into();
+        }
+        self.unknown += 1;
+        Item::Nothing
+    }
+}
+
+/// The line without colours, carriage returns, NUL bytes and bytes that are no text.
+fn cleaned(raw: &[u8]) -> Cow<'_, str> {
+    let end = raw.iter().rposition(|b| !matches!(b, b'\r' | 0)).map_or(0, |at| at + 1);
+    let raw = raw.get(..end).unwrap_or_default();
+    let start = raw.iter().position(|b| *b != 0).unwrap_or(0);
+    let raw = raw.get(start..).unwrap_or_default();
+    let line = String::from_utf8_lossy(raw);
+    if !raw.contains(&0x1b) && !raw.contains(&0) {
+        return line;
+    }
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line.as_ref();
+    while let Some(at) = rest.find(['\u{1b}', '\0']) {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        let after = rest.get(at + 1..).unwrap_or_default();
+        // A sequence that selects colours: ESC [ numbers m.
+        let coloured = after.strip_prefix('[').and_then(|codes| {
+            let end = codes.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
+            codes.get(end..)?.strip_prefix(['m', 'K'])
+        });
+        rest = coloured.unwrap_or(after);
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// How many of a sample's lines have a form, in thousandths; 0 for a sample that is no text.
+pub(super) fn fits(sample: &[u8]) -> u32 {
+    let mut reader = Reader::new(Calendar::new(jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH), false);
+    let (mut lines, mut formed) = (0_u32, 0_u32);
+    for line in bytes::lines(sample).take(512).filter(|line| !line.trim_ascii().is_empty()) {
+        lines += 1;
+        formed += u32::from(!matches!(reader.line(line), Item::Nothing));
+    }
+    (formed * 1000).checked_div(lines).unwrap_or(0)
+}
+
+/// Reads the whole file.
+pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Told {
+    let formed = fits(input.sample());
+    // One line in ten may be anything; where none has a form, the lines are the kernel's own and bare.
+    let mut reader = Reader::new(calendar, formed < 100);
+    while let Some(line) = input.line() {
+        let item = reader.line(line);
+        if item != Item::Nothing && sink(item).is_break() {
+            break;
+        }
+    }
+    let most = reader.taken.iter().zip(FORMS).max_by_key(|(count, _)| **count);
+    let name = match most {
+        Some((count, (name, _))) if *count > 0 => name,
+        _ if reader.plain > 0 => "kernel text without times",
+        _ => "text",
+    };
+    Told { name, unknown: reader.unknown }
+}
+
+#[cfg(test)]
+mod tests;

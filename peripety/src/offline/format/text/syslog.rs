@@ -1,0 +1,131 @@
+//! Lines of syslog files and of journalctl: `Nov 21 13:16:50 host kernel: text`.
+//!
+//! Such a file has the lines of all programs. Only the tag `kernel:` is the kernel's: a program may give itself that tag,
+//! but then its syslog daemon adds nothing that would tell the two apart.
+
+use super::{
+    super::super::{Entry, Item},
+    Reader, dmesg, stamp,
+};
+use crate::record::LogRecord;
+
+/// What journalctl prints between entries, or before all.
+pub(super) fn heading(line: &str) -> Option<Item> {
+    let words = line.strip_prefix("-- ")?;
+    if let Some(id) = words.strip_prefix("Boot ") {
+        let id = id.trim_end_matches([' ', '-']);
+        let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        return Some(Item::Boot(is_id.then(|| id.to_owned())));
+    }
+    if words.starts_with("Reboot --") {
+        return Some(Item::Boot(None));
+    }
+    ["Journal begins", "Logs begin", "No entries"]
+        .iter()
+        .any(|w| words.starts_with(w))
+        .then_some(Item::Nothing)
+}
+
+/// Reads a line.
+pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
+    let (priority, rest) = match dmesg::priority(line) {
+        Some((level, of_kernel, rest)) if line.starts_with('<') => (Some((level, of_kernel)), rest),
+        _ => (None, line),
+    };
+    // RFC 5424 puts its version before the time.
+    let (rfc5424, rest) = match rest.strip_prefix("1 ") {
+        Some(rest) if priority.is_some() => (true, rest),
+        _ => (false, rest),
+    };
+    let calendar = &mut reader.calendar;
+    let unix = || stamp::seconds(rest).filter(|(us, _)| *us > 100_000_000_000_000);
+    let (wall, rest) = stamp::traditional(rest, calendar)
+        .or_else(|| stamp::iso(rest, calendar))
+        .or_else(|| stamp::full(rest, calendar))
+        .or_else(|| unix().and_then(|(us, rest)| Some((i64::try_from(us).ok()?, rest))))?;
+    let rest = rest.strip_prefix(' ')?;
+    let mut entry = Entry { wall_us: Some(wall), ..Entry::default() };
+    let (tag, text) = if rfc5424 { structured(rest, &mut entry)? } else { tagged(rest, &mut entry)? };
+    let level = priority.map_or(4, |(level, _)| level);
+    if tag != "kernel" || priority.is_some_and(|(_, of_kernel)| !of_kernel) {
+        let name = tag.split(['[', '(']).next().unwrap_or(tag);
+        // What a program says of the kernel's name is still a program's.
+        let identifier = Some(name.to_owned());
+        let text = text.to_owned();
+        entry.log = LogRecord { level, identifier, text, ..LogRecord::default() };
+        return Some(entry.into());
+    }
+    if let Some(times) = repeated(text) {
+        return Some(times);
+    }
+    let text = kernel_stamp(text, &mut entry);
+    entry.log = LogRecord { level, text: text.to_owned(), ..LogRecord::default() };
+    Some(entry.into())
+}
+
+/// `HOST TAG: text` or `TAG: text`; journalctl --no-hostname leaves out the first.
+fn tagged<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
+    let (first, after) = rest.split_once(' ')?;
+    if let Some(tag) = first.strip_suffix(':') {
+        return is_tag(tag).then_some((tag, after));
+    }
+    let (tag, text) = after.split_once(':')?;
+    // Where the tag would have a space in it, there is none: the line is nobody's.
+    let tag = if is_tag(tag) { tag } else { "" };
+    entry.hostname = Some(first.to_owned());
+    Some((tag, text.strip_prefix(' ').unwrap_or(text)))
+}
+
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty() && tag.len() <= 128 && !tag.contains([' ', '\t'])
+}
+
+/// `HOST APP PROCID MSGID STRUCTURED-DATA text` of RFC 5424.
+fn structured<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
+    let mut words = rest.splitn(5, ' ');
+    let (host, app, procid, _msgid, rest) =
+        (words.next()?, words.next()?, words.next()?, words.next()?, words.next().unwrap_or_default());
+    entry.hostname = (host != "-").then(|| host.to_owned());
+    let text = match rest.strip_prefix('-') {
+        Some(text) => text,
+        None => {
+            // Elements in brackets, in which `\]` is no end.
+            let mut escaped = false;
+            let end = rest.char_indices().find(|(at, c)| {
+                let is_end = *c == ']' && !escaped && !rest.get(at + 1..).is_some_and(|r| r.starts_with('['));
+                escaped = *c == '\\' && !escaped;
+                is_end
+            });
+            end.and_then(|(at, _)| rest.get(at + 1..)).unwrap_or(rest)
+        }
+    };
+    let text = text.trim_start_matches(' ').trim_start_matches('\u{feff}');
+    // The kernel has no process.
+    Some((if app == "kernel" && procid != "-" { "kernel[]" } else { app }, text))
+}
+
+/// Takes the kernel's own time off, which some syslog daemons keep.
+fn kernel_stamp<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
+    let found = || {
+        let (uptime, rest) = stamp::seconds(text.strip_prefix('[')?.trim_start_matches(' '))?;
+        Some((uptime, rest.strip_prefix(']')?))
+    };
+    let rest = match found() {
+        Some((uptime, rest)) => {
+            entry.uptime_us = Some(uptime);
+            rest
+        }
+        None => text,
+    };
+    let stamped = rest.len() < text.len();
+    let after = dmesg::caller(rest, entry);
+    if stamped || after.len() < rest.len() { after.strip_prefix(' ').unwrap_or(after) } else { text }
+}
+
+/// `message repeated 3 times: [ text]` of rsyslog and syslogd.
+fn repeated(text: &str) -> Option<Item> {
+    let words =
+        text.strip_prefix("last message repeated ").or_else(|| text.strip_prefix("message repeated "))?;
+    let (times, rest) = stamp::number(words, 1, 9)?;
+    rest.starts_with(" times").then_some(Item::Repeated(u32::try_from(times).unwrap_or(u32::MAX)))
+}

@@ -1,0 +1,114 @@
+//! Lines in every form.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::*;
+
+fn reader(bare: bool) -> Reader {
+    let newest: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+    Reader::new(Calendar::new(TimeZone::UTC, newest), bare)
+}
+
+fn entry(reader: &mut Reader, line: &str) -> Entry {
+    match reader.line(line.as_bytes()) {
+        Item::Entry(entry) => *entry,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+const TEXT: &str = "nvme nvme0: I/O 23 QID 4 timeout, aborting";
+
+#[test]
+fn the_kernels_line_is_found_in_every_form() {
+    let wall = Some("2026-11-21T13:16:50Z".parse::<Timestamp>().unwrap().as_microsecond());
+    let up = Some(1_234_567_890);
+    for (before, uptime, time) in [
+        ("[ 1234.567890] ", up, None),
+        ("[ 1234.567890][  T123] ", up, None),
+        ("[ 1234.567890] [    C1] ", up, None),
+        ("[ 1234.567890 <    0.215828>] ", up, None),
+        ("<4>[ 1234.567890] ", up, None),
+        ("kern  :warn  : [ 1234.567890] ", up, None),
+        ("kern  :warn  : [Sat Nov 21 13:16:50 2026] ", None, wall),
+        ("[Sat Nov 21 13:16:50 2026] ", None, wall),
+        ("[Sat Nov 21 13:16:50 2026 <    2.412705>] ", None, wall),
+        ("2026-11-21T13:16:50,000000+00:00 ", None, wall),
+        ("\u{1b}[32m[ 1234.567890] \u{1b}[0m\u{1b}[33m", up, None),
+        ("[ 1234.567890] db1 kernel: ", up, None),
+        ("Nov 21 13:16:50 db1 kernel: ", None, wall),
+        ("Nov 21 13:16:50 kernel: ", None, wall),
+        ("Nov 21 13:16:50 db1 kernel: [ 1234.567890] ", up, wall),
+        ("Nov 21 13:16:50 db1 kernel: [ 1234.567890][ T1234] ", up, wall),
+        ("Nov 21 13:16:50.000000 db1 kernel: ", None, wall),
+        ("2026-11-21T13:16:50+0000 db1 kernel: ", None, wall),
+        ("2026-11-21T14:16:50.000000+01:00 db1 kernel: [ 1234.567890] ", up, wall),
+        ("Sat 2026-11-21 13:16:50 UTC db1 kernel: ", None, wall),
+        ("1795267010.000000 db1 kernel: ", None, wall),
+        ("<4>Nov 21 13:16:50 db1 kernel: ", None, wall),
+        ("<4>1 2026-11-21T13:16:50Z db1 kernel - - - ", None, wall),
+        ("<4>1 2026-11-21T13:16:50Z db1 kernel - - [meta x=\"\\]\"][b] ", None, wall),
+    ] {
+        let found = entry(&mut reader(false), &format!("{before}{TEXT}"));
+        assert_eq!(found.log.text, TEXT, "{before}");
+        assert!(found.is_kernel(), "{before}");
+        assert_eq!((found.uptime_us, found.wall_us), (uptime, time), "{before}");
+    }
+}
+
+#[test]
+fn a_process_is_told_from_the_kernel() {
+    for line in [
+        "user  :err   : [ 1234.567890] I/O error, dev sda, sector 1",
+        "<11>[ 1234.567890] I/O error, dev sda, sector 1",
+        "[ 1234.567890] systemd[1]: I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 db1 sshd[1]: I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 db1 kernel[7]: I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 db1 my kernel: I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 db1 logger: kernel: I/O error, dev sda, sector 1",
+        "<11>Nov 21 13:16:50 db1 kernel: I/O error, dev sda, sector 1",
+        "<3>1 2026-11-21T13:16:50Z db1 kernel 77 - - I/O error, dev sda, sector 1",
+    ] {
+        assert!(!entry(&mut reader(false), line).is_kernel(), "{line}");
+    }
+}
+
+#[test]
+fn who_said_it_is_known() {
+    let found = entry(&mut reader(false), "Nov 21 13:16:50 db1 multipathd[812]: mpatha: sdb - path offline");
+    assert_eq!(found.log.identifier.as_deref(), Some("multipathd"));
+    assert_eq!(found.log.text, "mpatha: sdb - path offline");
+    assert_eq!(found.hostname.as_deref(), Some("db1"));
+    let iscsid =
+        entry(&mut reader(false), "Nov 21 13:16:50 db1 iscsid: Kernel reported iSCSI connection 1:0");
+    assert_eq!(iscsid.log.identifier.as_deref(), Some("iscsid"));
+}
+
+#[test]
+fn more_of_a_record_and_headings() {
+    let mut r = reader(false);
+    entry(&mut r, "[    1.000000] ata1.00: cmd 60/08:f0:08:00:00/00:00:00:00:00/40 tag 30 ncq dma 4096 in");
+    let more = r.line(
+        b"                        res 41/40:08:08:00:00/00:00:00:00:00/00 Emask 0x409 (media error) <F>",
+    );
+    assert_eq!(
+        more,
+        Item::More("         res 41/40:08:08:00:00/00:00:00:00:00/00 Emask 0x409 (media error) <F>".into())
+    );
+    assert_eq!(r.line(b"-- Reboot --"), Item::Boot(None));
+    assert_eq!(
+        r.line(b"-- Boot 0123456789abcdef0123456789abcdef --"),
+        Item::Boot(Some("0123456789abcdef0123456789abcdef".into()))
+    );
+    assert_eq!(r.line(b"Nov 21 13:16:50 db1 kernel: message repeated 3 times: [ x]"), Item::Repeated(3));
+    assert_eq!(r.line(b"\0\0\r"), Item::Nothing);
+    assert_eq!(r.line(b"no form at all"), Item::Nothing);
+    assert_eq!(entry(&mut reader(true), "no form at all\r").log.text, "no form at all");
+}
+
+#[test]
+fn relative_times_add_up() {
+    let mut r = reader(false);
+    let first = entry(&mut r, "[Nov21 13:16] a").wall_us.unwrap();
+    assert_eq!(entry(&mut r, "[  +1.500000] b").wall_us, Some(first + 1_500_000));
+    assert_eq!(entry(&mut r, "[  +0.000001] c").wall_us, Some(first + 1_500_001));
+}

@@ -1,0 +1,172 @@
+//! Lines that are one record for the kernel: text logs have each line by itself, lines of other CPUs between them.
+
+use std::collections::VecDeque;
+
+use super::Entry;
+
+/// How the first line of a record of several lines is known: what it begins with, and what it has in it or at its end.
+const HEADS: &[(&str, &str)] = &[
+    ("ata", ": cmd "),
+    ("", "attempt to access beyond end of device"),
+    ("md/", ": Disk failure on "),
+    ("multipath: ", "IO failure on "),
+];
+
+/// Lines of one record.
+const LINES_MAX: usize = 4;
+/// Lines of others that may come between two of one record.
+const BETWEEN_MAX: usize = 16;
+
+/// Whether more lines of the same record may follow.
+pub fn is_head(text: &str) -> bool {
+    HEADS.iter().any(|(start, part)| text.starts_with(start) && text.contains(part)) && !text.contains('\n')
+}
+
+/// Lines that wait for more of their record, and what came between.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    caller: Option<String>,
+    lines: usize,
+    /// The first is the one that waits.
+    held: VecDeque<Entry>,
+}
+
+impl Joiner {
+    /// Takes a line of the kernel; gives those that wait no more, in order. `takes` tells whether a rule takes a text.
+    pub fn push(&mut self, entry: Entry, takes: &dyn Fn(&str) -> bool, out: &mut Vec<Entry>) {
+        let Some(mut open) = self.open.take() else {
+            if is_head(&entry.log.text) {
+                self.open =
+                    Some(Open { caller: entry.caller.clone(), lines: 1, held: VecDeque::from([entry]) });
+            } else {
+                out.push(entry);
+            }
+            return;
+        };
+        let same = open.caller.is_none() || open.caller == entry.caller;
+        let near = open.held.front().is_some_and(|head| is_near(head, &entry));
+        if let (true, true, Some(head)) = (same, near, open.held.front_mut()) {
+            let joined = format!("{}\n{}", head.log.text, entry.log.text);
+            if takes(&joined) {
+                head.log.text = joined;
+                out.extend(open.held);
+                return;
+            }
+            // A line of hexadecimal numbers between the first and the last.
+            if entry.log.text.starts_with([' ', '\t']) && open.lines + 1 < LINES_MAX {
+                head.log.text = joined;
+                open.lines += 1;
+                self.open = Some(open);
+                return;
+            }
+        }
+        let another = is_head(&entry.log.text);
+        open.held.push_back(entry);
+        if !near || open.held.len() > BETWEEN_MAX {
+            out.extend(open.held);
+        } else if another && same {
+            // The one that waited gets nothing more.
+            let last = open.held.pop_back();
+            out.extend(open.held);
+            self.open =
+                last.map(|head| Open { caller: head.caller.clone(), lines: 1, held: VecDeque::from([head]) });
+        } else {
+            self.open = Some(open);
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Gives what still waits.
+    pub fn finish(&mut self, out: &mut Vec<Entry>) {
+        out.extend(self.open.take().into_iter().flat_map(|open| open.held));
+    }
+}
+
+/// Lines of one record have one time; syslog daemons stamp them when they read them.
+fn is_near(head: &Entry, line: &Entry) -> bool {
+    match (head.uptime_us, line.uptime_us) {
+        (Some(one), Some(other)) => other.abs_diff(one) <= 1000,
+        _ => match (head.wall_us, line.wall_us) {
+            (Some(one), Some(other)) => other.abs_diff(one) <= 1_000_000,
+            _ => true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{parser::rules::RuleSet, record::LogRecord};
+
+    fn line(uptime_us: u64, caller: Option<&str>, text: &str) -> Entry {
+        Entry {
+            log: LogRecord { text: text.to_owned(), ..LogRecord::default() },
+            uptime_us: Some(uptime_us),
+            caller: caller.map(str::to_owned),
+            ..Entry::default()
+        }
+    }
+
+    fn joined(lines: Vec<Entry>) -> Vec<String> {
+        let rules = RuleSet::built_in();
+        let takes = |text: &str| {
+            rules.rule_for(&LogRecord { text: text.to_owned(), ..LogRecord::default() }).is_some()
+        };
+        let (mut joiner, mut out) = (Joiner::default(), Vec::new());
+        for line in lines {
+            joiner.push(line, &takes, &mut out);
+        }
+        joiner.finish(&mut out);
+        out.into_iter().map(|e| e.log.text).collect()
+    }
+
+    #[test]
+    fn every_rule_of_several_lines_is_met() {
+        let rules = RuleSet::built_in();
+        for example in rules.rules().iter().flat_map(|rule| &rule.examples) {
+            let text = example.line.trim_end();
+            if !text.contains('\n') {
+                continue;
+            }
+            let lines = text.split('\n').map(|text| line(5, None, text)).collect();
+            assert_eq!(joined(lines), [text], "a row of HEADS is missing");
+        }
+    }
+
+    #[test]
+    fn lines_of_other_cpus_may_come_between() {
+        let cmd = "ata1.00: cmd 60/08:f0:08:00:00/00:00:00:00:00/40 tag 30 ncq dma 4096 in";
+        let res = "         res 41/40:08:08:00:00/00:00:00:00:00/00 Emask 0x409 (media error) <F>";
+        let found = joined(vec![
+            line(5, Some("T1"), cmd),
+            line(5, Some("C3"), "other"),
+            line(5, Some("T1"), res),
+            line(6, Some("C3"), "after"),
+        ]);
+        assert_eq!(found, [format!("{cmd}\n{res}"), "other".into(), "after".into()]);
+        // Without callers, too, for the joined text must be one that a rule takes.
+        let found = joined(vec![line(5, None, cmd), line(5, None, "other"), line(5, None, res)]);
+        assert_eq!(found, [format!("{cmd}\n{res}"), "other".into()]);
+    }
+
+    #[test]
+    fn what_gets_no_more_is_given_as_it_is() {
+        let head = "attempt to access beyond end of device";
+        assert_eq!(joined(vec![line(1, None, head), line(5_000_000, None, "late")]), [head, "late"]);
+        assert_eq!(joined(vec![line(1, None, head), line(1, None, head)]), [head, head]);
+        assert_eq!(joined(vec![line(1, None, head)]), [head]);
+        let many: Vec<Entry> = std::iter::once(line(1, None, head))
+            .chain((0..100).map(|n| line(1, None, &format!("x{n}"))))
+            .collect();
+        assert_eq!(joined(many).len(), 101);
+    }
+}

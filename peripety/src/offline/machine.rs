@@ -1,0 +1,218 @@
+//! The log of one host: from its entries to events, boot by boot.
+
+use std::collections::VecDeque;
+
+use super::{
+    Entry,
+    boot::{Boot, Break, started_by_rtc},
+    join::{Joiner, is_head},
+    known::{Known, learn},
+};
+use crate::{
+    block::DeviceFacts as _,
+    correlate::LiveSources,
+    engine::{Engine, Settings},
+    event::Event,
+    parser::rules::RuleSet,
+    record::{Body, LogRecord, Record},
+};
+
+/// Entries that wait for the line that tells the wall clock, and for how long: the kernel prints it in its first seconds.
+const EARLY_MAX: usize = 8192;
+const EARLY_US: u64 = 60_000_000;
+
+/// What is known before the log is read.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Devices, as a report's other files tell them. They hold for the boot in which the report was made.
+    pub devices: Known,
+    /// Wall clock at the start of the boot, for logs that tell only the time since then.
+    pub started_us: Option<i64>,
+    /// Id of the boot that a log without ids is of.
+    pub boot_id: Option<String>,
+    /// The host's name where the log has none.
+    pub hostname: String,
+}
+
+/// One host.
+pub struct Machine {
+    rules: RuleSet,
+    given: Given,
+    boot: Option<Boot>,
+    engine: Option<Engine>,
+    known: Known,
+    joiner: Joiner,
+    early: VecDeque<(Entry, u32)>,
+    lines: u64,
+    events: Vec<Event>,
+    /// Entries of which the wall clock is not known.
+    undated: u64,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("boot", &self.boot).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// A host of which nothing was read yet.
+    pub fn new(rules: RuleSet, given: Given) -> Self {
+        Self {
+            rules,
+            given,
+            boot: None,
+            engine: None,
+            known: Known::default(),
+            joiner: Joiner::default(),
+            early: VecDeque::new(),
+            lines: 0,
+            events: Vec::new(),
+            undated: 0,
+        }
+    }
+
+    /// Takes an entry that came so many times; adds revisions of events to `out`.
+    pub fn push(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
+        match self.boot.as_ref().map(|boot| boot.breaks(&entry)) {
+            Some(None) => {}
+            None => self.begin(&entry, Break::Boot),
+            Some(Some(found)) => {
+                self.end(out);
+                self.begin(&entry, found);
+            }
+        }
+        let Some(boot) = &mut self.boot else { return };
+        if let Some(started) = started_by_rtc(&entry) {
+            boot.set_started(started);
+        }
+        let waits = entry.uptime_us.is_some_and(|us| us < EARLY_US) && self.early.len() < EARLY_MAX;
+        if !boot.knows_wall(&entry) && waits {
+            self.early.push_back((entry, times));
+            return;
+        }
+        self.settle(out);
+        self.take(entry, times, out);
+    }
+
+    /// The next entry is of another boot, which may tell its id.
+    pub fn reboot(&mut self, out: &mut Vec<Event>) {
+        self.end(out);
+        self.boot = None;
+    }
+
+    /// The log is over.
+    pub fn finish(&mut self, out: &mut Vec<Event>) {
+        self.end(out);
+    }
+
+    /// Entries without a date.
+    pub fn undated(&self) -> u64 {
+        self.undated
+    }
+
+    fn begin(&mut self, first: &Entry, why: Break) {
+        let without_id = first.boot_id.is_none();
+        let started = if first.wall_us.is_none() { self.given.started_us } else { None };
+        let mut boot = Boot::new(first, started);
+        if why == Break::Boot {
+            // What a report tells of devices holds for its own boot; a log that tells no boots is taken for that one.
+            let current = match (&self.given.boot_id, &first.boot_id) {
+                (Some(given), Some(told)) => super::boot::plain_id(given) == super::boot::plain_id(told),
+                _ => match (self.given.started_us, first.wall_us) {
+                    // udev and syslog come up a little after the clock of the boot began to count.
+                    (Some(started), Some(wall)) => wall >= started.saturating_sub(60_000_000),
+                    _ => true,
+                },
+            };
+            self.known = if current { self.given.devices.clone() } else { Known::default() };
+            if let (true, true, Some(id)) = (current, without_id, &self.given.boot_id) {
+                boot.id = super::boot::plain_id(id);
+            }
+        }
+        let hostname = first.hostname.clone().unwrap_or_else(|| self.given.hostname.clone());
+        let settings = Settings { boot_id: boot.id.clone(), hostname, live: LiveSources::text_only() };
+        self.engine = Some(Engine::new(settings, self.rules.clone()));
+        self.boot = Some(boot);
+    }
+
+    fn end(&mut self, out: &mut Vec<Event>) {
+        self.settle(out);
+        let mut left = Vec::new();
+        self.joiner.finish(&mut left);
+        for entry in left {
+            self.feed(entry, 1, out);
+        }
+        if let Some(mut engine) = self.engine.take() {
+            engine.finish(&self.known, &mut self.events);
+        }
+        self.hand_over(out);
+    }
+
+    /// The entries that waited for the wall clock wait no more.
+    fn settle(&mut self, out: &mut Vec<Event>) {
+        while let Some((entry, times)) = self.early.pop_front() {
+            self.take(entry, times, out);
+        }
+    }
+
+    fn take(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
+        if !entry.is_kernel() || times > 1 {
+            return self.feed(entry, times, out);
+        }
+        if self.joiner.is_idle() && !is_head(&entry.log.text) {
+            return self.feed(entry, 1, out);
+        }
+        let mut ready = Vec::new();
+        let rules = &self.rules;
+        let takes = |text: &str| {
+            rules.rule_for(&LogRecord { text: text.to_owned(), ..LogRecord::default() }).is_some()
+        };
+        self.joiner.push(entry, &takes, &mut ready);
+        for entry in ready {
+            self.feed(entry, 1, out);
+        }
+    }
+
+    fn feed(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
+        let (Some(boot), Some(engine)) = (&mut self.boot, &mut self.engine) else { return };
+        let dated = boot.knows_wall(&entry) && (entry.wall_us.is_some() || entry.uptime_us.is_some());
+        self.undated += u64::from(!dated);
+        let time = boot.stamp(&entry);
+        learn::from_line(&mut self.known, &entry.log);
+        let now_ns = time.monotonic_ns.unwrap_or(0);
+        // As the daemon would: what is due before the line is told before it.
+        while let Some(due) = engine.next_deadline_ns().filter(|due| *due <= now_ns) {
+            let before = engine.open_events() + engine.waiting();
+            engine.tick(due, &self.known, &mut self.events);
+            if engine.next_deadline_ns() == Some(due) && engine.open_events() + engine.waiting() == before {
+                break;
+            }
+        }
+        let mut log = entry.log;
+        for _ in 0..times {
+            self.lines += 1;
+            if !entry.numbered || times > 1 {
+                log.seq = self.lines;
+            }
+            let record = Record { time, body: Body::Log(log.clone()) };
+            engine.push(&record, &self.known, &mut self.events);
+        }
+        self.hand_over(out);
+    }
+
+    fn hand_over(&mut self, out: &mut Vec<Event>) {
+        // A time since the boot that nobody told is none.
+        let real = self.boot.as_ref().is_none_or(Boot::has_uptime);
+        out.extend(self.events.drain(..).map(|mut event| {
+            if !real {
+                event.monotonic_ns = None;
+            }
+            // The line that names the device may come after the one that says what happened to it.
+            if event.block.is_none() && !event.kdev.is_empty() {
+                event.block = self.known.by_name(&event.kdev, None);
+            }
+            event
+        }));
+    }
+}

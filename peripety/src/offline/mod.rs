@@ -1,0 +1,28 @@
+//! The same eyes for a log file: what dmesg, /dev/kmsg, journalctl and syslog left behind, on this machine or another.
+//!
+//! A file goes through [`format`] (what its lines are), [`Logs`] (which host, which boot, when), and the same engine as
+//! live records. Devices are known from the lines themselves and, in a report, from its other files ([`known`]). Memory is
+//! bounded whatever the file is, and no input panics.
+
+mod boot;
+mod decompress;
+mod entry;
+mod format;
+mod input;
+mod join;
+mod journal;
+pub mod known;
+mod logs;
+mod machine;
+mod order;
+pub mod report;
+mod summary;
+
+pub use decompress::{Packing, packing, unpack};
+pub use entry::{Entry, Item};
+pub use format::{Calendar, Told, read};
+pub use input::{Input, SAMPLE};
+pub use journal::{is_journal, read_journal};
+pub use logs::{Logs, Totals};
+pub use machine::Given;
+pub use summary::{Row as SummaryRow, Summary};

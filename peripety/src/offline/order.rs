@@ -1,0 +1,94 @@
+//! The last revision of each event, in the order in which the events began.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use crate::event::{Event, EventId};
+
+/// Events that may wait for an older one to end.
+const WAITING_MAX: usize = 8192;
+
+/// Holds events back until they grow no more, and until all that began before them are out.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// By the time of the first failure, and the order in which they came.
+    waiting: BTreeMap<(Timestamp, u64), Event>,
+    place: HashMap<EventId, (Timestamp, u64)>,
+    came: u64,
+    /// Those of [`Self::waiting`] that may still grow.
+    open: u64,
+}
+
+impl Order {
+    /// Takes a revision; gives events that are over.
+    pub fn push(&mut self, event: Event, out: &mut Vec<Event>) {
+        let place = *self.place.entry(event.event_id).or_insert_with(|| {
+            self.came += 1;
+            (event.first_timestamp, self.came)
+        });
+        let is_final = event.is_final;
+        match self.waiting.insert(place, event) {
+            Some(before) if before.is_final => {}
+            Some(_) => self.open -= u64::from(is_final),
+            None => self.open += u64::from(!is_final),
+        }
+        self.release(out);
+    }
+
+    fn release(&mut self, out: &mut Vec<Event>) {
+        while let Some(first) = self.waiting.first_entry() {
+            let over = first.get().is_final;
+            if !over && self.place.len() < WAITING_MAX {
+                return;
+            }
+            let event = first.remove();
+            self.place.remove(&event.event_id);
+            self.open -= u64::from(!over);
+            out.push(event);
+        }
+    }
+
+    /// Gives all that is left.
+    pub fn finish(&mut self, out: &mut Vec<Event>) {
+        self.place.clear();
+        self.open = 0;
+        out.extend(std::mem::take(&mut self.waiting).into_values());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notifier::fixture::sample;
+
+    fn event(id: u128, second: i64, is_final: bool) -> Event {
+        let at = Timestamp::from_second(second).unwrap();
+        Event { event_id: uuid::Uuid::from_u128(id), first_timestamp: at, is_final, ..sample() }
+    }
+
+    #[test]
+    fn the_oldest_comes_first_and_each_once() {
+        let (mut order, mut out) = (Order::default(), Vec::new());
+        order.push(event(1, 10, false), &mut out);
+        order.push(event(2, 11, true), &mut out);
+        order.push(event(3, 9, true), &mut out);
+        let ids = |out: &Vec<Event>| out.iter().map(|e| e.event_id.as_u128()).collect::<Vec<_>>();
+        assert_eq!(ids(&out), [3]);
+        order.push(event(1, 10, true), &mut out);
+        assert_eq!(ids(&out), [3, 1, 2]);
+        order.push(event(4, 12, false), &mut out);
+        order.finish(&mut out);
+        assert_eq!(ids(&out), [3, 1, 2, 4]);
+    }
+
+    #[test]
+    fn one_that_never_ends_holds_up_no_more_than_so_many() {
+        let (mut order, mut out) = (Order::default(), Vec::new());
+        order.push(event(0, 0, false), &mut out);
+        for id in 1..20_000 {
+            order.push(event(id, i64::try_from(id).unwrap(), true), &mut out);
+        }
+        assert!(order.waiting.len() <= WAITING_MAX && out.len() > 10_000);
+    }
+}
