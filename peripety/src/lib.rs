@@ -17,4 +17,5 @@ pub mod query;
 pub mod record;
 pub mod recording;
 pub mod roots;
+pub mod state;
 pub mod text;

@@ -16,6 +16,7 @@ mod probes;
 mod query;
 pub(crate) mod render;
 mod replay;
+mod status;
 mod types;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -125,6 +126,8 @@ commands! {
     Replay replay,
     /// Print events of a log file: dmesg, /dev/kmsg, journal, syslog, a sosreport or supportconfig
     Parse parse,
+    /// List what is wrong now
+    Status status,
     /// Tell all that is known about a block device, by any of its names
     Info info,
     /// List block devices

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::sources::Probes;
+use super::{sources::Probes, status::Status};
 use crate::notifier::socket::{Answers, SocketCounters};
 
 /// What the loop tells the socket, renewed whenever it changes.
@@ -20,6 +20,7 @@ pub(super) struct Snapshot {
 pub(super) struct Daemon {
     pub(super) probes: Option<Probes>,
     pub(super) snapshot: Arc<Mutex<Snapshot>>,
+    pub(super) status: Status,
     pub(super) socket: Arc<SocketCounters>,
 }
 
@@ -38,6 +39,7 @@ impl Answers for Daemon {
                 }
                 Some(stats)
             }
+            "status" => Some(self.status.to_json()),
             "config" => Some(snapshot().config.clone()),
             _ => None,
         }

@@ -12,6 +12,7 @@ mod programs;
 mod run;
 mod sources;
 mod state;
+mod status;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

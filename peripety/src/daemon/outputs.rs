@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::config::Main;
+use super::{config::Main, status::Status};
 use crate::{
     cli::render::width,
     event::Event,
@@ -27,6 +27,8 @@ pub struct Outputs {
     roots: Roots,
     always_stdout: bool,
     memory: Memory,
+    status: Status,
+    only_changes: bool,
     queues: BTreeMap<&'static str, Queue>,
     told_lost: BTreeMap<&'static str, u64>,
 }
@@ -39,6 +41,8 @@ impl Outputs {
             roots: roots.clone(),
             always_stdout,
             memory: Memory::new(limits),
+            status: Status::start(roots),
+            only_changes: false,
             queues: BTreeMap::new(),
             told_lost: BTreeMap::new(),
         }
@@ -46,6 +50,7 @@ impl Outputs {
 
     /// Starts and stops notifiers as the configuration says.
     pub fn apply(&mut self, main: &Main) {
+        self.only_changes = main.notify_only_changes;
         let to_stdout = self.always_stdout || main.notify_stdout;
         self.switch(stdout::NAME, to_stdout, |_| {
             let style = Style { width: width(), colour: true, ..Style::default() };
@@ -87,6 +92,11 @@ impl Outputs {
         self.memory.clone()
     }
 
+    /// What is wrong now.
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
     /// Whether events go to the journal.
     pub fn saves_to_journald(&self) -> bool {
         self.queues.contains_key(journald::NAME)
@@ -94,8 +104,10 @@ impl Outputs {
 
     /// Sends an event every way out. Never waits.
     pub fn send(&self, event: Event) {
+        let is_news = self.status.is_news(&event);
         let event = Arc::new(event);
-        for queue in self.queues.values() {
+        let told = |name: &str| is_news || !self.only_changes || notifier::keeps(name);
+        for queue in self.queues.iter().filter(|(name, _)| told(name)).map(|(_, queue)| queue) {
             queue.send(Arc::clone(&event));
         }
         if let Err(error) = self.memory.store(event) {

@@ -194,6 +194,7 @@ impl Daemon {
             let answers = answers::Daemon {
                 probes: self.probes.clone(),
                 snapshot: Arc::clone(&self.snapshot),
+                status: self.outputs.status(),
                 socket: server.counters(),
             };
             tokio::spawn(server.run(self.outputs.memory(), Arc::new(answers)));

@@ -78,24 +78,38 @@ pub struct NotifierInfo {
     pub purpose: &'static str,
     /// How many events may wait for it.
     pub capacity: usize,
+    /// It keeps events for later, and must have all of them, whatever humans want to be told.
+    pub keeps: bool,
 }
 
 /// Every notifier that peripety has.
 pub static NOTIFIERS: &[NotifierInfo] = &[
-    NotifierInfo { name: journald::NAME, purpose: "saves events in the system's journal", capacity: 1024 },
+    NotifierInfo {
+        name: journald::NAME,
+        purpose: "saves events in the system's journal",
+        capacity: 1024,
+        keeps: true,
+    },
     NotifierInfo {
         name: stdout::NAME,
         purpose: "prints events on the daemon's standard output",
         capacity: 1024,
+        keeps: false,
     },
     NotifierInfo {
         name: memory::NAME,
         purpose: "keeps recent events for prpt and feeds the socket",
         capacity: 1024,
+        keeps: true,
     },
 ];
 
 /// How many events may wait for the notifier with this name.
 pub fn capacity(name: &str) -> usize {
     NOTIFIERS.iter().find(|n| n.name == name).map_or(1024, |n| n.capacity)
+}
+
+/// Whether the notifier with this name keeps events for later.
+pub fn keeps(name: &str) -> bool {
+    NOTIFIERS.iter().any(|n| n.name == name && n.keeps)
 }

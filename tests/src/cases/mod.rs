@@ -12,6 +12,7 @@ mod reload;
 mod removed;
 mod replay;
 mod requests;
+mod status;
 
 use anyhow::Result;
 
@@ -27,7 +28,7 @@ pub struct Case {
 
 /// All tests.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&[Case]; 12] = [
+    let subjects: [&[Case]; 13] = [
         requests::CASES,
         filesystems::CASES,
         healthy::CASES,
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         programs::CASES,
         removed::CASES,
         replay::CASES,
+        status::CASES,
         info::CASES,
         cli::CASES,
     ];

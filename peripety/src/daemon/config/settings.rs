@@ -18,6 +18,8 @@ pub struct Main {
     pub save_to_journald: bool,
     /// Tell about every block device at start, as PERIPETY_BLK_INFO events.
     pub dump_blk_info_at_start: bool,
+    /// Notifiers that tell humans speak only when something goes wrong or is right again, not of each repetition.
+    pub notify_only_changes: bool,
     /// Events that the daemon keeps in memory for `prpt`, the oldest going first.
     pub events_in_memory: usize,
     /// KiB of the ring buffer between the kernel and the daemon; the kernel wants a power of two.
@@ -30,14 +32,21 @@ impl Default for Main {
             notify_stdout: false,
             save_to_journald: true,
             dump_blk_info_at_start: false,
+            notify_only_changes: false,
             events_in_memory: 10_000,
             ring_size_kib: 4096,
         }
     }
 }
 
-const MAIN_KEYS: &[&str] =
-    &["notify_stdout", "save_to_journald", "dump_blk_info_at_start", "events_in_memory", "ring_size_kib"];
+const MAIN_KEYS: &[&str] = &[
+    "notify_stdout",
+    "save_to_journald",
+    "dump_blk_info_at_start",
+    "notify_only_changes",
+    "events_in_memory",
+    "ring_size_kib",
+];
 
 /// Takes over what a text says; gives what is wrong with it.
 pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem> {
@@ -74,6 +83,7 @@ fn apply_main(main: &mut Main, doc: &mut Doc<'_>, top: &Table<'_>) {
         ("notify_stdout", &mut main.notify_stdout),
         ("save_to_journald", &mut main.save_to_journald),
         ("dump_blk_info_at_start", &mut main.dump_blk_info_at_start),
+        ("notify_only_changes", &mut main.notify_only_changes),
     ] {
         if let Some(is) = doc.boolean("main", table, key) {
             *value = is;

@@ -1,0 +1,217 @@
+//! One condition, and what it is about.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::rows::{About, Row};
+use crate::{
+    block::{BlkId, BlkType, Dev, Transport},
+    event::{Event, EventId, EventType, Severity},
+};
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Name of its row in the table of conditions.
+    pub condition: String,
+    /// Since when; none where only sysfs tells of it.
+    pub since: Option<Timestamp>,
+    /// When it was last heard of.
+    pub last: Option<Timestamp>,
+    /// The event that opened it.
+    pub event_id: Option<EventId>,
+    /// The latest event about it.
+    pub last_event_id: Option<EventId>,
+    /// Its type.
+    pub event_type: Option<EventType>,
+    /// The worst severity.
+    pub severity: Severity,
+    /// How many failures the latest event stands for.
+    pub count: u64,
+    /// What it is about.
+    pub device: Subject,
+    /// The latest words about it.
+    pub msg: String,
+}
+
+/// What a condition is about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The kernel's name: `sda`, `dm-0`, `md0`, `ata3`.
+    pub name: String,
+    /// The name that humans use.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// Device number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<Dev>,
+    /// The number that the kernel gives to no other disk of this boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diskseq: Option<u64>,
+    /// World wide id.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub wwid: String,
+    /// Where it, or what is made of it, was mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mount_points: Vec<String>,
+    /// What is made of it, partitions left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<Dev>,
+}
+
+impl Subject {
+    fn named(name: &str) -> Self {
+        let name = name.strip_prefix("/dev/").unwrap_or(name);
+        Self { name: name.to_owned(), dev: name.parse().ok(), ..Self::default() }
+    }
+
+    fn of_id(id: &BlkId) -> Self {
+        Self {
+            name: id.blk_path.strip_prefix("/dev/").unwrap_or(&id.blk_path).to_owned(),
+            path: id.preferred_blk_path.clone(),
+            dev: (!id.dev.is_none()).then_some(id.dev),
+            diskseq: id.diskseq,
+            wwid: id.wwid.clone(),
+            mount_points: id.mount_points.clone(),
+            holders: Vec::new(),
+        }
+    }
+
+    fn of_device(event: &Event) -> Self {
+        let Some(block) = &event.block else { return Self::named(&event.kdev) };
+        let mut subject = Self::of_id(&block.id);
+        for holder in &block.holders {
+            subject.mount_points.extend(holder.mount_points.iter().cloned());
+            if !matches!(holder.blk_type, BlkType::Partition | BlkType::DmPartition) {
+                subject.holders.push(holder.dev);
+            }
+        }
+        subject.mount_points.sort();
+        subject.mount_points.dedup();
+        subject
+    }
+
+    /// Whether it is the same thing: a name that was given to another disk since is not.
+    pub fn is(&self, other: &Self) -> bool {
+        if let (Some(one), Some(two)) = (self.diskseq, other.diskseq)
+            && one != two
+        {
+            return false;
+        }
+        match (self.dev, other.dev) {
+            (Some(one), Some(two)) => one == two,
+            _ => !self.name.is_empty() && self.name == other.name,
+        }
+    }
+
+    /// The name to show.
+    pub fn shown(&self) -> String {
+        if !self.path.is_empty() {
+            return self.path.clone();
+        }
+        match &self.dev {
+            Some(_) if !self.name.contains(':') => format!("/dev/{}", self.name),
+            _ => self.name.clone(),
+        }
+    }
+}
+
+fn text<'e>(event: &'e Event, key: &str) -> Option<&'e str> {
+    event.extension.get(key).and_then(Value::as_str)
+}
+
+/// The device of an event that has this number, with its names where the event has them.
+fn known(event: &Event, dev: Dev) -> Subject {
+    let block = event.block.as_deref();
+    let ids = block.into_iter().flat_map(|b| [&b.id].into_iter().chain(&b.owners).chain(&b.holders));
+    ids.into_iter()
+        .find(|id| id.dev == dev)
+        .map_or_else(|| Subject { dev: Some(dev), ..Subject::named(&dev.to_string()) }, Subject::of_id)
+}
+
+fn path(event: &Event) -> Option<Subject> {
+    text(event, "path").and_then(|path| path.parse().ok()).map(|dev| known(event, dev))
+}
+
+/// md names the array; the mirror of LVM is what is made of the leg.
+fn array(event: &Event) -> Option<Subject> {
+    if let Some(name) = text(event, "array").filter(|name| *name != "mdX") {
+        let block = event.block.as_deref();
+        let node = format!("/dev/{name}");
+        let mut holders = block.into_iter().flat_map(|b| [&b.id].into_iter().chain(&b.holders));
+        return Some(
+            holders.find(|id| id.blk_path == node).map_or_else(|| Subject::named(name), Subject::of_id),
+        );
+    }
+    let is_array = |id: &&BlkId| matches!(id.blk_type, BlkType::Md | BlkType::DmRaid | BlkType::DmLvm);
+    let block = event.block.as_deref()?;
+    [&block.id].into_iter().chain(&block.holders).find(is_array).map(Subject::of_id)
+}
+
+/// `nvme1` of the paths `nvme0c1n1` and `nvme1n1`.
+fn controller(event: &Event) -> Option<Subject> {
+    if let Some(Transport::Nvme { controller, .. }) =
+        event.block.as_ref().and_then(|b| b.id.transport.as_ref())
+        && !controller.is_empty()
+    {
+        return Some(Subject::named(controller));
+    }
+    let rest = event.kdev.strip_prefix("nvme")?;
+    let number = rest.split_once('c').map_or(rest, |(_, path)| path);
+    let number: String = number.chars().take_while(char::is_ascii_digit).collect();
+    Some(Subject::named(&format!("nvme{number}")))
+}
+
+impl Row {
+    /// What the condition is about that this event opens; none if the event does not name it.
+    pub(super) fn subject(&self, event: &Event) -> Option<Subject> {
+        let device = || Some(Subject::of_device(event));
+        match self.about {
+            About::Device => device(),
+            About::Array => array(event).or_else(device),
+            // The last path of a map fails: the event is about the map.
+            About::Path if event.event_type == EventType::DM_MPATH_NO_PATH => path(event),
+            About::Path => path(event).or_else(device),
+            About::Controller => controller(event).or_else(device),
+            About::Named if !event.kdev.is_empty() => Some(Subject::named(&event.kdev)),
+            About::Named => device(),
+            About::Source => Some(Subject::named(text(event, "source").unwrap_or("peripetyd"))),
+        }
+    }
+}
+
+/// Everything that an event may end a condition of.
+pub(super) fn subjects(event: &Event) -> Vec<Subject> {
+    let map = text(event, "map").map(|map| match map.parse() {
+        Ok(dev) => known(event, dev),
+        Err(_) => Subject::named(map),
+    });
+    let named = (!event.kdev.is_empty()).then(|| Subject::named(&event.kdev));
+    // Where a device is known, its name alone could be that of an earlier one.
+    let named = if event.block.is_some() && named.as_ref().is_some_and(|n| n.dev.is_none() && is_disk(event))
+    {
+        None
+    } else {
+        named
+    };
+    let own = text(event, "source").unwrap_or("peripetyd");
+    let own = (event.sub_system.as_str() == "peripety").then(|| Subject::named(own));
+    [Some(Subject::of_device(event)), path(event), map, array(event), controller(event), named, own]
+        .into_iter()
+        .flatten()
+        .filter(|subject| !subject.name.is_empty() || subject.dev.is_some())
+        .collect()
+}
+
+fn is_disk(event: &Event) -> bool {
+    event.block.as_ref().is_some_and(|b| b.id.blk_path.strip_prefix("/dev/") == Some(event.kdev.as_str()))
+}
+
+/// Whether a device that went was in use: mounted, or part of something.
+pub(super) fn in_use(event: &Event) -> bool {
+    event.block.as_ref().is_some_and(|block| {
+        let subject = Subject::of_device(event);
+        !subject.mount_points.is_empty() || !subject.holders.is_empty() || !block.id.mount_points.is_empty()
+    })
+}
