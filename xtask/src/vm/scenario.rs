@@ -64,7 +64,12 @@ pub struct Disk {
 #[serde(deny_unknown_fields)]
 pub struct Text {
     pub path: String,
+    /// What is in it; or `from`.
+    #[serde(default)]
     pub text: String,
+    /// The file of the project that it is a copy of.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 /// Events that must be there. Patterns have `*` for anything and `|` between alternatives, and `{name}` for a fact that the
@@ -143,6 +148,12 @@ pub fn all() -> Result<Vec<Scenario>> {
 fn read(file: &Path) -> Result<Scenario> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut scenario: Scenario = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
+    for copy in &mut scenario.files {
+        if let Some(from) = &copy.from {
+            let from = sh::root().join(from);
+            copy.text = fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
+        }
+    }
     scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(scenario)
 }

@@ -1,0 +1,29 @@
+#!/bin/bash
+# A thin pool of LVM (on a loop device) runs full below a thin volume.
+# shellcheck source=tests/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+need_root
+need_tools losetup dd pvcreate vgcreate lvcreate vgchange
+need_dm thin-pool linear
+make_loop 200
+# LVM shall look at nothing but the loop device, and shall not extend the pool.
+vg=peripety_test_tp
+lvm=(--config "devices { use_devicesfile=0 filter=[\"a|^$loop\$|\",\"r|.*|\"] global_filter=[\"a|^$loop\$|\",\"r|.*|\"] }
+    activation { monitoring=0 thin_pool_autoextend_threshold=100 } global { thin_check_executable=\"\" }")
+pvcreate -q -y "${lvm[@]}" "$loop" > /dev/null || fail "pvcreate does not work"
+vgcreate -q "${lvm[@]}" $vg "$loop" > /dev/null || fail "vgcreate does not work"
+at_exit "for lv in thin pool pool-tpool pool_tdata pool_tmeta; do dmsetup remove --force --retry $vg-\$lv; done; rm -rf /dev/$vg"
+at_exit "vgchange -an --config '${lvm[1]}' $vg"
+lvcreate -q -y "${lvm[@]}" --type thin-pool --errorwhenfull y -Zn -L 64M -n pool $vg > /dev/null 2>&1 ||
+    fail "lvcreate of a thin pool does not work"
+lvcreate -q -y "${lvm[@]}" -T -V 256M -n thin $vg/pool > /dev/null 2>&1 || fail "lvcreate of a thin volume does not work"
+settle
+pool=/dev/mapper/$vg-pool-tpool
+start_peripety
+
+dd if=/dev/zero of=/dev/mapper/$vg-thin bs=64k count=2048 oflag=direct status=none 2> /dev/null &&
+    fail "the pool took more than it has"
+expect DM_THIN_POOL_OUT_OF_DATA "$pool" '"severity":"critical"'
+expect BLK_NO_SPACE,BLK_IO_ERROR /dev/mapper/$vg-thin
+conclude
