@@ -194,6 +194,15 @@ pub enum Transport {
         address: String,
         /// Port or expander and phy, as far as sysfs tells.
         port: String,
+        /// Speed of that link: `12.0 Gbit`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        speed: String,
+        /// Logical identifier of the enclosure that it is in, `0x` and 16 digits.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        enclosure: String,
+        /// Bay of that enclosure.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bay: Option<u32>,
     },
     /// SATA.
     Sata {

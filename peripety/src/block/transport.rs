@@ -85,30 +85,54 @@ fn iscsi(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     })
 }
 
+/// `…/host5/rport-5:0-3/target5:0:0/…`, below `host4/vport-4:0-1/` for a virtual port (drivers/scsi/scsi_transport_fc.c).
+/// The port's state is that of the time when the device was last looked at.
 fn fc(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let rport = part(parts, |name| name.starts_with("rport-"))?;
     let host = part(parts, |name| numbered(name, "host"))?;
     let of_host = |name: &str| attr::text(&roots.sysfs.join("class/fc_host").join(host).join(name));
     let of_rport = |name: &str| attr::text(&roots.sysfs.join("class/fc_remote_ports").join(rport).join(name));
+    // A remote port that went is remembered by its target for a while.
+    let target = part(parts, |name| name.starts_with("target"));
+    let of_target = |name: &str| attr::text(&roots.sysfs.join("class/fc_transport").join(target?).join(name));
     Some(Transport::Fc {
         host_wwpn: of_host("port_name").unwrap_or_default(),
-        target_wwpn: of_rport("port_name").unwrap_or_default(),
-        speed: of_host("speed").unwrap_or_default(),
+        target_wwpn: of_rport("port_name").or_else(|| of_target("port_name")).unwrap_or_default(),
+        speed: of_host("speed").filter(|speed| !speed.starts_with("Unknown")).unwrap_or_default(),
         port_state: of_rport("port_state").unwrap_or_default(),
     })
 }
 
+/// `…/host0/port-0:0/expander-0:0/port-0:0:11/end_device-0:0:11/target0:0:0/…` (drivers/scsi/scsi_transport_sas.c). A disk
+/// that is attached directly has a port of the host only; expanders may be cascaded.
 fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let end_device = part(parts, |name| name.starts_with("end_device-"))?;
-    let of_device =
-        |name: &str| attr::text(&roots.sysfs.join("class/sas_device").join(end_device).join(name));
+    let class = |class: &str, of: &str, name: &str| {
+        // What the hardware does not tell cannot be read, or reads so.
+        let text = attr::text(&roots.sysfs.join("class").join(class).join(of).join(name));
+        text.filter(|text| !text.is_empty() && !text.starts_with("Unknown"))
+    };
+    let of_device = |name: &str| class("sas_device", end_device, name);
     // Behind an expander the phy is the expander's, which is what is printed on the backplane.
     let behind = part(parts, |name| name.starts_with("expander-"))
         .or_else(|| part(parts, |name| name.starts_with("port-")));
-    let phy = of_device("phy_identifier").map(|phy| format!(" phy {phy}")).unwrap_or_default();
+    let number = of_device("phy_identifier");
+    let phy = number.as_ref().map(|phy| format!(" phy {phy}")).unwrap_or_default();
+    let address =
+        behind.and_then(|name| name.split_once('-')).zip(number.as_ref()).map(|((kind, at), phy)| {
+            // The phy of an expander is `phy-HOST:EXPANDER:N`, the host's own is `phy-HOST:N`.
+            let at = if kind == "port" { at.split(':').next().unwrap_or(at) } else { at };
+            format!("phy-{at}:{phy}")
+        });
+    let enclosure =
+        of_device("enclosure_identifier").filter(|id| id.trim_start_matches("0x").bytes().any(|b| b != b'0'));
     Some(Transport::Sas {
         address: of_device("sas_address").unwrap_or_default(),
         port: behind.map(|port| format!("{port}{phy}")).unwrap_or_default(),
+        speed: address.and_then(|phy| class("sas_phy", &phy, "negotiated_linkrate")).unwrap_or_default(),
+        // Without an enclosure there is no bay, whatever is read.
+        bay: enclosure.as_ref().and_then(|_| of_device("bay_identifier")?.parse().ok()),
+        enclosure: enclosure.unwrap_or_default(),
     })
 }
 

@@ -62,7 +62,10 @@ pub(super) fn transport(transport: &Transport) -> String {
             let portal = if address.is_empty() { address } else { format!("{address}:{port},{tpgt}") };
             known(&[("iSCSI ", target), ("portal ", &portal), ("interface ", iface), ("", session)])
         }
-        Transport::Sas { address, port } => known(&[("SAS ", address), ("", port)]),
+        Transport::Sas { address, port, speed, enclosure, bay } => {
+            let bay = bay.map(|bay| bay.to_string()).unwrap_or_default();
+            known(&[("SAS ", address), ("", port), ("", speed), ("enclosure ", enclosure), ("bay ", &bay)])
+        }
         Transport::Sata { port, speed } => known(&[("SATA ", port), ("", speed)]),
         Transport::Nvme { controller, subsystem_nqn, transport, traddr } => {
             known(&[("NVMe ", controller), ("by ", transport), ("", traddr), ("", subsystem_nqn)])

@@ -151,7 +151,8 @@ fn read(file: &Path) -> Result<Scenario> {
     for copy in &mut scenario.files {
         if let Some(from) = &copy.from {
             let from = sh::root().join(from);
-            copy.text = fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
+            copy.text =
+                fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
         }
     }
     scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
