@@ -6,6 +6,7 @@ use super::{
 };
 use crate::collector::ebpf::{
     kernel::{KernelVersion, Lockdown},
+    kernels::cannot_give,
     status::ProbeStatus,
     table::{Need, PROBES, Situation},
 };
@@ -22,7 +23,12 @@ pub(super) fn version(machine: &Machine) -> Row {
         let found = format!("{} is older than {OLDEST}", machine.release);
         return Row::degraded(CHECK, found, "eBPF may not load", "use a newer kernel");
     }
-    Row::ok(CHECK, &machine.release)
+    let events = machine.roots.tracefs().join("events");
+    let missing = cannot_give(machine.kernel, |category, name| events.join(category).join(name).exists());
+    if missing.is_empty() {
+        return Row::ok(CHECK, &machine.release);
+    }
+    Row::ok(CHECK, format!("{}; it has no {} (doc/kernels.md)", machine.release, missing.join(", no ")))
 }
 
 pub(super) fn btf(machine: &Machine) -> Row {

@@ -179,3 +179,21 @@ fn odd_files_are_no_panic() {
     }
     assert!(!tree.shown().contains('\u{1b}'));
 }
+
+#[test]
+fn an_old_kernel_says_what_it_cannot_give() {
+    let tree = Tree::sound();
+    let found = |release: &str| {
+        tree.write("proc/sys/kernel/osrelease", release);
+        let rows = examine(&Machine::look(&tree.roots));
+        let row = rows.iter().find(|row| row.check == "kernel").unwrap();
+        assert_eq!(row.verdict, Verdict::Ok, "it is no fault of the machine");
+        tree.shown();
+        row.found.clone()
+    };
+    assert!(found("5.10.0-32-amd64").contains("no types of modules, no disk sequence numbers"));
+    assert!(!found("5.10.0-32-amd64").contains("block_rq_error"), "this tree has it");
+    assert_eq!(found("6.12.95+deb12-amd64"), "6.12.95+deb12-amd64");
+    tree.remove("sys/kernel/tracing/events/block/block_rq_error");
+    assert!(found("5.10.0-32-amd64").contains("no block_rq_error"));
+}

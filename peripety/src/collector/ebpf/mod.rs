@@ -7,6 +7,7 @@ pub mod btf;
 pub mod errno;
 pub mod format;
 pub mod kernel;
+pub mod kernels;
 mod layout;
 mod loader;
 mod maps;
