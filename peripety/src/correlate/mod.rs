@@ -11,6 +11,7 @@ mod held;
 mod key;
 mod live;
 pub mod message;
+mod outages;
 mod pending;
 mod ranges;
 mod said;

@@ -236,3 +236,19 @@ fn a_disk_that_is_not_known_yet_gives_one_event() {
     let [event] = &*events else { panic!("{events:#?}") };
     assert!(event.block.is_none() && event.raw_msgs.len() == 1, "{event:#?}");
 }
+
+/// A controller says that it is connected also when it starts for the first time, or after another had its name.
+#[test]
+fn only_a_controller_that_was_in_trouble_is_back() {
+    let path = "/devices/pci0000:00/0000:00:04.0/nvme/nvme9";
+    let mut connected = uevent("change", "nvme", path, None, &[("NVME_EVENT", "connected")]);
+    connected.time = stamp(START + 2000 * MS);
+    assert_eq!(events(std::slice::from_ref(&connected)), []);
+    let trouble = text(START, "nvme nvme9: starting error recovery");
+    let told = events(&[trouble.clone(), connected.clone()]);
+    assert!(told.iter().any(|event| event.event_type.as_str() == "NVME_PATH_RECOVERED"), "{told:#?}");
+    let mut gone = uevent("remove", "nvme", path, None, &[]);
+    gone.time = stamp(START + 1000 * MS);
+    let told = events(&[trouble, gone, connected]);
+    assert!(told.iter().all(|event| event.event_type.as_str() != "NVME_PATH_RECOVERED"), "{told:#?}");
+}

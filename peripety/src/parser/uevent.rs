@@ -130,10 +130,9 @@ fn nvme_event(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
         raw.extend("reason", "the controller went away");
         return Some(raw);
     }
-    // A controller of a fabric that works (again).
+    // A controller that works: whether for the first time, the correlator knows.
     (uevent.get("NVME_EVENT")? == "connected").then(|| {
         let mut raw = draft(uevent, time, EventType::NVME_PATH_RECOVERED, controller);
-        raw.severity = Severity::Info;
         raw.sub_system = SubSystem::known("nvme");
         raw.extend("nvme_event", Value::from("connected"));
         raw

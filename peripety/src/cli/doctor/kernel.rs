@@ -71,12 +71,20 @@ const CHECK: &str = "probes";
 fn attached(probes: &[ProbeStatus]) -> Row {
     let works = probes.iter().filter(|probe| probe.verdict.is_attached()).count();
     let found = format!("{works} of {} attached", probes.len());
+    // Before 5.18 block_rq_complete tells what block_rq_error does.
+    let is = |probe: &ProbeStatus, name: &str| probe.tracepoint.ends_with(name);
+    let has_old = probes.iter().any(|probe| is(probe, ":block_rq_complete") && probe.verdict.is_attached());
+    let stands_in = |probe: &ProbeStatus| has_old && is(probe, ":block_rq_error") && !is_refused(probe);
     let bad: Vec<_> = probes
         .iter()
-        .filter(|probe| is_refused(probe) || (!probe.verdict.is_attached() && probe.need == "required"))
+        .filter(|probe| {
+            is_refused(probe)
+                || (!probe.verdict.is_attached() && probe.need == "required" && !stands_in(probe))
+        })
         .collect();
     let Some(first) = bad.first() else { return Row::ok(CHECK, found) };
-    let found = format!("{found}, {} refused", bad.len());
+    let word = if bad.iter().all(|probe| is_refused(probe)) { "refused" } else { "missing" };
+    let found = format!("{found}, {} {word}", bad.len());
     let todo = format!("see 'prpt probes': {}", first.verdict.reason().lines().next().unwrap_or_default());
     let todo: String = todo.chars().take(110).collect();
     if works == 0 {

@@ -17,6 +17,7 @@ use super::{
     held::Held,
     key::{FoldKey, Scope, hash},
     live::LiveSources,
+    outages::Outages,
     pending::PendingTable,
     said::Said,
     table::{Due, Place, QUIET_NS, Table},
@@ -54,6 +55,7 @@ pub struct Correlator {
     causes: Causes,
     wb_seen: WbSeen,
     said: Said,
+    outages: Outages,
     /// Records lost since the last event.
     lost_before: u64,
 }
@@ -72,6 +74,7 @@ impl Correlator {
             causes: Causes::default(),
             wb_seen: WbSeen::default(),
             said: Said::default(),
+            outages: Outages::default(),
             lost_before: 0,
         }
     }
@@ -131,12 +134,19 @@ impl Correlator {
 
     /// A uevent.
     pub fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+        if raw.event_type == EventType::NVME_PATH_RECOVERED && !self.outages.end(&raw.kdev.to_text()) {
+            return;
+        }
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
         if let (Kdev::Dev(dev), true) = (&raw.kdev, raw.event_type == EventType::BLK_DEVICE_ADDED) {
             self.causes.forget(*dev);
         }
         self.plain(&raw, scope, block, Witness::Uevent, cx);
+        if raw.event_type == EventType::NVME_CONTROLLER_FAILED {
+            // It is gone for good: another one may get its name.
+            self.outages.end(&raw.kdev.to_text());
+        }
     }
 
     /// Records are known to be lost.
@@ -215,6 +225,7 @@ impl Correlator {
             self.said.note(raw, scope(raw, block.as_deref()), block.as_deref());
         }
         let mut event = build::event(raw, block, &self.boot_id, &self.hostname);
+        self.outages.note(&event);
         let is_loss = raw.event_type == EventType::PERIPETY_EVENTS_LOST;
         if !is_loss {
             event.lost_before = std::mem::take(&mut self.lost_before);
