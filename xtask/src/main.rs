@@ -31,7 +31,7 @@ enum Command {
     Build(build::Args),
     /// Set up, build, and run the daemon as root: it prints storage events as they happen
     Run(run::Args),
-    /// Set up and run all tests: unit tests, then end to end on the running kernel
+    /// Set up and run all tests: unit tests, end to end on the running kernel, some faults in virtual machines
     Test(test::Args),
     /// Make faults in virtual machines with other kernels, and check what peripety tells of them
     Vm(vm::Args),

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     build::{self, Profile},
     setup::{self, Purpose},
-    sh,
+    sh, vm,
 };
 
 /// Options.
@@ -21,6 +21,9 @@ pub struct Args {
     /// Take the machine as it is
     #[arg(long)]
     no_setup: bool,
+    /// Leave out the faults in virtual machines
+    #[arg(long)]
+    no_vm: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -39,8 +42,11 @@ pub fn run(args: Args) -> Result<()> {
     let filter = args.filter.as_deref();
     // Every part runs, whatever became of the one before it.
     let mut skipped = Vec::new();
-    let parts =
-        [part("unit tests", || unit(filter)), part("end to end", || end_to_end(filter, &mut skipped))];
+    let mut parts =
+        vec![part("unit tests", || unit(filter)), part("end to end", || end_to_end(filter, &mut skipped))];
+    if !args.no_vm {
+        parts.push(part("virtual machines", || vm::core(filter, !args.no_setup, &mut skipped)));
+    }
 
     eprintln!();
     for Part { name, result, took } in &parts {

@@ -252,3 +252,24 @@ fn only_a_controller_that_was_in_trouble_is_back() {
     let told = events(&[trouble, gone, connected]);
     assert!(told.iter().all(|event| event.event_type.as_str() != "NVME_PATH_RECOVERED"), "{told:#?}");
 }
+
+/// NVMe's classic tracepoint tells no place, and the attempts may take longer than anyone waits for their request.
+#[test]
+fn attempts_without_a_place_belong_to_the_request_that_fails_after_them() {
+    let blind = |ns| {
+        let mut record = nvme(ns, SDA, u64::MAX, 0x281);
+        if let Body::Kernel(kernel) = &mut record.body
+            && let Payload::NvmeRq(rq) = &mut kernel.payload
+        {
+            (rq.opcode, rq.nsid) = (0xff, 0);
+        }
+        record
+    };
+    let attempts = (0..6).map(|n| blind(START + n * 40 * MS));
+    let events = events(&attempts.chain([rq(START + 230 * MS, SDA, 0, 61, 40000)]).collect::<Vec<_>>());
+    let [event] = &*events else { panic!("{events:#?}") };
+    assert_eq!((event.event_type.as_str(), event.count), ("NVME_MEDIUM_ERROR", 1));
+    assert_eq!(event.io.as_ref().and_then(|io| io.sector), Some(40000));
+    // The last of the six is the one that failed for good.
+    assert_eq!(event.extension["retried_commands"], 5);
+}

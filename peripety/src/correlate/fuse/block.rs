@@ -57,6 +57,7 @@ impl Correlator {
             place = Some(open);
         }
         place = place.or_else(|| self.join_attempts(&rq, told.as_ref(), refined.as_ref(), time, cx));
+        place = place.or_else(|| self.join_blind_attempts(&rq, time, cx));
         if place.is_none() && self.join_own_flush(&rq, time, cx) {
             return;
         }
@@ -110,6 +111,39 @@ impl Correlator {
             return Some(place);
         }
         None
+    }
+
+    /// The same for attempts of which the driver's hook tells no place, as NVMe's classic tracepoint: the request that fails
+    /// so soon after them, and of the same, is theirs.
+    fn join_blind_attempts(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
+        const SOON_NS: u64 = 1_000_000_000;
+        let scope = Scope::dev(rq.dev);
+        let fault = match rq.errno {
+            5 => nvme::NvmeFault::Io,
+            61 | 84 => nvme::NvmeFault::Medium,
+            _ => return None,
+        };
+        let place = self.open_at(&FoldKey::driver(scope, fault as u8), time, cx)?;
+        let fold = self.table.get_mut(place).filter(|fold| !fold.has_requests)?;
+        let is_blind = fold.event().io.as_ref().is_some_and(|io| io.op == Op::Unknown && io.sector.is_none());
+        let is_soon = match (time.monotonic_ns, fold.last().monotonic_ns) {
+            (Some(now), Some(last)) => now.saturating_sub(last) < SOON_NS,
+            _ => true,
+        };
+        if !is_blind || !is_soon {
+            return None;
+        }
+        if let Some(io) = &mut fold.event_mut().io {
+            io.op = rq.op;
+            io.sector = Some(rq.sector).filter(|sector| *sector != u64::MAX);
+            io.nr_sectors = Some(rq.nr_sectors);
+        }
+        fold.request_failed(rq.errno, errno::name(rq.errno));
+        self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, fault as u8));
+        self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
+        self.table.add_key(place, FoldKey::latest_request(scope));
+        self.attach_held(place);
+        Some(place)
     }
 
     /// A write that begins with a flush fails once for the flush, with no sectors left, and once for itself.

@@ -1,0 +1,127 @@
+//! What machines are made of, and many of them played.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use super::{
+    cache::Cache,
+    check,
+    kernel::{self, Kernel},
+    machine,
+    root::Root,
+    scenario::Scenario,
+};
+use crate::{
+    setup::{self, Purpose},
+    sh,
+};
+
+/// Kernels and a root file system, ready to boot.
+pub struct Bench {
+    root: Root,
+    pub kernels: Vec<Kernel>,
+}
+
+/// One scenario on one kernel.
+pub struct Job<'a> {
+    pub kernel: &'a Kernel,
+    pub scenario: &'a Scenario,
+}
+
+/// How it went: what was wrong, one line each.
+pub struct Outcome {
+    pub kernel: &'static str,
+    pub scenario: String,
+    pub took: Duration,
+    pub wrong: Vec<String>,
+    pub kept: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Brings what is not here yet.
+    pub fn set_up(kinds: &[&'static kernel::Kind]) -> Result<Self> {
+        setup::ensure(Purpose::Machine)?;
+        let cache = Cache::open()?;
+        let root = Root::ensure(&cache)?;
+        let kernels = kinds.iter().map(|kind| Kernel::ensure(kind, &cache)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { root, kernels })
+    }
+
+    /// Plays all, and tells of each when it is done.
+    pub fn play(&self, jobs: Vec<Job<'_>>, binaries: &Path, at_a_time: usize, keep: bool) -> Vec<Outcome> {
+        let queue = Mutex::new(VecDeque::from(jobs));
+        let outcomes = Mutex::new(Vec::new());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let work = || {
+            while let Some(job) = next() {
+                let outcome = self.play_one(&job, binaries, keep);
+                report(&outcome);
+                outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+            }
+        };
+        thread::scope(|scope| {
+            for _worker in 0..at_a_time.max(1) {
+                scope.spawn(work);
+            }
+        });
+        outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn play_one(&self, job: &Job<'_>, binaries: &Path, keep: bool) -> Outcome {
+        let Job { kernel, scenario } = *job;
+        let dir = sh::target_dir().join("vm").join(format!("{}-{}", kernel.name, scenario.name));
+        let start = Instant::now();
+        let _it_may_not_be_there = fs::remove_dir_all(&dir);
+        let run = || machine::run(kernel, scenario, &self.root, binaries, &dir);
+        // On a busy host emulation is too slow for the kernel: its timer check fails, or code that it patches is run (int3).
+        let fell = || {
+            fs::read_to_string(dir.join("console.log"))
+                .is_ok_and(|log| ["int3: 0000", "timer doesn't work"].iter().any(|sign| log.contains(sign)))
+        };
+        let wrong = run()
+            .or_else(|error| if fell() { run() } else { Err(error) })
+            .and_then(|given| check::check(scenario, kernel.name, &given))
+            .unwrap_or_else(|error| vec![format!("{error:#}")]);
+        let took = start.elapsed();
+        if !keep && wrong.is_empty() {
+            let _nothing_depends_on_it = fs::remove_dir_all(&dir);
+        }
+        let kept = Some(dir).filter(|dir| dir.exists());
+        Outcome { kernel: kernel.name, scenario: scenario.name.clone(), took, wrong, kept }
+    }
+}
+
+impl Outcome {
+    fn name(&self) -> String {
+        format!("{} {}", self.kernel, self.scenario)
+    }
+}
+
+fn report(outcome: &Outcome) {
+    let verdict = if outcome.wrong.is_empty() { "ok    " } else { "FAILED" };
+    eprintln!("{verdict} {:<32} {:>6.1} s", outcome.name(), outcome.took.as_secs_f32());
+    for line in &outcome.wrong {
+        eprintln!("         {line}");
+    }
+    if let Some(dir) = &outcome.kept {
+        eprintln!("         what the machine gave is in {}", dir.display());
+    }
+}
+
+/// An error if any failed.
+pub fn verdict(outcomes: &[Outcome]) -> Result<()> {
+    let failed: Vec<_> = outcomes.iter().filter(|o| !o.wrong.is_empty()).map(Outcome::name).collect();
+    if !failed.is_empty() {
+        bail!("{} of {} failed: {}", failed.len(), outcomes.len(), failed.join(", "));
+    }
+    eprintln!("all {} passed", outcomes.len());
+    Ok(())
+}
