@@ -273,6 +273,11 @@ fn what_became_of_a_device_is_no_cause_of_its_successors_failures() {
     };
     assert!(cause(&[uevent(1, "remove"), failure.clone()]).is_some());
     assert!(cause(&[uevent(1, "remove"), uevent(2, "add"), failure]).is_none());
+    // Device mapper and the block layer both say that a map went.
+    let events =
+        run(all_live(), &[uevent(1, "remove"), uevent(2, "remove"), uevent(3, "add"), uevent(4, "remove")]);
+    let gone = finals(&events).iter().filter(|e| e.event_type == EventType::BLK_DEVICE_REMOVED).count();
+    assert_eq!(gone, 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod kernel;
 mod program;
 mod text;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use peripety_common::Kind;
 
@@ -32,6 +32,8 @@ use crate::{
 
 /// How long a new event waits for what text has to say about it.
 pub const SETTLE_NS: u64 = 50_000_000;
+/// Devices of which it is remembered that they went.
+const GONE_MAX: usize = 256;
 
 /// What the engine is asked with: where to learn of devices, and where events go.
 pub struct Context<'c> {
@@ -54,6 +56,8 @@ pub struct Correlator {
     held: Held,
     causes: Causes,
     wb_seen: WbSeen,
+    /// Devices that went, of late.
+    gone: VecDeque<Dev>,
     said: Said,
     outages: Outages,
     /// Records lost since the last event.
@@ -73,6 +77,7 @@ impl Correlator {
             held: Held::default(),
             causes: Causes::default(),
             wb_seen: WbSeen::default(),
+            gone: VecDeque::new(),
             said: Said::default(),
             outages: Outages::default(),
             lost_before: 0,
@@ -139,8 +144,10 @@ impl Correlator {
         }
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
-        if let (Kdev::Dev(dev), true) = (&raw.kdev, raw.event_type == EventType::BLK_DEVICE_ADDED) {
-            self.causes.forget(*dev);
+        if let Kdev::Dev(dev) = &raw.kdev
+            && self.is_told_gone(*dev, &raw.event_type)
+        {
+            return;
         }
         self.plain(&raw, scope, block, Witness::Uevent, cx);
         if raw.event_type == EventType::NVME_CONTROLLER_FAILED {
@@ -149,12 +156,31 @@ impl Correlator {
         }
     }
 
+    /// Whether it was told already that a device went: device mapper says so before the block layer does.
+    fn is_told_gone(&mut self, dev: Dev, event_type: &EventType) -> bool {
+        if *event_type == EventType::BLK_DEVICE_ADDED {
+            self.causes.forget(dev);
+            self.gone.retain(|gone| *gone != dev);
+        } else if *event_type == EventType::BLK_DEVICE_REMOVED {
+            if self.gone.contains(&dev) {
+                return true;
+            }
+            if self.gone.len() >= GONE_MAX {
+                self.gone.pop_front();
+            }
+            self.gone.push_back(dev);
+        }
+        false
+    }
+
     /// Records are known to be lost.
     pub fn lost(&mut self, lost: &Lost, time: Stamp, cx: &mut Context<'_>) {
         if lost.count == 0 {
             return;
         }
         self.lost_before = self.lost_before.saturating_add(lost.count);
+        // Devices that came may be among what was lost.
+        self.gone.clear();
         let mut raw = RawEvent::new(time, &*lost.source, &*lost.sequence, EventType::PERIPETY_EVENTS_LOST);
         raw.count = lost.count;
         raw.extend("source", &*lost.source);
