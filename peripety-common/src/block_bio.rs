@@ -1,5 +1,7 @@
 //! `block:block_bio_complete`: a bio of a bio-based device (dm, md, zram …) that failed.
 
+use crate::block_rq;
+
 wire_struct! {
     /// A bio that failed (include/trace/events/block.h, block_bio_complete).
     BlockBio {
@@ -20,4 +22,13 @@ wire_struct! {
         /// Padding.
         reserved: [u8; 6],
     }
+}
+
+/// Whether a failure is how things are meant to work, as [`block_rq::is_normal`] says, or a refusal to read ahead: stacked
+/// devices refuse where they would have to wait, a mirror that is not in sync among them; where the device itself fails, who
+/// needs the data reads again and fails too.
+pub const fn is_normal(bio: &BlockBio) -> bool {
+    const EIO: i32 = 5;
+    block_rq::is_normal(bio.errno, bio.cmd_flags)
+        || (bio.errno == EIO && bio.cmd_flags & block_rq::REQ_RAHEAD != 0)
 }

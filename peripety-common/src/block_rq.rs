@@ -43,6 +43,19 @@ pub const OP_PASSTHROUGH_FIRST: u8 = 32;
 /// Not known: a classic tracepoint prints every other operation as `N`.
 pub const OP_UNKNOWN: u8 = 0xff;
 
+/// REQ_PREFLUSH, REQ_RAHEAD and REQ_NOWAIT (include/linux/blk_types.h), where they have been since Linux 4.13.
+pub const REQ_PREFLUSH: u32 = 1 << 18;
+/// See [`REQ_PREFLUSH`].
+pub const REQ_RAHEAD: u32 = 1 << 19;
+/// See [`REQ_PREFLUSH`].
+pub const REQ_NOWAIT: u32 = 1 << 21;
+const EAGAIN: i32 = 11;
+
+/// Whether a failure is how things are meant to work: a caller that asked not to wait is told to come again.
+pub const fn is_normal(errno: i32, cmd_flags: u32) -> bool {
+    errno == 0 || (errno == EAGAIN && cmd_flags & REQ_NOWAIT != 0)
+}
+
 /// The operation that the letters of a classic tracepoint's `rwbs` stand for (kernel/trace/blktrace.c, blk_fill_rwbs).
 ///
 /// A leading `F` is REQ_PREFLUSH if another operation follows it.

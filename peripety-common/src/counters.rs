@@ -1,5 +1,11 @@
 //! What the kernel side counts.
 
+use crate::{
+    KernelRecord, Kind, Payload,
+    block_bio::BlockBio,
+    block_rq::{self, BlockRq},
+};
+
 wire_struct! {
     /// Per hook and CPU; `seen = sent + dropped + folded`.
     Counters {
@@ -19,7 +25,7 @@ wire_struct! {
     CountKey {
         /// Device in the kernel's encoding.
         dev: u32,
-        /// errno, positive; for SCSI the result, for NVMe the status.
+        /// errno, positive.
         code: u32,
         /// Hook: a [`crate::Kind`].
         kind: u16,
@@ -27,6 +33,32 @@ wire_struct! {
         op: u8,
         /// Padding.
         reserved: u8,
+    }
+}
+
+impl CountKey {
+    /// What a failed request counts as. A cache flush is a write of no sectors.
+    pub const fn of_request(kind: Kind, rq: &BlockRq) -> Self {
+        let op = if rq.op == block_rq::OP_WRITE && rq.nr_sectors == 0 { block_rq::OP_FLUSH } else { rq.op };
+        Self { dev: rq.dev, code: rq.errno as u32, kind: kind as u16, op, reserved: 0 }
+    }
+
+    /// What a failed bio counts as.
+    pub const fn of_bio(bio: &BlockBio) -> Self {
+        let flush = bio.op == block_rq::OP_WRITE
+            && bio.nr_sectors == 0
+            && bio.cmd_flags & block_rq::REQ_PREFLUSH != 0;
+        let op = if flush { block_rq::OP_FLUSH } else { bio.op };
+        Self { dev: bio.dev, code: bio.errno as u32, kind: Kind::BlockBioComplete as u16, op, reserved: 0 }
+    }
+
+    /// What the kernel side counted a record as; none if it counts records of its kind in no map.
+    pub fn of(record: &KernelRecord) -> Option<Self> {
+        match &record.payload {
+            Payload::BlockRq(rq) => Some(Self::of_request(record.kind()?, rq)),
+            Payload::BlockBio(bio) => Some(Self::of_bio(bio)),
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub const FLAG_CLASSIC: u8 = 1;
 
 wire_struct! {
     /// The first 24 bytes of every record.
+    #[cfg_attr(feature = "user", derive(serde::Serialize, serde::Deserialize))]
     Header {
         /// Which hook made it: a [`Kind`].
         kind: u16,

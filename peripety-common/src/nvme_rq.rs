@@ -2,6 +2,7 @@
 
 wire_struct! {
     /// An NVMe command (drivers/nvme/host/trace.h, nvme_complete_rq).
+    #[cfg_attr(feature = "user", derive(serde::Serialize, serde::Deserialize))]
     NvmeRq {
         /// First logical block of a read or write, in logical blocks; u64::MAX where it is not known.
         slba: u64,

@@ -9,6 +9,7 @@ pub const NO_SECTOR: u64 = u64::MAX;
 
 wire_struct! {
     /// A SCSI command (include/trace/events/scsi.h, class scsi_cmd_done_timeout_template).
+    #[cfg_attr(feature = "user", derive(serde::Serialize, serde::Deserialize))]
     ScsiCmd {
         /// LUN; 32 bits of it by a classic tracepoint.
         lun: u64,

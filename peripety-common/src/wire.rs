@@ -43,7 +43,7 @@ impl<const N: usize> Field for [u8; N] {
 macro_rules! wire_struct {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(C)]
         pub struct $name {
             $($(#[$field_doc])* pub $field: $type,)*

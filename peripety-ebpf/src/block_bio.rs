@@ -3,8 +3,9 @@
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use peripety_common::{
     FLAG_CLASSIC, Kind,
-    block_bio::BlockBio,
+    block_bio::{BlockBio, is_normal},
     block_rq::{OP_PASSTHROUGH_FIRST, op_from_rwbs},
+    counters::CountKey,
 };
 
 use crate::{
@@ -83,8 +84,11 @@ pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
 }
 
 fn send(ctx: &impl aya_ebpf::EbpfContext, flags: u8, body: BlockBio) -> Option<()> {
+    if is_normal(&body) {
+        return None;
+    }
     let seq = seen(Kind::BlockBioComplete)?;
-    count(Kind::BlockBioComplete, body.dev, body.errno as u32, body.op);
+    count(CountKey::of_bio(&body));
     emit(ctx, Kind::BlockBioComplete, flags, seq, |slot| {
         slot.write(body);
     })

@@ -6,7 +6,8 @@ use aya_ebpf::{
 };
 use peripety_common::{
     FLAG_CLASSIC, Kind,
-    block_rq::{BlockRq, OP_PASSTHROUGH_FIRST, op_from_rwbs},
+    block_rq::{BlockRq, OP_PASSTHROUGH_FIRST, is_normal, op_from_rwbs},
+    counters::CountKey,
 };
 
 use crate::{
@@ -118,8 +119,11 @@ pub(crate) fn classic(ctx: &TracePointContext, kind: Kind) -> Option<()> {
 }
 
 fn send(ctx: &impl aya_ebpf::EbpfContext, kind: Kind, flags: u8, body: BlockRq) -> Option<()> {
+    if is_normal(body.errno, body.cmd_flags) {
+        return None;
+    }
     let seq = seen(kind)?;
-    count(kind, body.dev, body.errno as u32, body.op);
+    count(CountKey::of_request(kind, &body));
     emit(ctx, kind, flags, seq, |slot| {
         slot.write(body);
     })

@@ -65,8 +65,7 @@ pub(crate) fn folded(kind: Kind) {
 }
 
 /// Counts a failure in the map that stays right when the ring is full.
-pub(crate) fn count(kind: Kind, dev: u32, code: u32, op: u8) {
-    let key = CountKey { dev, code, kind: kind.number(), op, reserved: 0 };
+pub(crate) fn count(key: CountKey) {
     if COUNTS.get_ptr_mut(key).is_none() {
         // Another CPU may have been faster; then its entry counts.
         let _ = COUNTS.insert(key, 0, u64::from(BPF_NOEXIST));

@@ -10,7 +10,7 @@ use peripety_common::{
 };
 
 use crate::{
-    emit::{count, emit, seen},
+    emit::{emit, seen},
     read::{field, record, string},
 };
 
@@ -38,7 +38,6 @@ pub(crate) fn error_classic(ctx: &TracePointContext) -> Option<()> {
 
 fn error(ctx: &impl EbpfContext, flags: u8, dev: u32, function: *const u8, line: u32) -> Option<()> {
     let seq = seen(Kind::Ext4Error)?;
-    count(Kind::Ext4Error, dev, 0, 0xff);
     emit(ctx, Kind::Ext4Error, flags, seq, |slot| {
         let body = slot.write(Ext4Error { dev, line, function: [0; FUNCTION_BYTES] });
         string(function, &mut body.function);

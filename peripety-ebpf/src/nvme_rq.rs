@@ -8,7 +8,7 @@ use peripety_common::{FLAG_CLASSIC, Kind, nvme_rq::NvmeRq};
 
 use crate::{
     block_rq::{RQ_Q, dev_of_disk, disk, request},
-    emit::{count, emit, seen},
+    emit::{emit, seen},
     read::{bytes, field, fixed, has, record},
     scsi_cmd::RQ_SIZE,
 };
@@ -84,7 +84,6 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
     let cmd: *const u8 = field(nreq, &NREQ_CMD).unwrap_or_default();
 
     let seq = seen(Kind::NvmeCompleteRq)?;
-    count(Kind::NvmeCompleteRq, dev, u32::from(status), 0xff);
     emit(ctx, Kind::NvmeCompleteRq, 0, seq, |slot| {
         let body = slot.write(EMPTY);
         body.status = status;
@@ -115,7 +114,6 @@ pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
         return None;
     }
     let seq = seen(Kind::NvmeCompleteRq)?;
-    count(Kind::NvmeCompleteRq, 0, u32::from(status), 0xff);
     emit(ctx, Kind::NvmeCompleteRq, FLAG_CLASSIC, seq, |slot| {
         let body = slot.write(EMPTY);
         body.status = status;

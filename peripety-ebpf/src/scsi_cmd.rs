@@ -11,7 +11,7 @@ use peripety_common::{
 
 use crate::{
     block_rq::{dev_of_disk, disk, request},
-    emit::{count, emit, seen},
+    emit::{emit, seen},
     read::{bytes, data_loc, field, has, record},
 };
 
@@ -161,7 +161,6 @@ fn send(
     complete: impl FnOnce(&mut ScsiCmd),
 ) -> Option<()> {
     let seq = seen(kind)?;
-    count(kind, address.dev, address.result, 0xff);
     emit(ctx, kind, flags, seq, |slot| {
         let body = slot.write(ScsiCmd {
             lun: address.lun,

@@ -11,12 +11,14 @@ mod golden;
 #[cfg(test)]
 mod program_tests;
 #[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod tests;
 
 use crate::{
     block::DeviceFacts,
     correlate::{
-        LiveSources,
+        LiveSources, Saved,
         fuse::{Context, Correlator},
     },
     event::Event,
@@ -101,6 +103,7 @@ impl Engine {
                 }
             }
             Body::Lost(lost) => self.correlator.lost(lost, time, cx),
+            Body::Missed(missed) => self.correlator.missed(missed, time, cx),
         }
         // What waits for nothing is out at once.
         self.correlator.advance(now_ns, cx);
@@ -119,6 +122,19 @@ impl Engine {
     /// Writes what waits and closes what is open: at shutdown, or at the end of a recording.
     pub fn finish(&mut self, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
         self.correlator.finish(&mut Context { facts, out });
+    }
+
+    /// Notes what changed since the last call, or everything: what [`Saved`] takes. One line of JSON each.
+    ///
+    /// # Errors
+    /// Something has no JSON.
+    pub fn save(&mut self, all: bool, mut each: impl FnMut(String)) -> Result<(), serde_json::Error> {
+        self.correlator.save(all, &mut each)
+    }
+
+    /// Goes on from what another engine saved. To be called before the first record.
+    pub fn restore(&mut self, saved: Saved) {
+        self.correlator.restore(saved);
     }
 
     /// How many events may still grow.

@@ -64,6 +64,11 @@ impl<'m> Scene<'m> {
         })
     }
 
+    /// What `prpt monitor` told since the start, about whatever device.
+    pub fn all(&self) -> Result<Vec<Event>> {
+        Ok(self.monitor.events()?.into_iter().filter(|e| e.first_timestamp >= self.since).collect())
+    }
+
     fn of(&self, events: Vec<Event>, device: &str) -> Vec<Event> {
         events.into_iter().filter(|e| events::about(e, device) && e.first_timestamp >= self.since).collect()
     }

@@ -128,7 +128,7 @@ impl JsonSchema for Dev {
 }
 
 /// Address of a SCSI device: host, channel, target, LUN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hctl {
     /// Host number.
     pub host: u32,

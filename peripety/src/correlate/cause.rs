@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::key::BuildKeyHasher;
 use crate::{
     block::Dev,
@@ -20,7 +22,7 @@ const DEVICES_MAX: usize = 256;
 const EACH_MAX: usize = 8;
 
 /// How near to the medium a failure is said, the lower the nearer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Rank {
     /// The way to the device is lost, and all devices behind it.
     Transport,
@@ -42,7 +44,7 @@ pub enum Rank {
 }
 
 /// An event's place among the devices.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Node {
     /// How near to the medium.
     pub rank: Rank,

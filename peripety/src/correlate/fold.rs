@@ -2,6 +2,8 @@
 
 use peripety_common::Kind;
 
+use serde::{Deserialize, Serialize};
+
 use super::{cause::Node, key::FoldKey, message, ranges::Ranges};
 use crate::{
     event::{Event, EventType, Op, Severity},
@@ -30,7 +32,7 @@ pub enum Witness {
 }
 
 /// One failure and its repetitions.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fold {
     /// The event as it was opened, with what was learned since.
     event: Box<Event>,
@@ -41,6 +43,7 @@ pub struct Fold {
     probes: u32,
     left_out: u64,
     retried: u64,
+    missed: u64,
     /// The fault that the driver named, 0 while none did.
     pub fault: u8,
     /// Whether it counts failed requests, and not what drivers said of commands.
@@ -69,6 +72,7 @@ impl Fold {
             probes: 0,
             left_out: 0,
             retried: 0,
+            missed: 0,
             fault: 0,
             has_requests: false,
             node,
@@ -198,6 +202,11 @@ impl Fold {
         event.severity = event.severity.min(usual).min(Severity::Error);
     }
 
+    /// Counts failures that only the kernel side's counters know: of their sectors nothing is known.
+    pub fn missed(&mut self, failures: u64) {
+        self.missed = self.missed.saturating_add(failures);
+    }
+
     /// Takes what another record about the same failure knows: its line, details that are new, its source.
     pub fn learn(&mut self, raw: &RawEvent) {
         self.source(&raw.source);
@@ -277,6 +286,9 @@ impl Fold {
         }
         if self.retried != 0 {
             event.extension.insert("retried_commands".to_owned(), self.retried.into());
+        }
+        if self.missed != 0 {
+            event.extension.insert("details_missing".to_owned(), self.missed.into());
         }
         event.msg = message::compose(&event);
         self.event.revision += 1;

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::key::Scope;
 use crate::parser::RawEvent;
 
@@ -11,7 +13,7 @@ pub const HOLD_NS: u64 = 100_000_000;
 const HELD_MAX: usize = 256;
 
 /// A line that waits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Line {
     /// What it says.
     pub raw: RawEvent,
@@ -21,7 +23,7 @@ pub struct Line {
 }
 
 /// The lines that wait, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Held(VecDeque<Line>);
 
 impl Held {

@@ -1,9 +1,10 @@
 //! What makes two failures the same: numbers only, so that a repeated record costs no allocation and no work on text.
 
+use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// What a fold is found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FoldKey {
     /// The device: its number in the kernel's encoding, or a hash of its name (see [`Scope`]).
     pub scope: u64,
@@ -30,7 +31,7 @@ pub enum Layer {
 }
 
 /// What stands in [`FoldKey::scope`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Scope(pub u64);
 
 impl Scope {

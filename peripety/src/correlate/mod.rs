@@ -15,9 +15,11 @@ mod outages;
 mod pending;
 mod ranges;
 mod said;
+mod save;
 mod table;
 mod wb_seen;
 
 pub use live::LiveSources;
 pub use ranges::RANGES_MAX;
+pub use save::Saved;
 pub use table::{FOLDS_MAX, QUIET_NS, UPDATE_NS};

@@ -10,7 +10,11 @@ const MOST: usize = 256;
 
 /// The controllers about which something was told since they last worked.
 #[derive(Debug, Default)]
-pub struct Outages(VecDeque<String>);
+pub struct Outages {
+    controllers: VecDeque<String>,
+    /// Since they were last saved.
+    changed: bool,
+}
 
 impl Outages {
     /// Takes note of an event that is about a controller.
@@ -21,20 +25,34 @@ impl Outages {
         }
         let told = event.extension.get("controller").and_then(|name| name.as_str()).map(str::to_owned);
         let Some(controller) = told.or_else(|| controller(&event.kdev)) else { return };
-        if self.0.contains(&controller) {
+        if self.controllers.contains(&controller) {
             return;
         }
-        if self.0.len() >= MOST {
-            self.0.pop_front();
+        if self.controllers.len() >= MOST {
+            self.controllers.pop_front();
         }
-        self.0.push_back(controller);
+        self.controllers.push_back(controller);
+        self.changed = true;
     }
 
     /// A controller works: whether it was in trouble before.
     pub fn end(&mut self, controller: &str) -> bool {
-        let before = self.0.len();
-        self.0.retain(|known| known != controller);
-        self.0.len() != before
+        let before = self.controllers.len();
+        self.controllers.retain(|known| known != controller);
+        let ended = self.controllers.len() != before;
+        self.changed |= ended;
+        ended
+    }
+
+    /// All of them, if they changed since the last call.
+    pub fn changed(&mut self, all: bool) -> Option<&VecDeque<String>> {
+        (std::mem::take(&mut self.changed) || all).then_some(&self.controllers)
+    }
+
+    /// Takes in what was saved.
+    pub fn restore(&mut self, saved: VecDeque<String>) {
+        self.controllers = saved;
+        self.controllers.truncate(MOST);
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use peripety_common::{Header, Kind, nvme_rq::NvmeRq, scsi_cmd::ScsiCmd};
 use serde_json::Value;
 
+use serde::{Deserialize, Serialize};
+
 use super::key::{BuildKeyHasher, Scope};
 use crate::{
     block::DeviceFacts,
@@ -19,7 +21,7 @@ pub const WAIT_NS: u64 = 80_000_000;
 const PENDING_MAX: usize = 1024;
 
 /// A driver's word.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Driver {
     /// A SCSI command.
     Scsi(ScsiCmd),
@@ -28,7 +30,7 @@ pub enum Driver {
 }
 
 /// A driver's word about a command.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Pending {
     /// Of the record.
     pub header: Header,
@@ -136,7 +138,7 @@ pub fn nvme_scope(rq: &NvmeRq) -> Scope {
 }
 
 /// Where a request begins, in the driver's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum At {
     /// A sector of 512 bytes.
     Sector(u64),
@@ -215,6 +217,17 @@ impl PendingTable {
     /// When the next one has waited for long enough.
     pub fn next_deadline_ns(&self) -> Option<u64> {
         self.waiting.iter().flatten().next().map(|(_, pending)| pending.deadline_ns)
+    }
+
+    /// The words that wait, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &((u32, At), Pending)> {
+        self.waiting.iter().flatten()
+    }
+
+    /// Takes in a word as it was saved.
+    pub fn restore(&mut self, key: (u32, At), pending: Pending) {
+        self.index.insert(key, self.base + self.waiting.len() as u64);
+        self.waiting.push_back(Some((key, pending)));
     }
 
     fn drop_done(&mut self) {

@@ -1,12 +1,14 @@
 //! Sectors that failed, merged, in bounded memory.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::SectorRange;
 
 /// How many ranges an event names at most.
 pub const RANGES_MAX: usize = 64;
 
 /// Ranges of sectors in order, none touching another.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ranges {
     ranges: Vec<SectorRange>,
     /// Where the last insertion was: the next one is mostly there too.

@@ -14,7 +14,11 @@ const STATES_MAX: usize = 1024;
 
 /// The last word on each device.
 #[derive(Debug, Default)]
-pub struct Said(BTreeMap<(u64, u64), bool>);
+pub struct Said {
+    states: BTreeMap<(u64, u64), bool>,
+    /// Since they were last saved.
+    changed: bool,
+}
 
 /// What a state is about: the path of a map has one, whoever tells of it; else each text is a state of its own.
 const PATH: u64 = 0;
@@ -27,16 +31,31 @@ impl Said {
             return self.set((device, PATH), is_down);
         }
         if raw.event_type.info().is_some_and(|info| info.nature == Nature::Clears) && raw.program {
-            self.0.retain(|(of, what), _| *of != device || *what == PATH);
+            self.changed = true;
+            self.states.retain(|(of, what), _| *of != device || *what == PATH);
         }
         !raw.state || self.set((device, hash(&raw.raw_msg) | 1), true)
     }
 
     fn set(&mut self, key: (u64, u64), value: bool) -> bool {
-        if self.0.len() >= STATES_MAX && !self.0.contains_key(&key) {
-            self.0.clear();
+        if self.states.len() >= STATES_MAX && !self.states.contains_key(&key) {
+            self.states.clear();
         }
-        self.0.insert(key, value) != Some(value)
+        let news = self.states.insert(key, value) != Some(value);
+        self.changed |= news;
+        news
+    }
+
+    /// All states, if they changed since the last call.
+    pub fn changed(&mut self, all: bool) -> Option<Vec<(u64, u64, bool)>> {
+        let changed = std::mem::take(&mut self.changed) || all;
+        changed.then(|| self.states.iter().map(|((of, what), value)| (*of, *what, *value)).collect())
+    }
+
+    /// Takes in states as they were saved.
+    pub fn restore(&mut self, saved: Vec<(u64, u64, bool)>) {
+        self.states =
+            saved.into_iter().take(STATES_MAX).map(|(of, what, value)| ((of, what), value)).collect();
     }
 }
 

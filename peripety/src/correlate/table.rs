@@ -1,9 +1,12 @@
 //! The open folds: found by number, in bounded memory, each with the moment at which something is due.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
 };
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     fold::Fold,
@@ -35,6 +38,24 @@ pub enum Due {
     Close(Place),
 }
 
+/// A slot on paper.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedSlot<F> {
+    fold: F,
+    /// Which of the fold's keys lead to it, and not to a later fold.
+    owned: Vec<bool>,
+    write_ns: Option<u64>,
+    touched_ns: u64,
+    written_ns: u64,
+}
+
+impl SavedSlot<Fold> {
+    /// What is in it.
+    pub const fn fold(&self) -> &Fold {
+        &self.fold
+    }
+}
+
 #[derive(Debug)]
 struct Slot {
     fold: Option<Fold>,
@@ -49,6 +70,8 @@ struct Slot {
     wake_ns: u64,
     newer: u32,
     older: u32,
+    /// Among those that changed since they were last saved.
+    changed: bool,
 }
 
 /// The open folds.
@@ -60,6 +83,8 @@ pub struct Table {
     timers: BinaryHeap<Reverse<(u64, u32, u32)>>,
     newest: u32,
     oldest: u32,
+    /// Slots that changed since they were last saved.
+    changed: Vec<u32>,
 }
 
 impl Default for Table {
@@ -71,6 +96,7 @@ impl Default for Table {
             timers: BinaryHeap::new(),
             newest: NONE,
             oldest: NONE,
+            changed: Vec::new(),
         }
     }
 }
@@ -94,6 +120,7 @@ impl Table {
 
     /// The same, to change it.
     pub fn get_mut(&mut self, place: Place) -> Option<&mut Fold> {
+        self.changed(place.slot);
         self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_mut()
     }
 
@@ -115,16 +142,18 @@ impl Table {
             wake_ns: write_ns,
             newer: NONE,
             older: NONE,
+            changed: false,
         };
         let number = if let Some(number) = self.free.pop() {
             if let Some(slot) = self.slots.get_mut(number as usize) {
-                *slot = Slot { generation: slot.generation, ..new };
+                *slot = Slot { generation: slot.generation, changed: slot.changed, ..new };
             }
             number
         } else {
             self.slots.push(new);
             u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
         };
+        self.changed(number);
         self.link_newest(number);
         let generation = self.slots.get(number as usize).map_or(0, |s| s.generation);
         self.timer(write_ns, number, generation);
@@ -137,7 +166,11 @@ impl Table {
         if !fold.keys.contains(&key) {
             fold.keys.push(key);
         }
-        self.index.insert(key, place.slot);
+        if let Some(before) = self.index.insert(key, place.slot)
+            && before != place.slot
+        {
+            self.changed(before);
+        }
     }
 
     /// The fold at a place for one more failure: it is written at most once a second.
@@ -171,6 +204,7 @@ impl Table {
         }
         self.unlink(place.slot);
         self.free.push(place.slot);
+        self.changed(place.slot);
         Some(fold)
     }
 
@@ -220,6 +254,63 @@ impl Table {
             number = slot.newer;
         }
         places
+    }
+
+    fn changed(&mut self, number: u32) {
+        if let Some(slot) = self.slots.get_mut(number as usize)
+            && !slot.changed
+        {
+            slot.changed = true;
+            self.changed.push(number);
+        }
+    }
+
+    /// Slots that changed since the last call, or all that are in use, in order.
+    pub fn take_changed(&mut self, all: bool) -> Vec<u32> {
+        let mut numbers = std::mem::take(&mut self.changed);
+        for number in &numbers {
+            if let Some(slot) = self.slots.get_mut(*number as usize) {
+                slot.changed = false;
+            }
+        }
+        if all {
+            let used = self.slots.iter().enumerate().filter(|(_, slot)| slot.fold.is_some());
+            numbers = used.filter_map(|(number, _)| u32::try_from(number).ok()).collect();
+        }
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// A slot as it is saved; none if it is free.
+    pub fn saved(&self, number: u32) -> Option<SavedSlot<Cow<'_, Fold>>> {
+        let slot = self.slots.get(number as usize)?;
+        let fold = slot.fold.as_ref()?;
+        let owned = fold.keys.iter().map(|key| self.index.get(key) == Some(&number)).collect();
+        Some(SavedSlot {
+            fold: Cow::Borrowed(fold),
+            owned,
+            write_ns: slot.write_ns,
+            touched_ns: slot.touched_ns,
+            written_ns: slot.written_ns,
+        })
+    }
+
+    /// Takes in slots as they were saved. To be called once, on an empty table.
+    pub fn restore(&mut self, mut saved: Vec<SavedSlot<Fold>>) {
+        saved.sort_by_key(|slot| slot.touched_ns);
+        for SavedSlot { fold, owned, write_ns, touched_ns, written_ns } in saved.into_iter().take(FOLDS_MAX) {
+            let keys: Vec<_> = fold.keys.iter().copied().zip(owned).collect();
+            let place = self.open(fold, touched_ns, 0);
+            for (key, _) in keys.iter().filter(|(_, owned)| *owned) {
+                self.index.insert(*key, place.slot);
+            }
+            if let Some(slot) = self.slots.get_mut(place.slot as usize) {
+                let close_ns = touched_ns.saturating_add(QUIET_NS);
+                (slot.write_ns, slot.written_ns) = (write_ns, written_ns);
+                slot.wake_ns = write_ns.map_or(close_ns, |write_ns| write_ns.min(close_ns));
+                self.timers.push(Reverse((slot.wake_ns, place.slot, place.generation)));
+            }
+        }
     }
 
     fn timer(&mut self, at: u64, number: u32, generation: u32) {

@@ -14,11 +14,14 @@ const INODES_MAX: usize = 1024;
 pub struct WbSeen {
     counts: HashMap<FoldKey, u64, BuildKeyHasher>,
     order: VecDeque<FoldKey>,
+    /// Changed since they were last saved.
+    changed: Vec<FoldKey>,
 }
 
 impl WbSeen {
     /// How many lost writes of a record are new.
     pub fn news(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
+        self.changed.push(key);
         if let Some(seen) = self.counts.get_mut(&key) {
             let before = std::mem::replace(seen, wb.count);
             // A lower count: the kernel's map had dropped the inode and began again.
@@ -29,8 +32,25 @@ impl WbSeen {
         {
             self.counts.remove(&oldest);
         }
-        self.order.push_back(key);
-        self.counts.insert(key, wb.count);
+        self.set(key, wb.count);
         wb.count
+    }
+
+    /// Takes in a count, as it was saved.
+    pub fn set(&mut self, key: FoldKey, count: u64) {
+        if self.counts.insert(key, count).is_none() {
+            self.order.push_back(key);
+        }
+    }
+
+    /// Counts that changed since the last call, or all of them.
+    pub fn changed(&mut self, all: bool) -> Vec<(FoldKey, u64)> {
+        let mut keys = std::mem::take(&mut self.changed);
+        if all {
+            keys = self.order.iter().copied().collect();
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().filter_map(|key| Some((key, *self.counts.get(&key)?))).collect()
     }
 }

@@ -6,12 +6,12 @@ mod attach;
 mod clock;
 pub mod config;
 mod host;
+mod logbook;
 mod outputs;
 mod own;
 mod programs;
 mod run;
 mod sources;
-mod state;
 mod status;
 
 use std::{io::IsTerminal as _, process::ExitCode};

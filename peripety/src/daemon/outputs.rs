@@ -9,12 +9,13 @@ use crate::{
     cli::render::width,
     event::Event,
     notifier::{
-        self, Queue,
+        self, Queue, Spool, WentOut,
         journald::{self, Journald},
         memory::{Limits, Memory},
         plain::Style,
         stdout::{self, Lines, Stdout},
     },
+    query::journald::{Direction, Position, Reader},
     record::Lost,
     roots::Roots,
 };
@@ -31,11 +32,13 @@ pub struct Outputs {
     only_changes: bool,
     queues: BTreeMap<&'static str, Queue>,
     told_lost: BTreeMap<&'static str, u64>,
+    /// Last event in the spool that an earlier daemon is known to have meant.
+    spooled: Option<u64>,
 }
 
 impl Outputs {
     /// Memory only, until [`Outputs::apply`].
-    pub fn new(roots: &Roots, always_stdout: bool, main: &Main) -> Self {
+    pub fn new(roots: &Roots, always_stdout: bool, main: &Main, spooled: Option<u64>) -> Self {
         let limits = Limits { events: main.events_in_memory, ..Limits::default() };
         Self {
             roots: roots.clone(),
@@ -45,6 +48,7 @@ impl Outputs {
             only_changes: false,
             queues: BTreeMap::new(),
             told_lost: BTreeMap::new(),
+            spooled,
         }
     }
 
@@ -64,8 +68,21 @@ impl Outputs {
                 journald::socket(&self.roots).display()
             );
         }
-        self.switch(journald::NAME, to_journald, |roots| {
-            notifier::spawn(Journald::new(roots), notifier::capacity(journald::NAME))
+        let spooled = self.spooled.take();
+        let bound = u64::from(main.spool_mib) << 20;
+        self.switch(journald::NAME, to_journald, |roots| match Spool::open(&roots.runtime, bound, spooled) {
+            Ok(spool) => {
+                let roots_of_journal = roots.clone();
+                let went_out: WentOut = Box::new(move |event| is_in_journal(&roots_of_journal, event));
+                notifier::spawn_spooled(Journald::new(roots), spool, went_out)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    "no spool in {}: {error}; events that journald has not taken are gone with this daemon",
+                    roots.runtime.display()
+                );
+                notifier::spawn(Journald::new(roots), notifier::capacity(journald::NAME))
+            }
         });
     }
 
@@ -102,16 +119,27 @@ impl Outputs {
         self.queues.contains_key(journald::NAME)
     }
 
-    /// Sends an event every way out. Never waits.
-    pub fn send(&self, event: Event) {
-        let is_news = self.status.is_news(&event);
-        let event = Arc::new(event);
-        let told = |name: &str| is_news || !self.only_changes || notifier::keeps(name);
-        for queue in self.queues.iter().filter(|(name, _)| told(name)).map(|(_, queue)| queue) {
-            queue.send(Arc::clone(&event));
+    /// Writes events down where they wait in files. Gives the number of the last one; [`Outputs::send`] lets them go out.
+    pub fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
+        self.queues.values().find_map(|queue| queue.write_down(events))
+    }
+
+    /// Sends events that were written down every way out. Never waits.
+    pub fn send(&self, events: Vec<Arc<Event>>) {
+        for event in &events {
+            let is_news = self.status.is_news(event);
+            let told = |name: &str| is_news || !self.only_changes || notifier::keeps(name);
+            for queue in self.queues.iter().filter(|(name, _)| told(name)).map(|(_, queue)| queue) {
+                queue.send(Arc::clone(event));
+            }
         }
-        if let Err(error) = self.memory.store(event) {
-            tracing::error!(%error, "an event cannot be kept");
+        for queue in self.queues.values() {
+            queue.commit();
+        }
+        for event in events {
+            if let Err(error) = self.memory.store(event) {
+                tracing::error!(%error, "an event cannot be kept");
+            }
         }
     }
 
@@ -156,4 +184,22 @@ impl Outputs {
             }
         }
     }
+}
+
+/// Whether the journal has this revision of an event: an earlier daemon may have been killed between sending it and writing
+/// that down. It is among the latest entries, or not there.
+fn is_in_journal(roots: &Roots, event: &Event) -> bool {
+    const ENTRIES: usize = 256;
+    let search = || {
+        let mut reader = Reader::open(roots).ok()?;
+        reader.seek(&Position::Tail).ok()?;
+        for _entry in 0..ENTRIES {
+            let head = reader.step(Direction::Back).ok()??;
+            if head.id == event.event_id && head.revision == event.revision {
+                return Some(());
+            }
+        }
+        None
+    };
+    search().is_some()
 }

@@ -2,14 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    fs, future,
+    future,
     io::{self, Read as _},
-    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     time::{Instant, sleep_until},
@@ -37,7 +35,6 @@ pub(super) struct Programs {
     reader: Option<(Child, AsyncFd<ChildStdout>)>,
     buffer: Vec<u8>,
     restart: Restart,
-    file: PathBuf,
     saved: Option<String>,
     lost: u64,
     lines: u64,
@@ -50,33 +47,19 @@ struct Restart {
     next: Duration,
 }
 
-/// How far the journal is read, in the runtime directory.
-#[derive(Serialize, Deserialize)]
-struct Progress {
-    boot_id: String,
-    cursor: String,
-}
-
 impl Programs {
-    /// Starts to listen to the programs that the built-in rules and a user's are about, from where the last daemon of this boot stopped.
-    pub(super) fn start(runtime: &Path, boot_id: &str, user: Vec<Rule>) -> Self {
-        let file = runtime.join("journal.json");
-        let progress = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Progress>(&text).ok());
-        let after = progress.filter(|p| p.boot_id == boot_id).map(|p| p.cursor);
-        let orders = Orders {
-            programs: names(user),
-            boot_id: boot_id.to_owned(),
-            after: after.clone(),
-            parent: std::process::id(),
-        };
+    /// Starts to listen to the programs that the built-in rules and a user's are about, from the entry after `after`, where
+    /// the last daemon of this boot stopped.
+    pub(super) fn start(after: Option<String>, boot_id: &str, user: Vec<Rule>) -> Self {
+        let orders =
+            Orders { programs: names(user), boot_id: boot_id.to_owned(), after, parent: std::process::id() };
         let restart = Restart { at: None, next: RESTART_FIRST };
         let mut this = Self {
             orders,
             reader: None,
             buffer: Vec::new(),
             restart,
-            file,
-            saved: after,
+            saved: None,
             lost: 0,
             lines: 0,
             journal: true,
@@ -219,20 +202,13 @@ impl Programs {
         Some(Record { time, body })
     }
 
-    /// Remembers how far the journal was read, if there is news.
-    ///
-    /// # Errors
-    /// When the runtime directory cannot be written.
-    pub(super) fn save(&mut self) -> io::Result<()> {
-        let Some(cursor) = self.orders.after.clone().filter(|_| self.orders.after != self.saved) else {
-            return Ok(());
-        };
-        let progress = Progress { boot_id: self.orders.boot_id.clone(), cursor: cursor.clone() };
-        let new = self.file.with_extension("new");
-        fs::write(&new, serde_json::to_vec(&progress)?)?;
-        fs::rename(&new, &self.file)?;
-        self.saved = Some(cursor);
-        Ok(())
+    /// How far the journal was read, if that changed since the last call, or anyway.
+    pub(super) fn cursor(&mut self, anyway: bool) -> Option<String> {
+        if self.orders.after == self.saved && !anyway {
+            return None;
+        }
+        self.saved.clone_from(&self.orders.after);
+        self.saved.clone()
     }
 
     /// For `prpt stats`.

@@ -21,11 +21,11 @@ use super::{
     clock::{self, stamp_of},
     config::{Config, ConfigErrors},
     host::Host,
+    logbook::{Commit, Logbook},
     outputs::Outputs,
     own,
     programs::Programs,
     sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents, readable},
-    state::StateFile,
 };
 use crate::{
     block::BlkCache,
@@ -47,6 +47,8 @@ use crate::{
 };
 
 mod losses;
+
+pub(super) use losses::Told;
 
 /// Records of one source that are taken in a row, so that the others get their turn.
 const BATCH: usize = 4096;
@@ -83,7 +85,9 @@ struct Daemon {
     mounts: Option<MountWatch>,
     kmsg_clock: ClockOffset,
     losses: losses::Losses,
-    state: StateFile,
+    logbook: Logbook,
+    /// Something was read, or told, since the last commit.
+    news: bool,
     snapshot: Arc<Mutex<Snapshot>>,
     server: Option<Server>,
     chores_at: Option<u64>,
@@ -119,21 +123,26 @@ impl Daemon {
             Ok(config) => (config, None),
             Err(errors) => (Config::default(), Some(errors)),
         };
-        let mut outputs = Outputs::new(&roots, args.stdout, &config.main);
+        let (logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
+        let (left, open) = left.map(|left| (left.commit, left.open)).unzip();
+        let left = left.unwrap_or_default();
+        let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled);
         outputs.apply(&config.main);
 
         // Devices before probes: the first failure shall find its device known.
         let uevents = open_uevents(&roots);
         let mounts = open_mounts(&roots);
         let cache = BlkCache::scan(&roots)?;
-        let live_since_ns = clock::monotonic_ns();
+        let mut live_since_ns = clock::monotonic_ns();
         let probes = (!args.no_ebpf).then(|| {
-            let ebpf = Ebpf::load(&roots, ebpf_options(args, &config));
+            let mut ebpf = Ebpf::load(&roots, ebpf_options(args, &config));
             log_verdicts(&ebpf);
+            if ebpf.resume(&left.rings) {
+                live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
+            }
             Probes::new(ebpf)
         });
-        let state = StateFile::open(&roots.runtime, &host.boot_id);
-        let kmsg = open_kmsg(&roots, state.state().kmsg_seq);
+        let kmsg = open_kmsg(&roots, left.kmsg_seq);
         let attached = probes.as_ref().map_or(0, |p| p.lock().attached().count());
         if attached == 0 && kmsg.is_none() {
             anyhow::bail!(
@@ -146,9 +155,12 @@ impl Daemon {
             hostname: host.hostname.clone(),
             live: LiveSources::text_only(),
         };
-        let programs = Programs::start(&roots.runtime, &host.boot_id, config.rules());
-        let engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
+        let programs = Programs::start(left.journal_cursor, &host.boot_id, config.rules());
+        let mut engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
             .context("cannot start recording")?;
+        if let Some(open) = open {
+            engine.restore(open);
+        }
         let mut this = Self {
             roots,
             host,
@@ -163,8 +175,9 @@ impl Daemon {
             programs,
             mounts,
             kmsg_clock: ClockOffset::new(),
-            losses: losses::Losses::default(),
-            state,
+            losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
+            logbook,
+            news: true,
             snapshot: Arc::default(),
             server: Some(server),
             chores_at: None,
@@ -182,6 +195,7 @@ impl Daemon {
                 this.send_own(own::blk_info(&this.host, block, now));
             }
         }
+        this.put_out();
         this.refresh_snapshot();
         Ok(this)
     }
@@ -214,7 +228,7 @@ impl Daemon {
                 Wake::Programs(records) => self.take_programs(&records),
                 Wake::Deadline => self.wake(),
             }
-            self.flush();
+            self.put_out();
         }
     }
 
@@ -269,15 +283,17 @@ impl Daemon {
     }
 
     fn push(&mut self, record: &Record) {
+        self.news = true;
         self.engine.push(record, &self.cache, &mut self.events);
     }
 
     fn take_ring(&mut self) {
         let Some(probes) = self.probes.clone() else { return };
         let now = clock::now();
-        let (engine, cache, events, losses) =
-            (&mut self.engine, &self.cache, &mut self.events, &mut self.losses);
+        let (engine, cache, events, losses, news) =
+            (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
         probes.lock().drain(BATCH, |kernel| {
+            *news = true;
             losses.note(&kernel);
             let time = stamp_of(kernel.header.mono_ns, now);
             engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
@@ -397,7 +413,7 @@ impl Daemon {
         let now = clock::now();
         let mut records = Vec::new();
         if let Some(probes) = &self.probes {
-            self.losses.ask(&probes.lock(), now, &mut records);
+            self.losses.ask(&mut probes.lock(), now, &mut records);
         }
         records.extend(
             self.outputs.take_lost().into_iter().map(|lost| Record { time: now, body: Body::Lost(lost) }),
@@ -406,15 +422,6 @@ impl Daemon {
             self.push(record);
         }
         self.tell_unrecorded();
-        let seq = self.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq());
-        if self.state.is_behind(seq)
-            && let Err(error) = self.state.write(seq)
-        {
-            tracing::warn!(%error, "cannot remember how far kernel text was read, in {}", self.roots.runtime.display());
-        }
-        if let Err(error) = self.programs.save() {
-            tracing::warn!(%error, "cannot remember how far the journal was read, in {}", self.roots.runtime.display());
-        }
         if self.losses.wants_another_look() {
             self.plan_chores();
         }
@@ -438,14 +445,44 @@ impl Daemon {
         self.send_own(event);
     }
 
-    fn flush(&mut self) {
-        if self.events.is_empty() {
+    /// Lets events out, in three steps (promise 1): they and what is open are written down; the sources get their room
+    /// back; the events go out. A daemon that is killed at any moment has done each of them or will find it to be done.
+    fn put_out(&mut self) {
+        if !self.events.is_empty() {
+            self.news = true;
+            self.plan_chores();
+        }
+        if !std::mem::take(&mut self.news) {
+            // A visit to the ring that brought nothing: its readiness is still to be looked at.
+            if let Some(probes) = &self.probes {
+                probes.lock().commit();
+            }
             return;
         }
-        for event in self.events.drain(..) {
-            self.outputs.send(event);
+        let events: Vec<Arc<Event>> = self.events.drain(..).map(Arc::new).collect();
+        let spooled = self.outputs.write_down(&events);
+        self.write_logbook(spooled);
+        if let Some(probes) = &self.probes {
+            probes.lock().commit();
         }
-        self.plan_chores();
+        self.outputs.send(events);
+    }
+
+    fn write_logbook(&mut self, spooled: Option<u64>) {
+        let all = self.logbook.wants_all();
+        let logbook = &mut self.logbook;
+        if let Err(error) = self.engine.save(all, |note| logbook.note(&note)) {
+            tracing::error!(%error, "an open event cannot be noted");
+        }
+        let commit = Commit {
+            kmsg_seq: self.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq()),
+            rings: self.probes.as_ref().map(|probes| probes.lock().ring_states(all)).unwrap_or_default(),
+            spooled,
+            live_since_ns: Some(self.live_since_ns),
+            journal_cursor: self.programs.cursor(all),
+            losses: self.losses.save(all),
+        };
+        self.logbook.commit(&commit);
     }
 
     fn reload(&mut self) {
@@ -494,7 +531,7 @@ impl Daemon {
     /// What the daemon says by itself, past the engine.
     fn send_own(&mut self, event: Event) {
         self.engine.said(&event);
-        self.outputs.send(event);
+        self.events.push(event);
     }
 
     fn refresh_snapshot(&self) {
@@ -532,9 +569,9 @@ impl Daemon {
         self.take_kmsg();
         self.chores();
         self.engine.finish(&self.cache, &mut self.events);
-        self.flush();
         self.say(EventType::PERIPETY_STOPPED, "peripetyd stopped".to_owned());
         self.engine.close(RECORDING_PATIENCE);
+        self.put_out();
         self.outputs.close();
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(super) const MS: u64 = 1_000_000;
-const SECOND: u64 = 1000 * MS;
+pub(super) const SECOND: u64 = 1000 * MS;
 pub(super) const START: u64 = 100 * SECOND;
 /// 2026-01-01 00:00:00 UTC less [`START`].
 const BOOT_US: i64 = 1_767_225_600_000_000 - 100_000_000;
@@ -386,7 +386,7 @@ fn a_filesystem_points_at_the_disk_below() {
     assert_eq!(dm.msg, "read of 8 sectors at 2048 failed on /dev/mapper/mpatha (dm-0): I/O error (EIO)");
 }
 
-fn wb_err(ns: u64, dev: Dev) -> Record {
+pub(super) fn wb_err(ns: u64, dev: Dev) -> Record {
     kernel(
         Kind::FilemapSetWbErr,
         ns,
@@ -572,7 +572,7 @@ fn failures_of_two_devices_that_had_the_same_number_are_two_events() {
 }
 
 /// A record of a failing request, with its time.
-fn any_failure() -> impl Strategy<Value = Record> {
+pub(super) fn any_failure() -> impl Strategy<Value = Record> {
     let dev = prop_oneof![Just(SDA), Just(LOOP0), Just(DM0), Just(Dev::new(259, 300))];
     let errno = prop_oneof![Just(5), Just(61), Just(110), Just(28)];
     (dev, errno, 0u8..4, 0u64..64, 0u64..20 * SECOND, any::<bool>()).prop_map(
@@ -587,7 +587,7 @@ fn any_failure() -> impl Strategy<Value = Record> {
 }
 
 /// Whatever else comes in between and changes no count of failed requests.
-fn any_company() -> impl Strategy<Value = Record> {
+pub(super) fn any_company() -> impl Strategy<Value = Record> {
     let text = prop_oneof![
         Just("BLK_IO_ERROR block sda op=read sector=8"),
         Just("BLK_MEDIUM_ERROR block loop0 op=write sector=8"),

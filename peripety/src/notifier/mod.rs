@@ -11,9 +11,11 @@ pub mod memory;
 pub mod plain;
 mod queue;
 pub mod socket;
+mod spool;
 pub mod stdout;
 
-pub use queue::{Counters, Queue, spawn};
+pub use queue::{Counters, Queue, WentOut, spawn, spawn_spooled};
+pub use spool::Spool;
 
 use crate::event::Event;
 

@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Notifier, NotifyError};
+use super::{
+    Notifier, NotifyError,
+    spool::{Added, Spool},
+};
 use crate::event::Event;
 
 /// How long to wait before an event that could not go out for a while is tried again.
@@ -40,9 +43,24 @@ impl Counters {
     }
 }
 
+/// Where events wait.
+#[derive(Debug)]
+enum Store {
+    /// In memory: gone with the daemon.
+    Memory(VecDeque<Arc<Event>>),
+    /// In files, for the next daemon too.
+    Spool(Spool),
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::Memory(VecDeque::new())
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    events: VecDeque<Arc<Event>>,
+    store: Store,
     counters: Counters,
     told_lost: u64,
     trouble: Option<String>,
@@ -78,14 +96,43 @@ pub struct Queue(Arc<Shared>);
 ///
 /// The system has no thread left.
 pub fn spawn(notifier: impl Notifier + 'static, capacity: usize) -> io::Result<Queue> {
+    start(notifier, capacity, State::default(), None)
+}
+
+/// Whether an event had gone out before the daemon that sent it could write that down.
+pub type WentOut = Box<dyn FnOnce(&Event) -> bool + Send>;
+
+/// The same, with a spool that outlives the daemon. `went_out` is asked about the first event that an earlier daemon left.
+///
+/// # Errors
+///
+/// The system has no thread left.
+pub fn spawn_spooled(
+    notifier: impl Notifier + 'static,
+    spool: Spool,
+    went_out: WentOut,
+) -> io::Result<Queue> {
+    let waiting = spool.waiting() as u64;
+    let counters = Counters { offered: waiting, waiting, ..Counters::default() };
+    let went_out = (waiting > 0).then_some(went_out);
+    start(notifier, 1, State { store: Store::Spool(spool), counters, ..State::default() }, went_out)
+}
+
+fn start(
+    notifier: impl Notifier + 'static,
+    capacity: usize,
+    state: State,
+    went_out: Option<WentOut>,
+) -> io::Result<Queue> {
     let shared = Arc::new(Shared {
         name: notifier.name(),
         capacity: capacity.max(1),
-        state: Mutex::default(),
+        state: Mutex::new(state),
         changed: Condvar::new(),
     });
     let worker = Arc::clone(&shared);
-    thread::Builder::new().name(format!("to-{}", notifier.name())).spawn(move || work(notifier, &worker))?;
+    let name = format!("to-{}", notifier.name());
+    thread::Builder::new().name(name).spawn(move || work(notifier, went_out, &worker))?;
     Ok(Queue(shared))
 }
 
@@ -95,20 +142,53 @@ impl Queue {
         self.0.name
     }
 
-    /// Gives an event to the notifier and never waits. False when that, or a less severe one in its place, was lost.
+    /// Where there is a spool: writes events down, to go out after [`Queue::commit`]. Gives the number of the last one.
+    pub fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
+        let mut state = self.0.state();
+        let State { store: Store::Spool(spool), counters, trouble, .. } = &mut *state else { return None };
+        for event in events {
+            counters.offered += 1;
+            match spool.add(event) {
+                Ok(Added::Waits) => counters.waiting += 1,
+                Ok(Added::Supersedes) => counters.superseded += 1,
+                Ok(Added::Refused) => counters.shed += 1,
+                Err(_no_json) => counters.failed += 1,
+            }
+        }
+        if let Err(error) = spool.write() {
+            // They still wait in this daemon's memory.
+            *trouble = Some(format!("cannot write to the spool: {error}"));
+        }
+        Some(spool.last())
+    }
+
+    /// Lets go out what was written down.
+    pub fn commit(&self) {
+        let mut state = self.0.state();
+        if let Store::Spool(spool) = &mut state.store
+            && spool.commit() > 0
+        {
+            drop(state);
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// Gives an event to the notifier and never waits. False when that, or a less severe one in its place, was lost. Not
+    /// for a queue with a spool.
     pub fn send(&self, event: Arc<Event>) -> bool {
         let mut state = self.0.state();
-        state.counters.offered += 1;
-        if state.closed {
-            state.counters.shed += 1;
+        let State { store: Store::Memory(events), counters, closed, .. } = &mut *state else { return true };
+        counters.offered += 1;
+        if *closed {
+            counters.shed += 1;
             return false;
         }
-        let kept = if state.events.len() < self.0.capacity {
-            state.events.push_back(event);
-            state.counters.waiting += 1;
+        let kept = if events.len() < self.0.capacity {
+            events.push_back(event);
+            counters.waiting += 1;
             true
         } else {
-            make_room(&mut state, event)
+            make_room(events, counters, event)
         };
         drop(state);
         self.0.changed.notify_all();
@@ -147,60 +227,98 @@ impl Queue {
 }
 
 /// The queue is full: a later revision takes the place of an earlier one, a severe event that of a less severe one.
-fn make_room(state: &mut State, event: Arc<Event>) -> bool {
-    if let Some(older) = state.events.iter_mut().find(|e| e.event_id == event.event_id) {
+fn make_room(events: &mut VecDeque<Arc<Event>>, counters: &mut Counters, event: Arc<Event>) -> bool {
+    if let Some(older) = events.iter_mut().find(|e| e.event_id == event.event_id) {
         if older.revision <= event.revision {
             *older = event;
         }
-        state.counters.superseded += 1;
+        counters.superseded += 1;
         return true;
     }
-    state.counters.shed += 1;
-    let least = state.events.iter().enumerate().max_by_key(|(place, e)| (e.severity, *place));
+    counters.shed += 1;
+    let least = events.iter().enumerate().max_by_key(|(place, e)| (e.severity, *place));
     if let Some((place, _)) = least.filter(|(_, e)| e.severity > event.severity) {
-        state.events.remove(place);
-        state.events.push_back(event);
+        events.remove(place);
+        events.push_back(event);
     }
     false
 }
 
-fn work(mut notifier: impl Notifier, shared: &Shared) {
+/// The next event, with its number in the spool.
+fn next(state: &mut State) -> Option<(u64, Arc<Event>)> {
+    match &mut state.store {
+        Store::Memory(events) => events.pop_front().map(|event| (0, event)),
+        Store::Spool(spool) => {
+            let mut lost = 0;
+            let next = spool.next(&mut lost);
+            state.counters.failed += lost;
+            state.counters.waiting = state.counters.waiting.saturating_sub(lost);
+            next
+        }
+    }
+}
+
+fn work(mut notifier: impl Notifier, mut went_out: Option<WentOut>, shared: &Shared) {
     loop {
         let mut state = shared.state();
-        let event = loop {
-            match state.events.pop_front() {
-                Some(event) => break event,
-                None if state.closed => {
-                    state.finished = true;
-                    drop(state);
-                    shared.changed.notify_all();
-                    return;
-                }
+        let (number, event) = loop {
+            match next(&mut state) {
+                Some(next) => break next,
+                None if state.closed => return finished(state, shared),
                 None => state = shared.wait(state),
             }
         };
         drop(state);
-        let sent = insist(&mut notifier, &event, shared);
+        let known = went_out.take().is_some_and(|went_out| went_out(&event));
+        let outcome = if known { Outcome::Sent } else { insist(&mut notifier, &event, shared) };
         let mut state = shared.state();
+        if let Store::Spool(spool) = &mut state.store {
+            if outcome == Outcome::GivenUp {
+                // The next daemon sends it.
+                return finished(state, shared);
+            }
+            if let Err(error) = spool.sent(number) {
+                state.trouble = Some(format!("cannot write down what went out: {error}"));
+            }
+        }
         state.counters.waiting -= 1;
-        if sent { state.counters.notified += 1 } else { state.counters.failed += 1 }
+        if outcome == Outcome::Sent { state.counters.notified += 1 } else { state.counters.failed += 1 }
     }
 }
 
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Sent,
+    /// It can never go out.
+    Refused,
+    /// It could not go out before the queue was closed.
+    GivenUp,
+}
+
+fn finished(mut state: MutexGuard<'_, State>, shared: &Shared) {
+    state.finished = true;
+    drop(state);
+    shared.changed.notify_all();
+}
+
 /// Sends one event; waits as long as what keeps it back is temporary and the queue is open.
-fn insist(notifier: &mut impl Notifier, event: &Event, shared: &Shared) -> bool {
+fn insist(notifier: &mut impl Notifier, event: &Event, shared: &Shared) -> Outcome {
     loop {
         match notifier.notify(event) {
             Ok(()) => {
                 if shared.state().trouble.take().is_some() {
                     tracing::info!(notifier = shared.name, "events go out again");
                 }
-                return true;
+                return Outcome::Sent;
             }
             Err(error) => {
                 note(shared, &error);
-                if !error.is_temporary() || !pause(shared) {
-                    return false;
+                if !error.is_temporary() {
+                    return Outcome::Refused;
+                }
+                if !pause(shared) {
+                    return Outcome::GivenUp;
                 }
             }
         }
@@ -284,7 +402,7 @@ mod tests {
     fn a_full_queue_counts_what_it_loses_and_keeps_what_matters() {
         let (queue, open, seen) = gate(2, 0);
         assert!(queue.send(event(1, 0, Severity::Error)));
-        while !queue.0.state().events.is_empty() {
+        while !matches!(&queue.0.state().store, Store::Memory(events) if events.is_empty()) {
             thread::yield_now();
         }
         // One is in hand, two wait.

@@ -1,8 +1,8 @@
 //! Requests and bios that failed.
 
 use peripety_common::{
-    Header,
-    block_bio::BlockBio,
+    Header, Kind, VERSION,
+    block_bio::{self, BlockBio},
     block_rq::{self, BlockRq},
 };
 
@@ -10,15 +10,8 @@ use super::{Kdev, RawEvent, errno, kernel::draft};
 use crate::{
     block::Dev,
     event::{Io, Op},
-    record::Stamp,
+    record::{Missed, Stamp},
 };
-
-/// REQ_PREFLUSH, REQ_RAHEAD and REQ_NOWAIT (include/linux/blk_types.h), where they have been since Linux 4.13.
-const REQ_PREFLUSH: u32 = 1 << 18;
-const REQ_RAHEAD: u32 = 1 << 19;
-const REQ_NOWAIT: u32 = 1 << 21;
-const EIO: i32 = 5;
-const EAGAIN: i32 = 11;
 
 /// The operation that a REQ_OP_* number stands for.
 pub const fn op(number: u8) -> Op {
@@ -49,25 +42,14 @@ pub const fn request_op(rq: &BlockRq) -> Op {
 /// The operation of a bio. Its sectors may have been counted down before it is seen, so that only the flag tells a flush.
 pub const fn bio_op(bio: &BlockBio) -> Op {
     match op(bio.op) {
-        Op::Write if bio.nr_sectors == 0 && bio.cmd_flags & REQ_PREFLUSH != 0 => Op::Flush,
+        Op::Write if bio.nr_sectors == 0 && bio.cmd_flags & block_rq::REQ_PREFLUSH != 0 => Op::Flush,
         other => other,
     }
 }
 
-/// Whether a failure is how things are meant to work: a caller that asked not to wait is told to come again.
-pub const fn is_normal(errno: i32, cmd_flags: u32) -> bool {
-    errno == 0 || (errno == EAGAIN && cmd_flags & REQ_NOWAIT != 0)
-}
-
-/// The same of a bio. Stacked devices refuse to read ahead where they would have to wait, a mirror that is not in sync
-/// among them; where the device itself fails, who needs the data reads again and fails too.
-pub const fn is_normal_bio(bio: &BlockBio) -> bool {
-    is_normal(bio.errno, bio.cmd_flags) || (bio.errno == EIO && bio.cmd_flags & REQ_RAHEAD != 0)
-}
-
 /// A request that failed.
 pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent> {
-    if is_normal(rq.errno, rq.cmd_flags) {
+    if block_rq::is_normal(rq.errno, rq.cmd_flags) {
         return None;
     }
     let mut raw = failed(h, rq.dev, rq.errno, request_op(rq), rq.sector, rq.nr_sectors, time);
@@ -77,9 +59,22 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
     Some(raw)
 }
 
+/// Requests or bios of which the kernel side told no more than that they failed. It counts for no failure by itself.
+pub fn missed(missed: &Missed, kind: Kind, time: Stamp) -> RawEvent {
+    let mono_ns = time.monotonic_ns.unwrap_or_default();
+    let header = Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 0, seq: 0, mono_ns };
+    let mut raw = failed(&header, missed.dev, missed.errno, op(missed.op), u64::MAX, 0, time);
+    raw.sequence = format!("missed/{}/{}/{}/{mono_ns}", missed.dev, missed.op, missed.errno);
+    if let Some(io) = &mut raw.io {
+        io.nr_sectors = None;
+    }
+    raw.count = 0;
+    raw
+}
+
 /// A bio that failed.
 pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
-    if is_normal_bio(bio) {
+    if block_bio::is_normal(bio) {
         return None;
     }
     Some(failed(h, bio.dev, bio.errno, bio_op(bio), bio.sector, bio.nr_sectors, time))
@@ -177,15 +172,15 @@ pub(crate) mod tests {
             reserved: [0; 6],
         };
         assert_eq!(bio_op(&bio), Op::Write);
-        bio.cmd_flags = REQ_PREFLUSH;
+        bio.cmd_flags = block_rq::REQ_PREFLUSH;
         assert_eq!(bio_op(&bio), Op::Flush);
     }
 
     #[test]
     fn what_is_meant_to_happen_is_no_event_and_a_feature_probe_no_fault() {
-        let mut again = rq(Dev::new(253, 0), EAGAIN, 0, 8, 8);
+        let mut again = rq(Dev::new(253, 0), 11, 0, 8, 8);
         assert_eq!(request(&header(Kind::BlockRqError), &again, TIME).unwrap().severity, Severity::Info);
-        again.cmd_flags = REQ_NOWAIT;
+        again.cmd_flags = block_rq::REQ_NOWAIT;
         assert_eq!(request(&header(Kind::BlockRqError), &again, TIME), None);
         let probe = request(&header(Kind::BlockRqError), &rq(Dev::new(7, 0), 95, 9, 0, 8), TIME).unwrap();
         assert_eq!((probe.event_type, probe.severity), (EventType::BLK_NOT_SUPPORTED, Severity::Info));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     block::{Dev, Hctl},
     event::{EventType, Io, Severity, SubSystem},
@@ -11,7 +13,7 @@ use crate::{
 };
 
 /// The device of a raw event, by the name that the record has for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kdev {
     /// A device number.
     Dev(Dev),
@@ -37,7 +39,7 @@ impl Kdev {
 }
 
 /// What one record says, before it is joined with others about the same failure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RawEvent {
     /// When.
     pub time: Stamp,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::Dev;
 
 /// When a record was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// CLOCK_MONOTONIC in nanoseconds, where the source has it. Kernel text runs on another clock, which the collector
     /// has corrected as far as it could.
@@ -38,6 +38,8 @@ pub enum Body {
     Uevent(Uevent),
     /// Records are known to be lost.
     Lost(Lost),
+    /// Failures that the kernel side counted and could not tell of.
+    Missed(Missed),
 }
 
 /// A uevent of the kernel, as far as events are made of it.
@@ -77,4 +79,20 @@ pub struct Lost {
     pub count: u64,
     /// What names this loss within its source, so that it has one id.
     pub sequence: String,
+}
+
+/// Failed requests that the kernel side counted, for which the ring had no room: their number is exact, their sectors are
+/// not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// Number of the hook, a [`peripety_common::Kind`].
+    pub kind: u16,
+    /// Device in the kernel's encoding.
+    pub dev: u32,
+    /// Operation, a REQ_OP_* number.
+    pub op: u8,
+    /// errno, positive.
+    pub errno: i32,
+    /// How many.
+    pub count: u64,
 }

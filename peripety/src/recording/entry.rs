@@ -9,7 +9,7 @@ use super::facts::News;
 use crate::{
     correlate::LiveSources,
     event::Event,
-    record::{self, LogRecord, Lost, Record, Stamp, Uevent},
+    record::{self, LogRecord, Lost, Missed, Record, Stamp, Uevent},
 };
 
 /// Version of the format; raised by an incompatible change only.
@@ -25,6 +25,8 @@ pub enum Entry {
     Rules(String),
     /// The sources from now on.
     Live(LiveSources),
+    /// What an earlier daemon had open: notes of its engine.
+    Open(Vec<String>),
     /// A record.
     Push {
         /// Wall clock of the record, microseconds since 1970.
@@ -93,6 +95,8 @@ pub enum Body {
     Uevent(Uevent),
     /// Records are known to be lost.
     Lost(Lost),
+    /// Failures that are only counted.
+    Missed(Missed),
 }
 
 impl Entry {
@@ -103,6 +107,7 @@ impl Entry {
             record::Body::Log(line) => (None, Body::Log(line.clone())),
             record::Body::Uevent(event) => (None, Body::Uevent(event.clone())),
             record::Body::Lost(lost) => (None, Body::Lost(lost.clone())),
+            record::Body::Missed(missed) => (None, Body::Missed(*missed)),
         };
         let ns = record.time.monotonic_ns.filter(|ns| Some(*ns) != own_ns);
         Self::Push { us: record.time.realtime_us, ns, body, facts }
@@ -123,6 +128,7 @@ impl Body {
             Self::Log(line) => (None, record::Body::Log(line)),
             Self::Uevent(event) => (None, record::Body::Uevent(event)),
             Self::Lost(lost) => (None, record::Body::Lost(lost)),
+            Self::Missed(missed) => (None, record::Body::Missed(missed)),
         };
         Ok(Record { time: Stamp { monotonic_ns: ns.or(own_ns), realtime_us: us }, body })
     }

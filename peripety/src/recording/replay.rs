@@ -15,6 +15,7 @@ use super::{
     rules,
 };
 use crate::{
+    correlate::Saved,
     engine::{Engine, Settings},
     event::Event,
     parser::rules::RuleSet,
@@ -144,6 +145,16 @@ impl<R: BufRead> Replay<R> {
                 broken(format!("its rules are none: {first}"))
             })?),
             Entry::Live(live) => engine.set_live_sources(live),
+            Entry::Open(_) if engine.open_events() + engine.waiting() > 0 => {
+                return Err(broken("what was open stands after the first record".to_owned()));
+            }
+            Entry::Open(open) => {
+                let mut saved = Saved::default();
+                for note in open {
+                    saved.take(&note).map_err(|error| broken(format!("what was open: {error}")))?;
+                }
+                engine.restore(saved);
+            }
             Entry::Push { us, ns, body, facts } => {
                 let record = body.into_record(us, ns).map_err(broken)?;
                 self.answers.next(facts);

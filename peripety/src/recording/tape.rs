@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     block::DeviceFacts,
-    correlate::LiveSources,
+    correlate::{LiveSources, Saved},
     engine::{Engine, Settings},
     event::Event,
     parser::rules::{Rule, RuleSet},
@@ -125,6 +125,25 @@ impl RecordedEngine {
     pub fn said(&mut self, event: &Event) {
         if let Some(tape) = &mut self.tape {
             tape.write(&Entry::Said(Box::new(event.clone())));
+        }
+    }
+
+    /// As [`Engine::save`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save(&mut self, all: bool, each: impl FnMut(String)) -> Result<(), serde_json::Error> {
+        self.engine.save(all, each)
+    }
+
+    /// As [`Engine::restore`].
+    pub fn restore(&mut self, saved: Saved) {
+        self.engine.restore(saved);
+        if let Some(tape) = &mut self.tape {
+            let mut notes = Vec::new();
+            // What was just read from JSON has JSON.
+            let _always_ok = self.engine.save(true, |note| notes.push(note));
+            tape.write(&Entry::Open(notes));
         }
     }
 

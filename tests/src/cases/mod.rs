@@ -13,6 +13,7 @@ mod removed;
 mod replay;
 mod requests;
 mod status;
+mod storm;
 
 use anyhow::Result;
 
@@ -28,8 +29,9 @@ pub struct Case {
 
 /// All tests.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&[Case]; 13] = [
+    let subjects: &[&[Case]] = &[
         requests::CASES,
+        storm::CASES,
         filesystems::CASES,
         healthy::CASES,
         forgery::CASES,
@@ -43,5 +45,5 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         info::CASES,
         cli::CASES,
     ];
-    subjects.into_iter().flatten()
+    subjects.iter().copied().flatten()
 }

@@ -7,16 +7,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use aya::{
-    maps::{MapData, RingBuf},
-    programs::Program,
-};
-use peripety_common::{KernelRecord, Kind, wb_err::WbErr};
+use aya::programs::Program;
+use peripety_common::{KernelRecord, Kind, counters::CountKey, wb_err::WbErr};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
+    book::{Book, Found, RingState},
     kernel::KernelVersion,
     maps::Maps,
+    ring::Ring,
     status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict},
     table::{Need, PROBES, Probe, Situation},
 };
@@ -53,8 +52,9 @@ impl Default for Options {
 struct Instance {
     ebpf: aya::Ebpf,
     maps: Maps,
-    ring: AsyncFd<RingBuf<MapData>>,
+    ring: AsyncFd<Ring>,
     ring_bytes: u64,
+    book: Book,
 }
 
 /// The probes of the running kernel.
@@ -151,7 +151,7 @@ impl Ebpf {
                 super::verbose::start(&mut ebpf);
             }
             match watch(ring, Interest::READABLE) {
-                Ok(ring) => Some(Instance { ebpf, maps, ring, ring_bytes }),
+                Ok(ring) => Some(Instance { ebpf, maps, ring, ring_bytes, book: Book::default() }),
                 Err(error) => {
                     refused = Some(format!("cannot wait for the ring: {error}"));
                     None
@@ -189,19 +189,21 @@ impl Ebpf {
         Poll::Pending
     }
 
-    /// Hands every waiting record to `each`, at most `most` of them, so that other sources get their turn. While records
-    /// are left, the rings stay ready.
-    ///
-    /// The kernel wakes only a reader that had read everything (`kernel/bpf/ringbuf.c`): readiness is cleared before the
-    /// visit, and what is left after it needs no wake-up.
+    /// Hands every waiting record to `each`, at most `most` of them, so that other sources get their turn. Their room is
+    /// given back by [`Ebpf::commit`].
     pub fn drain(&mut self, most: usize, mut each: impl FnMut(KernelRecord)) {
-        self.unfinished = false;
         let mut left = most;
         for instance in &mut self.instances {
+            // Before the visit: what comes after it wakes us again.
             drained(&instance.ring);
             while let Some(item) = instance.ring.get_mut().next() {
-                match KernelRecord::decode(&item) {
-                    Ok(record) => each(record),
+                match KernelRecord::decode(item) {
+                    Ok(record) => {
+                        if let Some(key) = CountKey::of(&record) {
+                            instance.book.note(key);
+                        }
+                        each(record);
+                    }
                     Err(error) => {
                         self.undecodable += 1;
                         tracing::warn!(%error, "a record of the ring cannot be read");
@@ -209,11 +211,57 @@ impl Ebpf {
                 }
                 left = left.saturating_sub(1);
                 if left == 0 {
-                    self.unfinished = true;
                     return;
                 }
             }
         }
+    }
+
+    /// Gives back the room of the records that were handed out. While others are left, the rings stay ready.
+    pub fn commit(&mut self) {
+        self.unfinished = false;
+        for instance in &mut self.instances {
+            self.unfinished |= instance.ring.get_mut().commit();
+        }
+    }
+
+    /// How far the rings are read.
+    pub fn ring_states(&mut self, all: bool) -> Vec<RingState> {
+        let state = |instance: &mut Instance| {
+            let ring = instance.ring.get_ref();
+            RingState { map: ring.id(), position: ring.position(), book: instance.book.save(all) }
+        };
+        self.instances.iter_mut().map(state).collect()
+    }
+
+    /// Goes on where an earlier daemon was, in the rings that are still the same. Whether there is any.
+    pub fn resume(&mut self, states: &[RingState]) -> bool {
+        let mut any = false;
+        for instance in &mut self.instances {
+            let ring = instance.ring.get_mut();
+            if let Some(state) = states.iter().find(|state| state.map == ring.id()) {
+                ring.skip_to(state.position);
+                instance.book = state.book.as_ref().map(Book::restore).unwrap_or_default();
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Finds failures that were counted and for which a ring had no room.
+    pub fn look_for_missed(&mut self) -> Found {
+        let mut all = Found::default();
+        for Instance { maps, ring, book, .. } in &mut self.instances {
+            let dropped = maps.dropped();
+            if book.wants_look(dropped) {
+                let ring = ring.get_ref();
+                let found = book.look(maps.exact(), dropped, ring.position(), ring.produced());
+                all.missed.extend(found.missed);
+                all.given_up += found.given_up;
+                all.look_again |= found.look_again;
+            }
+        }
+        all
     }
 
     /// Records that could not be read.
@@ -229,11 +277,6 @@ impl Ebpf {
             dropped: a.dropped + b.dropped,
             folded: a.folded + b.folded,
         })
-    }
-
-    /// Exact counts per device, operation and error, whatever happened to the ring.
-    pub fn exact_counts(&self) -> Vec<(peripety_common::counters::CountKey, u64)> {
-        self.instances.iter().flat_map(|i| i.maps.exact()).collect()
     }
 
     /// Inodes that lost written data, with their counts so far.

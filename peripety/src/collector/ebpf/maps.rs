@@ -2,7 +2,7 @@
 
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
 };
 use peripety_common::{
     Kind,
@@ -16,6 +16,9 @@ use super::{errno, kernel::KernelVersion, status::Counts};
 pub(super) const RING: &str = "prpt_ring";
 /// Name of the map of exact counts.
 pub(super) const COUNTS: &str = "prpt_counts";
+
+/// Hooks whose failures are counted by device.
+pub(super) const COUNTED: [Kind; 3] = [Kind::BlockRqError, Kind::BlockRqComplete, Kind::BlockBioComplete];
 
 /// The maps of one loaded object.
 pub(super) struct Maps {
@@ -32,8 +35,8 @@ fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
 }
 
 impl Maps {
-    /// Takes the maps out of a loaded object, with its ring, and fills in what the programs look up.
-    pub(super) fn take(ebpf: &mut Ebpf, kernel: KernelVersion) -> Result<(Self, RingBuf<MapData>), MapError> {
+    /// Takes the maps out of a loaded object, and its ring, and fills in what the programs look up.
+    pub(super) fn take(ebpf: &mut Ebpf, kernel: KernelVersion) -> Result<(Self, Map), MapError> {
         let mut errnos: Array<_, i32> = take(ebpf, "prpt_errno")?.try_into()?;
         for (status, errno) in errno::of_status(kernel) {
             errnos.set(u32::from(status), errno, 0)?;
@@ -45,7 +48,7 @@ impl Maps {
             ring_fill: take(ebpf, "prpt_ring_fill")?.try_into()?,
             inodes: take(ebpf, "prpt_wb_err_ino")?.try_into()?,
         };
-        Ok((maps, take(ebpf, RING)?.try_into()?))
+        Ok((maps, take(ebpf, RING)?))
     }
 
     /// What a probe counted, over all CPUs.
@@ -60,6 +63,11 @@ impl Maps {
             }
         }
         sum
+    }
+
+    /// Failures that [`Maps::exact`] counts and for which the ring had no room.
+    pub(super) fn dropped(&self) -> u64 {
+        COUNTED.iter().map(|kind| self.counts_of(*kind).dropped).sum()
     }
 
     /// Exact counts of failures, which stay right when the ring is full.

@@ -16,7 +16,7 @@ use crate::{
     block::Dev,
     event::{EventType, Op},
     parser::{self, RawEvent, errno, nvme, scsi},
-    record::Stamp,
+    record::{Missed, Stamp},
 };
 
 /// A failed request or bio, in numbers.
@@ -161,6 +161,30 @@ impl Correlator {
         }
         self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
         true
+    }
+
+    /// Requests that the kernel side counted and for which the ring had no room: with the others of their kind, or by
+    /// themselves where no record of them came through.
+    pub fn missed(&mut self, missed: &Missed, time: Stamp, cx: &mut Context<'_>) {
+        let Some(kind) = Kind::from_number(missed.kind) else { return };
+        let op = parser::block::op(missed.op);
+        let scope = Scope::dev(missed.dev);
+        let key = FoldKey::block(scope, op as u8, missed.errno, 0);
+        let place = self.open_at(&key, time, cx).or_else(|| {
+            let raw = parser::block::missed(missed, kind, time);
+            let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
+            let block = cx.facts.by_dev(Dev::from_kernel(missed.dev), time.monotonic_ns);
+            let keys = [key, FoldKey::latest_request(scope), typed];
+            let place = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx)?;
+            let fold = self.table.get_mut(place)?;
+            fold.has_requests = true;
+            Some(place)
+        });
+        if let Some(fold) = place.and_then(|place| self.table.touch(place, self.now_ns)) {
+            fold.count(Witness::Probe, missed.count);
+            fold.told_by(kind);
+            fold.missed(missed.count);
+        }
     }
 
     fn first_request(

@@ -1,7 +1,8 @@
 //! Records of the ring buffer: to the fold they belong to by numbers alone, to a parser only if they open one.
 
 use peripety_common::{
-    FLAG_CLASSIC, Header, KernelRecord, Kind, Payload,
+    FLAG_CLASSIC, Header, KernelRecord, Kind, Payload, block_bio,
+    block_rq::is_normal,
     nvme_rq::NvmeRq,
     scsi_cmd::{NO_SECTOR, ScsiCmd},
     text::until_nul,
@@ -30,7 +31,7 @@ impl Correlator {
     pub fn kernel(&mut self, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let Some(kind) = record.kind() else { return };
         match &record.payload {
-            Payload::BlockRq(rq) if !block::is_normal(rq.errno, rq.cmd_flags) => {
+            Payload::BlockRq(rq) if !is_normal(rq.errno, rq.cmd_flags) => {
                 let op = block::request_op(rq);
                 let rq = Request {
                     dev: rq.dev,
@@ -42,7 +43,7 @@ impl Correlator {
                 };
                 self.request(rq, record, time, cx);
             }
-            Payload::BlockBio(bio) if !block::is_normal_bio(bio) => {
+            Payload::BlockBio(bio) if !block_bio::is_normal(bio) => {
                 let (op, nr_sectors) = (block::bio_op(bio), bio.nr_sectors);
                 let rq = Request { dev: bio.dev, op, errno: bio.errno, sector: bio.sector, nr_sectors, kind };
                 self.request(rq, record, time, cx);

@@ -20,6 +20,7 @@ use super::{
     outages::Outages,
     pending::PendingTable,
     said::Said,
+    save::Noted,
     table::{Due, Place, QUIET_NS, Table},
     wb_seen::WbSeen,
 };
@@ -51,17 +52,18 @@ pub struct Correlator {
     live: LiveSources,
     /// The latest time that a record or a tick told.
     now_ns: u64,
-    table: Table,
-    pending: PendingTable,
-    held: Held,
-    causes: Causes,
-    wb_seen: WbSeen,
+    pub(super) table: Table,
+    pub(super) pending: PendingTable,
+    pub(super) held: Held,
+    pub(super) causes: Causes,
+    pub(super) wb_seen: WbSeen,
+    pub(super) said: Said,
+    pub(super) outages: Outages,
     /// Devices that went, of late.
     gone: VecDeque<Dev>,
-    said: Said,
-    outages: Outages,
     /// Records lost since the last event.
-    lost_before: u64,
+    pub(super) lost_before: u64,
+    pub(super) noted: Noted,
 }
 
 impl Correlator {
@@ -81,6 +83,7 @@ impl Correlator {
             said: Said::default(),
             outages: Outages::default(),
             lost_before: 0,
+            noted: Noted::default(),
         }
     }
 

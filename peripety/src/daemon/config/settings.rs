@@ -24,6 +24,8 @@ pub struct Main {
     pub events_in_memory: usize,
     /// KiB of the ring buffer between the kernel and the daemon; the kernel wants a power of two.
     pub ring_size_kib: u32,
+    /// MiB of events that may wait for journald, in the runtime directory.
+    pub spool_mib: u32,
 }
 
 impl Default for Main {
@@ -35,6 +37,7 @@ impl Default for Main {
             notify_only_changes: false,
             events_in_memory: 10_000,
             ring_size_kib: 4096,
+            spool_mib: 64,
         }
     }
 }
@@ -46,6 +49,7 @@ const MAIN_KEYS: &[&str] = &[
     "notify_only_changes",
     "events_in_memory",
     "ring_size_kib",
+    "spool_mib",
 ];
 
 /// Takes over what a text says; gives what is wrong with it.
@@ -91,6 +95,9 @@ fn apply_main(main: &mut Main, doc: &mut Doc<'_>, top: &Table<'_>) {
     }
     if let Some(n) = doc.integer("main", table, "events_in_memory", 0..1_000_001) {
         main.events_in_memory = usize::try_from(n).unwrap_or(usize::MAX);
+    }
+    if let Some(n) = doc.integer("main", table, "spool_mib", 1..4097) {
+        main.spool_mib = u32::try_from(n).unwrap_or(u32::MAX);
     }
     if let Some(n) = doc.integer("main", table, "ring_size_kib", 64..1_048_577) {
         if n.is_power_of_two() {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, text::until_nul, wb_err::WbErr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     collector::ebpf::{Ebpf, status::source_name},
     record::{Body, Lost, Record, Stamp},
@@ -12,23 +14,54 @@ use crate::{
 /// Texts of `printk:console` that wait for their line in /dev/kmsg.
 const TEXTS_MAX: usize = 64;
 
+/// What was told of the kernel's counters and maps, which go on over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::daemon) struct Told {
+    /// By number of the hook.
+    dropped: BTreeMap<u16, u64>,
+    /// Device, inode, errno, count.
+    inodes: Vec<(u32, u64, i32, u64)>,
+}
+
 /// Keeps book of what the ring did not bring.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     dropped: BTreeMap<Kind, u64>,
     undecodable: u64,
+    /// Dropped failures of which not even the device is known.
+    given_up: u64,
     /// Last told count of each inode that lost data.
     inodes: BTreeMap<(u32, u64, i32), u64>,
+    /// Since it was last saved.
+    changed: bool,
     texts: VecDeque<(Vec<u8>, u64)>,
     another_look: bool,
 }
 
 impl Losses {
+    /// Goes on from what an earlier daemon had told.
+    pub(super) fn restore(told: Told) -> Self {
+        let dropped = told.dropped.into_iter().filter_map(|(kind, n)| Some((Kind::from_number(kind)?, n)));
+        let inodes = told.inodes.into_iter().map(|(dev, ino, errno, count)| ((dev, ino, errno), count));
+        let another_look = true;
+        Self { dropped: dropped.collect(), inodes: inodes.collect(), another_look, ..Self::default() }
+    }
+
+    /// What was told; nothing if it did not change since the last call.
+    pub(super) fn save(&mut self, all: bool) -> Option<Told> {
+        let changed = std::mem::take(&mut self.changed);
+        (changed || all).then(|| Told {
+            dropped: self.dropped.iter().map(|(kind, n)| (kind.number(), *n)).collect(),
+            inodes: self.inodes.iter().map(|((dev, ino, errno), n)| (*dev, *ino, *errno, *n)).collect(),
+        })
+    }
+
     /// Looks at a record on its way to the engine.
     pub(super) fn note(&mut self, record: &KernelRecord) {
         match &record.payload {
             Payload::WbErr(wb) => {
                 self.inodes.insert((wb.dev, wb.ino, wb.errno), wb.count);
+                self.changed = true;
                 // The kernel folds what follows within the second: its map has the last word.
                 self.another_look = true;
             }
@@ -60,11 +93,22 @@ impl Losses {
     }
 
     /// Asks the kernel's counters and maps.
-    pub(super) fn ask(&mut self, ebpf: &Ebpf, now: Stamp, records: &mut Vec<Record>) {
+    pub(super) fn ask(&mut self, ebpf: &mut Ebpf, now: Stamp, records: &mut Vec<Record>) {
+        let found = ebpf.look_for_missed();
+        self.another_look |= found.look_again;
+        records.extend(found.missed.into_iter().map(|m| Record { time: now, body: Body::Missed(m) }));
+        if found.given_up > 0 {
+            self.given_up += found.given_up;
+            let why = "ring full, and the count of the device forgotten";
+            records.push(lost("ebpf", why, found.given_up, self.given_up, now));
+        }
         for kind in ebpf.attached() {
             let total = ebpf.counts_of(kind).dropped;
             let told = self.dropped.entry(kind).or_default();
+            // Another ring counts from zero again.
+            *told = total.min(*told);
             if total > *told {
+                self.changed = true;
                 records.push(lost(source_name(kind), "ring full", total - *told, total, now));
                 *told = total;
             }
@@ -88,6 +132,7 @@ impl Losses {
     /// Brings the counts of inodes up to what the kernel folded since their last record.
     fn ask_inodes(&mut self, ebpf: &Ebpf, now: Stamp, records: &mut Vec<Record>) {
         let mut current = BTreeMap::new();
+        self.changed = true;
         for wb in ebpf.inodes() {
             let key = (wb.dev, wb.ino, wb.errno);
             current.insert(key, wb.count);

@@ -8,7 +8,6 @@ use std::{
 
 use aya::{
     EbpfLoader, VerifierLogLevel,
-    maps::{MapData, RingBuf},
     programs::{Program, ProgramError},
 };
 
@@ -17,6 +16,7 @@ use super::{
         kernel::KernelVersion,
         layout::Layout,
         maps::{COUNTS, Maps, RING},
+        ring::Ring,
         status::{Verdict, Way},
         table::{Need, PROBES, Probe},
     },
@@ -44,7 +44,7 @@ pub(super) struct Source {
 pub(super) struct Loaded {
     pub(super) ebpf: aya::Ebpf,
     pub(super) maps: Maps,
-    pub(super) ring: RingBuf<MapData>,
+    pub(super) ring: Ring,
     pub(super) ring_bytes: u64,
 }
 
@@ -118,6 +118,7 @@ impl Source {
         let mut ebpf = loader.load(OBJECT).map_err(|e| refusal::explain(&self.roots, &e))?;
         let (maps, ring) =
             Maps::take(&mut ebpf, self.kernel).map_err(|e| refusal::explain(&self.roots, &e))?;
+        let ring = Ring::new(ring).map_err(|e| e.to_string())?;
         let ring_bytes = u64::from(self.options.ring_bytes.next_power_of_two());
         Ok(Loaded { ebpf, maps, ring, ring_bytes })
     }

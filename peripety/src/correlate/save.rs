@@ -1,0 +1,146 @@
+//! What is open, on paper: a daemon that comes after one that was killed goes on where that was (promise 1).
+//!
+//! The paper is a sequence of notes, each of which replaces an earlier one about the same thing. After each visit to its
+//! sources the daemon notes what changed, which in a storm is little; all of it is noted when the paper is written anew.
+//! Causes are not noted: they are found again from what is open.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    fold::Fold,
+    fuse::Correlator,
+    held::Held,
+    key::FoldKey,
+    pending::{At, Pending},
+    table::SavedSlot,
+};
+
+/// One note.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Note<S, W> {
+    /// What is in a slot of the table now; nothing if it is free.
+    Slot(u32, Option<S>),
+    /// What waits now.
+    Waiting(W),
+    /// Lost writes of inodes that were told.
+    Inodes(Vec<(FoldKey, u64)>),
+    /// What programs have said of the state of devices.
+    Said(Vec<(u64, u64, bool)>),
+    /// Controllers in trouble.
+    Outages(VecDeque<String>),
+    /// Records lost since the last event.
+    LostBefore(u64),
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Waiting<H> {
+    words: Vec<((u32, At), Pending)>,
+    lines: H,
+}
+
+/// What notes say in the end.
+#[derive(Default)]
+pub struct Saved {
+    slots: BTreeMap<u32, SavedSlot<Fold>>,
+    waiting: Waiting<Held>,
+    inodes: Vec<(FoldKey, u64)>,
+    said: Vec<(u64, u64, bool)>,
+    outages: VecDeque<String>,
+    lost_before: u64,
+}
+
+impl Saved {
+    /// Takes in a note.
+    ///
+    /// # Errors
+    /// It is no note, or one of another version.
+    pub fn take(&mut self, note: &str) -> Result<(), serde_json::Error> {
+        match serde_json::from_str(note)? {
+            Note::Slot(number, Some(slot)) => {
+                self.slots.insert(number, slot);
+            }
+            Note::Slot(number, None) => {
+                self.slots.remove(&number);
+            }
+            Note::Waiting(waiting) => self.waiting = waiting,
+            Note::Inodes(mut inodes) => self.inodes.append(&mut inodes),
+            Note::Said(said) => self.said = said,
+            Note::Outages(outages) => self.outages = outages,
+            Note::LostBefore(count) => self.lost_before = count,
+        }
+        Ok(())
+    }
+
+    /// How many events are open.
+    pub fn open_events(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// What was noted last, where noting it again would be idle.
+#[derive(Debug, Default)]
+pub struct Noted {
+    waiting: bool,
+    lost_before: u64,
+}
+
+impl Correlator {
+    /// Notes what changed since the last call, or everything; one line of JSON each.
+    ///
+    /// # Errors
+    /// Something has no JSON.
+    pub fn save(&mut self, all: bool, each: &mut dyn FnMut(String)) -> Result<(), serde_json::Error> {
+        type Full<S, H> = Note<S, Waiting<H>>;
+        let mut note =
+            |note: &Full<SavedSlot<std::borrow::Cow<'_, Fold>>, &Held>| -> Result<(), serde_json::Error> {
+                each(serde_json::to_string(note)?);
+                Ok(())
+            };
+        for number in self.table.take_changed(all) {
+            note(&Note::Slot(number, self.table.saved(number)))?;
+        }
+        let waits = !self.pending.is_empty() || !self.held.is_empty();
+        if waits || self.noted.waiting {
+            let words = self.pending.iter().copied().collect();
+            note(&Note::Waiting(Waiting { words, lines: &self.held }))?;
+        }
+        let inodes = self.wb_seen.changed(all);
+        if !inodes.is_empty() {
+            note(&Note::Inodes(inodes))?;
+        }
+        if let Some(said) = self.said.changed(all) {
+            note(&Note::Said(said))?;
+        }
+        if let Some(outages) = self.outages.changed(all) {
+            note(&Note::Outages(outages.clone()))?;
+        }
+        if self.lost_before != self.noted.lost_before || all {
+            note(&Note::LostBefore(self.lost_before))?;
+        }
+        self.noted = Noted { waiting: waits, lost_before: self.lost_before };
+        Ok(())
+    }
+
+    /// Goes on from what was saved. To be called before the first record.
+    pub fn restore(&mut self, saved: Saved) {
+        for (key, count) in saved.inodes {
+            self.wb_seen.set(key, count);
+        }
+        for (key, word) in saved.waiting.words {
+            self.pending.restore(key, word);
+        }
+        self.held = saved.waiting.lines;
+        self.said.restore(saved.said);
+        self.outages.restore(saved.outages);
+        self.lost_before = saved.lost_before;
+        for slot in saved.slots.values() {
+            let fold = slot.fold();
+            let last_ns = fold.last().monotonic_ns.unwrap_or(fold.node.first_ns);
+            self.causes.remember(&fold.node, fold.event(), last_ns);
+        }
+        self.table.restore(saved.slots.into_values().collect());
+    }
+}
