@@ -6,9 +6,18 @@ use clap::Parser;
 
 use crate::roots::Roots;
 
+/// Rules beyond the kernel, for the man page.
+const PROGRAMS: &str = "\
+Text rules ([[collector_regexs]] in the configuration) are about lines of the kernel. A rule with the key 'identifier' is about \
+what a program says in the journal instead: identifier = \"multipathd\", or a list of names. Neither ever takes what the other \
+says. A program is believed only where journald itself proves that it ran as root, and as an executable of that name or, \
+where the executable was not seen, as NAME.service; what a sender says of itself, such as a syslog tag, counts for nothing. \
+There are built-in rules for multipathd, iscsid, dmeventd, mdadm and smartd. What they say is joined to the kernel's event \
+about the same failure. Without a journal they are not heard.";
+
 /// Turns storage failures of the Linux kernel into structured events.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "peripetyd", version, max_term_width = 100)]
+#[command(name = "peripetyd", version, max_term_width = 100, after_long_help = PROGRAMS)]
 pub struct Args {
     /// Configuration file [default: /etc/peripetyd.conf]
     #[arg(long, value_name = "FILE")]

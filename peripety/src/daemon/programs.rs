@@ -115,7 +115,8 @@ impl Programs {
     pub(super) fn end(&mut self) {
         if let Some((mut child, _)) = self.reader.take() {
             let _already_gone = child.kill();
-            let _already_gone = child.wait();
+            // It may be waiting for a disk that does not answer: nobody waits for it here (promise 6).
+            std::thread::spawn(move || child.wait());
         }
     }
 
@@ -125,13 +126,11 @@ impl Programs {
             if let Some((_, pipe)) = &mut self.reader {
                 let open = readable(Some(pipe)).await.and_then(|()| fill(pipe, &mut self.buffer));
                 if !matches!(open, Ok(true)) {
-                    let status = self.reader.take().map(|(mut child, pipe)| {
-                        drop(pipe);
-                        let _already_gone = child.kill();
-                        child.wait()
-                    });
-                    let status = status.and_then(Result::ok).map(|s| s.to_string()).unwrap_or_default();
-                    self.fell(&format!("ended ({status})"));
+                    // Its end of the pipe closes just before it is gone, so that it mostly can be asked why.
+                    let status = self.reader.as_mut().and_then(|(child, _)| child.try_wait().ok().flatten());
+                    self.end();
+                    let why = status.map_or_else(|| "ended".to_owned(), |status| format!("ended ({status})"));
+                    self.fell(&why);
                 }
                 let records = self.take();
                 if !records.is_empty() {

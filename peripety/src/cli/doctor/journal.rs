@@ -22,7 +22,7 @@ pub(super) fn journald(machine: &Machine) -> Row {
         return Row::missing(
             CHECK,
             "does not run",
-            "events stay in peripetyd's memory",
+            "events stay in memory, multipathd and others go unheard",
             "run systemd-journald, or peripetyd --stdout into a log",
         );
     }
