@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "the words of these commands go to stderr")]
 
+mod bench;
 mod build;
 mod ci;
 mod fuzz;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Args),
     /// Make faults in virtual machines with other kernels, and check what peripety tells of them
     Vm(vm::Args),
+    /// Measure what peripety costs and reaches, as ratios of the same run
+    Bench(bench::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
     /// Check formatting, lints and documentation, warnings denied
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Ci => ci::run(),
     };
