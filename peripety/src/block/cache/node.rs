@@ -25,6 +25,17 @@ pub(super) struct Reading {
     pub udev: Option<UdevEntry>,
 }
 
+/// A disk that came to the bus after another one went. The kernel talks to it, and may fail to, before it is announced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Successor {
+    /// From when on it may have been there: what is said between this and `came` may be about the one or the other.
+    pub from: u64,
+    /// When it was known to be there: from then on nothing is said of its predecessor.
+    pub came: u64,
+    /// It came to the very place. One in another place may get the name and number, and nobody knows before it is announced.
+    pub same_place: bool,
+}
+
 /// One generation of a device.
 #[derive(Debug, Default)]
 pub(super) struct Node {
@@ -42,12 +53,8 @@ pub(super) struct Node {
     pub valid_from: u64,
     /// When it went.
     pub valid_until: Option<u64>,
-    /// After it went: when another device came to its place on the bus. What is said of its names from then on is the
-    /// other's, which may not have told its own names yet.
-    pub replaced: Option<u64>,
-    /// After it went: when a disk came to another place on the bus, which may get this one's name and number. Until it is
-    /// announced, nobody knows whether what is said of them is about the one or the other.
-    pub doubted: Option<u64>,
+    /// After it went: another disk came, which may have its names.
+    pub successor: Option<Successor>,
     /// What it is made of.
     pub owners: Vec<Gen>,
     /// What is made of it.

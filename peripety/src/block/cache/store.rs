@@ -11,7 +11,7 @@ use super::{
         BlkId, BlkInfo, BlkType, Dev, Hctl, Identity, Transport, content, content::Content, hierarchy,
         mounts::MountTable,
     },
-    node::{Gen, Node, Reading},
+    node::{Gen, Node, Reading, Successor},
 };
 
 /// How many devices that went are remembered.
@@ -19,6 +19,9 @@ pub(super) const GONE_MOST: usize = 1024;
 
 /// Holders that went within this time before their device did went because of it.
 const FALL_NS: u64 = 10_000_000_000;
+
+/// How late a uevent may be read on a busy machine, by the clock of the failures.
+const LAG_NS: u64 = 1_000_000_000;
 
 /// A new disk is read, and may fail, before the kernel announces it: by up to this long, for the announcement waits for the
 /// partition table.
@@ -138,11 +141,14 @@ impl Store {
             // A partition has the place of its disk.
             let of_disk =
                 || node.frozen.iter().flat_map(|info| &info.owners).find_map(|o| o.transport_id.parse().ok());
-            match node.device.hctl.or_else(of_disk) {
-                Some(hctl) if hctl == place => node.replaced.get_or_insert(now_ns),
-                Some(_elsewhere) => node.doubted.get_or_insert(now_ns),
-                None => continue,
-            };
+            let Some(hctl) = node.device.hctl.or_else(of_disk) else { continue };
+            let same_place = hctl == place;
+            let went = node.valid_until.unwrap_or_default();
+            let next = Successor { from: now_ns.saturating_sub(LAG_NS).max(went), came: now_ns, same_place };
+            // The first one counts, but the place is surer than the name.
+            if node.successor.is_none_or(|known| same_place && !known.same_place) {
+                node.successor = Some(next);
+            }
         }
     }
 
@@ -439,12 +445,14 @@ impl Store {
         {
             return Some(at);
         }
-        let answers = |at: &Gen| {
-            let doubted = |node: &Node| node.doubted.filter(|_| !exact);
-            self.nodes.get(at).is_some_and(|node| {
-                [node.replaced, doubted(node)].into_iter().flatten().all(|end| at_ns < end)
-            })
+        let successor = |at: &Gen| {
+            let known = self.nodes.get(at).and_then(|node| node.successor);
+            known.filter(|next| next.from <= at_ns && (next.same_place || !exact))
         };
+        if spans().any(|(at, ..)| successor(&at).is_some_and(|next| at_ns < next.came)) {
+            return None;
+        }
+        let answers = |at: &Gen| successor(at).is_none();
         let before = spans()
             .rev()
             .filter(|(at, ..)| answers(at))
