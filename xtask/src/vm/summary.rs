@@ -40,7 +40,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
         row(scenario, cells);
     }
     if some_are_not {
-        out.push_str("-: this kernel cannot; the scenario says why\n");
+        out.push_str("-: not for this kernel\n");
     }
     out
 }
