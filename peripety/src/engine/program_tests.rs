@@ -87,6 +87,8 @@ fn a_path_that_fails_is_one_event_whoever_tells_first() {
             multipathd(ns, "checker failed path 8:0 in map mpatha"),
             multipathd(ns + MS, "sda: mark as failed"),
             multipathd(ns + 2 * MS, "mpatha: remaining active paths: 1"),
+            multipathd(ns + SECOND, "mpatha: sda - path offline"),
+            multipathd(ns + 2 * SECOND, "mpatha: sda - path offline"),
         ]
     };
     let kernel = |ns| vec![uevent(ns, "PATH_FAILED", "1"), kernel_fails(ns + MS)];
@@ -107,6 +109,8 @@ fn a_path_that_fails_is_one_event_whoever_tells_first() {
             "{:?}",
             event.raw_msgs
         );
+        let offline = event.raw_msgs.iter().filter(|m| m.ends_with("sda - path offline")).count();
+        assert_eq!(offline, 1, "{:?}", event.raw_msgs);
         assert_eq!(events.len(), 1, "{:?}", types(&events));
     }
 }

@@ -66,7 +66,10 @@ impl Correlator {
 
     /// Adds what a program says to the event it is about.
     pub(super) fn add_words(&mut self, place: Place, raw: &RawEvent) {
-        if let Some(fold) = self.table.get_mut(place) {
+        let Some(fold) = self.table.get_mut(place) else { return };
+        // A state that it repeats says no more than before.
+        let known = raw.raw_msg.as_ref().is_some_and(|line| fold.event().raw_msgs.contains(line));
+        if !(raw.state && known) {
             fold.learn(raw);
         }
     }
