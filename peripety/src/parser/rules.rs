@@ -4,14 +4,16 @@
 //! event. peripety's own rules (`rules/*.toml`, one file per subsystem) have the very format that users write into
 //! `/etc/peripetyd.conf`, so that any of them can be copied, changed and given back under its name.
 //!
-//! A line costs one hash look-up per distinct length of beginnings; expressions run only for the rules whose beginning
-//! fits, each in linear time, and are compiled when a line first needs them.
+//! A line is looked at once from its beginning, as far as any rule begins so, and once as a whole for the parts of rules
+//! that may begin as they like; expressions run only for the rules that are left, each in linear time, and are compiled
+//! when a line first needs them.
 
 mod built_in;
 mod capture;
 mod check;
 pub(crate) mod doc;
 mod example;
+mod index;
 mod pack;
 mod pattern;
 mod rule;

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 pub use parts::LogKind;
 use tempfile::TempDir;
 
-use super::Given;
+use super::{Given, known::Known};
 
 /// A report on disk.
 #[derive(Debug)]
@@ -68,6 +68,14 @@ impl Report {
         let found = facts::read(&dir, &files);
         Ok(Self { logs, given: found.given, zone: found.zone, _unpacked: unpacked })
     }
+}
+
+/// Reads a text as each of the tables that a report may have: of what it is none, it tells nothing.
+pub fn read_tables(text: &str, devices: &mut Known) {
+    tables::lsblk(text, devices);
+    tables::multipath(text, devices);
+    tables::mounts(text, devices);
+    udev::export_db(text, devices);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Example, Pattern};
+use super::{Example, Pattern, pattern::Memory};
 use crate::{
     event::{EventType, Severity, SubSystem},
     record::LogRecord,
@@ -43,11 +43,12 @@ pub struct Rule {
 
 impl Rule {
     /// The groups of the expression in `text`; none if the rule is not about it. Beginnings are the caller's to check.
-    pub(super) fn captures<'t>(&self, text: &'t str) -> Option<Vec<(&str, &'t str)>> {
-        if self.contains.as_ref().is_some_and(|part| !text.contains(part.as_str())) {
+    pub(super) fn captures<'t>(&self, text: &'t str, memory: &mut Memory) -> Option<Vec<(&str, &'t str)>> {
+        let part = self.contains.as_ref();
+        if part.is_some_and(|part| memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_none()) {
             return None;
         }
-        self.pattern.captures(text)
+        self.pattern.captures(text, memory)
     }
 
     /// Whether the rule is about what this speaker says: a rule for the kernel never takes the text of a program, nor the
@@ -64,6 +65,8 @@ impl Rule {
         let text = record.text.as_str();
         let begins =
             self.starts_with.is_empty() || self.starts_with.iter().any(|start| text.starts_with(start));
-        begins && self.hears(record.identifier.as_deref()) && self.captures(text).is_some()
+        begins
+            && self.hears(record.identifier.as_deref())
+            && self.captures(text, &mut Memory::default()).is_some()
     }
 }

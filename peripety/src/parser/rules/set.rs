@@ -1,11 +1,11 @@
 //! All rules together.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
-use super::{ExampleError, Rule, built_in, capture, example};
+use super::{ExampleError, Rule, built_in, capture, example, index::Index, pattern::Scratch};
 use crate::{
     parser::RawEvent,
     record::{LogRecord, Stamp},
@@ -15,10 +15,11 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     rules: Arc<[Rule]>,
-    /// By the length of a beginning, then by the beginning: the rules' places.
-    by_beginning: Arc<BTreeMap<usize, HashMap<String, Vec<usize>>>>,
-    /// Rules without a beginning.
-    anywhere: Arc<[usize]>,
+    /// Rules for what the kernel says.
+    kernel: Arc<Index>,
+    /// Rules for what programs say, by the program.
+    programs: Arc<HashMap<String, Index>>,
+    scratch: Arc<Scratch>,
 }
 
 impl RuleSet {
@@ -36,17 +37,18 @@ impl RuleSet {
 
     /// These rules and no others.
     pub fn new(rules: Vec<Rule>) -> Self {
-        let mut by_beginning: BTreeMap<usize, HashMap<String, Vec<usize>>> = BTreeMap::new();
-        let mut anywhere = Vec::new();
-        for (place, rule) in rules.iter().enumerate() {
-            if rule.starts_with.is_empty() {
-                anywhere.push(place);
-            }
-            for start in &rule.starts_with {
-                by_beginning.entry(start.len()).or_default().entry(start.clone()).or_default().push(place);
-            }
+        let heard = |identifier: Option<&str>| {
+            let places = rules.iter().zip(0_u32..).map(|(rule, place)| (place, rule));
+            Index::new(places.filter(|(_, rule)| rule.hears(identifier)))
+        };
+        let names: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.identifiers).collect();
+        let programs = names.into_iter().map(|name| (name.clone(), heard(Some(name)))).collect();
+        Self {
+            kernel: Arc::new(heard(None)),
+            programs: Arc::new(programs),
+            scratch: Arc::default(),
+            rules: rules.into(),
         }
-        Self { rules: rules.into(), by_beginning: Arc::new(by_beginning), anywhere: anywhere.into() }
     }
 
     /// The rules, in the order in which they are asked.
@@ -71,21 +73,15 @@ impl RuleSet {
 
     /// The rule that takes a line, with the named groups of its expression that took part.
     pub fn find<'s, 't>(&'s self, record: &'t LogRecord) -> Option<(&'s Rule, Vec<(&'s str, &'t str)>)> {
+        let index = match &record.identifier {
+            None => &*self.kernel,
+            Some(name) => self.programs.get(name)?,
+        };
         let text = record.text.as_str();
-        let mut places: Vec<usize> = self.anywhere.to_vec();
-        for (length, beginnings) in &*self.by_beginning {
-            // The lengths are in order: once one is longer than the text, all others are.
-            if *length > text.len() {
-                break;
-            }
-            places.extend(text.get(..*length).and_then(|start| beginnings.get(start)).into_iter().flatten());
-        }
-        places.sort_unstable();
-        places.dedup();
-        places
-            .into_iter()
-            .filter_map(|place| self.rules.get(place))
-            .filter(|rule| rule.hears(record.identifier.as_deref()))
-            .find_map(|rule| Some((rule, rule.captures(text)?)))
+        self.scratch.with(|memory, places| {
+            index.candidates(text, places);
+            let candidates = places.iter().filter_map(|place| self.rules.get(*place as usize));
+            candidates.into_iter().find_map(|rule| Some((rule, rule.captures(text, memory)?)))
+        })
     }
 }
