@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod ci;
 mod fuzz;
+mod kernel_strings;
 mod run;
 mod setup;
 mod sh;
@@ -40,6 +41,8 @@ enum Command {
     Bench(bench::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
+    /// Make the table of the kernel's format strings anew, and tell what changed
+    KernelStrings(kernel_strings::Args),
     /// Check formatting, lints and documentation, warnings denied
     Ci,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Fuzz(args) => fuzz::run(args),
+        Command::KernelStrings(args) => kernel_strings::run(args),
         Command::Ci => ci::run(),
     };
     match result {

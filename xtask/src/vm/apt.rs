@@ -87,6 +87,15 @@ impl Suite {
         Ok(found)
     }
 
+    /// The newest package with the kernel's sources.
+    pub fn source_package(&self) -> Result<String> {
+        let mut show = self.apt("apt-cache");
+        let shown = sh::output(show.args(["show", "--no-all-versions", "linux-source"]))
+            .context("the suite has no package linux-source")?;
+        let found = dependencies(&shown).find(|name| name.starts_with("linux-source-"));
+        found.map(str::to_owned).context("linux-source leads to no sources")
+    }
+
     /// Brings packages into `dir`, unpacked.
     pub fn unpack(&self, packages: &[String], dir: &Path) -> Result<()> {
         let debs = self.dir.join("debs");

@@ -32,6 +32,11 @@ const KINDS: &[Kind] = &[
     Kind { name: "7.2", suite: "sid", classic: false },
 ];
 
+/// The kernels by name, and the suite whose newest sources each stands for.
+pub fn sources() -> Vec<(&'static str, &'static str)> {
+    KINDS.iter().map(|kind| (kind.name, kind.suite)).collect()
+}
+
 /// Modules that may be loaded in a machine, with all they need. Names a kernel does not know are left out there.
 const MODULES: &[&str] = &[
     "ahci",

@@ -17,7 +17,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-pub use self::core::run as core;
+pub use self::{apt::Suite, core::run as core, kernel::sources};
 use self::{
     bench::{Bench, Job},
     scenario::Scenario,
