@@ -23,8 +23,7 @@ use crate::{
 const TABLE: &str = "peripety/tests/kernel_strings/strings.tsv";
 
 /// Where 5.10 has what later kernels have elsewhere.
-const MOVED: &[(&str, &str)] =
-    &[("drivers/scsi/ufs/", "drivers/ufs/core/"), ("drivers/ufs/host/", "drivers/ufs/core/")];
+const MOVED: &[(&str, &str)] = &[("drivers/scsi/ufs/", "drivers/ufs/core/")];
 
 /// Options.
 #[derive(clap::Args)]
@@ -109,6 +108,8 @@ struct Scope {
     dirs: BTreeSet<String>,
     files: BTreeSet<String>,
     macros: BTreeSet<String>,
+    /// Directory, and macro with its level: some drivers are of interest for their errors only.
+    names: BTreeSet<(String, String)>,
 }
 
 impl Scope {
@@ -119,13 +120,23 @@ impl Scope {
             dirs: table.keys().map(|(file, _, _)| dir(file)).collect(),
             files: table.keys().map(|(file, _, _)| file.clone()).collect(),
             macros: table.keys().map(|(_, name, _)| plain(name)).collect(),
+            names: table.keys().map(|(file, name, _)| (dir(file), name.clone())).collect(),
         }
     }
 
     /// Whether a file counts: one of the table, or a new one in a directory that belongs to storage as a whole.
     fn has(&self, file: &str) -> bool {
-        const SHARED: &[&str] =
-            &["fs", "mm", "drivers/block", "drivers/scsi", "drivers/infiniband/ulp/srp", "drivers/ata"];
+        const SHARED: &[&str] = &[
+            "fs",
+            "mm",
+            "drivers/ata",
+            "drivers/block",
+            "drivers/infiniband/ulp/srp",
+            "drivers/mmc/core",
+            "drivers/scsi",
+            "drivers/ufs/core",
+            "drivers/usb/storage",
+        ];
         let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
         self.files.contains(file) || (self.dirs.contains(dir) && !SHARED.contains(&dir))
     }
@@ -192,10 +203,20 @@ fn read(tree: &Path, scope: &Scope) -> Result<Vec<(String, extract::Found)>> {
         }
         let source = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let calls = extract::calls(&String::from_utf8_lossy(&source), &wanted);
-        let kept = calls.into_iter().filter(|found| !found.name.ends_with("[DEBUG]"));
+        let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
+        let kept = calls.into_iter().filter(|found| {
+            says_something(&found.text) && scope.names.contains(&(dir.clone(), found.name.clone()))
+        });
         all.extend(kept.map(|found| (name.clone(), found)));
     }
     Ok(all)
+}
+
+/// Whether there is a word in it: of `%s: %s\\n` alone nothing can be known.
+fn says_something(text: &str) -> bool {
+    let text = text.replace("\\n", " ");
+    let words = text.split(|c: char| !(c.is_ascii_alphabetic() || c == '%'));
+    words.filter(|word| !word.contains('%')).any(|word| word.len() > 2)
 }
 
 fn parse(text: &str) -> Result<Table> {
