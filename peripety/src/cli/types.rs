@@ -67,9 +67,10 @@ fn table(types: &[&TypeInfo]) -> String {
     let mut out = String::new();
     for info in types {
         let TypeInfo { name, sub_system, severity, meaning, .. } = info;
-        let severity = severity.as_str();
+        let (severity, since) = (severity.as_str(), info.since());
         // Writing to a string does not fail.
-        let _written = writeln!(out, "{name:<width$}  {sub_system:<12}  {severity:<9}  {meaning}");
+        let _written =
+            writeln!(out, "{name:<width$}  {sub_system:<12}  {severity:<9}  {since:<6}  {meaning}");
     }
     out
 }
@@ -81,6 +82,7 @@ fn as_json(info: &TypeInfo, rules: &[&str]) -> Value {
         "severity": info.severity,
         "nature": nature(info),
         "meaning": info.meaning,
+        "since": info.since(),
         "rules": rules,
     })
 }

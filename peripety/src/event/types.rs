@@ -33,6 +33,16 @@ pub struct TypeInfo {
     pub meaning: &'static str,
 }
 
+/// Types that came after the first release, each with the version that brought it.
+const NEWER: &[(&str, &str)] = &[];
+
+impl TypeInfo {
+    /// The version of peripety since which there is this type.
+    pub fn since(&self) -> &'static str {
+        NEWER.iter().find(|(name, _)| *name == self.name).map_or("0.1.0", |(_, version)| version)
+    }
+}
+
 /// The name of an event type: one of the table below, or one that a user's rule introduced.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

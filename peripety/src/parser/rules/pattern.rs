@@ -61,13 +61,16 @@ impl Pattern {
         &self.0.source
     }
 
+    /// Whether the text has what every text has that it takes.
+    pub(super) fn may_take(&self, text: &str) -> bool {
+        let Lazy { source, needle, .. } = &*self.0;
+        let needle = needle.get_or_init(|| needle_of(source));
+        needle.as_ref().is_none_or(|needle| needle.find(text.as_bytes()).is_some())
+    }
+
     /// The named groups that took part in the first match, with their texts; none if there is no match.
     pub(super) fn captures<'t>(&self, text: &'t str, memory: &mut Memory) -> Option<Vec<(&str, &'t str)>> {
-        let Lazy { source, alphabet, needle, compiled } = &*self.0;
-        let needle = needle.get_or_init(|| needle_of(source));
-        if needle.as_ref().is_some_and(|needle| needle.find(text.as_bytes()).is_none()) {
-            return None;
-        }
+        let Lazy { source, alphabet, compiled, .. } = &*self.0;
         // What does not compile was refused before it became a rule.
         compiled.get_or_init(|| Compiled::new(source, *alphabet).ok()).as_ref()?.captures(text, memory)
     }

@@ -44,6 +44,10 @@ pub struct Rule {
 impl Rule {
     /// The groups of the expression in `text`; none if the rule is not about it. Beginnings are the caller's to check.
     pub(super) fn captures<'t>(&self, text: &'t str, memory: &mut Memory) -> Option<Vec<(&str, &'t str)>> {
+        // The cheaper question first: nearly always it is the answer.
+        if !self.pattern.may_take(text) {
+            return None;
+        }
         let part = self.contains.as_ref();
         if part.is_some_and(|part| memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_none()) {
             return None;
