@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peripety::recording::Replay;
+use peripety::{recording::Replay, state::Table};
 
 fn recordings() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings");
@@ -49,4 +49,38 @@ fn every_recording_gives_the_events_that_it_gave() {
         }
         assert_eq!(events.lines().count(), wanted.lines().count(), "{}", file.display());
     }
+}
+
+/// The conditions that were open at any time, in the order in which they came, and those that are open at the end.
+fn conditions(name: &str) -> (Vec<String>, Vec<String>) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(name);
+    let (mut replay, mut events) = (Replay::open(&file).unwrap(), Vec::new());
+    while replay.step(&mut events).unwrap() {}
+    let (mut table, mut all) = (Table::default(), Vec::new());
+    let open = |table: &Table| -> Vec<String> {
+        table.conditions().iter().map(|c| format!("{} {}", c.condition, c.device.name)).collect()
+    };
+    for event in &events {
+        table.apply(event);
+        all.extend(open(&table));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|condition| seen.insert(condition.clone()));
+    (all, open(&table))
+}
+
+#[test]
+fn what_is_wrong_is_known_and_what_is_right_again_too() {
+    let (all, left) = conditions("md-raid1-6.12.jsonl.gz");
+    assert!(all.contains(&"array_degraded md0".to_owned()), "{all:?}");
+    assert!(all.contains(&"device_offline sda".to_owned()), "{all:?}");
+    assert!(!left.iter().any(|condition| condition.starts_with("array")), "{left:?}");
+    let (all, left) = conditions("ext4-on-failing-loop.jsonl.gz");
+    for wanted in ["filesystem_shut_down loop0", "filesystem_read_only loop1", "journal_aborted loop1"] {
+        assert!(all.contains(&wanted.to_owned()), "{wanted}: {all:?}");
+    }
+    assert!(
+        !left.iter().any(|condition| condition.ends_with("loop1") && !condition.starts_with("device")),
+        "{left:?}"
+    );
 }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::{sources::Probes, status::Status};
-use crate::notifier::socket::{Answers, SocketCounters};
+use crate::{
+    collector::ebpf::status::RingStatus,
+    notifier::socket::{Answers, SocketCounters},
+};
 
 /// What the loop tells the socket, renewed whenever it changes.
 #[derive(Debug, Default)]
@@ -30,7 +33,9 @@ impl Answers for Daemon {
         match request {
             "probes" => Some(match &self.probes {
                 Some(probes) => serde_json::to_value(probes.lock().status()).unwrap_or_default(),
-                None => json!({ "probes": [], "ring": {}, "kernel_statistics": false, "off": "--no-ebpf" }),
+                None => {
+                    json!({ "probes": [], "ring": RingStatus::default(), "kernel_statistics": false, "off": "--no-ebpf" })
+                }
             }),
             "stats" => {
                 let mut stats = snapshot().stats.clone();

@@ -42,9 +42,10 @@ impl Daemon {
             .context("starting peripetyd")?;
         let mut daemon = Self { process, dir, prpt: bench.bin.join("prpt") };
         let start = Instant::now();
-        while daemon.prpt(&["probes", "--format", "Json"]).is_err() {
+        while let Err(error) = daemon.events() {
             if start.elapsed() > Duration::from_secs(30) || daemon.process.try_wait()?.is_some() {
-                bail!("peripetyd did not start: see {}", bench.dir.join("peripetyd.log").display());
+                let log = bench.dir.join("peripetyd.log");
+                bail!("peripetyd did not start: {error:#}; see {}", log.display());
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -54,7 +55,7 @@ impl Daemon {
     /// A command that asks this daemon.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.prpt);
-        command.args(args).env("PERIPETY_RUNTIME_DIR", &self.dir).stdin(Stdio::null()).stderr(Stdio::null());
+        command.args(args).env("PERIPETY_RUNTIME_DIR", &self.dir).stdin(Stdio::null());
         command
     }
 
@@ -62,7 +63,7 @@ impl Daemon {
     pub fn prpt(&self, args: &[&str]) -> Result<Vec<Value>> {
         let output = self.command(args).output().context("running prpt")?;
         if output.status.code().is_none_or(|code| code > 1) {
-            bail!("prpt {} failed", args.join(" "));
+            bail!("prpt {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().map(|line| serde_json::from_str(line).context("reading what prpt printed")).collect()

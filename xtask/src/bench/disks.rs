@@ -54,10 +54,24 @@ impl Disks {
         Ok(this)
     }
 
+    /// Reads that the kernel completed on all of them, whoever asked: also those that failed.
+    pub fn reads(&self) -> u64 {
+        let stat = |path: &String| {
+            let file = path.replace("/dev/", "/sys/class/block/") + "/stat";
+            fs::read_to_string(file).ok()?.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        self.paths.iter().filter_map(stat).sum()
+    }
+
     fn attach(&mut self, dir: &Path, count: usize, mib: u64) -> Result<()> {
         for n in 0..count {
             let file = format!("{}/disk{n}", dir.display());
             self.paths.push(sh(&format!("truncate -s {mib}M {file}; losetup -f --show {file}"))?);
+            // Two reads that are merged fail as one.
+            if let Some(path) = self.paths.last() {
+                let queue = path.replace("/dev/", "/sys/class/block/") + "/queue/nomerges";
+                let _as_it_is = fs::write(queue, "2");
+            }
         }
         Ok(())
     }
@@ -70,7 +84,8 @@ impl Drop for Disks {
             commands.push(format!("umount {}", dir.display()));
             commands.push(format!("losetup -d {disk}"));
         }
-        commands.push(format!("umount {}", self.tmpfs.display()));
+        // A loop device lets go of its file when its last reader does.
+        commands.push(format!("umount {dir} || {{ sleep 1; umount {dir}; }}", dir = self.tmpfs.display()));
         for command in commands {
             if let Err(error) = sh(&command) {
                 eprintln!("{error:#}");

@@ -29,6 +29,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     let mut monitor = daemon
         .command(&["monitor", "--format", "Json"])
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .context("starting prpt monitor")?;
     let out = monitor.stdout.take().context("the monitor's output")?;

@@ -16,11 +16,19 @@ use super::{
 };
 
 struct Storm {
+    /// That failed, as fio says.
+    submitted: u64,
+    /// That failed, as the kernel counts.
     failed: u64,
     counted: u64,
     events: usize,
     cpu: f64,
     peak_kib: u64,
+    /// Records that the ring had no room for, and runs that the kernel left out.
+    dropped: u64,
+    missed: u64,
+    /// Failed requests of any disk that the probe saw.
+    seen: u64,
 }
 
 fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
@@ -29,7 +37,11 @@ fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
     let mib = (each * 4).div_ceil(1024).max(64);
     let disks = Disks::failing(bench, 3, mib)?;
     let daemon = Daemon::start(bench, args, "[main]\nsave_to_journald = false")?;
-    let before = daemon.cpu_seconds();
+    let names: BTreeSet<String> = disks.paths.iter().map(|path| path.replace("/dev/", "")).collect();
+    // The daemon and others look at a new disk, and fail to.
+    thread::sleep(Duration::from_secs(1));
+    let looked = count(&told(&daemon, &names)?);
+    let (before, reads) = (daemon.cpu_seconds(), disks.reads());
     let size = format!("--size={}", each * 4096);
     let jobs: Vec<_> = disks
         .paths
@@ -44,33 +56,52 @@ fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
             })
         })
         .collect();
-    let mut failed = 0;
+    let mut submitted = 0;
     for job in jobs {
         let report = job.join().ok().context("fio's thread")??;
-        failed += report.pointer("/jobs/0/total_err").and_then(Value::as_u64).context("no total_err")?;
+        submitted += report.pointer("/jobs/0/total_err").and_then(Value::as_u64).context("no total_err")?;
     }
-    let names: BTreeSet<String> = disks.paths.iter().map(|path| path.replace("/dev/", "")).collect();
     // The last revision comes when it was quiet for five seconds.
     let start = Instant::now();
-    let (mut counted, mut events) = (0, 0);
+    let mut mine = Vec::new();
     while start.elapsed() < Duration::from_secs(25) {
         thread::sleep(Duration::from_secs(1));
-        let all = daemon.events()?;
-        let text =
-            |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mine: Vec<_> = all
-            .iter()
-            .filter(|e| names.contains(&text(e, "kdev")) && text(e, "event_type") == "BLK_IO_ERROR")
-            .collect();
-        counted = mine.iter().filter_map(|event| event.get("count")?.as_u64()).sum();
-        events = mine.len();
-        let is_final = |event: &&Value| event.get("final").and_then(Value::as_bool) == Some(true);
+        mine = told(&daemon, &names)?;
+        let is_final = |event: &Value| event.get("final").and_then(Value::as_bool) == Some(true);
         if !mine.is_empty() && mine.iter().all(is_final) {
             break;
         }
     }
+    let (counted, events) = (count(&mine).saturating_sub(looked), mine.len());
+    // All of them fail. Others may have looked at the disks, too.
+    let failed = disks.reads() - reads;
     let (cpu, peak_kib) = (daemon.cpu_seconds() - before, daemon.status("VmHWM"));
-    Ok(Storm { failed, counted, events, cpu, peak_kib })
+    let probes = if args.is_empty() { daemon.prpt(&["probes", "--format", "Json"])? } else { Vec::new() };
+    let sum = |pointer: &str| -> u64 {
+        let all = probes.iter().filter_map(|answer| answer.get("probes")?.as_array()).flatten();
+        all.filter_map(|probe| probe.pointer(pointer)?.as_u64()).sum()
+    };
+    let seen = probes.iter().filter_map(|answer| answer.get("probes")?.as_array()).flatten();
+    let seen = seen
+        .filter(|probe| {
+            probe.get("tracepoint").and_then(Value::as_str).is_some_and(|t| t.contains("block_rq_"))
+        })
+        .filter_map(|probe| probe.pointer("/counts/seen")?.as_u64())
+        .sum::<u64>();
+    let (dropped, missed) = (sum("/counts/dropped"), sum("/program/misses"));
+    Ok(Storm { seen, dropped, missed, submitted, failed, counted, events, cpu, peak_kib })
+}
+
+/// The events about failed reads of these disks.
+fn told(daemon: &Daemon, names: &BTreeSet<String>) -> Result<Vec<Value>> {
+    let text =
+        |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mine = |event: &Value| names.contains(&text(event, "kdev")) && event.pointer("/io/errno").is_some();
+    Ok(daemon.events()?.into_iter().filter(mine).collect())
+}
+
+fn count(events: &[Value]) -> u64 {
+    events.iter().filter_map(|event| event.get("count")?.as_u64()).sum()
 }
 
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
@@ -84,10 +115,14 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
             value: format!("{:.6}", storm.counted as f64 / storm.failed.max(1) as f64),
             of: "requests that failed".to_owned(),
             detail: format!(
-                "{} of {} in {} events; {:.2} CPU seconds a million; peak {} KiB",
+                "{} of {} ({} by fio) in {} events, {} seen by the probe, {} dropped, {} missed; {:.2} CPU seconds a million; peak {} KiB",
                 storm.counted,
                 storm.failed,
+                storm.submitted,
                 storm.events,
+                storm.seen,
+                storm.dropped,
+                storm.missed,
                 storm.cpu / millions.max(f64::MIN_POSITIVE),
                 storm.peak_kib
             ),
