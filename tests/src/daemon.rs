@@ -108,7 +108,8 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _already_gone = self.signal(Signal::TERM);
+        // An interrupt: nothing is left for the daemon of the next test.
+        let _already_gone = self.signal(Signal::INT);
         if self.wait(Duration::from_secs(5)).is_err() {
             let _already_gone = self.process.kill();
             let _already_gone = self.process.wait();

@@ -43,6 +43,16 @@ impl Journald {
     }
 }
 
+impl Journald {
+    /// Ends it, and keeps what it wrote.
+    pub fn stop(mut self) {
+        let _already_gone = self.process.kill();
+        let _already_gone = self.process.wait();
+        let _not_there = fs::remove_dir_all("/run/systemd/journal");
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for Journald {
     fn drop(&mut self) {
         let _already_gone = self.process.kill();

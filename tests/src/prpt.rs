@@ -23,7 +23,12 @@ pub struct Ran {
 
 /// Runs prpt to its end.
 pub fn run(machine: &Machine, args: &[&str]) -> Result<Ran> {
-    let output = cmd::output(command(machine).args(args))?;
+    ran(command(machine).args(args))
+}
+
+/// Runs another program to its end.
+pub fn ran(command: &mut Command) -> Result<Ran> {
+    let output = cmd::output(command)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }

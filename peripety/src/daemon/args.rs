@@ -31,7 +31,7 @@ pub struct Args {
     /// Record what the events are made of in this file, for 'prpt replay'; gzipped if its name ends in .gz
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Remove what an earlier daemon left in /sys/fs/bpf, and end
+    /// Remove the probes that an earlier daemon left attached for its successor, and end
     #[arg(long)]
     pub detach: bool,
     /// Log what happens inside, the eBPF programs' own log among it

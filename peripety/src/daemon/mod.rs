@@ -22,9 +22,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::collector::journal;
 
-/// Where the daemon would pin what is to outlive it.
-const PINS: &str = "fs/bpf/peripety";
-
 /// Runs `peripetyd` with the arguments of the process.
 pub fn main() -> ExitCode {
     let args = Args::parse();
@@ -75,16 +72,13 @@ fn read_journal(orders: &str) -> ExitCode {
     }
 }
 
-/// Removes pins of an earlier daemon; without pins everything ends with the process that loaded it.
+/// Removes what an earlier daemon left attached.
 fn detach(args: &Args) -> anyhow::Result<()> {
     use anyhow::Context as _;
-    let pins = args.roots().sysfs.join(PINS);
-    match std::fs::remove_dir_all(&pins) {
-        Ok(()) => tracing::info!("removed {}", pins.display()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            tracing::info!("nothing is left in {}", pins.display());
-        }
-        Err(error) => return Err(error).context(format!("cannot remove {}", pins.display())),
+    if crate::collector::ebpf::clear_pins(&args.roots()).context("cannot detach")? {
+        tracing::info!("what an earlier daemon left attached is removed");
+    } else {
+        tracing::info!("no earlier daemon left anything attached");
     }
     Ok(())
 }

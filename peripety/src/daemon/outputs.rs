@@ -60,8 +60,9 @@ impl Outputs {
             let style = Style { width: width(), colour: true, ..Style::default() };
             notifier::spawn(Stdout::new(Lines::Plain(Box::new(style))), notifier::capacity(stdout::NAME))
         });
-        let to_journald =
-            main.save_to_journald && (journald::present(&self.roots) || self.journald_may_come());
+        // Where an earlier daemon had a journald, events of its may wait for that to come back.
+        let may_be = journald::present(&self.roots) || self.journald_may_come() || self.spooled.is_some();
+        let to_journald = main.save_to_journald && may_be;
         if main.save_to_journald && !to_journald {
             tracing::warn!(
                 "no journald here ({} is missing): events are kept in memory for prpt, and gone when this daemon ends",

@@ -52,6 +52,10 @@ pub(super) use losses::Told;
 
 /// Records of one source that are taken in a row, so that the others get their turn.
 const BATCH: usize = 4096;
+/// Visits to the kernel's log at the start: it is a ring of some MiB at most, unless somebody writes to it all the time.
+const VISITS_AT_START: usize = 64;
+/// Visits to the ring at the end: a storm may never let it run empty.
+const VISITS_AT_END: usize = 256;
 /// How long after activity the slow chores (losses, state file) are done; without activity they are not done at all, so
 /// that an idle daemon never wakes up (promise 5).
 const CHORES_AFTER_NS: u64 = 1_000_000_000;
@@ -66,8 +70,8 @@ const RECORDING_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let mut daemon = Daemon::start(&args)?;
     let result = daemon.serve().await;
-    daemon.stop();
-    result
+    daemon.stop(matches!(result, Ok(true)));
+    result.map(drop)
 }
 
 struct Daemon {
@@ -98,7 +102,10 @@ struct Daemon {
 
 /// Why the loop goes on.
 enum Wake {
-    Stop,
+    /// Whether a successor is expected: an interrupt is of a human who wants it to be over.
+    Stop {
+        for_good: bool,
+    },
     Reload,
     Watchdog,
     Uevents(Vec<Received>),
@@ -196,11 +203,24 @@ impl Daemon {
             }
         }
         this.put_out();
+        this.read_history();
         this.refresh_snapshot();
         Ok(this)
     }
 
-    async fn serve(&mut self) -> anyhow::Result<()> {
+    /// Reads what the kernel has said until now, before the ring: text of the past is not to be mixed with what fails now.
+    fn read_history(&mut self) {
+        for _visit in 0..VISITS_AT_START {
+            self.take_kmsg();
+            if !self.news {
+                break;
+            }
+            self.put_out();
+        }
+    }
+
+    /// Until a signal ends it. Whether that is for good.
+    async fn serve(&mut self) -> anyhow::Result<bool> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut reload = signal(SignalKind::hangup())?;
@@ -217,12 +237,16 @@ impl Daemon {
         let mut watchdog = watchdog_period().map(tokio::time::interval);
         loop {
             match self.wait(&mut terminate, &mut interrupt, &mut reload, watchdog.as_mut()).await? {
-                Wake::Stop => return Ok(()),
+                Wake::Stop { for_good } => return Ok(for_good),
                 Wake::Reload => self.reload(),
                 Wake::Watchdog => notify_systemd(&[sd_notify::NotifyState::Watchdog]),
                 Wake::Uevents(received) => self.take_uevents(received),
                 Wake::Mounts => self.cache.refresh_mounts(),
-                Wake::Ring => self.take_ring(),
+                Wake::Ring => {
+                    self.take_ring();
+                    // A storm may keep the ring from ever running empty.
+                    self.take_kmsg();
+                }
                 Wake::Kmsg => self.take_kmsg(),
                 Wake::Attached(addition) => self.take_probes(addition),
                 Wake::Programs(records) => self.take_programs(&records),
@@ -244,8 +268,8 @@ impl Daemon {
         let Self { uevents, mounts, probes, attacher, kmsg, programs, .. } = self;
         Ok(tokio::select! {
             biased;
-            _ = terminate.recv() => Wake::Stop,
-            _ = interrupt.recv() => Wake::Stop,
+            _ = terminate.recv() => Wake::Stop { for_good: false },
+            _ = interrupt.recv() => Wake::Stop { for_good: true },
             _ = reload.recv() => Wake::Reload,
             () = ticks(watchdog) => Wake::Watchdog,
             received = async { match uevents { Some(u) => u.recv().await, None => future::pending().await } } => {
@@ -561,15 +585,33 @@ impl Daemon {
         *snapshot = Snapshot { stats, config };
     }
 
-    /// Closes what is open and lets it go out. Dropping the probes detaches them.
-    fn stop(mut self) {
+    /// Lets out what there is. What is open is closed, unless a successor is to go on with it: the probes see on meanwhile.
+    fn stop(mut self, for_good: bool) {
         notify_systemd(&[sd_notify::NotifyState::Stopping]);
         self.programs.end();
-        self.take_ring();
+        let sees_on = self.probes.as_ref().is_some_and(|probes| {
+            let mut probes = probes.lock();
+            if for_good {
+                probes.detach();
+            }
+            !for_good && probes.attached().next().is_some() && probes.unpinned().is_none()
+        });
+        for _visit in 0..VISITS_AT_END {
+            self.take_ring();
+            if !self.news {
+                break;
+            }
+            self.put_out();
+        }
         self.take_kmsg();
         self.chores();
-        self.engine.finish(&self.cache, &mut self.events);
-        self.say(EventType::PERIPETY_STOPPED, "peripetyd stopped".to_owned());
+        let mut msg = "peripetyd stopped".to_owned();
+        if sees_on {
+            msg.push_str("; its probes stay attached for the next one (peripetyd --detach removes them)");
+        } else {
+            self.engine.finish(&self.cache, &mut self.events);
+        }
+        self.say(EventType::PERIPETY_STOPPED, msg);
         self.engine.close(RECORDING_PATIENCE);
         self.put_out();
         self.outputs.close();
@@ -587,6 +629,7 @@ fn ebpf_options(args: &Args, config: &Config) -> Options {
         off,
         verbose: args.verbose,
         only_classic: args.only_classic,
+        pin: config.main.keep_probes,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the daemon leaves behind: nothing.
+//! What the daemon leaves behind: what its successor takes up, or nothing.
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
@@ -18,46 +18,72 @@ pub const CASES: &[Case] = &[
     Case {
         name: "an_interrupt_detaches_everything",
         needs: &[Need::Bpf, Need::Program("bpftool")],
-        run: |machine| ended_by(machine, Signal::INT),
+        run: interrupted,
     },
     Case {
-        name: "a_termination_detaches_everything",
+        name: "a_termination_leaves_the_probes_for_a_successor_or_detach",
         needs: &[Need::Bpf, Need::Program("bpftool")],
         run: |machine| ended_by(machine, Signal::TERM),
     },
     Case {
-        name: "after_a_kill_nothing_is_left_and_a_restart_works",
+        name: "after_a_kill_a_restart_takes_up_the_probes",
         needs: &[Need::Bpf, Need::Program("bpftool")],
-        run: killed,
+        run: |machine| ended_by(machine, Signal::KILL),
+    },
+    Case {
+        name: "other_options_relieve_the_probes_that_were_left",
+        needs: &[Need::Bpf, Need::Program("bpftool")],
+        run: relieved,
     },
 ];
 
-fn ended_by(machine: &Machine, signal: Signal) -> Result<()> {
+fn interrupted(machine: &Machine) -> Result<()> {
     let mut daemon = Daemon::start(machine, "")?;
     let programs = programs(machine)?;
     ensure!(!programs.is_disjoint(&loaded("prog")?), "bpftool does not see the programs {programs:?}");
-    daemon.signal(signal)?;
+    daemon.signal(Signal::INT)?;
     let status = daemon.wait(Duration::from_secs(10))?;
-    ensure!(status.success(), "{signal:?} ended peripetyd with {status}");
+    ensure!(status.success(), "an interrupt ended peripetyd with {status}");
     nothing_left(&programs)?;
     let probes = prpt::run(machine, &["probes"])?;
     ensure!(probes.code == Some(2) && probes.stderr.lines().count() == 1, "without a daemon: {probes:?}");
     Ok(())
 }
 
-fn killed(machine: &Machine) -> Result<()> {
+fn ended_by(machine: &Machine, signal: Signal) -> Result<()> {
+    let mut daemon = Daemon::start(machine, "")?;
+    let first = programs(machine)?;
+    let refused = detach(machine)?;
+    ensure!(refused.code == Some(2) && refused.stderr.contains("stop it first"), "{refused:?}");
+    daemon.signal(signal)?;
+    daemon.wait(Duration::from_secs(10))?;
+    ensure!(first.is_subset(&loaded("prog")?), "the programs went with {signal:?}: {first:?}");
+
+    let mut daemon = Daemon::start(machine, "")?;
+    let second = programs(machine)?;
+    ensure!(first == second, "other programs after a restart: {first:?}, {second:?}");
+    daemon.signal(signal)?;
+    daemon.wait(Duration::from_secs(10))?;
+    let detached = detach(machine)?;
+    ensure!(detached.code == Some(0), "{detached:?}");
+    nothing_left(&first)
+}
+
+fn relieved(machine: &Machine) -> Result<()> {
     let mut daemon = Daemon::start(machine, "")?;
     let first = programs(machine)?;
     daemon.signal(Signal::KILL)?;
     daemon.wait(Duration::from_secs(10))?;
-    // The socket's file is still there, with no one behind it.
-    let daemon = Daemon::start(machine, "")?;
+    let daemon = Daemon::start(machine, "[main]\nring_size_kib = 1024\n")?;
     let second = programs(machine)?;
-    ensure!(first.is_disjoint(&second), "programs of the killed daemon are in use: {first:?}, {second:?}");
-    ensure!(first.len() == second.len(), "{} probes before, {} after", first.len(), second.len());
+    ensure!(first.is_disjoint(&second) && first.len() == second.len(), "{first:?}, {second:?}");
     nothing_left(&first)?;
     drop(daemon);
     nothing_left(&second)
+}
+
+fn detach(machine: &Machine) -> Result<prpt::Ran> {
+    prpt::ran(Command::new(machine.program("peripetyd")).arg("--detach"))
 }
 
 /// The ids of the daemon's programs, as it tells them itself.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    path::PathBuf,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -25,9 +26,12 @@ use crate::{
 };
 
 mod instance;
+mod pins;
 mod refusal;
 
-use instance::{Loaded, RowVerdict, Source};
+use instance::{Loaded, Programs, RowVerdict, Source};
+use pins::Pinned;
+pub use pins::clear as clear_pins;
 
 /// How to load.
 #[derive(Clone, Debug)]
@@ -40,21 +44,36 @@ pub struct Options {
     pub verbose: bool,
     /// Do not try raw tracepoints.
     pub only_classic: bool,
+    /// Let the programs go on while no daemon runs.
+    pub pin: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, off: BTreeMap::new(), verbose: false, only_classic: false }
+        Self { ring_bytes: 4 << 20, off: BTreeMap::new(), verbose: false, only_classic: false, pin: false }
     }
 }
 
 /// One load of the object, in the event loop.
 struct Instance {
-    ebpf: aya::Ebpf,
+    programs: Programs,
     maps: Maps,
     ring: AsyncFd<Ring>,
     ring_bytes: u64,
     book: Book,
+    pinned: Option<PathBuf>,
+    /// Its records of this time count (CLOCK_MONOTONIC); before and after it another instance's do.
+    from_ns: u64,
+    until_ns: u64,
+}
+
+impl Instance {
+    fn new(loaded: Loaded) -> io::Result<Self> {
+        let Loaded { programs, maps, ring, ring_bytes, pinned } = loaded;
+        let ring = watch(ring, Interest::READABLE)?;
+        let book = Book::default();
+        Ok(Self { programs, maps, ring, ring_bytes, book, pinned, from_ns: 0, until_ns: u64::MAX })
+    }
 }
 
 /// The probes of the running kernel.
@@ -105,10 +124,85 @@ impl Ebpf {
             unfinished: false,
         };
         this.verdicts = PROBES.iter().map(|probe| (this.first_verdict(probe), None)).collect();
+        let others = this.take_up();
         if let Some(plan) = this.plan(|_any| true) {
             this.add(plan.carry_out());
         }
+        this.relieve(&others);
         this
+    }
+
+    /// Takes up what an earlier daemon left attached; gives what of it this one would load otherwise.
+    fn take_up(&mut self) -> Vec<Pinned> {
+        let source = Arc::clone(&self.source);
+        let Ok(pins) = &source.pins else { return Vec::new() };
+        let mut others = Vec::new();
+        for pinned in pins.all() {
+            let absent = |row: &usize| {
+                self.verdicts.get(*row).is_some_and(|(verdict, _)| matches!(verdict, Verdict::Absent { .. }))
+            };
+            let wanted: Vec<usize> = (0..PROBES.len()).filter(absent).collect();
+            match source.take_up(&pinned, &wanted) {
+                Some((loaded, verdicts)) => {
+                    self.add(Addition { loaded: Some(Box::new(loaded)), verdicts });
+                }
+                None => others.push(pinned),
+            }
+        }
+        others
+    }
+
+    /// Relieves the programs of an earlier daemon, which saw everything until the new ones were attached: what both saw in
+    /// between counts once.
+    fn relieve(&mut self, others: &[Pinned]) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now_ns = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
+        for pinned in others {
+            let last_words = self.source.last_words(pinned).and_then(|loaded| Instance::new(loaded).ok());
+            pins::detach(&pinned.dir);
+            match last_words {
+                Some(instance) => self.instances.push(Instance { until_ns: now_ns, ..instance }),
+                None => pins::remove(&pinned.dir),
+            }
+        }
+        if others.is_empty() {
+            return;
+        }
+        for instance in self.instances.iter_mut().filter(|instance| instance.until_ns == u64::MAX) {
+            let is_new = matches!(instance.programs, Programs::Own(_));
+            instance.from_ns = if is_new { now_ns } else { 0 };
+        }
+    }
+
+    /// Forgets the rings of relieved programs that were read to their end.
+    fn forget_relieved(&mut self) {
+        for instance in &mut self.instances {
+            let ring = instance.ring.get_ref();
+            if instance.until_ns != u64::MAX
+                && ring.position() == ring.produced()
+                && let Some(dir) = instance.pinned.take()
+            {
+                pins::remove(&dir);
+            }
+        }
+    }
+
+    /// Ends the programs, also those that would go on while no daemon runs.
+    pub fn detach(&mut self) {
+        for dir in self.instances.iter_mut().filter_map(|instance| instance.pinned.take()) {
+            pins::remove(&dir);
+        }
+    }
+
+    /// Why the programs end with this daemon; none if they go on while no daemon runs.
+    pub fn unpinned(&self) -> Option<String> {
+        match &self.source.pins {
+            Err(reason) => Some(reason.clone()),
+            Ok(_) if self.instances.iter().any(|instance| instance.pinned.is_none()) => {
+                Some("some of them cannot be pinned on this kernel".to_owned())
+            }
+            Ok(_) => None,
+        }
     }
 
     fn first_verdict(&self, probe: &Probe) -> Verdict {
@@ -146,17 +240,15 @@ impl Ebpf {
     pub fn add(&mut self, addition: Addition) -> bool {
         let mut refused = None;
         let instance = addition.loaded.and_then(|loaded| {
-            let Loaded { mut ebpf, maps, ring, ring_bytes } = *loaded;
-            if self.source.options.verbose {
-                super::verbose::start(&mut ebpf);
+            let mut loaded = *loaded;
+            if self.source.options.verbose
+                && let Programs::Own(ebpf) = &mut loaded.programs
+            {
+                super::verbose::start(ebpf);
             }
-            match watch(ring, Interest::READABLE) {
-                Ok(ring) => Some(Instance { ebpf, maps, ring, ring_bytes, book: Book::default() }),
-                Err(error) => {
-                    refused = Some(format!("cannot wait for the ring: {error}"));
-                    None
-                }
-            }
+            Instance::new(loaded)
+                .inspect_err(|error| refused = Some(format!("cannot wait for the ring: {error}")))
+                .ok()
         });
         let number = self.instances.len();
         let any = instance.is_some();
@@ -202,7 +294,9 @@ impl Ebpf {
                         if let Some(key) = CountKey::of(&record) {
                             instance.book.note(key);
                         }
-                        each(record);
+                        if (instance.from_ns..instance.until_ns).contains(&record.header.mono_ns) {
+                            each(record);
+                        }
                     }
                     Err(error) => {
                         self.undecodable += 1;
@@ -223,6 +317,7 @@ impl Ebpf {
         for instance in &mut self.instances {
             self.unfinished |= instance.ring.get_mut().commit();
         }
+        self.forget_relieved();
     }
 
     /// How far the rings are read.
@@ -239,10 +334,17 @@ impl Ebpf {
         let mut any = false;
         for instance in &mut self.instances {
             let ring = instance.ring.get_mut();
-            if let Some(state) = states.iter().find(|state| state.map == ring.id()) {
-                ring.skip_to(state.position);
-                instance.book = state.book.as_ref().map(Book::restore).unwrap_or_default();
-                any = true;
+            match states.iter().find(|state| state.map == ring.id()) {
+                Some(state) => {
+                    ring.skip_to(state.position);
+                    instance.book = state.book.as_ref().map(Book::restore).unwrap_or_default();
+                    any = true;
+                }
+                // Taken up, and its notes are gone: what was counted until now was told, or never will be.
+                None if matches!(instance.programs, Programs::TakenUp(_)) => {
+                    instance.book = Book::begin_at(instance.maps.exact(), instance.maps.dropped());
+                }
+                None => {}
             }
         }
         any
@@ -318,7 +420,7 @@ impl Ebpf {
     }
 
     fn program_status(&self, instance: usize, name: &'static str) -> Option<ProgramStatus> {
-        let program = self.instances.get(instance)?.ebpf.program(name)?;
+        let program = self.instances.get(instance)?.programs.get(name)?;
         let info = match program {
             Program::RawTracePoint(p) => p.info(),
             Program::TracePoint(p) => p.info(),

@@ -30,25 +30,35 @@ pub(super) struct Maps {
     inodes: HashMap<MapData, WbErrKey, WbErrState>,
 }
 
-fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
-    ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
-}
+/// All maps that programs and user space share.
+pub(super) const NAMES: [&str; 6] =
+    [RING, COUNTS, "prpt_counters", "prpt_errno", "prpt_ring_fill", "prpt_wb_err_ino"];
 
 impl Maps {
     /// Takes the maps out of a loaded object, and its ring, and fills in what the programs look up.
     pub(super) fn take(ebpf: &mut Ebpf, kernel: KernelVersion) -> Result<(Self, Map), MapError> {
-        let mut errnos: Array<_, i32> = take(ebpf, "prpt_errno")?.try_into()?;
+        let map =
+            |name: &str| ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() });
+        Self::of(map, kernel)
+    }
+
+    /// The same with maps from wherever.
+    pub(super) fn of(
+        mut take: impl FnMut(&str) -> Result<Map, MapError>,
+        kernel: KernelVersion,
+    ) -> Result<(Self, Map), MapError> {
+        let mut errnos: Array<_, i32> = take("prpt_errno")?.try_into()?;
         for (status, errno) in errno::of_status(kernel) {
             errnos.set(u32::from(status), errno, 0)?;
         }
         let maps = Self {
             _errnos: errnos,
-            counters: take(ebpf, "prpt_counters")?.try_into()?,
-            counts: take(ebpf, COUNTS)?.try_into()?,
-            ring_fill: take(ebpf, "prpt_ring_fill")?.try_into()?,
-            inodes: take(ebpf, "prpt_wb_err_ino")?.try_into()?,
+            counters: take("prpt_counters")?.try_into()?,
+            counts: take(COUNTS)?.try_into()?,
+            ring_fill: take("prpt_ring_fill")?.try_into()?,
+            inodes: take("prpt_wb_err_ino")?.try_into()?,
         };
-        Ok((maps, take(ebpf, RING)?))
+        Ok((maps, take(RING)?))
     }
 
     /// What a probe counted, over all CPUs.

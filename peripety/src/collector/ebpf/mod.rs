@@ -19,5 +19,5 @@ pub mod table;
 mod verbose;
 
 pub use book::RingState;
-pub use loader::{Addition, Ebpf, Options, Plan};
+pub use loader::{Addition, Ebpf, Options, Plan, clear_pins};
 pub use status::{ProbeStatus, Verdict, Way};

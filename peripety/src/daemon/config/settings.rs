@@ -24,6 +24,8 @@ pub struct Main {
     pub events_in_memory: usize,
     /// KiB of the ring buffer between the kernel and the daemon; the kernel wants a power of two.
     pub ring_size_kib: u32,
+    /// Let the probes see on while no daemon runs.
+    pub keep_probes: bool,
     /// MiB of events that may wait for journald, in the runtime directory.
     pub spool_mib: u32,
 }
@@ -37,6 +39,7 @@ impl Default for Main {
             notify_only_changes: false,
             events_in_memory: 10_000,
             ring_size_kib: 4096,
+            keep_probes: true,
             spool_mib: 64,
         }
     }
@@ -49,6 +52,7 @@ const MAIN_KEYS: &[&str] = &[
     "notify_only_changes",
     "events_in_memory",
     "ring_size_kib",
+    "keep_probes",
     "spool_mib",
 ];
 
@@ -87,6 +91,7 @@ fn apply_main(main: &mut Main, doc: &mut Doc<'_>, top: &Table<'_>) {
         ("notify_stdout", &mut main.notify_stdout),
         ("save_to_journald", &mut main.save_to_journald),
         ("dump_blk_info_at_start", &mut main.dump_blk_info_at_start),
+        ("keep_probes", &mut main.keep_probes),
         ("notify_only_changes", &mut main.notify_only_changes),
     ] {
         if let Some(is) = doc.boolean("main", table, key) {

@@ -3,12 +3,13 @@
 
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use aya::{
     EbpfLoader, VerifierLogLevel,
-    programs::{Program, ProgramError},
+    programs::{Program, ProgramError, links::FdLink},
 };
 
 use super::{
@@ -20,7 +21,9 @@ use super::{
         status::{Verdict, Way},
         table::{Need, PROBES, Probe},
     },
-    Options, refusal,
+    Options,
+    pins::{self, PinFailure, Pinned, Pins},
+    refusal,
 };
 use crate::roots::Roots;
 
@@ -38,14 +41,36 @@ pub(super) struct Source {
     pub(super) options: Options,
     pub(super) kernel: KernelVersion,
     loader: Mutex<EbpfLoader<'static>>,
+    /// Or why nothing can be pinned.
+    pub(super) pins: Result<Pins, String>,
+}
+
+/// The programs of a load.
+pub(super) enum Programs {
+    /// Loaded by this process.
+    Own(Box<aya::Ebpf>),
+    /// Taken up from an earlier daemon.
+    TakenUp(BTreeMap<&'static str, Program>),
+}
+
+impl Programs {
+    /// The program with this name.
+    pub(super) fn get(&self, name: &str) -> Option<&Program> {
+        match self {
+            Self::Own(ebpf) => ebpf.program(name),
+            Self::TakenUp(programs) => programs.get(name),
+        }
+    }
 }
 
 /// An object whose programs are attached.
 pub(super) struct Loaded {
-    pub(super) ebpf: aya::Ebpf,
+    pub(super) programs: Programs,
     pub(super) maps: Maps,
     pub(super) ring: Ring,
     pub(super) ring_bytes: u64,
+    /// Where it is pinned, if it is.
+    pub(super) pinned: Option<PathBuf>,
 }
 
 /// What became of one row of the table, and the program that runs it.
@@ -62,12 +87,79 @@ impl Source {
             .map_max_entries(RING, options.ring_bytes)
             .map_max_entries(COUNTS, lru_entries())
             .override_global("AYA_LOG_LEVEL", if options.verbose { &LOG_ALL } else { &LOG_NOTHING }, false);
+        let pins = if options.pin { Pins::open(roots) } else { Err("it is not wanted".to_owned()) };
         Self {
             roots: roots.clone(),
             kernel: KernelVersion::running(roots),
             options,
             loader: Mutex::new(loader),
+            pins,
         }
+    }
+
+    fn place(&self, layout: &Layout, rows: &[usize]) -> Option<PathBuf> {
+        let Options { ring_bytes, verbose, only_classic, .. } = &self.options;
+        let options = format!("{ring_bytes} {verbose} {only_classic} {}", lru_entries());
+        Some(self.pins.as_ref().ok()?.place(OBJECT, &options, layout, rows))
+    }
+
+    /// Takes up what an earlier daemon pinned, if it is what this one would load. None if not.
+    pub(super) fn take_up(&self, pinned: &Pinned, wanted: &[usize]) -> Option<(Loaded, Vec<RowVerdict>)> {
+        let probes: Vec<&Probe> = pinned.rows.iter().filter_map(|row| PROBES.get(*row)).collect();
+        if probes.is_empty() || !pinned.rows.iter().all(|row| wanted.contains(row)) {
+            return None;
+        }
+        let layout = Layout::resolve(&self.roots, &probes);
+        if self.place(&layout, &pinned.rows).as_ref() != Some(&pinned.dir) {
+            return None;
+        }
+        let take_up = || -> Result<_, PinFailure> {
+            let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel)?;
+            let mut programs = BTreeMap::new();
+            let mut verdicts = Vec::new();
+            for (row, probe) in pinned.rows.iter().zip(&probes) {
+                let (program, way, name) = pins::take_up(probe, &pinned.dir)?;
+                programs.insert(name, program);
+                let fallback = match way {
+                    Way::Raw => String::new(),
+                    Way::Classic => layout.raw_obstacle(probe).unwrap_or_default(),
+                };
+                verdicts.push((*row, Verdict::Attached { way, fallback }, Some(name)));
+            }
+            Ok((maps, ring, Programs::TakenUp(programs), verdicts))
+        };
+        match take_up() {
+            Ok((maps, ring, programs, verdicts)) => {
+                let ring = Ring::new(ring).ok()?;
+                let loaded = Loaded {
+                    programs,
+                    maps,
+                    ring,
+                    ring_bytes: self.ring_bytes(),
+                    pinned: Some(pinned.dir.clone()),
+                };
+                Some((loaded, verdicts))
+            }
+            Err(error) => {
+                tracing::info!(
+                    "what an earlier daemon left in {} is not whole: {error}",
+                    pinned.dir.display()
+                );
+                None
+            }
+        }
+    }
+
+    /// Ring and counters of programs that this daemon does not take up, to be read to their end.
+    pub(super) fn last_words(&self, pinned: &Pinned) -> Option<Loaded> {
+        let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel).ok()?;
+        let ring = Ring::new(ring).ok()?;
+        let programs = Programs::TakenUp(BTreeMap::new());
+        Some(Loaded { programs, maps, ring, ring_bytes: 0, pinned: Some(pinned.dir.clone()) })
+    }
+
+    fn ring_bytes(&self) -> u64 {
+        u64::from(self.options.ring_bytes.next_power_of_two())
     }
 
     pub(super) fn absent(&self, probe: &Probe) -> Verdict {
@@ -85,25 +177,31 @@ impl Source {
         let probes: Vec<_> = rows.iter().filter_map(|row| Some((*row, PROBES.get(*row)?))).collect();
         let layout =
             Layout::resolve(&self.roots, &probes.iter().map(|(_row, probe)| *probe).collect::<Vec<_>>());
-        let mut loaded = match self.instance(&layout) {
+        let place = self.place(&layout, rows);
+        let mut loaded = match self.instance(&layout, place) {
             Ok(loaded) => loaded,
             Err(reason) => {
                 let refused = |(row, _probe)| (row, Verdict::Refused { reason: reason.clone() }, None);
                 return (None, probes.into_iter().map(refused).collect());
             }
         };
-        let verdicts: Vec<RowVerdict> = probes
-            .into_iter()
-            .map(|(row, probe)| {
-                let (verdict, program) = self.attach(&mut loaded.ebpf, &layout, probe);
-                (row, verdict, program)
-            })
-            .collect();
+        let Loaded { programs, pinned, .. } = &mut loaded;
+        let Programs::Own(ebpf) = programs else { return (None, Vec::new()) };
+        let mut verdicts: Vec<RowVerdict> = Vec::new();
+        for (row, probe) in probes {
+            let (verdict, program) = self.attach(ebpf, pinned, &layout, probe);
+            verdicts.push((row, verdict, program));
+        }
         let any = verdicts.iter().any(|(_row, verdict, _program)| verdict.is_attached());
+        // A load is pinned for the rows that it has.
+        let whole = verdicts.iter().all(|(_row, verdict, _program)| verdict.is_attached());
+        if let Some(dir) = pinned.take_if(|_| !any || !whole) {
+            pins::remove(&dir);
+        }
         (any.then_some(loaded), verdicts)
     }
 
-    fn instance(&self, layout: &Layout) -> Result<Loaded, String> {
+    fn instance(&self, layout: &Layout, place: Option<PathBuf>) -> Result<Loaded, String> {
         if OBJECT.is_empty() {
             return Err("this peripetyd was built without eBPF".to_owned());
         }
@@ -116,17 +214,32 @@ impl Source {
             loader.override_global(name, lasting(&SWITCHES, *switch), true);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|e| refusal::explain(&self.roots, &e))?;
+        let pinned = place.filter(|dir| {
+            pins::remove(dir);
+            let pinned = pins::pin_maps(&ebpf, dir);
+            self.or_unpinned(dir, pinned)
+        });
         let (maps, ring) =
             Maps::take(&mut ebpf, self.kernel).map_err(|e| refusal::explain(&self.roots, &e))?;
         let ring = Ring::new(ring).map_err(|e| e.to_string())?;
-        let ring_bytes = u64::from(self.options.ring_bytes.next_power_of_two());
-        Ok(Loaded { ebpf, maps, ring, ring_bytes })
+        let programs = Programs::Own(Box::new(ebpf));
+        Ok(Loaded { programs, maps, ring, ring_bytes: self.ring_bytes(), pinned })
+    }
+
+    /// Pins are a help: without them a restart has a gap, and that is all.
+    fn or_unpinned(&self, dir: &Path, pinned: Result<(), PinFailure>) -> bool {
+        if let Err(error) = &pinned {
+            tracing::info!("cannot pin in {}: {error}; probes end with this daemon", dir.display());
+            pins::remove(dir);
+        }
+        pinned.is_ok()
     }
 
     /// Raw first, classic second.
     fn attach(
         &self,
         ebpf: &mut aya::Ebpf,
+        pinned: &mut Option<PathBuf>,
         layout: &Layout,
         probe: &Probe,
     ) -> (Verdict, Option<&'static str>) {
@@ -137,8 +250,9 @@ impl Source {
         };
         let raw_failed = match obstacle {
             Some(obstacle) => obstacle,
-            None => match attach_program(ebpf, probe, Way::Raw) {
-                Ok(()) => {
+            None => match attach_program(ebpf, probe, Way::Raw, self.kernel, pinned.as_deref()) {
+                Ok(outcome) => {
+                    pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
                     return (Verdict::Attached { way: Way::Raw, fallback: String::new() }, Some(probe.raw));
                 }
                 Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
@@ -147,8 +261,9 @@ impl Source {
         };
         let classic_failed = match layout.classic_obstacle(probe) {
             Some(obstacle) => obstacle,
-            None => match attach_program(ebpf, probe, Way::Classic) {
-                Ok(()) => {
+            None => match attach_program(ebpf, probe, Way::Classic, self.kernel, pinned.as_deref()) {
+                Ok(outcome) => {
+                    pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
                     return (
                         Verdict::Attached { way: Way::Classic, fallback: raw_failed },
                         Some(probe.classic),
@@ -182,22 +297,47 @@ fn lru_entries() -> u32 {
     u32::try_from(cpus.saturating_mul(256)).unwrap_or(u32::MAX).clamp(8192, 1 << 18)
 }
 
-fn attach_program(ebpf: &mut aya::Ebpf, probe: &Probe, way: Way) -> Result<(), ProgramError> {
-    match way {
-        Way::Raw => {
-            if let Some(Program::RawTracePoint(program)) = ebpf.program_mut(probe.raw) {
-                program.load()?;
-                program.attach(probe.event())?;
-                return Ok(());
+/// Loads and attaches; then pins, the outcome of which comes back. Whatever that is, the program is attached.
+fn attach_program(
+    ebpf: &mut aya::Ebpf,
+    probe: &Probe,
+    way: Way,
+    kernel: KernelVersion,
+    pin: Option<&Path>,
+) -> Result<Result<(), PinFailure>, ProgramError> {
+    let name = match way {
+        Way::Raw => probe.raw,
+        Way::Classic => probe.classic,
+    };
+    let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
+    let link = match program {
+        Program::RawTracePoint(program) => {
+            program.load()?;
+            let link = program.attach(probe.event())?;
+            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
+        }
+        Program::TracePoint(program) => {
+            program.load()?;
+            let link = program.attach(probe.category, probe.event())?;
+            // Before Linux 5.15 it is no link: it stays with the program, and ends with this daemon.
+            if pin.is_some() && kernel >= KernelVersion::new(5, 15) {
+                FdLink::try_from(program.take_link(link)?).ok()
+            } else {
+                None
             }
         }
-        Way::Classic => {
-            if let Some(Program::TracePoint(program)) = ebpf.program_mut(probe.classic) {
-                program.load()?;
-                program.attach(probe.category, probe.event())?;
-                return Ok(());
-            }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    };
+    let Some(dir) = pin else { return Ok(Ok(())) };
+    let was_taken = link.is_some();
+    let pinned = pins::pin_program(program, name, link, dir);
+    if pinned.is_err() && was_taken {
+        // The link went with the attempt.
+        match program {
+            Program::RawTracePoint(program) => drop(program.attach(probe.event())?),
+            Program::TracePoint(program) => drop(program.attach(probe.category, probe.event())?),
+            _ => {}
         }
     }
-    Err(ProgramError::UnexpectedProgramType)
+    Ok(pinned)
 }

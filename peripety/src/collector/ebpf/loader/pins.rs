@@ -1,0 +1,233 @@
+//! Programs that go on while the daemon is away: pinned in the BPF filesystem, with their maps and links.
+//!
+//! Each load of the object has a directory of its own below `/sys/fs/bpf/peripety`. Its name tells what was loaded (object,
+//! options, offsets) and for which rows of the table, so that a successor takes up only what it would load itself. What
+//! fails meanwhile waits in the ring, and is counted where the ring is full: bounded, and nothing is lost by a restart.
+//! `peripetyd --detach` removes all of it.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, MapError},
+    pin::PinError,
+    programs::{
+        Program, ProgramError, RawTracePoint, TracePoint,
+        links::{FdLink, LinkError, PinnedLink},
+    },
+};
+use rustix::{
+    fs::{FlockOperation, flock},
+    mount::{MountFlags, mount},
+};
+use uuid::Uuid;
+
+use super::super::{
+    layout::Layout,
+    maps::NAMES,
+    status::Way,
+    table::{PROBES, Probe},
+};
+use crate::roots::Roots;
+
+/// `BPF_FS_MAGIC` of include/uapi/linux/magic.h.
+const BPF_FS: u64 = 0xcafe_4a11;
+/// Name space of the directories' names.
+const NAMESPACE: Uuid = Uuid::from_u128(0x1b0f_6f0e_7b0a_4c5e_8a54_9d6c_2e8f_7a11);
+
+/// Why something cannot be pinned or taken up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PinFailure {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    #[error(transparent)]
+    Map(#[from] MapError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+/// The directory, held against other daemons.
+#[derive(Debug)]
+pub(super) struct Pins {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// What can be told from a directory's name.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    pub(super) dir: PathBuf,
+    /// Rows of the table.
+    pub(super) rows: Vec<usize>,
+}
+
+fn directory(roots: &Roots) -> PathBuf {
+    roots.sysfs.join("fs/bpf/peripety")
+}
+
+/// Removes all pins, and with them all programs that no daemon holds. Whether there were any.
+///
+/// # Errors
+/// A daemon uses them, or they cannot be removed.
+pub fn clear(roots: &Roots) -> io::Result<bool> {
+    let dir = directory(roots);
+    let lock = match File::open(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_busy| {
+        let what = format!("a running peripetyd uses {}; stop it first", dir.display());
+        io::Error::new(io::ErrorKind::ResourceBusy, what)
+    })?;
+    let any = fs::read_dir(&dir)?.next().is_some();
+    fs::remove_dir_all(&dir)?;
+    Ok(any)
+}
+
+impl Pins {
+    /// Takes the directory into possession.
+    ///
+    /// # Errors
+    /// Words on why nothing can be pinned.
+    pub(super) fn open(roots: &Roots) -> Result<Self, String> {
+        let dir = directory(roots);
+        let parent = dir.parent().unwrap_or(&dir);
+        if !is_bpffs(parent) {
+            // systemd mounts it at boot; elsewhere nobody may have.
+            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            mount("bpf", parent, "bpf", flags, Some(c"mode=0700"))
+                .map_err(|error| format!("no BPF filesystem is at {}: {error}", parent.display()))?;
+        }
+        let told = |error: io::Error| format!("{}: {error}", dir.display());
+        match fs::DirBuilder::new().mode(0o700).create(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(told(error)),
+            _ => {}
+        }
+        let lock = File::open(&dir).map_err(told)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_busy| format!("another daemon holds {}", dir.display()))?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// The directory for a load: the same for the same object, options, offsets and rows.
+    pub(super) fn place(&self, object: &[u8], options: &str, layout: &Layout, rows: &[usize]) -> PathBuf {
+        let mut told = object.to_vec();
+        told.extend_from_slice(options.as_bytes());
+        for (name, offset) in &layout.offsets {
+            told.extend_from_slice(format!("\0{name}={offset}").as_bytes());
+        }
+        for (name, switch) in &layout.switches {
+            told.extend_from_slice(format!("\0{name}={switch}").as_bytes());
+        }
+        let rows = rows.iter().filter(|row| **row < 32).fold(0u32, |bits, row| bits | 1 << row);
+        let id = Uuid::new_v5(&NAMESPACE, &told).simple().to_string();
+        self.dir.join(format!("{rows:08x}_{id}"))
+    }
+
+    /// What earlier daemons pinned.
+    pub(super) fn all(&self) -> Vec<Pinned> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().filter_map(Result::ok);
+        let mut all: Vec<_> = entries
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let bits = name.split('_').next().and_then(|bits| u32::from_str_radix(bits, 16).ok());
+                let rows =
+                    (0..PROBES.len().min(32)).filter(|row| bits.is_some_and(|bits| bits & 1 << row != 0));
+                Pinned { dir: entry.path(), rows: rows.collect() }
+            })
+            .collect();
+        all.sort_by(|a, b| a.dir.cmp(&b.dir));
+        all
+    }
+}
+
+fn is_bpffs(dir: &Path) -> bool {
+    rustix::fs::statfs(dir).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|t| t & 0xffff_ffff == BPF_FS))
+}
+
+/// Removes a directory of pins: what nothing else holds is detached.
+pub(super) fn remove(dir: &Path) {
+    if let Err(error) = fs::remove_dir_all(dir)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!("cannot remove {}: {error}", dir.display());
+    }
+}
+
+/// Detaches the programs of a directory; ring and counters stay.
+pub(super) fn detach(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("link_") || name.starts_with("prog_") {
+            let _removed_below_at_the_latest = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Pins an object that was just loaded.
+pub(super) fn pin_maps(ebpf: &Ebpf, dir: &Path) -> Result<(), PinFailure> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| PinFailure::Io { path: dir.to_owned(), source })?;
+    for (name, map) in ebpf.maps().filter(|(name, _)| NAMES.contains(name)) {
+        map.pin(dir.join(name))?;
+    }
+    Ok(())
+}
+
+/// A map that an earlier daemon pinned.
+pub(super) fn map(dir: &Path, name: &str) -> Result<Map, MapError> {
+    Map::from_map_data(MapData::from_pin(dir.join(name))?)
+}
+
+/// Pins a program and its link. A classic tracepoint has a link since Linux 5.15; before, it is attached anew.
+pub(super) fn pin_program(
+    program: &mut Program,
+    name: &str,
+    link: Option<FdLink>,
+    dir: &Path,
+) -> Result<(), PinFailure> {
+    program.pin(dir.join(format!("prog_{name}")))?;
+    if let Some(link) = link {
+        // The pin keeps it attached; our own descriptor is not needed.
+        drop(link.pin(dir.join(format!("link_{name}")))?);
+    }
+    Ok(())
+}
+
+/// A program that an earlier daemon pinned, attached again where its link could not be pinned. With the way it is attached.
+pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Program, Way, &'static str), PinFailure> {
+    let has = |name: &str| dir.join(format!("prog_{name}")).exists();
+    let linked = |name: &str| -> Result<bool, PinFailure> {
+        let path = dir.join(format!("link_{name}"));
+        if !path.exists() {
+            return Ok(false);
+        }
+        // It must be one that works.
+        drop(PinnedLink::from_pin(&path)?);
+        Ok(true)
+    };
+    if has(probe.raw) {
+        let mut program = RawTracePoint::from_pin(dir.join(format!("prog_{}", probe.raw)))?;
+        if !linked(probe.raw)? {
+            program.attach(probe.event())?;
+        }
+        return Ok((Program::RawTracePoint(program), Way::Raw, probe.raw));
+    }
+    let mut program = TracePoint::from_pin(dir.join(format!("prog_{}", probe.classic)))?;
+    if !linked(probe.classic)? {
+        program.attach(probe.category, probe.event())?;
+    }
+    Ok((Program::TracePoint(program), Way::Classic, probe.classic))
+}
