@@ -101,6 +101,28 @@ fn attempts_that_took_long_and_the_request_that_failed_of_them_are_one_failure()
 }
 
 #[test]
+fn lines_about_the_last_attempt_are_about_the_request_whatever_tag_the_first_had() {
+    let result = 7 << 16;
+    let mut first = scsi(START, SDA, 200, result, [0; 3]);
+    let Body::Kernel(peripety_common::KernelRecord { payload: Payload::ScsiDone(cmd), .. }) = &mut first.body
+    else {
+        unreachable!()
+    };
+    cmd.tag = 33;
+    let events = run(
+        all_live(),
+        &[
+            first,
+            scsi(START + 199 * MS, SDA, 200, result, [0; 3]),
+            rq(START + 200 * MS, SDA, 0, 5, 200),
+            line(START + 201 * MS, "SCSI_TRANSPORT_ERROR scsi sda tag=117 hostbyte=DID_ERROR"),
+            line(START + 201 * MS, "SCSI_SENSE_OTHER scsi sda tag=117 sense_key=0"),
+        ],
+    );
+    assert_eq!(types(&finals(&events)), [("SCSI_TRANSPORT_ERROR".to_owned(), 1)]);
+}
+
+#[test]
 fn attempts_at_one_place_have_nothing_to_do_with_a_request_at_another() {
     let events =
         run(all_live(), &[scsi(START, SDA, 0x1230, 2, ABORTED), rq(START + 200 * MS, SDA, 0, 5, 0x9990)]);

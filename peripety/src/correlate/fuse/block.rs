@@ -101,6 +101,10 @@ impl Correlator {
                 }
                 _ => fold.fault,
             };
+            // The last attempt had another tag than the first, and lines of text name that of the last.
+            for key in ["tag", "retries"] {
+                fold.event_mut().extension.remove(key);
+            }
             if let Some(told) = told {
                 add_details(fold.event_mut(), told);
             }
