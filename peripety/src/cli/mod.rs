@@ -16,6 +16,7 @@ mod probes;
 mod query;
 pub(crate) mod render;
 mod replay;
+mod stats;
 mod status;
 mod types;
 
@@ -134,6 +135,8 @@ commands! {
     List list,
     /// Show the eBPF probes of the running daemon
     Probes probes,
+    /// Tell what came in, what went out, and what was lost where
+    Stats stats,
     /// Tell what this machine can and cannot see, and what to do about it
     Doctor doctor,
     /// List the types of events

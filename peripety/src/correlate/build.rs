@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    block::{BlkInfo, DeviceFacts, Hctl},
-    event::{Event, SCHEMA_VERSION, event_id},
+    block::{BlkInfo, DeviceFacts, Hctl, Identity},
+    event::{Event, EventType, SCHEMA_VERSION, event_id},
     parser::{Kdev, RawEvent},
     record::Stamp,
 };
@@ -20,6 +20,12 @@ pub fn wall_clock(time: Stamp) -> Timestamp {
 
 /// The device of a raw event, as it was when the record was made.
 pub fn device(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
+    // A unit that was just switched on is not the one that is gone: it is the next one at its address, not announced yet.
+    let is_new = raw.event_type == EventType::SCSI_POWER_ON_RESET;
+    named(raw, facts).filter(|info| !is_new || info.id.identity != Identity::Removed)
+}
+
+fn named(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
     let at = raw.time.monotonic_ns;
     let named = match &raw.kdev {
         Kdev::Dev(dev) => facts.by_dev(*dev, at),

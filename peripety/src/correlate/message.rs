@@ -181,6 +181,9 @@ fn path(event: &Event) -> String {
 fn lost(event: &Event) -> String {
     match event.extension.get("counted_by").and_then(Value::as_str) {
         Some(probe) => format!("lines of kernel text were left out; {probe} counts what they are about"),
+        None if word(event, "reason") == "ring full" && word(event, "source").starts_with("ebpf:block_") => {
+            format!("the ring was full at {}: sectors are missing, counts are not", word(event, "source"))
+        }
         None => format!("records were lost at {}: {}", word(event, "source"), word(event, "reason")),
     }
 }

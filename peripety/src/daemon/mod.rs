@@ -6,6 +6,7 @@ mod attach;
 mod clock;
 pub mod config;
 mod host;
+mod ledger;
 mod logbook;
 mod outputs;
 mod own;

@@ -21,6 +21,7 @@ use super::{
     clock::{self, stamp_of},
     config::{Config, ConfigErrors},
     host::Host,
+    ledger::Ledger,
     logbook::{Commit, Logbook},
     outputs::Outputs,
     own,
@@ -90,6 +91,7 @@ struct Daemon {
     kmsg_clock: ClockOffset,
     losses: losses::Losses,
     logbook: Logbook,
+    ledger: Ledger,
     /// Something was read, or told, since the last commit.
     news: bool,
     snapshot: Arc<Mutex<Snapshot>>,
@@ -184,6 +186,7 @@ impl Daemon {
             kmsg_clock: ClockOffset::new(),
             losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
             logbook,
+            ledger: Ledger::default(),
             news: true,
             snapshot: Arc::default(),
             server: Some(server),
@@ -483,6 +486,9 @@ impl Daemon {
             }
             return;
         }
+        for event in &self.events {
+            self.ledger.note(event);
+        }
         let events: Vec<Arc<Event>> = self.events.drain(..).map(Arc::new).collect();
         let spooled = self.outputs.write_down(&events);
         self.write_logbook(spooled);
@@ -561,7 +567,7 @@ impl Daemon {
     fn refresh_snapshot(&self) {
         let mut stats = self.outputs.stats();
         if let serde_json::Value::Object(all) = &mut stats {
-            all.insert("lost".to_owned(), json!(self.losses.ledger()));
+            all.insert("ledger".to_owned(), self.ledger.to_json());
             all.insert("journal".to_owned(), self.programs.stats());
             if let Some(recorder) = self.engine.recorder() {
                 let (file, trouble) = (recorder.path(), recorder.trouble());

@@ -149,16 +149,6 @@ impl Losses {
             None => false,
         });
     }
-
-    /// Totals by source, for `prpt stats`.
-    pub(super) fn ledger(&self) -> BTreeMap<&'static str, u64> {
-        self.dropped
-            .iter()
-            .map(|(kind, count)| (source_name(*kind), *count))
-            .chain([("ebpf", self.undecodable)])
-            .filter(|(_, count)| *count > 0)
-            .collect()
-    }
 }
 
 fn first_line(text: &[u8]) -> &[u8] {

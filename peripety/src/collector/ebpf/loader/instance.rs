@@ -334,8 +334,12 @@ fn attach_program(
     if pinned.is_err() && was_taken {
         // The link went with the attempt.
         match program {
-            Program::RawTracePoint(program) => drop(program.attach(probe.event())?),
-            Program::TracePoint(program) => drop(program.attach(probe.category, probe.event())?),
+            Program::RawTracePoint(program) => {
+                let _kept_by_the_program = program.attach(probe.event())?;
+            }
+            Program::TracePoint(program) => {
+                let _kept_by_the_program = program.attach(probe.category, probe.event())?;
+            }
             _ => {}
         }
     }
