@@ -2,12 +2,11 @@
 
 use std::{
     future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use serde_json::json;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -18,36 +17,36 @@ use super::{
     answers::{self, Snapshot},
     args::Args,
     attach::Attacher,
-    clock::{self, stamp_of},
-    config::{Config, ConfigErrors},
+    clock,
+    config::Config,
     host::Host,
     ledger::Ledger,
-    logbook::{Commit, Logbook},
+    logbook::Logbook,
     outputs::Outputs,
-    own,
     programs::Programs,
-    sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents, readable},
+    sources::{Probes, readable},
 };
 use crate::{
     block::BlkCache,
     collector::{
         clock::ClockOffset,
-        ebpf::{Addition, Ebpf, Options},
-        kmsg::{KmsgItem, KmsgReader},
+        ebpf::Addition,
+        kmsg::KmsgReader,
         mount_watch::MountWatch,
         uevent::{Received, UeventMonitor},
-        wait::drained,
     },
-    correlate::LiveSources,
-    engine::Settings,
-    event::{Event, EventType},
+    event::Event,
     notifier::socket::Server,
-    record::{Body, Record, Stamp, Uevent},
+    record::{Body, Record},
     recording::RecordedEngine,
     roots::Roots,
 };
 
 mod losses;
+mod out;
+mod start;
+mod take;
+mod tell;
 
 pub(super) use losses::Told;
 
@@ -120,108 +119,6 @@ enum Wake {
 }
 
 impl Daemon {
-    fn start(args: &Args) -> anyhow::Result<Self> {
-        let roots = args.roots();
-        if let Some(file) = &args.config {
-            std::fs::metadata(file)
-                .with_context(|| format!("cannot read the configuration {}", file.display()))?;
-        }
-        let server = Server::bind(&roots)?;
-        let host = Host::read(&roots);
-        let (config, rejected) = match Config::load(&roots) {
-            Ok(config) => (config, None),
-            Err(errors) => (Config::default(), Some(errors)),
-        };
-        let (logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
-        let (left, open) = left.map(|left| (left.commit, left.open)).unzip();
-        let left = left.unwrap_or_default();
-        let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled);
-        outputs.apply(&config.main);
-
-        // Devices before probes: the first failure shall find its device known.
-        let uevents = open_uevents(&roots);
-        let mounts = open_mounts(&roots);
-        let cache = BlkCache::scan(&roots)?;
-        let mut live_since_ns = clock::monotonic_ns();
-        let probes = (!args.no_ebpf).then(|| {
-            let mut ebpf = Ebpf::load(&roots, ebpf_options(args, &config));
-            log_verdicts(&ebpf);
-            if ebpf.resume(&left.rings) {
-                live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
-            }
-            Probes::new(ebpf)
-        });
-        let kmsg = open_kmsg(&roots, left.kmsg_seq);
-        let attached = probes.as_ref().map_or(0, |p| p.lock().attached().count());
-        if attached == 0 && kmsg.is_none() {
-            anyhow::bail!(
-                "nothing can be seen: no probe is attached and kernel text cannot be read; start it as root"
-            );
-        }
-
-        let settings = Settings {
-            boot_id: host.boot_id.clone(),
-            hostname: host.hostname.clone(),
-            live: LiveSources::text_only(),
-        };
-        let programs = Programs::start(left.journal_cursor, &host.boot_id, config.rules());
-        let mut engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
-            .context("cannot start recording")?;
-        if let Some(open) = open {
-            engine.restore(open);
-        }
-        let mut this = Self {
-            roots,
-            host,
-            config,
-            engine,
-            cache,
-            outputs,
-            probes,
-            attacher: Attacher::default(),
-            kmsg,
-            uevents,
-            programs,
-            mounts,
-            kmsg_clock: ClockOffset::new(),
-            losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
-            logbook,
-            ledger: Ledger::default(),
-            news: true,
-            snapshot: Arc::default(),
-            server: Some(server),
-            chores_at: None,
-            live_since_ns,
-            events: Vec::new(),
-        };
-        this.tell_live_sources();
-        this.say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
-        if let Some(errors) = rejected {
-            this.reject(&errors, "built-in rules and defaults are in force");
-        }
-        if this.config.main.dump_blk_info_at_start {
-            let now = clock::now();
-            for block in this.cache.all() {
-                this.send_own(own::blk_info(&this.host, block, now));
-            }
-        }
-        this.put_out();
-        this.read_history();
-        this.refresh_snapshot();
-        Ok(this)
-    }
-
-    /// Reads what the kernel has said until now, before the ring: text of the past is not to be mixed with what fails now.
-    fn read_history(&mut self) {
-        for _visit in 0..VISITS_AT_START {
-            self.take_kmsg();
-            if !self.news {
-                break;
-            }
-            self.put_out();
-        }
-    }
-
     /// Until a signal ends it. Whether that is for good.
     async fn serve(&mut self) -> anyhow::Result<bool> {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -309,125 +206,6 @@ impl Daemon {
         }
     }
 
-    fn push(&mut self, record: &Record) {
-        self.news = true;
-        self.engine.push(record, &self.cache, &mut self.events);
-    }
-
-    fn take_ring(&mut self) {
-        let Some(probes) = self.probes.clone() else { return };
-        let now = clock::now();
-        let (engine, cache, events, losses, news) =
-            (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
-        probes.lock().drain(BATCH, |kernel| {
-            *news = true;
-            losses.note(&kernel);
-            let time = stamp_of(kernel.header.mono_ns, now);
-            engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
-        });
-        self.plan_chores();
-    }
-
-    fn take_kmsg(&mut self) {
-        let now = clock::now();
-        for _ in 0..BATCH {
-            let Some(kmsg) = &mut self.kmsg else { return };
-            let item = match kmsg.get_mut().next() {
-                Ok(Some(item)) => item,
-                Ok(None) => {
-                    drained(kmsg);
-                    break;
-                }
-                Err(error) => {
-                    tracing::error!("{error}; kernel text is no longer read");
-                    self.kmsg = None;
-                    return;
-                }
-            };
-            let record = match item {
-                KmsgItem::Record(kmsg) => {
-                    if let Some(mono_ns) = self.losses.time_of_text(&kmsg.log.text) {
-                        self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
-                    }
-                    Record { time: self.kmsg_clock.stamp(kmsg.usec, now), body: Body::Log(kmsg.log) }
-                }
-                KmsgItem::Lost(lost) => Record { time: now, body: Body::Lost(lost) },
-            };
-            self.push(&record);
-        }
-        self.plan_chores();
-    }
-
-    fn take_programs(&mut self, records: &[Record]) {
-        for record in records {
-            self.push(record);
-        }
-        self.plan_chores();
-    }
-
-    fn take_uevents(&mut self, received: Vec<Received>) {
-        for received in received {
-            let now = clock::now();
-            let now_ns = now.monotonic_ns.unwrap_or_default();
-            match received {
-                Received::Event(uevent) => {
-                    self.attacher.note(&uevent);
-                    self.take_uevent(uevent, now, now_ns);
-                }
-                Received::Lost(lost) => {
-                    // What was missed may be anything: look at all devices again.
-                    if let Err(error) = self.cache.rescan(now_ns) {
-                        tracing::error!("{error}");
-                    }
-                    self.attacher.note_anything();
-                    self.push(&Record { time: now, body: Body::Lost(lost) });
-                }
-            }
-        }
-        self.attacher.go_on(self.probes.as_ref());
-    }
-
-    /// A device that goes is told before it is forgotten, one that comes after it is known.
-    fn take_uevent(&mut self, uevent: Uevent, now: Stamp, now_ns: u64) {
-        if uevent.action != "remove" {
-            self.cache.apply_uevent(&uevent, now_ns);
-        }
-        // udev repeats what the kernel said, with what its rules found out: of use to the cache only.
-        let record = Record { time: now, body: Body::Uevent(uevent) };
-        let Body::Uevent(uevent) = &record.body else { return };
-        if !uevent.udev {
-            self.push(&record);
-        }
-        if uevent.action == "remove" {
-            self.cache.apply_uevent(uevent, now_ns);
-        }
-    }
-
-    /// The probes of drivers that were loaded.
-    fn take_probes(&mut self, addition: Option<Addition>) {
-        if let (Some(probes), Some(addition)) = (&self.probes, addition)
-            && probes.lock().add(addition)
-        {
-            log_verdicts(&probes.lock());
-            self.tell_live_sources();
-        }
-        self.attacher.go_on(self.probes.as_ref());
-    }
-
-    fn tell_live_sources(&mut self) {
-        let attached: Vec<_> =
-            self.probes.iter().flat_map(|p| p.lock().attached().collect::<Vec<_>>()).collect();
-        let mut live = if attached.is_empty() {
-            LiveSources::text_only()
-        } else {
-            LiveSources::with_probes(attached, self.live_since_ns)
-        };
-        if self.kmsg.is_none() {
-            live = live.without_text();
-        }
-        self.engine.set_live_sources(live);
-    }
-
     fn plan_chores(&mut self) {
         if self.chores_at.is_none() {
             self.chores_at = Some(clock::monotonic_ns() + CHORES_AFTER_NS);
@@ -453,189 +231,6 @@ impl Daemon {
             self.plan_chores();
         }
         self.refresh_snapshot();
-    }
-
-    /// Entries that the recording lacks: no event lacks anything, but a replay will (promise 1).
-    fn tell_unrecorded(&mut self) {
-        let Some((file, lost)) =
-            self.engine.recorder().and_then(|r| Some((r.path().display().to_string(), r.take_lost()?)))
-        else {
-            return;
-        };
-        let (count, why) = lost;
-        let msg = format!("{count} records are missing in the recording {file}: {why}");
-        let mut event = own::event(&self.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
-        event.count = count;
-        for (key, value) in [("source", "recording".to_owned()), ("reason", why), ("file", file)] {
-            event.extension.insert(key.to_owned(), json!(value));
-        }
-        self.send_own(event);
-    }
-
-    /// Lets events out, in three steps (promise 1): they and what is open are written down; the sources get their room
-    /// back; the events go out. A daemon that is killed at any moment has done each of them or will find it to be done.
-    fn put_out(&mut self) {
-        if !self.events.is_empty() {
-            self.news = true;
-            self.plan_chores();
-        }
-        if !std::mem::take(&mut self.news) {
-            // A visit to the ring that brought nothing: its readiness is still to be looked at.
-            if let Some(probes) = &self.probes {
-                probes.lock().commit();
-            }
-            return;
-        }
-        for event in &self.events {
-            self.ledger.note(event);
-        }
-        let events: Vec<Arc<Event>> = self.events.drain(..).map(Arc::new).collect();
-        let spooled = self.outputs.write_down(&events);
-        self.write_logbook(spooled);
-        if let Some(probes) = &self.probes {
-            probes.lock().commit();
-        }
-        self.outputs.send(events);
-    }
-
-    fn write_logbook(&mut self, spooled: Option<u64>) {
-        let all = self.logbook.wants_all();
-        let logbook = &mut self.logbook;
-        if let Err(error) = self.engine.save(all, |note| logbook.note(&note)) {
-            tracing::error!(%error, "an open event cannot be noted");
-        }
-        let commit = Commit {
-            kmsg_seq: self.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq()),
-            rings: self.probes.as_ref().map(|probes| probes.lock().ring_states(all)).unwrap_or_default(),
-            spooled,
-            live_since_ns: Some(self.live_since_ns),
-            journal_cursor: self.programs.cursor(all),
-            losses: self.losses.save(all),
-        };
-        self.logbook.commit(&commit);
-    }
-
-    fn reload(&mut self) {
-        let now_us = i128::from(clock::monotonic_ns() / 1000);
-        notify_systemd(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(now_us)]);
-        match Config::load(&self.roots) {
-            Ok(config) => {
-                self.programs.set_rules(config.rules());
-                self.engine.set_rules(&config.rules());
-                self.outputs.apply(&config.main);
-                self.config = config;
-                let count = self.config.rules().len();
-                self.say(
-                    EventType::PERIPETY_CONFIG_RELOADED,
-                    format!("configuration reloaded, {count} rules of yours"),
-                );
-            }
-            Err(errors) => self.reject(&errors, "the configuration before it stays in force"),
-        }
-        self.refresh_snapshot();
-        notify_systemd(&[sd_notify::NotifyState::Ready]);
-    }
-
-    fn reject(&mut self, errors: &ConfigErrors, instead: &str) {
-        for error in errors.iter() {
-            tracing::error!("{error}");
-        }
-        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let first = all.first().cloned().unwrap_or_default();
-        let more = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
-        let mut event = own::event(
-            &self.host,
-            EventType::PERIPETY_CONFIG_REJECTED,
-            format!("configuration refused, {instead}: {first}{more}"),
-            clock::now(),
-        );
-        event.extension.insert("errors".to_owned(), json!(all));
-        self.send_own(event);
-    }
-
-    fn say(&mut self, event_type: EventType, msg: String) {
-        tracing::info!("{msg}");
-        self.send_own(own::event(&self.host, event_type, msg, clock::now()));
-    }
-
-    /// What the daemon says by itself, past the engine.
-    fn send_own(&mut self, event: Event) {
-        self.engine.said(&event);
-        self.events.push(event);
-    }
-
-    fn refresh_snapshot(&self) {
-        let mut stats = self.outputs.stats();
-        if let serde_json::Value::Object(all) = &mut stats {
-            all.insert("ledger".to_owned(), self.ledger.to_json());
-            all.insert("journal".to_owned(), self.programs.stats());
-            if let Some(recorder) = self.engine.recorder() {
-                let (file, trouble) = (recorder.path(), recorder.trouble());
-                let recording = json!({ "file": file, "counters": recorder.counters(), "trouble": trouble });
-                all.insert("recording".to_owned(), recording);
-            }
-            if let Some(kmsg) = &self.kmsg {
-                let kmsg = kmsg.get_ref();
-                all.insert(
-                    "kmsg".to_owned(),
-                    json!({ "last_seq": kmsg.last_seq(), "written_by_processes": kmsg.foreign(), "malformed": kmsg.malformed() }),
-                );
-            }
-        }
-        let config = json!({
-            "files": self.config.files,
-            "rules": self.config.rules().len(),
-            "save_to_journald": self.outputs.saves_to_journald(),
-        });
-        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        *snapshot = Snapshot { stats, config };
-    }
-
-    /// Lets out what there is. What is open is closed, unless a successor is to go on with it: the probes see on meanwhile.
-    fn stop(mut self, for_good: bool) {
-        notify_systemd(&[sd_notify::NotifyState::Stopping]);
-        self.programs.end();
-        let sees_on = self.probes.as_ref().is_some_and(|probes| {
-            let mut probes = probes.lock();
-            if for_good {
-                probes.detach();
-            }
-            !for_good && probes.attached().next().is_some() && probes.unpinned().is_none()
-        });
-        for _visit in 0..VISITS_AT_END {
-            self.take_ring();
-            if !self.news {
-                break;
-            }
-            self.put_out();
-        }
-        self.take_kmsg();
-        self.chores();
-        let mut msg = "peripetyd stopped".to_owned();
-        if sees_on {
-            msg.push_str("; its probes stay attached for the next one (peripetyd --detach removes them)");
-        } else {
-            self.engine.finish(&self.cache, &mut self.events);
-        }
-        self.say(EventType::PERIPETY_STOPPED, msg);
-        self.engine.close(RECORDING_PATIENCE);
-        self.put_out();
-        self.outputs.close();
-    }
-}
-
-fn ebpf_options(args: &Args, config: &Config) -> Options {
-    let off = peripety_common::Kind::ALL
-        .iter()
-        .filter(|kind| !config.probe_enabled(kind.name()))
-        .map(|kind| (*kind, "the configuration says so".to_owned()))
-        .collect();
-    Options {
-        ring_bytes: config.main.ring_size_kib.saturating_mul(1024),
-        off,
-        verbose: args.verbose,
-        only_classic: args.only_classic,
-        pin: config.main.keep_probes,
     }
 }
 

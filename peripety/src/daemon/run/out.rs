@@ -1,0 +1,83 @@
+//! Events out, and what is written down before.
+
+use std::sync::Arc;
+
+use super::{super::logbook::Commit, Daemon, RECORDING_PATIENCE, VISITS_AT_END, notify_systemd};
+use crate::event::{Event, EventType};
+
+impl Daemon {
+    /// Lets events out, in three steps (promise 1): they and what is open are written down; the sources get their room
+    /// back; the events go out. A daemon that is killed at any moment has done each of them or will find it to be done.
+    pub(super) fn put_out(&mut self) {
+        if !self.events.is_empty() {
+            self.news = true;
+            self.plan_chores();
+        }
+        if !std::mem::take(&mut self.news) {
+            // A visit to the ring that brought nothing: its readiness is still to be looked at.
+            if let Some(probes) = &self.probes {
+                probes.lock().commit();
+            }
+            return;
+        }
+        for event in &self.events {
+            self.ledger.note(event);
+        }
+        let events: Vec<Arc<Event>> = self.events.drain(..).map(Arc::new).collect();
+        let spooled = self.outputs.write_down(&events);
+        self.write_logbook(spooled);
+        if let Some(probes) = &self.probes {
+            probes.lock().commit();
+        }
+        self.outputs.send(events);
+    }
+
+    pub(super) fn write_logbook(&mut self, spooled: Option<u64>) {
+        let all = self.logbook.wants_all();
+        let logbook = &mut self.logbook;
+        if let Err(error) = self.engine.save(all, |note| logbook.note(&note)) {
+            tracing::error!(%error, "an open event cannot be noted");
+        }
+        let commit = Commit {
+            kmsg_seq: self.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq()),
+            rings: self.probes.as_ref().map(|probes| probes.lock().ring_states(all)).unwrap_or_default(),
+            spooled,
+            live_since_ns: Some(self.live_since_ns),
+            journal_cursor: self.programs.cursor(all),
+            losses: self.losses.save(all),
+        };
+        self.logbook.commit(&commit);
+    }
+
+    /// Lets out what there is. What is open is closed, unless a successor is to go on with it: the probes see on meanwhile.
+    pub(super) fn stop(mut self, for_good: bool) {
+        notify_systemd(&[sd_notify::NotifyState::Stopping]);
+        self.programs.end();
+        let sees_on = self.probes.as_ref().is_some_and(|probes| {
+            let mut probes = probes.lock();
+            if for_good {
+                probes.detach();
+            }
+            !for_good && probes.attached().next().is_some() && probes.unpinned().is_none()
+        });
+        for _visit in 0..VISITS_AT_END {
+            self.take_ring();
+            if !self.news {
+                break;
+            }
+            self.put_out();
+        }
+        self.take_kmsg();
+        self.chores();
+        let mut msg = "peripetyd stopped".to_owned();
+        if sees_on {
+            msg.push_str("; its probes stay attached for the next one (peripetyd --detach removes them)");
+        } else {
+            self.engine.finish(&self.cache, &mut self.events);
+        }
+        self.say(EventType::PERIPETY_STOPPED, msg);
+        self.engine.close(RECORDING_PATIENCE);
+        self.put_out();
+        self.outputs.close();
+    }
+}

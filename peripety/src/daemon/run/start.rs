@@ -1,0 +1,153 @@
+//! How the daemon begins: devices first, then probes, then what an earlier daemon had open.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::{
+    super::{
+        args::Args,
+        attach::Attacher,
+        clock,
+        config::Config,
+        host::Host,
+        ledger::Ledger,
+        logbook::Logbook,
+        outputs::Outputs,
+        own,
+        programs::Programs,
+        sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents},
+    },
+    Daemon, VISITS_AT_START, losses,
+};
+use crate::{
+    block::BlkCache,
+    collector::{
+        clock::ClockOffset,
+        ebpf::{Ebpf, Options},
+    },
+    correlate::LiveSources,
+    engine::Settings,
+    event::EventType,
+    notifier::socket::Server,
+    recording::RecordedEngine,
+};
+
+impl Daemon {
+    pub(super) fn start(args: &Args) -> anyhow::Result<Self> {
+        let roots = args.roots();
+        if let Some(file) = &args.config {
+            std::fs::metadata(file)
+                .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+        }
+        let server = Server::bind(&roots)?;
+        let host = Host::read(&roots);
+        let (config, rejected) = match Config::load(&roots) {
+            Ok(config) => (config, None),
+            Err(errors) => (Config::default(), Some(errors)),
+        };
+        let (logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
+        let (left, open) = left.map(|left| (left.commit, left.open)).unzip();
+        let left = left.unwrap_or_default();
+        let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled);
+        outputs.apply(&config.main);
+
+        // Devices before probes: the first failure shall find its device known.
+        let uevents = open_uevents(&roots);
+        let mounts = open_mounts(&roots);
+        let cache = BlkCache::scan(&roots)?;
+        let mut live_since_ns = clock::monotonic_ns();
+        let probes = (!args.no_ebpf).then(|| {
+            let mut ebpf = Ebpf::load(&roots, ebpf_options(args, &config));
+            log_verdicts(&ebpf);
+            if ebpf.resume(&left.rings) {
+                live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
+            }
+            Probes::new(ebpf)
+        });
+        let kmsg = open_kmsg(&roots, left.kmsg_seq);
+        let attached = probes.as_ref().map_or(0, |p| p.lock().attached().count());
+        if attached == 0 && kmsg.is_none() {
+            anyhow::bail!(
+                "nothing can be seen: no probe is attached and kernel text cannot be read; start it as root"
+            );
+        }
+
+        let settings = Settings {
+            boot_id: host.boot_id.clone(),
+            hostname: host.hostname.clone(),
+            live: LiveSources::text_only(),
+        };
+        let programs = Programs::start(left.journal_cursor, &host.boot_id, config.rules());
+        let mut engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
+            .context("cannot start recording")?;
+        if let Some(open) = open {
+            engine.restore(open);
+        }
+        let mut this = Self {
+            roots,
+            host,
+            config,
+            engine,
+            cache,
+            outputs,
+            probes,
+            attacher: Attacher::default(),
+            kmsg,
+            uevents,
+            programs,
+            mounts,
+            kmsg_clock: ClockOffset::new(),
+            losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
+            logbook,
+            ledger: Ledger::default(),
+            news: true,
+            snapshot: Arc::default(),
+            server: Some(server),
+            chores_at: None,
+            live_since_ns,
+            events: Vec::new(),
+        };
+        this.tell_live_sources();
+        this.say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
+        if let Some(errors) = rejected {
+            this.reject(&errors, "built-in rules and defaults are in force");
+        }
+        if this.config.main.dump_blk_info_at_start {
+            let now = clock::now();
+            for block in this.cache.all() {
+                this.send_own(own::blk_info(&this.host, block, now));
+            }
+        }
+        this.put_out();
+        this.read_history();
+        this.refresh_snapshot();
+        Ok(this)
+    }
+
+    /// Reads what the kernel has said until now, before the ring: text of the past is not to be mixed with what fails now.
+    pub(super) fn read_history(&mut self) {
+        for _visit in 0..VISITS_AT_START {
+            self.take_kmsg();
+            if !self.news {
+                break;
+            }
+            self.put_out();
+        }
+    }
+}
+
+fn ebpf_options(args: &Args, config: &Config) -> Options {
+    let off = peripety_common::Kind::ALL
+        .iter()
+        .filter(|kind| !config.probe_enabled(kind.name()))
+        .map(|kind| (*kind, "the configuration says so".to_owned()))
+        .collect();
+    Options {
+        ring_bytes: config.main.ring_size_kib.saturating_mul(1024),
+        off,
+        verbose: args.verbose,
+        only_classic: args.only_classic,
+        pin: config.main.keep_probes,
+    }
+}

@@ -1,0 +1,135 @@
+//! Records in: from the sources to the engine.
+
+use super::{
+    super::{
+        clock::{self, stamp_of},
+        sources::log_verdicts,
+    },
+    BATCH, Daemon,
+};
+use crate::{
+    collector::{ebpf::Addition, kmsg::KmsgItem, uevent::Received, wait::drained},
+    correlate::LiveSources,
+    record::{Body, Record, Stamp, Uevent},
+};
+
+impl Daemon {
+    pub(super) fn push(&mut self, record: &Record) {
+        self.news = true;
+        self.engine.push(record, &self.cache, &mut self.events);
+    }
+
+    pub(super) fn take_ring(&mut self) {
+        let Some(probes) = self.probes.clone() else { return };
+        let now = clock::now();
+        let (engine, cache, events, losses, news) =
+            (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
+        probes.lock().drain(BATCH, |kernel| {
+            *news = true;
+            losses.note(&kernel);
+            let time = stamp_of(kernel.header.mono_ns, now);
+            engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
+        });
+        self.plan_chores();
+    }
+
+    pub(super) fn take_kmsg(&mut self) {
+        let now = clock::now();
+        for _ in 0..BATCH {
+            let Some(kmsg) = &mut self.kmsg else { return };
+            let item = match kmsg.get_mut().next() {
+                Ok(Some(item)) => item,
+                Ok(None) => {
+                    drained(kmsg);
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!("{error}; kernel text is no longer read");
+                    self.kmsg = None;
+                    return;
+                }
+            };
+            let record = match item {
+                KmsgItem::Record(kmsg) => {
+                    if let Some(mono_ns) = self.losses.time_of_text(&kmsg.log.text) {
+                        self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
+                    }
+                    Record { time: self.kmsg_clock.stamp(kmsg.usec, now), body: Body::Log(kmsg.log) }
+                }
+                KmsgItem::Lost(lost) => Record { time: now, body: Body::Lost(lost) },
+            };
+            self.push(&record);
+        }
+        self.plan_chores();
+    }
+
+    pub(super) fn take_programs(&mut self, records: &[Record]) {
+        for record in records {
+            self.push(record);
+        }
+        self.plan_chores();
+    }
+
+    pub(super) fn take_uevents(&mut self, received: Vec<Received>) {
+        for received in received {
+            let now = clock::now();
+            let now_ns = now.monotonic_ns.unwrap_or_default();
+            match received {
+                Received::Event(uevent) => {
+                    self.attacher.note(&uevent);
+                    self.take_uevent(uevent, now, now_ns);
+                }
+                Received::Lost(lost) => {
+                    // What was missed may be anything: look at all devices again.
+                    if let Err(error) = self.cache.rescan(now_ns) {
+                        tracing::error!("{error}");
+                    }
+                    self.attacher.note_anything();
+                    self.push(&Record { time: now, body: Body::Lost(lost) });
+                }
+            }
+        }
+        self.attacher.go_on(self.probes.as_ref());
+    }
+
+    /// A device that goes is told before it is forgotten, one that comes after it is known.
+    pub(super) fn take_uevent(&mut self, uevent: Uevent, now: Stamp, now_ns: u64) {
+        if uevent.action != "remove" {
+            self.cache.apply_uevent(&uevent, now_ns);
+        }
+        // udev repeats what the kernel said, with what its rules found out: of use to the cache only.
+        let record = Record { time: now, body: Body::Uevent(uevent) };
+        let Body::Uevent(uevent) = &record.body else { return };
+        if !uevent.udev {
+            self.push(&record);
+        }
+        if uevent.action == "remove" {
+            self.cache.apply_uevent(uevent, now_ns);
+        }
+    }
+
+    /// The probes of drivers that were loaded.
+    pub(super) fn take_probes(&mut self, addition: Option<Addition>) {
+        if let (Some(probes), Some(addition)) = (&self.probes, addition)
+            && probes.lock().add(addition)
+        {
+            log_verdicts(&probes.lock());
+            self.tell_live_sources();
+        }
+        self.attacher.go_on(self.probes.as_ref());
+    }
+
+    pub(super) fn tell_live_sources(&mut self) {
+        let attached: Vec<_> =
+            self.probes.iter().flat_map(|p| p.lock().attached().collect::<Vec<_>>()).collect();
+        let mut live = if attached.is_empty() {
+            LiveSources::text_only()
+        } else {
+            LiveSources::with_probes(attached, self.live_since_ns)
+        };
+        if self.kmsg.is_none() {
+            live = live.without_text();
+        }
+        self.engine.set_live_sources(live);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the daemon says by itself, and what it answers with.
+
+use std::sync::PoisonError;
+
+use serde_json::json;
+
+use super::{
+    super::{
+        answers::Snapshot,
+        clock,
+        config::{Config, ConfigErrors},
+        own,
+    },
+    Daemon, notify_systemd,
+};
+use crate::event::{Event, EventType};
+
+impl Daemon {
+    /// Entries that the recording lacks: no event lacks anything, but a replay will (promise 1).
+    pub(super) fn tell_unrecorded(&mut self) {
+        let Some((file, lost)) =
+            self.engine.recorder().and_then(|r| Some((r.path().display().to_string(), r.take_lost()?)))
+        else {
+            return;
+        };
+        let (count, why) = lost;
+        let msg = format!("{count} records are missing in the recording {file}: {why}");
+        let mut event = own::event(&self.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
+        event.count = count;
+        for (key, value) in [("source", "recording".to_owned()), ("reason", why), ("file", file)] {
+            event.extension.insert(key.to_owned(), json!(value));
+        }
+        self.send_own(event);
+    }
+
+    pub(super) fn reload(&mut self) {
+        let now_us = i128::from(clock::monotonic_ns() / 1000);
+        notify_systemd(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(now_us)]);
+        match Config::load(&self.roots) {
+            Ok(config) => {
+                self.programs.set_rules(config.rules());
+                self.engine.set_rules(&config.rules());
+                self.outputs.apply(&config.main);
+                self.config = config;
+                let count = self.config.rules().len();
+                self.say(
+                    EventType::PERIPETY_CONFIG_RELOADED,
+                    format!("configuration reloaded, {count} rules of yours"),
+                );
+            }
+            Err(errors) => self.reject(&errors, "the configuration before it stays in force"),
+        }
+        self.refresh_snapshot();
+        notify_systemd(&[sd_notify::NotifyState::Ready]);
+    }
+
+    pub(super) fn reject(&mut self, errors: &ConfigErrors, instead: &str) {
+        for error in errors.iter() {
+            tracing::error!("{error}");
+        }
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let first = all.first().cloned().unwrap_or_default();
+        let more = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
+        let mut event = own::event(
+            &self.host,
+            EventType::PERIPETY_CONFIG_REJECTED,
+            format!("configuration refused, {instead}: {first}{more}"),
+            clock::now(),
+        );
+        event.extension.insert("errors".to_owned(), json!(all));
+        self.send_own(event);
+    }
+
+    pub(super) fn say(&mut self, event_type: EventType, msg: String) {
+        tracing::info!("{msg}");
+        self.send_own(own::event(&self.host, event_type, msg, clock::now()));
+    }
+
+    /// What the daemon says by itself, past the engine.
+    pub(super) fn send_own(&mut self, event: Event) {
+        self.engine.said(&event);
+        self.events.push(event);
+    }
+
+    pub(super) fn refresh_snapshot(&self) {
+        let mut stats = self.outputs.stats();
+        if let serde_json::Value::Object(all) = &mut stats {
+            all.insert("ledger".to_owned(), self.ledger.to_json());
+            all.insert("journal".to_owned(), self.programs.stats());
+            if let Some(recorder) = self.engine.recorder() {
+                let (file, trouble) = (recorder.path(), recorder.trouble());
+                let recording = json!({ "file": file, "counters": recorder.counters(), "trouble": trouble });
+                all.insert("recording".to_owned(), recording);
+            }
+            if let Some(kmsg) = &self.kmsg {
+                let kmsg = kmsg.get_ref();
+                all.insert(
+                    "kmsg".to_owned(),
+                    json!({ "last_seq": kmsg.last_seq(), "written_by_processes": kmsg.foreign(), "malformed": kmsg.malformed() }),
+                );
+            }
+        }
+        let config = json!({
+            "files": self.config.files,
+            "rules": self.config.rules().len(),
+            "save_to_journald": self.outputs.saves_to_journald(),
+        });
+        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        *snapshot = Snapshot { stats, config };
+    }
+}
