@@ -1,11 +1,11 @@
-//! Writing events to journald, beside a bare loop that sends the same fields.
+//! Writing events to journald, beside a bare loop that sends the same lines.
 
 use anyhow::{Context as _, Result};
 use peripety::{
     event::Event,
     notifier::{
         Notifier as _,
-        journald::{Journald, fields, present},
+        journald::{Journald, lines, present},
     },
     recording::Replay,
     roots::Roots,
@@ -34,10 +34,7 @@ pub fn run() -> Result<Vec<Value>> {
         ]);
     }
     let events = events()?;
-    let lines: Vec<Vec<String>> = events
-        .iter()
-        .map(|event| Ok(fields(event)?.iter().map(|(name, value)| format!("{name}={value}")).collect()))
-        .collect::<Result<_>>()?;
+    let lines: Vec<Vec<String>> = events.iter().map(|event| Ok(lines(event)?)).collect::<Result<_>>()?;
     let mut notifier = Journald::new(&roots);
     let mut failed = 0;
     let count = usize::try_from(EVENTS).unwrap_or_default();

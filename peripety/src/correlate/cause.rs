@@ -111,7 +111,8 @@ fn rank(event: &Event) -> Rank {
     let fault = event.event_type.info().is_none_or(|info| info.nature == Nature::Fault);
     match event.sub_system.as_str() {
         _ if event.event_type == EventType::BLK_DEVICE_REMOVED => Rank::Driver,
-        _ if !fault => Rank::None,
+        // A pool that fills up has not failed anything yet.
+        _ if !fault || event.event_type == EventType::DM_THIN_POOL_LOW_WATER => Rank::None,
         "peripety" => Rank::None,
         "block"
             if [EventType::BLK_LOST_WRITE, EventType::BLK_BUFFER_IO_ERROR].contains(&event.event_type) =>

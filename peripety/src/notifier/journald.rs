@@ -3,6 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Notifier, NotifyError};
 use crate::{
@@ -54,9 +55,7 @@ impl Notifier for Journald {
     }
 
     fn notify(&mut self, event: &Event) -> Result<(), NotifyError> {
-        let fields =
-            fields(event).map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
-        let lines: Vec<String> = fields.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let lines = lines(event).map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         // sd_journal_sendv says that all is well when nobody listens.
         let absent =
@@ -72,41 +71,54 @@ impl Notifier for Journald {
     }
 }
 
-/// The fields of an event's entry. A name may come more than once: journald keeps all values.
+/// The fields of an event's entry, as `NAME=value`. A name may come more than once: journald keeps all values.
 ///
 /// # Errors
 ///
 /// The event has no JSON.
-pub fn fields(event: &Event) -> Result<Vec<(String, String)>, serde_json::Error> {
-    let mut fields = Vec::with_capacity(24);
-    let mut add = |name: &str, value: String| fields.push((name.to_owned(), value));
+pub fn lines(event: &Event) -> Result<Vec<String>, serde_json::Error> {
+    let mut lines = Vec::with_capacity(32);
+    let mut add = |name: &str, value: &str| {
+        let mut line = String::with_capacity(name.len() + 1 + value.len());
+        line.push_str(name);
+        line.push('=');
+        line.push_str(value);
+        lines.push(line);
+    };
     // journalctl shows a message with control characters as "blob data".
     let message = if event.msg.is_empty() { event.event_type.as_str() } else { &event.msg };
     let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
-    add("MESSAGE", format!("{}{times}", printable(message)));
-    add("PRIORITY", event.severity.number().to_string());
-    add("MESSAGE_ID", message_id(event.event_type.as_str()).simple().to_string());
-    add("SYSLOG_IDENTIFIER", "peripetyd".into());
-    add(MARK.0, MARK.1.into());
-    add("EVENT_ID", event.event_id.to_string());
-    add("EVENT_TYPE", event.event_type.to_string());
-    add("SUB_SYSTEM", event.sub_system.to_string());
-    add("REVISION", event.revision.to_string());
-    add("FINAL", if event.is_final { "TRUE" } else { "FALSE" }.into());
-    add("COUNT", event.count.to_string());
+    add("MESSAGE", &format!("{}{times}", printable(message)));
+    add("PRIORITY", &event.severity.number().to_string());
+    add(
+        "MESSAGE_ID",
+        message_id(event.event_type.as_str()).simple().encode_lower(&mut Uuid::encode_buffer()),
+    );
+    add("SYSLOG_IDENTIFIER", "peripetyd");
+    add(MARK.0, MARK.1);
+    add("EVENT_ID", event.event_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    add("EVENT_TYPE", event.event_type.as_str());
+    add("SUB_SYSTEM", event.sub_system.as_str());
+    add("REVISION", &event.revision.to_string());
+    add("FINAL", if event.is_final { "TRUE" } else { "FALSE" });
+    add("COUNT", &event.count.to_string());
     if let Some(block) = &event.block {
-        add("DEV_WWID", block.id.wwid.clone());
-        add("DEV_PATH", block.id.blk_path.clone());
+        add("DEV_WWID", &block.id.wwid);
+        add("DEV_PATH", &block.id.blk_path);
         for owner in block.owners.iter().take(MAX_OWNERS) {
-            add("OWNERS_WWIDS", owner.wwid.clone());
-            add("OWNERS_PATHS", owner.blk_path.clone());
+            add("OWNERS_WWIDS", &owner.wwid);
+            add("OWNERS_PATHS", &owner.blk_path);
         }
     }
     for (key, value) in event.extension.iter().take(MAX_EXTENSIONS) {
-        add(&extension_name(key), extension_value(value));
+        add(&extension_name(key), &extension_value(value));
     }
-    add("JSON", serde_json::to_string(event)?);
-    Ok(fields)
+    let mut json = Vec::with_capacity(4096);
+    json.extend_from_slice(b"JSON=");
+    serde_json::to_writer(&mut json, event)?;
+    // serde_json writes UTF-8.
+    lines.push(String::from_utf8(json).unwrap_or_default());
+    Ok(lines)
 }
 
 /// `EXT_` and the key in the letters that journald takes.
@@ -134,9 +146,7 @@ mod tests {
 
     #[test]
     fn the_fields_of_an_entry() {
-        let lines: Vec<_> =
-            fields(&sample()).unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_snapshot!(lines.join("\n"));
+        assert_snapshot!(lines(&sample()).unwrap().join("\n"));
     }
 
     #[test]
@@ -147,18 +157,19 @@ mod tests {
         for n in 0..100 {
             event.extension.insert(format!("ключ {n} = \0 {}", "x".repeat(200)), json!("é".repeat(5000)));
         }
-        let fields = fields(&event).unwrap();
+        let lines = lines(&event).unwrap();
+        let fields: Vec<_> = lines.iter().map(|line| line.split_once('=').unwrap()).collect();
         for (name, value) in &fields {
             let letters = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
             assert!(letters && name.len() <= MAX_NAME && !name.starts_with('_'), "{name}");
-            assert!(name == "JSON" || value.len() <= MAX_VALUE, "{name}");
+            assert!(*name == "JSON" || value.len() <= MAX_VALUE, "{name}");
         }
         assert_eq!(fields.iter().filter(|(name, _)| name.starts_with("EXT_")).count(), MAX_EXTENSIONS);
         assert_eq!(fields[0].1, "a\\u{1b}[2J\\nb (3 times)");
         assert!(
             fields
                 .iter()
-                .any(|(name, json)| name == "JSON" && serde_json::from_str::<Event>(json).unwrap() == event)
+                .any(|(name, json)| *name == "JSON" && serde_json::from_str::<Event>(json).unwrap() == event)
         );
     }
 
