@@ -1,6 +1,6 @@
 //! The same eyes for a log file: what dmesg, /dev/kmsg, journalctl and syslog left behind, on this machine or another.
 //!
-//! A file goes through [`format`] (what its lines are), [`Logs`] (which host, which boot, when), and the same engine as
+//! A file goes through [`mod@format`] (what its lines are), [`Logs`] (which host, which boot, when), and the same engine as
 //! live records. Devices are known from the lines themselves and, in a report, from its other files ([`known`]). Memory is
 //! bounded whatever the file is, and no input panics.
 //!
