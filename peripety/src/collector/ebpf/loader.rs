@@ -198,7 +198,7 @@ impl Ebpf {
     pub fn unpinned(&self) -> Option<String> {
         match &self.source.pins {
             Err(reason) => Some(reason.clone()),
-            Ok(_) if self.instances.iter().any(|instance| instance.pinned.is_none()) => {
+            Ok(_) if self.instances.iter().any(|i| i.pinned.is_none() && i.until_ns == u64::MAX) => {
                 Some("some of them cannot be pinned on this kernel".to_owned())
             }
             Ok(_) => None,

@@ -60,6 +60,11 @@ impl Daemon {
         let probes = (!args.no_ebpf).then(|| {
             let mut ebpf = Ebpf::load(&roots, ebpf_options(args, &config));
             log_verdicts(&ebpf);
+            if config.main.keep_probes
+                && let Some(reason) = ebpf.unpinned()
+            {
+                tracing::info!("what fails while no daemon runs goes unseen: {reason}");
+            }
             if ebpf.resume(&left.rings) {
                 live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
             }
