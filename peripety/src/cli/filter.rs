@@ -40,6 +40,17 @@ pub(super) struct Built {
     pub(super) unknown_device: Option<anyhow::Error>,
 }
 
+/// Sets the end of the time that is wanted, which no live stream has.
+pub(super) fn set_until(filter: &mut Filter, until: Option<&str>) -> anyhow::Result<()> {
+    filter.until = until.map(|text| time::parse(text, &time::now())).transpose().context("--until")?;
+    if let (Some(since), Some(until)) = (filter.since, filter.until)
+        && since > until
+    {
+        bail!("--since is later than --until: nothing can lie between them");
+    }
+    Ok(())
+}
+
 impl FilterArgs {
     /// The filter that the options ask for.
     pub(super) fn build(&self, roots: &Roots) -> anyhow::Result<Built> {

@@ -6,7 +6,7 @@ mod table;
 
 use std::{ops::ControlFlow, path::PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
@@ -15,7 +15,7 @@ use self::{
 };
 use super::{
     FAILED, NOTHING, OK, Output,
-    filter::FilterArgs,
+    filter::{FilterArgs, set_until},
     render::{Printer, note},
 };
 use crate::{
@@ -59,15 +59,10 @@ pub struct Args {
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut filter = args.filter.build_for_any_machine(roots)?;
-    let moment =
-        |text: &Option<String>| text.as_deref().map(|text| time::parse(text, &time::now())).transpose();
-    filter.until = moment(&args.until).context("--until")?;
-    if let (Some(since), Some(until)) = (filter.since, filter.until)
-        && since > until
-    {
-        bail!("--since is later than --until: nothing can lie between them");
-    }
-    let started: Option<Timestamp> = moment(&args.boot_time).context("--boot-time")?;
+    set_until(&mut filter, args.until.as_deref())?;
+    let moment = |text: &str| time::parse(text, &time::now());
+    let started: Option<Timestamp> =
+        args.boot_time.as_deref().map(moment).transpose().context("--boot-time")?;
     let zone = args.timezone.as_deref().map(zone).transpose()?;
     let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
 

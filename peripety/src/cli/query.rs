@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     NOTHING, OK, Output,
-    filter::FilterArgs,
+    filter::{FilterArgs, set_until},
     render::{Printer, note},
 };
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
         journald::{Access, Direction, Position, Reader, Skipped, access},
         select::{Select, Sink, from_journal, from_memory},
         socket::{Client, Message, Wanted},
-        time,
     },
     roots::Roots,
 };
@@ -69,13 +68,7 @@ enum Open {
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut built = args.filter.build(roots)?;
     let filter = &mut built.filter;
-    filter.until =
-        args.until.as_deref().map(|text| time::parse(text, &time::now())).transpose().context("--until")?;
-    if let (Some(since), Some(until)) = (filter.since, filter.until)
-        && since > until
-    {
-        bail!("--since is later than --until: nothing can lie between them");
-    }
+    set_until(filter, args.until.as_deref())?;
     let boot: Boot = args.boot.parse().context("--boot")?;
     let mut source = open(args.source, roots)?;
     filter.boot = boot_id(&boot, &mut source, roots).context("--boot")?;

@@ -2,19 +2,16 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::{
     FAILED, NOTHING, OK, Output,
-    filter::FilterArgs,
+    filter::{FilterArgs, set_until},
     render::{Printer, note},
 };
 use crate::{
     event::{Event, EventId},
-    query::{
-        select::{Select, from_memory},
-        time,
-    },
+    query::select::{Select, from_memory},
     recording::{Notes, Replay, ReplayError},
     roots::Roots,
     text::printable,
@@ -48,13 +45,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut filter = args.filter.build(roots)?.filter;
-    filter.until =
-        args.until.as_deref().map(|text| time::parse(text, &time::now())).transpose().context("--until")?;
-    if let (Some(since), Some(until)) = (filter.since, filter.until)
-        && since > until
-    {
-        bail!("--since is later than --until: nothing can lie between them");
-    }
+    set_until(&mut filter, args.until.as_deref())?;
     let named = || printable(&args.file.to_string_lossy()).into_owned();
     let mut replay = Replay::open(&args.file).with_context(named)?;
     let printer = Printer::new(args.output, args.verbose);

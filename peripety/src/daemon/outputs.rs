@@ -60,8 +60,9 @@ impl Outputs {
             let style = Style { width: width(), colour: true, ..Style::default() };
             notifier::spawn(Stdout::new(Lines::Plain(Box::new(style))), notifier::capacity(stdout::NAME))
         });
-        // Where an earlier daemon had a journald, events of its may wait for that to come back.
-        let may_be = journald::present(&self.roots) || self.journald_may_come() || self.spooled.is_some();
+        // Where there was a journald, for an earlier daemon or this one, events may wait for it to come back.
+        let was = self.spooled.is_some() || self.saves_to_journald();
+        let may_be = journald::present(&self.roots) || self.journald_may_come() || was;
         let to_journald = main.save_to_journald && may_be;
         if main.save_to_journald && !to_journald {
             tracing::warn!(

@@ -13,19 +13,15 @@ impl Daemon {
             self.news = true;
             self.plan_chores();
         }
-        if !std::mem::take(&mut self.news) {
-            // A visit to the ring that brought nothing: its readiness is still to be looked at.
-            if let Some(probes) = &self.probes {
-                probes.lock().commit();
-            }
-            return;
-        }
         for event in &self.events {
             self.ledger.note(event);
         }
         let events: Vec<Arc<Event>> = self.events.drain(..).map(Arc::new).collect();
-        let spooled = self.outputs.write_down(&events);
-        self.write_logbook(spooled);
+        if std::mem::take(&mut self.news) {
+            let spooled = self.outputs.write_down(&events);
+            self.write_logbook(spooled);
+        }
+        // Also after a visit that brought nothing: the ring's readiness is to be looked at.
         if let Some(probes) = &self.probes {
             probes.lock().commit();
         }
