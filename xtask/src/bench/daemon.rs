@@ -98,7 +98,8 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _gone = Command::new("kill").arg(self.process.id().to_string()).status();
+        // An interrupt, so that no probes stay for the next one.
+        let _gone = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(8) {
             if !matches!(self.process.try_wait(), Ok(None)) {
