@@ -75,7 +75,7 @@ impl Pending {
     pub fn scope(&self, facts: &dyn DeviceFacts) -> Scope {
         match &self.driver {
             Driver::Scsi(cmd) => scsi_scope(cmd, self.time, facts),
-            Driver::Nvme(rq) => nvme_scope(rq),
+            Driver::Nvme(rq) => nvme_scope(rq, self.time, facts),
         }
     }
 
@@ -132,9 +132,16 @@ pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope 
     )
 }
 
-/// An NVMe disk or controller, as it stands in keys.
-pub fn nvme_scope(rq: &NvmeRq) -> Scope {
-    if rq.dev != 0 { Scope::dev(rq.dev) } else { Scope::number(Scope::NVME, rq.ctrl.unsigned_abs()) }
+/// An NVMe disk or controller, as it stands in keys. A classic tracepoint tells the disk by name alone.
+pub fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
+    if rq.dev != 0 {
+        return Scope::dev(rq.dev);
+    }
+    let known = nvme::own_disk(rq).and_then(|name| facts.by_name(name, time.monotonic_ns));
+    known.filter(|info| !info.id.dev.is_none()).map_or_else(
+        || Scope::number(Scope::NVME, rq.ctrl.unsigned_abs()),
+        |info| Scope::dev(info.id.dev.to_kernel()),
+    )
 }
 
 /// Where a request begins, in the driver's words.

@@ -168,7 +168,8 @@ impl Correlator {
             _ if rq.slba == u64::MAX => Some(At::Unknown),
             _ => Some(At::Lba(rq.slba)),
         };
-        self.wait_for_request(nvme_scope(rq).as_dev(), at, pending, cx);
+        let dev = nvme_scope(rq, time, cx.facts).as_dev();
+        self.wait_for_request(dev, at, pending, cx);
     }
 
     fn wait_for_request(&mut self, dev: Option<u32>, at: Option<At>, pending: Pending, cx: &mut Context<'_>) {

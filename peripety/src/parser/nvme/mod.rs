@@ -130,6 +130,11 @@ fn disk(rq: &NvmeRq) -> &[u8] {
     until_nul(&rq.disk)
 }
 
+/// The name of the disk that a command was for; none if it was for the controller, or if that is one path of several.
+pub fn own_disk(rq: &NvmeRq) -> Option<&str> {
+    str::from_utf8(disk(rq)).ok().filter(|name| !name.is_empty() && !is_path(name.as_bytes()))
+}
+
 /// Whether a disk's name is that of a path below a multipath namespace: `nvme0c1n1`.
 fn is_path(disk: &[u8]) -> bool {
     disk.strip_prefix(b"nvme").is_some_and(|rest| rest.contains(&b'c'))
