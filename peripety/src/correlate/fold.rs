@@ -108,6 +108,12 @@ impl Fold {
         *counter = counter.saturating_add(count);
     }
 
+    /// The lines that were taken for failures from before the probe are about what the probe counts.
+    pub fn text_is_of_probe(&mut self) {
+        let [_, _, text, text_alone, _] = &mut self.counts;
+        *text = text.saturating_add(std::mem::take(text_alone));
+    }
+
     /// How many failures there were. What a probe counted is exact, and text adds nothing to it but what came before the
     /// probe; else who told of more saw more.
     pub fn total(&self) -> u64 {

@@ -17,6 +17,7 @@ use super::tests::{
 };
 use crate::{
     block::Dev,
+    correlate::LiveSources,
     engine::{Engine, Settings},
     event::{Event, Severity, json_schema},
     parser::rules::RuleSet,
@@ -222,6 +223,43 @@ fn a_reset_of_a_unit_that_is_not_known_yet_is_one_event() {
     assert_eq!((event.kdev.as_str(), event.count), ("9:0:0:1", 1));
 }
 
+/// The line of a reset may seem older than the probe, for its clock is off until the difference is known.
+#[test]
+fn a_line_that_seems_older_than_the_probe_is_about_what_the_probe_tells() {
+    let live = LiveSources::with_probes([Kind::ScsiDone, Kind::BlockRqError], START + 200 * MS);
+    let settings = Settings { boot_id: "b".repeat(32), hostname: "storage1".to_owned(), live };
+    let (mut engine, facts, mut out) =
+        (Engine::new(settings, RuleSet::built_in()), Devices::usual(), Vec::new());
+    let reset = text(START, "sd 4:0:0:1: Power-on or device reset occurred");
+    let record = |ns| scsi(START + ns, SDA, 0, 2, [6, 0x29, 1]);
+    for record in [reset, record(240 * MS), record(3000 * MS)] {
+        engine.push(&record, &facts, &mut out);
+    }
+    engine.finish(&facts, &mut out);
+    let told: Vec<_> =
+        finals(&out).iter().map(|e| (e.event_type.as_str(), e.count, e.sources.len())).collect();
+    assert_eq!(told, [("SCSI_POWER_ON_RESET", 2, 2)]);
+}
+
+/// The same for the unit that comes to the place of one that was removed.
+#[test]
+fn resets_of_two_units_in_one_place_are_two_events() {
+    let place = "/devices/pseudo_0/adapter0/host9/target9:0:0/9:0:0:1";
+    let sde = Dev::new(8, 64);
+    let facts = Devices::default().with(sde, "sde", &[]).at(sde, "9:0:0:1");
+    let reset = |ns| text(ns, "scsi 9:0:0:1: Power-on or device reset occurred");
+    let mut removed = uevent("remove", "block", &format!("{place}/block/sde"), Some(sde), &[]);
+    removed.time = stamp(START + 1000 * MS);
+    let settings = Settings { boot_id: "b".repeat(32), hostname: "storage1".to_owned(), live: all_live() };
+    let (mut engine, mut out) = (Engine::new(settings, RuleSet::built_in()), Vec::new());
+    for record in [reset(START), removed, reset(START + 2000 * MS)] {
+        engine.push(&record, &facts, &mut out);
+    }
+    engine.finish(&facts, &mut out);
+    let resets = finals(&out).into_iter().filter(|event| event.event_type.as_str() == "SCSI_POWER_ON_RESET");
+    assert_eq!(resets.map(|event| event.count).collect::<Vec<_>>(), [1, 1]);
+}
+
 /// A new disk fails while it is read for the first time: its record has a number, its lines a name that nobody knows yet.
 #[test]
 fn a_disk_that_is_not_known_yet_gives_one_event() {
@@ -253,11 +291,14 @@ fn only_a_controller_that_was_in_trouble_is_back() {
     assert!(told.iter().all(|event| event.event_type.as_str() != "NVME_PATH_RECOVERED"), "{told:#?}");
 }
 
-/// NVMe's classic tracepoint tells no place, and the attempts may take longer than anyone waits for their request.
+/// NVMe's classic tracepoint tells no place and no number, and the attempts may take longer than anyone waits for their
+/// request.
 #[test]
 fn attempts_without_a_place_belong_to_the_request_that_fails_after_them() {
-    let blind = |ns| {
-        let mut record = nvme(ns, SDA, u64::MAX, 0x281);
+    let nvme0n1 = Dev::new(259, 1);
+    let facts = Devices::default().with(nvme0n1, "nvme0n1", &[]);
+    let blind = |dev: Dev, ns| {
+        let mut record = nvme(ns, dev, u64::MAX, 0x281);
         if let Body::Kernel(kernel) = &mut record.body
             && let Payload::NvmeRq(rq) = &mut kernel.payload
         {
@@ -265,11 +306,21 @@ fn attempts_without_a_place_belong_to_the_request_that_fails_after_them() {
         }
         record
     };
-    let attempts = (0..6).map(|n| blind(START + n * 40 * MS));
-    let events = events(&attempts.chain([rq(START + 230 * MS, SDA, 0, 61, 40000)]).collect::<Vec<_>>());
-    let [event] = &*events else { panic!("{events:#?}") };
-    assert_eq!((event.event_type.as_str(), event.count), ("NVME_MEDIUM_ERROR", 1));
-    assert_eq!(event.io.as_ref().and_then(|io| io.sector), Some(40000));
-    // The last of the six is the one that failed for good.
-    assert_eq!(event.extension["retried_commands"], 5);
+    for (dev, apart) in [(nvme0n1, 40 * MS), (Dev::new(0, 0), 40 * MS), (Dev::new(0, 0), MS / 10)] {
+        let attempts = (0..6).map(|n| blind(dev, START + n * apart));
+        let failure = rq(START + 5 * apart + 30 * MS, nvme0n1, 0, 61, 40000);
+        let settings =
+            Settings { boot_id: "b".repeat(32), hostname: "storage1".to_owned(), live: all_live() };
+        let (mut engine, mut out) = (Engine::new(settings, RuleSet::built_in()), Vec::new());
+        for record in attempts.chain([failure]) {
+            engine.push(&record, &facts, &mut out);
+        }
+        engine.finish(&facts, &mut out);
+        let events = finals(&out);
+        let [event] = &*events else { panic!("{events:#?}") };
+        assert_eq!((event.event_type.as_str(), event.count), ("NVME_MEDIUM_ERROR", 1));
+        assert_eq!(event.io.as_ref().and_then(|io| io.sector), Some(40000));
+        // The last of the six is the one that failed for good.
+        assert_eq!(event.extension["retried_commands"], 5, "{dev:?} {apart}");
+    }
 }

@@ -171,6 +171,12 @@ impl Devices {
         self
     }
 
+    /// Known to lie at a SCSI address, by which it is not found.
+    pub(super) fn at(mut self, dev: Dev, place: &str) -> Self {
+        place.clone_into(&mut Arc::make_mut(self.0.get_mut(&dev).unwrap()).id.transport_id);
+        self
+    }
+
     pub(super) fn usual() -> Self {
         Self::default().with(SDA, "sda", &[]).with(LOOP0, "loop0", &[]).with(DM0, "dm-0", &[SDA])
     }

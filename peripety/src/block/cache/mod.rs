@@ -152,6 +152,10 @@ impl BlkCache {
             ("block", "remove") => {}
             ("block", _) => self.changed(uevent, now_ns),
             ("scsi", "add") => self.plugged(&uevent.devpath, now_ns),
+            // A unit that speaks before it is added has no place in sysfs yet: `/2:0:0:0`.
+            ("scsi", "change") if uevent.devpath.rfind('/') == Some(0) => {
+                self.plugged(&uevent.devpath, now_ns)
+            }
             // A unit attention tells that the id or the size of the disk below may be another.
             ("scsi", "change") => self.reread_scsi(&uevent.devpath, now_ns),
             // A controller that came or went changes the paths of namespaces that stay.

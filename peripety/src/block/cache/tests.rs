@@ -138,6 +138,29 @@ fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
 }
 
 #[test]
+fn a_unit_that_speaks_before_it_is_added_is_not_taken_for_the_removed_one() {
+    // As scsi_debug's does on 6.12: SDEV_UA for a device that sysfs does not have yet.
+    let tree = multipath();
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let say = |devpath: &str, at: u64| {
+        let mut unit = uevent("change", devpath, "0:0");
+        unit.subsystem = "scsi".to_owned();
+        cache.apply_uevent(&unit, at * SECOND);
+        cache.by_name("3:0:0:1", Some(at * SECOND)).map(|info| info.id.wwid.clone())
+    };
+    assert_eq!(
+        say(&format!("{HOST3}/3:0:0:1"), 105).as_deref(),
+        Some(LUN),
+        "the last word of the one that goes"
+    );
+    assert_eq!(say("3:0:0:1", 110), None);
+    assert!(cache.by_dev(Dev::new(8, 16), Some(110 * SECOND)).is_none());
+}
+
+#[test]
 fn a_disk_in_another_place_may_have_the_name_of_a_removed_one() {
     let tree = multipath();
     let cache = tree.scan();

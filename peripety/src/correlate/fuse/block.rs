@@ -4,13 +4,14 @@ use peripety_common::{KernelRecord, Kind};
 
 use super::{
     super::{
-        fold::Witness,
+        fold::{Fold, Witness},
         key::{FoldKey, Scope},
         pending::{Driver, Pending},
         table::Place,
     },
     Context, Correlator,
     kernel::TIMED_OUT,
+    text::CHAIN_NS,
 };
 use crate::{
     block::Dev,
@@ -254,7 +255,7 @@ impl Correlator {
             }
             return;
         }
-        if self.belongs_to_request(told, scope) {
+        if self.belongs_to_request(told, scope) || self.belongs_to_line(told, scope, cx) {
             return;
         }
         let Some(mut raw) = told.raw_event() else { return };
@@ -289,6 +290,33 @@ impl Correlator {
             add_details(fold.event_mut(), told);
             self.table.add_key(place, FoldKey::driver(scope, told.fault));
         }
+        true
+    }
+}
+
+impl Correlator {
+    /// Whether news of a unit was told by a line that came first and seemed older than the probe: the clock of text may be
+    /// off by a moment before it is known by how much.
+    fn belongs_to_line(&mut self, told: &Pending, scope: Scope, cx: &mut Context<'_>) -> bool {
+        let Driver::Scsi(cmd) = &told.driver else { return false };
+        let Some(fault) = scsi::classify(cmd).filter(|fault| fault.is_news()) else { return false };
+        let key = FoldKey::typed(scope, fault.event_type().as_str(), 0);
+        let Some(place) = self.open_at(&key, told.time, cx) else { return false };
+        let is_soon = |fold: &Fold| match (told.time.monotonic_ns, fold.last().monotonic_ns) {
+            (Some(told), Some(line)) => told.abs_diff(line) <= CHAIN_NS,
+            _ => true,
+        };
+        if !self.table.get(place).is_some_and(|fold| !fold.has_probe() && is_soon(fold)) {
+            return false;
+        }
+        if let Some(fold) = self.table.touch(place, self.now_ns) {
+            fold.text_is_of_probe();
+            fold.fault = told.fault;
+            fold.add(Witness::Probe, told.attempts, told.time, None);
+            fold.told_by(told.kind());
+            add_details(fold.event_mut(), told);
+        }
+        self.table.add_key(place, FoldKey::driver(scope, told.fault));
         true
     }
 }

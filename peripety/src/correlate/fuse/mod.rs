@@ -152,10 +152,27 @@ impl Correlator {
         {
             return;
         }
+        if raw.event_type == EventType::BLK_DEVICE_REMOVED
+            && let Some(place) = block.as_ref().and_then(|block| block.id.transport_id.parse().ok())
+        {
+            self.vacated(place, cx);
+        }
         self.plain(&raw, scope, block, Witness::Uevent, cx);
         if raw.event_type == EventType::NVME_CONTROLLER_FAILED {
             // It is gone for good: another one may get its name.
             self.outages.end(&raw.kdev.to_text());
+        }
+    }
+
+    /// A disk went from a SCSI address: what was said of the address alone is not about the unit that comes to it next
+    /// (promise 3).
+    fn vacated(&mut self, place: Hctl, cx: &mut Context<'_>) {
+        let scope = Scope::hctl(place.host, place.channel, place.target, place.lun);
+        for place in self.table.oldest_first() {
+            let fold = self.table.get(place);
+            if fold.is_some_and(|fold| fold.keys.iter().any(|key| key.scope == scope.0)) {
+                self.close(place, cx);
+            }
         }
     }
 

@@ -37,7 +37,7 @@ const LIMITED: &[(&str, &[Kind])] = &[
 /// Faults by the sense key that news of a unit comes with.
 const CARRIERS: &[ScsiFault] = &[ScsiFault::Recovered, ScsiFault::UnitAttention];
 /// How far the lines about one command are from each other, and from its record by another clock.
-const CHAIN_NS: u64 = 300_000_000;
+pub(super) const CHAIN_NS: u64 = 300_000_000;
 
 const OPS: [Op; 10] = [
     Op::Read,
