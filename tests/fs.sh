@@ -35,8 +35,8 @@ for fs in ext4 xfs btrfs; do
     mkfs."$fs" -q "/dev/mapper/$map" || fail "mkfs.$fs does not work"
     mkdir "$dir/$fs"
     settle
-    mount -t "$fs" "/dev/mapper/$map" "$dir/$fs" || fail "cannot mount $fs"
     at_exit "umount '$dir/$fs' || umount -l '$dir/$fs'"
+    mount -t "$fs" "/dev/mapper/$map" "$dir/$fs" || fail "cannot mount $fs"
     dd if=/dev/zero of="$dir/$fs/before" bs=64k count=4 conv=fsync status=none
     settle
     sleep 1

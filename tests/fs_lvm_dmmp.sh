@@ -12,15 +12,16 @@ make_dir
 make_scsi 2 dev_size_mb=448 num_tgts=1 vpd_use_hostno=0 add_host=2
 make_multipath peripety_test_mp
 
-# LVM shall look at nothing but the map.
+# LVM shall look at nothing but the map, and keep no copy of what it makes.
 vg=peripety_test_vg
-lvm=(--config "devices { use_devicesfile=0 filter=[\"a|^$map\$|\",\"r|.*|\"] global_filter=[\"a|^$map\$|\",\"r|.*|\"] }")
-pvcreate -q -y "${lvm[@]}" "$map" > /dev/null || fail "pvcreate does not work"
-vgcreate -q "${lvm[@]}" $vg "$map" > /dev/null || fail "vgcreate does not work"
+lvm=(--config "devices { use_devicesfile=0 filter=[\"a|^$map\$|\",\"r|.*|\"] global_filter=[\"a|^$map\$|\",\"r|.*|\"] }
+    backup { backup=0 archive=0 }")
 # LVM cannot write to it any more when the paths are gone.
 at_exit "for lv in ext4 xfs; do dmsetup remove --force --retry $vg-\$lv; done; rm -rf /dev/$vg"
+quietly pvcreate -q -y "${lvm[@]}" "$map" || fail "pvcreate does not work"
+quietly vgcreate -q "${lvm[@]}" $vg "$map" || fail "vgcreate does not work"
 for volume in "100M ext4" "320M xfs"; do
-    lvcreate -q -y "${lvm[@]}" -L "${volume% *}" -n "${volume#* }" $vg > /dev/null || fail "lvcreate does not work"
+    quietly lvcreate -q -y "${lvm[@]}" -L "${volume% *}" -n "${volume#* }" $vg || fail "lvcreate does not work"
 done
 settle
 start_peripety
@@ -29,8 +30,8 @@ for fs in ext4 xfs; do
     mkfs.$fs -q "/dev/mapper/$vg-$fs" || fail "mkfs.$fs does not work"
     mkdir "$dir/$fs"
     settle
-    mount -t $fs "/dev/mapper/$vg-$fs" "$dir/$fs" || fail "cannot mount $fs"
     at_exit "umount '$dir/$fs' || umount -l '$dir/$fs'"
+    mount -t $fs "/dev/mapper/$vg-$fs" "$dir/$fs" || fail "cannot mount $fs"
     dd if=/dev/zero of="$dir/$fs/before" bs=64k count=4 conv=fsync status=none
 done
 settle

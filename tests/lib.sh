@@ -19,7 +19,14 @@ say() { printf '%s: %s\n' "$name" "$*"; }
 skip() { say "skipped: $*"; exit 77; }
 fail() { say "FAILED: $*" >&2; exit 1; }
 
-# Remembers what is to be done at the end, the last one first.
+# Runs a command whose words matter only if it fails.
+quietly() {
+    local words
+    words=$("$@" 2>&1) || { echo "$words" >&2; return 1; }
+}
+
+# Remembers what is to be done at the end, the last one first. Said before the thing is done, which may be interrupted: it
+# has to do no harm where nothing was done.
 at_exit() { undo+=("$*"); }
 
 clean_up() {
@@ -71,10 +78,12 @@ settle() { if command -v udevadm > /dev/null; then udevadm settle --timeout=20 2
 
 # A directory of ours, in memory.
 make_dir() {
-    dir=$(mktemp -d "${TMPDIR:-/run}/peripety-$name.XXXXXX") || fail "cannot make a directory"
+    dir=${TMPDIR:-/run}/peripety-$name.$$
+    [ ! -e "$dir" ] || fail "$dir is in the way"
     at_exit "rm -rf '$dir'"
-    mount -t tmpfs -o size=768m,mode=0700 tmpfs "$dir" || fail "cannot mount a tmpfs"
+    mkdir -m 0700 "$dir" || fail "cannot make a directory"
     at_exit "umount '$dir' || umount -l '$dir'"
+    mount -t tmpfs -o size=768m,mode=0700 tmpfs "$dir" || fail "cannot mount a tmpfs"
 }
 
 find_program() {
@@ -92,9 +101,13 @@ start_peripety() {
         local daemon
         daemon=$(find_program peripetyd) || exit 1
         [ -n "${dir:-}" ] || make_dir
+        [ -d /run/peripety ] || at_exit "rm -rf /run/peripety"
+        # Its probes stay attached for the next one else.
+        at_exit "'$daemon' --detach"
+        # shellcheck disable=SC2016 # It is evaluated at the exit.
+        at_exit '[ -z "${daemon_pid:=${!:-}}" ] || { kill "$daemon_pid"; wait "$daemon_pid"; }'
         "$daemon" > "$dir/daemon.log" 2>&1 &
         daemon_pid=$!
-        at_exit "kill $daemon_pid; wait $daemon_pid"
         until_ok test -S /run/peripety/peripety.sock || { cat "$dir/daemon.log"; fail "peripetyd does not start"; }
         until_ok asks_daemon || { cat "$dir/daemon.log"; fail "peripetyd does not answer"; }
         say "peripetyd was started"
@@ -145,13 +158,13 @@ make_scsi() {
     modinfo scsi_debug > /dev/null 2>&1 || skip "this kernel has no scsi_debug"
     [ -d /sys/module/scsi_debug ] && skip "scsi_debug is in use; unload it"
     modprobe -q sd_mod
+    at_exit 'until_ok unload_scsi'
     modprobe scsi_debug "$@" || fail "cannot load scsi_debug"
-    # shellcheck disable=SC2016 # It is evaluated at the exit.
-    at_exit 'n=0; until modprobe -r scsi_debug || [ $n -ge 50 ]; do n=$((n + 1)); sleep 0.2; done'
     settle
     until_ok have_disks "$wanted" || fail "scsi_debug made no $wanted disks"
     settle
 }
+unload_scsi() { [ ! -d /sys/module/scsi_debug ] || modprobe -r scsi_debug; }
 have_disks() {
     mapfile -t disks < <(find /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/ \
         -mindepth 1 -maxdepth 1 -printf '%f\n' 2> /dev/null | sort)
@@ -164,18 +177,19 @@ make_loop() {
     need_modules loop
     local file
     file=$(mktemp "$dir/disk.XXXXXX") && truncate -s "$1M" "$file"
+    at_exit "losetup -n -O NAME -j '$file' | xargs -r losetup -d"
     loop=$(losetup -f --show "$file") || skip "there are no loop devices"
-    at_exit "losetup -d $loop"
 }
 
 # A map of device-mapper: its name, its table.
 make_map() {
+    ! dmsetup info "$1" > /dev/null 2>&1 || fail "there is a map $1"
+    at_exit "until_ok remove_map $1"
     dmsetup create "$1" --table "$2" || fail "cannot make the map $1"
-    at_exit "until_gone $1"
     settle
 }
 # Udev may still look at it.
-until_gone() { until_ok dmsetup remove --force --retry "$1"; }
+remove_map() { ! dmsetup info "$1" || dmsetup remove --force --retry "$1"; }
 
 # A map named $1 over both disks of scsi_debug, made by multipathd where that runs; $map is its path.
 make_multipath() {

@@ -7,17 +7,18 @@ need_root
 need_tools losetup dd pvcreate vgcreate lvcreate vgchange
 need_dm thin-pool linear
 make_loop 200
-# LVM shall look at nothing but the loop device, and shall not extend the pool.
+# LVM shall look at nothing but the loop device, shall not extend the pool, and keep no copy of what it makes.
 vg=peripety_test_tp
 lvm=(--config "devices { use_devicesfile=0 filter=[\"a|^$loop\$|\",\"r|.*|\"] global_filter=[\"a|^$loop\$|\",\"r|.*|\"] }
-    activation { monitoring=0 thin_pool_autoextend_threshold=100 } global { thin_check_executable=\"\" }")
-pvcreate -q -y "${lvm[@]}" "$loop" > /dev/null || fail "pvcreate does not work"
-vgcreate -q "${lvm[@]}" $vg "$loop" > /dev/null || fail "vgcreate does not work"
+    activation { monitoring=0 thin_pool_autoextend_threshold=100 } global { thin_check_executable=\"\" }
+    backup { backup=0 archive=0 }")
 at_exit "for lv in thin pool pool-tpool pool_tdata pool_tmeta; do dmsetup remove --force --retry $vg-\$lv; done; rm -rf /dev/$vg"
 at_exit "vgchange -an --config '${lvm[1]}' $vg"
-lvcreate -q -y "${lvm[@]}" --type thin-pool --errorwhenfull y -Zn -L 64M -n pool $vg > /dev/null 2>&1 ||
+quietly pvcreate -q -y "${lvm[@]}" "$loop" || fail "pvcreate does not work"
+quietly vgcreate -q "${lvm[@]}" $vg "$loop" || fail "vgcreate does not work"
+quietly lvcreate -q -y "${lvm[@]}" --type thin-pool --errorwhenfull y -Zn -L 64M -n pool $vg ||
     fail "lvcreate of a thin pool does not work"
-lvcreate -q -y "${lvm[@]}" -T -V 256M -n thin $vg/pool > /dev/null 2>&1 || fail "lvcreate of a thin volume does not work"
+quietly lvcreate -q -y "${lvm[@]}" -T -V 256M -n thin $vg/pool || fail "lvcreate of a thin volume does not work"
 settle
 pool=/dev/mapper/$vg-pool-tpool
 start_peripety
