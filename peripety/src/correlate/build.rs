@@ -46,7 +46,7 @@ fn named(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
 }
 
 /// The device as the kernel names it: `sdf` rather than `8:80` or `4:0:0:1`, where that is known.
-fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
+pub fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
     let by_path = matches!(&raw.kdev, Kdev::Name(name) if name.starts_with('/'));
     if let (true, Some(info)) = (by_path || matches!(raw.kdev, Kdev::Dev(_) | Kdev::Hctl(_)), block)
         && let Some(name) = info.id.blk_path.strip_prefix("/dev/")

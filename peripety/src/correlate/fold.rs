@@ -193,9 +193,10 @@ impl Fold {
         true
     }
 
-    /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them.
-    pub fn request_failed(&mut self, errno: i32, name: Option<&str>) {
-        self.retried(self.total());
+    /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them, and so
+    /// many of them the last ones, of which the requests failed.
+    pub fn request_failed(&mut self, errno: i32, name: Option<&str>, last: u64) {
+        self.retried(self.total().saturating_sub(last));
         self.counts = [0; 5];
         self.has_requests = true;
         let event = &mut self.event;

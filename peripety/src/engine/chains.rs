@@ -334,3 +334,83 @@ fn a_disk_that_no_longer_answers_is_one_incident_and_two_bad_requests_are_two() 
     let events = run(all_live(), &[&medium[..], &[rq(START + 9 * MS, SDA, 1, 28, 4096)]].concat());
     assert!(finals(&events).iter().all(|e| e.root_cause_event_id.is_none()));
 }
+
+fn lines_of(text: &[(u64, &str)]) -> Vec<Record> {
+    let numbered = |(seq, (ms, text)): (usize, &(u64, &str))| {
+        let mut record = line(START + ms * MS, text);
+        if let Body::Log(log) = &mut record.body {
+            log.seq = seq as u64;
+        }
+        record
+    };
+    text.iter().enumerate().map(numbered).collect()
+}
+
+/// What a log alone tells, with the built-in rules.
+fn told_by_log(facts: &dyn DeviceFacts, text: &[(u64, &str)]) -> Vec<Event> {
+    let events = run_with(RuleSet::built_in(), facts, LiveSources::text_only(), &lines_of(text));
+    finals(&events).into_iter().cloned().collect()
+}
+
+#[test]
+fn a_log_alone_tells_nvme_status_and_failed_request_as_one() {
+    let text = |lba, sector| {
+        let status = format!(
+            "nvme0n1: I/O Cmd(0x2) @ LBA {lba}, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81) MORE DNR "
+        );
+        let request = format!(
+            "critical medium error, dev nvme0n1, sector {sector} op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2"
+        );
+        [status, request]
+    };
+    for size in [1, 8] {
+        let (first, second) = (text(8000, 8000 * size), text(8008, 8008 * size));
+        let events = told_by_log(
+            &Devices::usual(),
+            &[(0, &first[0]), (0, &first[1]), (200, &second[0]), (200, &second[1])],
+        );
+        assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), [("NVME_MEDIUM_ERROR", 2, Severity::Error)]);
+        let io = events[0].io.as_ref().unwrap();
+        assert_eq!((io.op, io.sector, io.errno), (crate::event::Op::Read, Some(8000 * size), Some(61)));
+        assert_eq!((&events[0].extension["sc"], events[0].raw_msgs.len()), (&0x81.into(), 4));
+    }
+}
+
+#[test]
+fn a_log_alone_tells_port_chain_and_request_of_sata_as_one() {
+    let cmd = "ata3.00: cmd 60/08:b0:88:8e:2d/00:00:0f:00:00/40 tag 22 ncq dma 4096 in\n         res 41/40:00:88:8e:2d/00:00:0f:00:00/40 Emask 0x409 (media error) <F>";
+    let rest = [
+        "sd 2:0:0:0: [sda] tag#22 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_OK cmd_age=3s",
+        "sd 2:0:0:0: [sda] tag#22 Sense Key : Medium Error [current] ",
+        "sd 2:0:0:0: [sda] tag#22 Add. Sense: Unrecovered read error - auto reallocate failed",
+        "sd 2:0:0:0: [sda] tag#22 CDB: Read(10) 28 00 0f 2d 8e 88 00 00 08 00",
+        "I/O error, dev sda, sector 254643848 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+    ];
+    // The error handler takes 3 ms or 3 s; the log says which disk is at the port, or does not.
+    let (known, unknown) = (Sata(Devices::usual()), Devices::usual());
+    for (facts, later) in [(&known as &dyn DeviceFacts, 3), (&known, 3000), (&unknown, 3), (&unknown, 3000)] {
+        let mut text = vec![(0, cmd)];
+        text.extend(rest.map(|line| (later, line)));
+        let events = told_by_log(facts, &text);
+        let told: Vec<_> = events.iter().map(|e| (brief(e), e.kdev.as_str())).collect();
+        assert_eq!(told, [(("SCSI_MEDIUM_ERROR", 1, Severity::Error), "sda")], "after {later} ms");
+        let event = &events[0];
+        assert_eq!(event.block.as_ref().unwrap().id.dev, SDA);
+        assert_eq!((event.io.as_ref().unwrap().sector, event.raw_msgs.len()), (Some(254_643_848), 6));
+        assert_eq!(event.extension.get("retried_commands"), None);
+    }
+}
+
+#[test]
+fn commands_of_two_ports_at_the_same_place_are_not_mixed_up() {
+    let cmd = |port: u64| {
+        format!(
+            "ata{port}.00: cmd 61/08:b0:88:8e:2d/00:00:0f:00:00/40 tag 22 ncq dma 4096 out\n         res 40/00:00:00:00:00/00:00:00:00:00/00 Emask 0x4 (timeout)"
+        )
+    };
+    let request = "I/O error, dev sda, sector 254643848 op 0x1:(WRITE) flags 0x0 phys_seg 1 prio class 2";
+    let (three, four) = (cmd(3), cmd(4));
+    let events = told_by_log(&Devices::usual(), &[(0, &three), (0, &four), (3000, request)]);
+    let told: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.kdev.as_str())).collect();
+    assert_eq!(told, [("ATA_TIMEOUT", "ata3.00"), ("ATA_TIMEOUT", "ata4.00"), ("BLK_IO_ERROR", "sda")]);
+}

@@ -3,6 +3,7 @@
 //! A parser is a pure function of one record. To add one, add a file and a line in [`kernel()`].
 
 pub mod block;
+mod command;
 pub mod errno;
 pub mod fs;
 mod kernel;
@@ -12,5 +13,6 @@ pub mod rules;
 pub mod scsi;
 pub mod uevent;
 
+pub use command::{Command, command};
 pub use kernel::{kernel, ring_sequence, source_name};
 pub use raw::{Kdev, RawEvent};

@@ -94,7 +94,7 @@ impl Correlator {
             if fold.has_requests || !fold.is_about(rq.op, rq.sector) {
                 continue;
             }
-            fold.request_failed(rq.errno, errno::name(rq.errno));
+            fold.request_failed(rq.errno, errno::name(rq.errno), 0);
             let fault = match refined {
                 Some((event_type, fault)) if fold.fault == 0 => {
                     fold.refine(event_type.clone(), *fault);
@@ -143,7 +143,7 @@ impl Correlator {
             io.sector = Some(rq.sector).filter(|sector| *sector != u64::MAX);
             io.nr_sectors = Some(rq.nr_sectors);
         }
-        fold.request_failed(rq.errno, errno::name(rq.errno));
+        fold.request_failed(rq.errno, errno::name(rq.errno), 0);
         self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, fault as u8));
         self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
         self.table.add_key(place, FoldKey::latest_request(scope));

@@ -2,6 +2,7 @@
 
 mod block;
 mod btrfs;
+mod command;
 mod kernel;
 mod program;
 mod text;

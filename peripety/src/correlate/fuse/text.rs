@@ -12,7 +12,9 @@ use super::{
     },
     Context, Correlator,
     block::refines,
-    btrfs, build, detail,
+    btrfs, build,
+    command::is_command,
+    detail,
     kernel::TIMED_OUT,
     scope,
 };
@@ -68,7 +70,11 @@ impl Correlator {
         let waits = btrfs::is_checksum(&raw) || (is_nameless(&raw) && self.target(&raw, scope).is_none());
         if let Some(place) = if waits { None } else { self.open_target(&raw, scope, cx) } {
             self.attach(place, &raw, scope);
-        } else if waits || is_chain(&raw) || self.live.covers(probes_for(&raw), raw.time.monotonic_ns) {
+        } else if waits
+            || is_chain(&raw)
+            || is_command(&raw)
+            || self.live.covers(probes_for(&raw), raw.time.monotonic_ns)
+        {
             if let Some(line) = self.held.push(raw, scope, self.now_ns) {
                 self.unmatched(line, cx);
             }
@@ -119,6 +125,9 @@ impl Correlator {
     }
 
     fn open_text(&mut self, mut raw: RawEvent, scope: Scope, cx: &mut Context<'_>) {
+        if self.join_command(&raw, scope, cx) {
+            return;
+        }
         let key = FoldKey::typed(scope, raw.event_type.as_str(), detail(&raw));
         let mut keys = vec![key];
         let fault = fault_of(&raw);
@@ -171,6 +180,9 @@ impl Correlator {
         if let Some(key) = ext4_key(raw, scope)
             && let Some(place) = find(key)
         {
+            return Some(place);
+        }
+        if let Some(place) = self.request_of(raw, scope) {
             return Some(place);
         }
         if is_ata_command(raw)
@@ -244,8 +256,10 @@ impl Correlator {
         } else if knows_better(fold, raw, scope) {
             fold.refine_type(raw);
         }
+        self.refine_by_command(place, raw, scope);
         let Some(fold) = self.table.get_mut(place) else { return };
         let counted_elsewhere = is_nameless(raw)
+            || (fold.has_requests && is_command(raw))
             || (fold.has_probe() && covered)
             || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
         let witness = if covered { Witness::Text } else { Witness::TextAlone };
@@ -284,7 +298,7 @@ fn is_nameless(raw: &RawEvent) -> bool {
 }
 
 /// The errno of a line about a failed request; none for any other line.
-fn errno_of(raw: &RawEvent) -> Option<i32> {
+pub(super) fn errno_of(raw: &RawEvent) -> Option<i32> {
     let of_type = errno::of_block_type(&raw.event_type)?;
     Some(raw.io.as_ref().and_then(|io| io.errno).unwrap_or(of_type))
 }
@@ -343,7 +357,7 @@ fn ext4_key(raw: &RawEvent, scope: Scope) -> Option<FoldKey> {
 }
 
 /// The probes that tell of what a line tells.
-fn probes_for(raw: &RawEvent) -> &'static [Kind] {
+pub(super) fn probes_for(raw: &RawEvent) -> &'static [Kind] {
     match (raw.sub_system.as_str(), raw.event_type.as_str()) {
         ("block", "BLK_LOST_WRITE") => &[Kind::FilemapSetWbErr],
         ("block", _) if errno_of(raw).is_some() => REQUEST_PROBES,

@@ -6,7 +6,7 @@ use super::{Rule, words};
 use crate::{
     block::{Dev, Hctl},
     event::{Io, Op, SubSystem},
-    parser::{Kdev, RawEvent, errno, scsi::names},
+    parser::{Kdev, RawEvent, command, errno, scsi::names},
     record::{LogRecord, Stamp},
 };
 
@@ -61,6 +61,16 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     if io.op == Op::Write && event.extension.get("phys_seg").and_then(Value::as_u64) == Some(0) {
         io.op = Op::Flush;
         io.nr_sectors = Some(0);
+    }
+    // A driver that speaks of its command in its own way.
+    if io.op == Op::Unknown
+        && io.sector.is_none()
+        && let Some(command) = command(event.sub_system.as_str(), &event.extension, None)
+    {
+        io.op = command.op;
+        if command.are_sectors && command.op != Op::Flush {
+            (io.sector, io.nr_sectors) = (Some(command.start), Some(command.blocks));
+        }
     }
     io.errno_name = io.errno.and_then(errno::name).map(str::to_owned);
     event.io = (io != Io::default()).then_some(io);

@@ -1,0 +1,140 @@
+//! Lines in which a driver tells of a command that failed, and the block layer's line about the request that failed of it.
+//!
+//! A probe's record names the request; of lines only the place on the disk tells that they are about the same.
+
+use super::{
+    super::{
+        fold::{Fold, Witness},
+        key::{FoldKey, Scope},
+        table::Place,
+    },
+    Context, Correlator,
+    block::refines,
+    build,
+    text::{errno_of, probes_for},
+};
+use crate::{
+    block::Dev,
+    event::{EventType, Op},
+    parser::{self, Kdev, RawEvent, errno, nvme::NvmeFault, scsi::ScsiFault},
+};
+
+/// Subsystems whose lines about a command name its blocks. SCSI's chains have a tag besides, and ways of their own.
+const DRIVERS: [&str; 3] = ["ata", "nvme", "mmc"];
+
+impl Correlator {
+    /// The failed request that a driver's line is about.
+    pub(super) fn request_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
+        let command = command_of(raw)?;
+        let is_its = |fold: &Fold| {
+            let io = fold.event().io.as_ref();
+            fold.has_requests && io.is_some_and(|io| command.has(io.op, io.sector.unwrap_or(u64::MAX)))
+        };
+        let same = self.table.find(&FoldKey::latest_request(scope));
+        same.filter(|place| self.table.get(*place).is_some_and(is_its)).or_else(|| {
+            let port = is_port_of_unknown_disk(raw, scope);
+            if port { self.only(|fold| is_scsi_disk(&fold.event().kdev) && is_its(fold)) } else { None }
+        })
+    }
+
+    /// A line about a failed request: if what drivers said of its command is an event already, the request is what became
+    /// of that.
+    pub(super) fn join_command(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> bool {
+        // The probe that counts requests joins them by itself.
+        if self.live.covers(probes_for(raw), raw.time.monotonic_ns) {
+            return false;
+        }
+        let (Some(errno), Some(io)) = (errno_of(raw), &raw.io) else { return false };
+        let (op, Some(sector)) = (io.op, io.sector) else { return false };
+        let of_scsi_disk = is_scsi_disk(&raw.kdev.to_text());
+        let found = self.only(|fold| {
+            let event = fold.event();
+            let same = fold.keys.first().is_some_and(|key| key.scope == scope.0)
+                || (of_scsi_disk && event.block.is_none() && event.sub_system.as_str() == "ata");
+            let command = || parser::command(event.sub_system.as_str(), &event.extension, event.io.as_ref());
+            let fault = ScsiFault::ALL.iter().find(|fault| **fault as u8 == fold.fault);
+            same && !fold.has_requests
+                && fault.is_none_or(|fault| refines(*fault, errno))
+                && (fold.is_about(op, sector) || command().is_some_and(|command| command.has(op, sector)))
+        });
+        let Some(place) = found else { return false };
+        let block = build::device(raw, cx.facts);
+        let Some(fold) = self.table.get_mut(place) else { return false };
+        // The disk rather than its port.
+        fold.event_mut().kdev = build::kdev(raw, block.as_deref());
+        if fold.event().block.is_none() {
+            fold.event_mut().block = block;
+            fold.node.dev = scope.as_dev().map(Dev::from_kernel);
+        }
+        fold.request_failed(errno, errno::name(errno), 1);
+        if let Some(mine) = &mut fold.event_mut().io {
+            mine.op = if op == Op::Unknown { mine.op } else { op };
+            mine.sector = Some(sector);
+        }
+        fold.learn(raw);
+        let fault = fold.fault;
+        if let Some(fold) = self.table.touch(place, self.now_ns) {
+            fold.add(Witness::TextAlone, raw.count, raw.time, Some((sector, io.nr_sectors.unwrap_or(1))));
+        }
+        for key in [
+            FoldKey::block(scope, op as u8, errno, 0),
+            FoldKey::block(scope, op as u8, errno, fault),
+            FoldKey::latest_request(scope),
+        ] {
+            self.table.add_key(place, key);
+        }
+        self.attach_held(place);
+        true
+    }
+
+    /// A driver's line about a failed request makes it more precise, and what follows of its kind is about it as well.
+    pub(super) fn refine_by_command(&mut self, place: Place, raw: &RawEvent, scope: Scope) {
+        let Some(fold) = self.table.get_mut(place) else { return };
+        if !fold.has_requests || !is_command(raw) {
+            return;
+        }
+        if fold.fault == 0 && fold.event().sub_system.as_str() == "block" {
+            let fault = nvme_fault(&raw.event_type).map_or(0, |fault| fault as u8);
+            fold.refine(raw.event_type.clone(), fault);
+            if fault != 0 {
+                self.table.add_key(place, FoldKey::driver(scope, fault));
+            }
+        }
+        self.table.add_key(place, FoldKey::typed(scope, raw.event_type.as_str(), super::detail(raw)));
+    }
+
+    /// The open event of which it is true, if there is one only.
+    fn only(&self, is: impl Fn(&Fold) -> bool) -> Option<Place> {
+        let places = self.table.oldest_first();
+        let mut found = places.into_iter().filter(|place| self.table.get(*place).is_some_and(&is));
+        found.next().filter(|_| found.next().is_none())
+    }
+}
+
+/// Whether a driver tells of a command in a line.
+pub(super) fn is_command(raw: &RawEvent) -> bool {
+    command_of(raw).is_some()
+}
+
+fn command_of(raw: &RawEvent) -> Option<parser::Command> {
+    let sub_system = raw.sub_system.as_str();
+    if !DRIVERS.contains(&sub_system) || raw.program {
+        return None;
+    }
+    parser::command(sub_system, &raw.extension, raw.io.as_ref())
+}
+
+/// Whether a line names a port of which nobody knows the disk: a log may begin after the disk was found.
+fn is_port_of_unknown_disk(raw: &RawEvent, scope: Scope) -> bool {
+    raw.sub_system.as_str() == "ata" && scope.as_dev().is_none() && matches!(raw.kdev, Kdev::Name(_))
+}
+
+fn is_scsi_disk(kdev: &str) -> bool {
+    kdev.starts_with("sd") || kdev.starts_with("sr")
+}
+
+fn nvme_fault(event_type: &EventType) -> Option<NvmeFault> {
+    [NvmeFault::Medium, NvmeFault::Path, NvmeFault::Io]
+        .into_iter()
+        .find(|fault| fault.event_type() == *event_type)
+}

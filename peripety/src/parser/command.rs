@@ -1,0 +1,156 @@
+//! What a line of a driver says of the command that failed: what it asked, and of which blocks.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::scsi::cdb::decode;
+use crate::event::{Io, Op};
+
+/// Sectors of 512 bytes in a logical block of 4096, the only other size that disks have.
+const LARGE_BLOCK: u64 = 8;
+
+/// The blocks that a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What it asked; unknown where the line does not say.
+    pub op: Op,
+    /// First block.
+    pub start: u64,
+    /// Number of blocks; 1 where the line does not say.
+    pub blocks: u32,
+    /// Blocks are sectors of 512 bytes. Else the size of a block is the disk's, which the line does not tell.
+    pub are_sectors: bool,
+}
+
+impl Command {
+    /// Whether a request of this operation that failed at this sector can be the command's.
+    pub fn has(&self, op: Op, sector: u64) -> bool {
+        if self.op == Op::Flush || op == Op::Flush {
+            return self.op == op;
+        }
+        let blocks = u64::from(self.blocks.max(1));
+        let within = |size: u64| {
+            let start = self.start.saturating_mul(size);
+            (start..start.saturating_add(blocks.saturating_mul(size))).contains(&sector)
+        };
+        let same = self.op == op || self.op == Op::Unknown || op == Op::Unknown;
+        same && (within(1) || (!self.are_sectors && within(LARGE_BLOCK)))
+    }
+}
+
+/// The command of a line of `sub_system`; nothing if the line is about none, or does not tell its place.
+pub fn command(sub_system: &str, extension: &BTreeMap<String, Value>, io: Option<&Io>) -> Option<Command> {
+    let text = |key: &str| extension.get(key).and_then(Value::as_str);
+    let number = |key: &str| extension.get(key).and_then(Value::as_u64);
+    match sub_system {
+        "ata" => ata(text("command")?, text("registers")?),
+        "nvme" => Some(Command {
+            op: nvme_op(text("opcode")?),
+            start: number("lba")?,
+            blocks: number("blocks").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+            are_sectors: false,
+        }),
+        "mmc" => {
+            let io = io?;
+            let blocks = io.nr_sectors.unwrap_or(1);
+            Some(Command { op: io.op, start: io.sector?, blocks, are_sectors: true })
+        }
+        "scsi" => scsi(text("cdb")?),
+        _ => None,
+    }
+}
+
+/// The bytes of a command as the SCSI layer prints them: `28 00 00 …`.
+fn scsi(cdb: &str) -> Option<Command> {
+    let bytes: Vec<u8> = cdb.split(' ').map_while(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    let command = decode(&bytes)?;
+    let (op, blocks) = (command.op?, command.blocks.unwrap_or(1));
+    Some(Command { op, start: command.lba?, blocks, are_sectors: false })
+}
+
+/// The registers as libata prints them: `feature:nsect:lbal:lbam:lbah/` and the same with the high bytes, `/device`.
+/// Queued commands have the number of sectors where others have the feature (Serial ATA 3.5, 13.6).
+fn ata(command: &str, registers: &str) -> Option<Command> {
+    let (op, queued, long) = match command {
+        "60" => (Op::Read, true, true),
+        "61" => (Op::Write, true, true),
+        "20" | "c4" | "c8" => (Op::Read, false, false),
+        "30" | "c5" | "ca" => (Op::Write, false, false),
+        "24" | "25" | "29" | "2b" => (Op::Read, false, true),
+        "34" | "35" | "39" | "3d" => (Op::Write, false, true),
+        "e7" | "ea" => return Some(Command { op: Op::Flush, start: 0, blocks: 0, are_sectors: true }),
+        _ => return None,
+    };
+    let byte = |text: &str| u8::from_str_radix(text, 16).ok().map(u64::from);
+    let mut parts = registers.split('/');
+    let row = |part: Option<&str>| part?.split(':').map(byte).collect::<Option<Vec<u64>>>();
+    let (low, high) = (row(parts.next())?, row(parts.next())?);
+    let (&[feature, nsect, lbal, lbam, lbah], &[hob_feature, hob_nsect, hob_lbal, hob_lbam, hob_lbah]) =
+        (low.as_slice(), high.as_slice())
+    else {
+        return None;
+    };
+    let low_lba = lbah << 16 | lbam << 8 | lbal;
+    let (start, blocks) = if long {
+        let blocks = if queued { hob_feature << 8 | feature } else { hob_nsect << 8 | nsect };
+        (
+            hob_lbah << 40 | hob_lbam << 32 | hob_lbal << 24 | low_lba,
+            if blocks == 0 { 65_536 } else { blocks },
+        )
+    } else {
+        let device = byte(parts.next()?)?;
+        ((device & 0xf) << 24 | low_lba, if nsect == 0 { 256 } else { nsect })
+    };
+    Some(Command { op, start, blocks: u32::try_from(blocks).ok()?, are_sectors: true })
+}
+
+/// The operation of an NVMe command that is no administrator's.
+fn nvme_op(opcode: &str) -> Op {
+    match opcode {
+        "0x00" => Op::Flush,
+        "0x01" | "0x7d" => Op::Write,
+        "0x02" | "0x05" => Op::Read,
+        "0x08" => Op::WriteZeroes,
+        "0x09" => Op::Discard,
+        "0x79" | "0x7a" => Op::Zone,
+        _ => Op::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_of_libata_tell_the_sectors() {
+        let read = ata("60", "08:b0:88:8e:2d/00:00:0f:00:00/40").unwrap();
+        assert_eq!((read.op, read.start, read.blocks), (Op::Read, 254_643_848, 8));
+        let write = ata("ca", "10:20:02:03:04/00:00:00:00:00/e1").unwrap();
+        assert_eq!((write.op, write.start, write.blocks), (Op::Write, 0x104_0302, 0x20));
+        let all = ata("35", "00:00:00:00:00/00:00:00:00:00/40").unwrap();
+        assert_eq!((all.start, all.blocks), (0, 65_536));
+        let flush = ata("ea", "00:00:00:00:00/00:00:00:00:00/a0").unwrap();
+        assert!(flush.has(Op::Flush, 77) && !flush.has(Op::Write, 0));
+        for (command, registers) in [("06", "01:01:00:00:00/00:00:00:00:00/a0"), ("60", "08:b0"), ("60", "")]
+        {
+            assert_eq!(ata(command, registers), None);
+        }
+    }
+
+    #[test]
+    fn a_request_is_the_commands_by_either_size_of_a_block() {
+        let nvme = Command { op: Op::Read, start: 100, blocks: 2, are_sectors: false };
+        let has = |sector| nvme.has(Op::Read, sector);
+        assert_eq!(
+            [99, 100, 101, 102, 799, 800, 815, 816].map(has),
+            [false, true, true, false, false, true, true, false]
+        );
+        assert!(!nvme.has(Op::Write, 100) && nvme.has(Op::Unknown, 100));
+        assert!(!Command { are_sectors: true, ..nvme }.has(Op::Read, 800));
+        assert!(!Command { start: u64::MAX, blocks: u32::MAX, ..nvme }.has(Op::Read, 5));
+        let cdb = scsi("88 00 00 00 00 00 0f 2d 8e 88 00 00 00 08 00 00").unwrap();
+        assert!(cdb.has(Op::Read, 254_643_848) && !cdb.has(Op::Read, 254_643_856));
+        assert_eq!((scsi("12 00 00 00 24 00"), scsi("zz"), scsi("")), (None, None, None));
+    }
+}
