@@ -4,7 +4,7 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 need_root
-need_tools losetup dd pvcreate vgcreate lvcreate vgchange
+need_tools losetup dd pvcreate vgcreate lvcreate lvchange vgchange
 need_dm thin-pool linear
 make_loop 200
 # LVM shall look at nothing but the loop device, shall not extend the pool, and keep no copy of what it makes.
@@ -16,8 +16,9 @@ at_exit "for lv in thin pool pool-tpool pool_tdata pool_tmeta; do dmsetup remove
 at_exit "vgchange -an --config '${lvm[1]}' $vg"
 quietly pvcreate -q -y "${lvm[@]}" "$loop" || fail "pvcreate does not work"
 quietly vgcreate -q "${lvm[@]}" $vg "$loop" || fail "vgcreate does not work"
-quietly lvcreate -q -y "${lvm[@]}" --type thin-pool --errorwhenfull y -Zn -L 64M -n pool $vg ||
+quietly lvcreate -q -y "${lvm[@]}" --type thin-pool -Zn -L 64M -n pool $vg ||
     fail "lvcreate of a thin pool does not work"
+quietly lvchange -q -y "${lvm[@]}" --errorwhenfull y $vg/pool || fail "lvchange of a thin pool does not work"
 quietly lvcreate -q -y "${lvm[@]}" -T -V 256M -n thin $vg/pool || fail "lvcreate of a thin volume does not work"
 settle
 pool=/dev/mapper/$vg-pool-tpool
