@@ -40,11 +40,12 @@ macro_rules! hooks {
             0
         }
 
-        // 0 tells perf to go no further. For failures it may: others want to record them, too.
+        // 0 tells perf not to record the event as well.
         #[tracepoint]
         pub fn $classic(ctx: TracePointContext) -> u32 {
             let body: fn(&TracePointContext) -> Option<()> = $classic_body;
-            u32::from(body(&ctx).is_some())
+            let _ = body(&ctx);
+            0
         }
     )*};
 }

@@ -25,6 +25,7 @@ static INODES: LruHashMap<WbErrKey, WbErrState> = LruHashMap::with_max_entries(8
 
 offsets! {
     static MAPPING_HOST;
+    static MAPPING_WB_ERR;
     static INODE_INO;
     static INODE_SB;
     static INODE_RDEV;
@@ -44,11 +45,13 @@ const S_IFBLK: u16 = 0o060_000;
 const SECOND_NS: u64 = 1_000_000_000;
 
 pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
-    let errseq: u32 = ctx.arg(1);
+    let mapping: *const u8 = ctx.arg(0);
+    // What the hook hands over is what errseq_set() gives: of an inode's first error, the value before it.
+    let errseq: u32 = field(mapping, &MAPPING_WB_ERR).unwrap_or_else(|| ctx.arg(1));
     if errseq & ERRNO_MASK == 0 {
         return None;
     }
-    let inode: *const u8 = field(ctx.arg(0), &MAPPING_HOST)?;
+    let inode: *const u8 = field(mapping, &MAPPING_HOST)?;
     let mode: u16 = field(inode, &INODE_MODE).unwrap_or(0);
     // A block device opened as a file: its inode is one of a pseudo filesystem, and names the device itself.
     let (dev, ino) = if mode & S_IFMT == S_IFBLK {
@@ -60,6 +63,7 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
     send(ctx, 0, dev, ino, errseq)
 }
 
+/// Its record has the value before an inode's first error alone: that error goes unseen.
 pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
     let errseq: u32 = record(ctx, &TP_WB_ERRSEQ)?;
     if errseq & ERRNO_MASK == 0 {

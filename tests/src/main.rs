@@ -14,7 +14,6 @@ mod events;
 mod fault;
 mod fio;
 mod fs;
-mod hits;
 mod journald;
 mod machine;
 mod prpt;

@@ -577,6 +577,34 @@ fn failures_of_two_devices_that_had_the_same_number_are_two_events() {
     assert_eq!(told, [(Some(7), 2), (Some(8), 3)]);
 }
 
+#[test]
+fn a_line_about_a_lost_write_is_about_its_inode_or_the_latest() {
+    let wb = |ns, ino| {
+        let lost = WbErr { ino, count: 1, dev: LOOP0.to_kernel(), errno: 5 };
+        kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(lost))
+    };
+    let events = run(
+        all_live(),
+        &[
+            line(START, "BLK_LOST_WRITE block loop0 inode=12 n=1"),
+            wb(START, 12),
+            wb(START + 1, 13),
+            line(START + 1, "BLK_LOST_WRITE block loop0 inode=13 n=2"),
+            line(START + 2, "BLK_LOST_WRITE block loop0 inode=12 n=3"),
+            line(START + 3, "BLK_LOST_WRITE block loop0 n=4"),
+            // Of which no probe told.
+            line(START + 4, "BLK_LOST_WRITE block loop0 inode=14 n=5"),
+        ],
+    );
+    let told = |event: &&Event| {
+        let lines = event.raw_msgs.iter().map(|line| line.rsplit('=').next().unwrap().to_owned());
+        (event.extension["inode"].as_u64().unwrap(), event.count, lines.collect::<Vec<_>>().join(" "))
+    };
+    let mut told: Vec<_> = finals(&events).iter().map(told).collect();
+    told.sort();
+    assert_eq!(told, [(12, 1, "1 3".to_owned()), (13, 1, "2 4".to_owned()), (14, 1, "5".to_owned())]);
+}
+
 /// A record of a failing request, with its time.
 pub(super) fn any_failure() -> impl Strategy<Value = Record> {
     let dev = prop_oneof![Just(SDA), Just(LOOP0), Just(DM0), Just(Dev::new(259, 300))];

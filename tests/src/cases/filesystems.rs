@@ -1,6 +1,10 @@
 //! Filesystems whose disk fails under them.
 
-use std::{fs::File, io::Write as _};
+use std::{
+    fs::File,
+    io::Write as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use peripety::event::{Event, Severity};
@@ -31,6 +35,11 @@ pub const CASES: &[Case] = &[
         name: "a_failing_btrfs_is_told",
         needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs"), Need::Filesystem("btrfs")],
         run: |machine| told(machine, "btrfs", &["FS_REMOUNT_READ_ONLY", "FS_IO_ERROR", "FS_ERROR"]),
+    },
+    Case {
+        name: "a_file_that_loses_one_page_is_named",
+        needs: &[Need::Loop, Need::Filesystem("xfs")],
+        run: one_page,
     },
 ];
 
@@ -100,5 +109,33 @@ fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
         same(&json) && !field(entry, "MESSAGE").is_empty() && field(entry, "MESSAGE_ID").len() == 32,
         "{entry}"
     );
+    Ok(())
+}
+
+/// The kernel's hook shows the first error of a file as none.
+fn one_page(machine: &Machine) -> Result<()> {
+    let scene = Scene::start(machine, "")?;
+    let failing = FailingDisk::new(machine, 512)?;
+    fs::make("xfs", &failing.disk)?;
+    let mount = Mount::new(machine, &failing.disk, "")?;
+    let files: Vec<File> =
+        ["one", "two"].iter().map(|name| File::create(mount.dir.join(name))).collect::<Result<_, _>>()?;
+    let write = |file: &File| file.write_all_at(&[7; 4096], 0).and_then(|()| file.sync_data());
+    for file in &files {
+        write(file)?;
+    }
+    failing.fail()?;
+    for file in &files {
+        ensure!(write(file).is_err(), "a failing disk synced a write");
+    }
+    for file in &files {
+        let inode = file.metadata()?.ino();
+        scene.expect(&format!("inode {inode}"), &failing.disk.name, |event| {
+            event.event_type.as_str() == "BLK_LOST_WRITE"
+                && event.extension.get("inode") == Some(&inode.into())
+                && event.sources.iter().any(|source| source == "ebpf:filemap_set_wb_err")
+                && event.count == 1
+        })?;
+    }
     Ok(())
 }

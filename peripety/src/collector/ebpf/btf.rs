@@ -57,6 +57,7 @@ static MEMBERS: &[Member] = &[
     member("BDEV_DEV", "block_device", &["bd_dev"]),
     member("SB_DEV", "super_block", &["s_dev"]),
     member("MAPPING_HOST", "address_space", &["host"]),
+    member("MAPPING_WB_ERR", "address_space", &["wb_err"]),
     member("INODE_INO", "inode", &["i_ino"]),
     member("INODE_SB", "inode", &["i_sb"]),
     member("INODE_RDEV", "inode", &["i_rdev"]),

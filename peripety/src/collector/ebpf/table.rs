@@ -302,7 +302,7 @@ pub static PROBES: &[Probe] = &[
         module: None,
         lost_without: "which inode lost written data",
         off: never,
-        btf: &["MAPPING_HOST", "INODE_INO", "INODE_SB", "SB_DEV"],
+        btf: &["MAPPING_HOST", "MAPPING_WB_ERR", "INODE_INO", "INODE_SB", "SB_DEV"],
         format: &[("TP_WB_INO", "i_ino", 8), ("TP_WB_DEV", "s_dev", 4), ("TP_WB_ERRSEQ", "errseq", 4)],
         format_optional: &[],
     },

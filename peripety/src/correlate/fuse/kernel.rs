@@ -114,9 +114,11 @@ impl Correlator {
             raw.event_type = EventType::ATA_COMMAND_ERROR;
             raw.sub_system = SubSystem::known("ata");
         }
-        let typed =
-            FoldKey::typed(super::scope(&raw, block.as_deref()), raw.event_type.as_str(), detail(&raw));
-        if let Some(place) = self.open(&raw, block, &[key, typed], Witness::Probe, Some(kind), cx) {
+        let scope = super::scope(&raw, block.as_deref());
+        let typed = |detail| FoldKey::typed(scope, raw.event_type.as_str(), detail);
+        // Not every line about a lost write names the inode: those that do not are about the latest.
+        let keys = [key, typed(0), typed(detail(&raw))];
+        if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx) {
             self.attach_held(place);
         }
     }

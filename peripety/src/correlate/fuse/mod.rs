@@ -396,6 +396,8 @@ fn detail(raw: &RawEvent) -> u64 {
         "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
         "nvme" => return controller(raw).map_or(0, hash),
         "iscsi" => &["session"],
+        // Each file that lost data is told of by itself.
+        "block" if raw.event_type == EventType::BLK_LOST_WRITE => &["inode"],
         "peripety" => &["source", "reason", "site"],
         _ => &[],
     };

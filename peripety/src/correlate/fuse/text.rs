@@ -30,6 +30,11 @@ const LIMITED: &[(&str, &[Kind])] = &[
     ("blk_print_req_error", REQUEST_PROBES),
     ("print_req_error", REQUEST_PROBES),
     ("blk_update_request", REQUEST_PROBES),
+    // The pages of a file, and the buffers of a device or of metadata, whose requests fail.
+    ("iomap_finish_ioend", &[Kind::FilemapSetWbErr]),
+    ("iomap_finish_ioend_buffered", &[Kind::FilemapSetWbErr]),
+    ("iomap_finish_ioend_buffered_write", &[Kind::FilemapSetWbErr]),
+    ("buffer_io_error", REQUEST_PROBES),
     ("scsi_io_completion_action", &[Kind::ScsiDone]),
     ("nvme_log_error", &[Kind::NvmeCompleteRq]),
     ("nvme_log_err_passthru", &[Kind::NvmeCompleteRq]),
