@@ -17,6 +17,8 @@ wire_struct! {
         dropped: u64,
         /// Failures that an earlier record stands for.
         folded: u64,
+        /// How often the program ran; only hooks that fire for nothing but failures keep it.
+        runs: u64,
     }
 }
 

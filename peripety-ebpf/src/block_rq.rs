@@ -11,7 +11,7 @@ use peripety_common::{
 };
 
 use crate::{
-    emit::{count, emit, errno_of_status, seen},
+    emit::{count, emit, errno_of_status, ran, seen},
     read::{field, has, record},
 };
 
@@ -67,7 +67,16 @@ pub(crate) fn request(rq: *const u8) -> (u64, u32, i32) {
     )
 }
 
+/// `block_rq_error` fires for nothing but failures, and what it fires is counted by perf as well: see the collector's
+/// `unseen.rs`.
+const fn counts_runs(kind: Kind) -> bool {
+    kind as u16 == Kind::BlockRqError as u16
+}
+
 pub(crate) fn raw(ctx: &RawTracePointContext, kind: Kind) -> Option<()> {
+    if counts_runs(kind) {
+        ran(kind);
+    }
     let error: u32 = ctx.arg(1);
     if error == 0 {
         return None;
@@ -94,7 +103,17 @@ pub(crate) fn raw(ctx: &RawTracePointContext, kind: Kind) -> Option<()> {
     )
 }
 
+/// Some tells perf to go on and count the hit.
 pub(crate) fn classic(ctx: &TracePointContext, kind: Kind) -> Option<()> {
+    if counts_runs(kind) {
+        ran(kind);
+        let _sent = classic_request(ctx, kind);
+        return Some(());
+    }
+    classic_request(ctx, kind)
+}
+
+fn classic_request(ctx: &TracePointContext, kind: Kind) -> Option<()> {
     let error: i32 = record(ctx, &TP_RQ_ERROR)?;
     if error == 0 {
         return None;

@@ -46,6 +46,14 @@ fn counters(kind: Kind) -> Option<*mut Counters> {
     COUNTERS.get_ptr_mut(u32::from(kind.number()))
 }
 
+/// Counts a run, for a failure or not.
+pub(crate) fn ran(kind: Kind) {
+    if let Some(counters) = counters(kind) {
+        // SAFETY: the map's value, checked by the lookup.
+        unsafe { increment(&raw mut (*counters).runs) };
+    }
+}
+
 /// Counts a failure that passed the filter, and gives its number on this CPU.
 pub(crate) fn seen(kind: Kind) -> Option<u64> {
     let counters = counters(kind)?;

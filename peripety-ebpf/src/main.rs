@@ -40,12 +40,11 @@ macro_rules! hooks {
             0
         }
 
-        // 0 tells perf not to record the event as well.
+        // 0 tells perf to go no further. For failures it may: others want to record them, too.
         #[tracepoint]
         pub fn $classic(ctx: TracePointContext) -> u32 {
             let body: fn(&TracePointContext) -> Option<()> = $classic_body;
-            let _ = body(&ctx);
-            0
+            u32::from(body(&ctx).is_some())
         }
     )*};
 }

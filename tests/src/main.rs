@@ -14,6 +14,7 @@ mod events;
 mod fault;
 mod fio;
 mod fs;
+mod hits;
 mod journald;
 mod machine;
 mod prpt;

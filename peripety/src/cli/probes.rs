@@ -92,6 +92,9 @@ fn detail(out: &mut impl Write, probe: &ProbeStatus, statistics: bool) -> io::Re
         if probe.counts.folded > 0 {
             write!(out, ", folded {}", probe.counts.folded)?;
         }
+        if probe.counts.unseen > 0 {
+            write!(out, ", not run for {}", probe.counts.unseen)?;
+        }
         if program.misses > 0 {
             write!(out, ", missed {}", program.misses)?;
         }
@@ -131,7 +134,7 @@ mod tests {
             need: "driver".into(),
             lost_without: "SCSI timeouts that a retry heals".into(),
             program,
-            counts: Counts { seen: 1_000_000, sent: 1_000_000, dropped: 0, folded: 0 },
+            counts: Counts { seen: 1_000_000, sent: 1_000_000, dropped: 0, folded: 0, unseen: 0 },
         }
     }
 

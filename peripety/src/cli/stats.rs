@@ -47,6 +47,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let notifiers: std::collections::BTreeMap<String, Notifier> =
         serde_json::from_value(part("notifiers")).context(versions)?;
     losses.extend(misses(&status));
+    losses.extend(unseen(&status));
 
     let mut out = anstream::stdout().lock();
     match args.output.format() {
@@ -63,6 +64,16 @@ fn misses(status: &Status) -> impl Iterator<Item = Loss> {
         let count = probe.program.as_ref().map(|program| program.misses).filter(|misses| *misses > 0)?;
         let reason = "skipped by the kernel, which was running it".to_owned();
         Some(Loss { source: format!("ebpf:{}", probe.tracepoint), reason, count, counted_by: None })
+    })
+}
+
+/// Failures for which the kernel did not run a program. They are counted, without details.
+fn unseen(status: &Status) -> impl Iterator<Item = Loss> {
+    status.probes.iter().filter(|probe| probe.counts.unseen > 0).map(|probe| Loss {
+        source: format!("ebpf:{}", probe.tracepoint),
+        reason: "the kernel ran no program for it".to_owned(),
+        count: probe.counts.unseen,
+        counted_by: Some("perf".to_owned()),
     })
 }
 

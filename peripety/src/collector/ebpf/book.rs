@@ -23,6 +23,8 @@ pub struct Book {
     /// The kernel's counts at the last look, and the ring's end then.
     snapshot: Option<Snapshot>,
     fruitless: u32,
+    /// Failures by device since they were last taken.
+    recent: HashMap<CountKey, u64>,
     /// Since it was last saved.
     changed: bool,
 }
@@ -41,6 +43,8 @@ pub struct Found {
     pub missed: Vec<Missed>,
     /// Failures of which not even the device is known.
     pub given_up: u64,
+    /// Failures that perf counted, for which no program ran, and that belong to no device that is known.
+    pub unexplained: u64,
     /// Another look is needed.
     pub look_again: bool,
 }
@@ -66,7 +70,14 @@ impl Book {
     fn settle(&mut self) {
         if let Some((key, count)) = self.latest.take() {
             *self.received.entry(key).or_default() += count;
+            *self.recent.entry(key).or_default() += count;
         }
+    }
+
+    /// Failures by device since the last call: received, or found missing.
+    pub fn take_recent(&mut self) -> HashMap<CountKey, u64> {
+        self.settle();
+        std::mem::take(&mut self.recent)
     }
 
     /// Whether a look at the kernel's counts is needed: it dropped more than was told of.
@@ -99,6 +110,7 @@ impl Book {
                 let missing = count.saturating_sub(known).min(room);
                 if missing > 0 {
                     *self.missed.entry(key).or_default() += missing;
+                    *self.recent.entry(key).or_default() += missing;
                     self.missed_total += missing;
                     found.missed.push(Missed {
                         kind: key.kind,

@@ -28,10 +28,12 @@ use crate::{
 mod instance;
 mod pins;
 mod refusal;
+mod unseen;
 
 use instance::{Loaded, Programs, RowVerdict, Source};
 use pins::Pinned;
 pub use pins::clear as clear_pins;
+use unseen::Unseen;
 
 /// How to load.
 #[derive(Clone, Debug)]
@@ -83,6 +85,7 @@ pub struct Ebpf {
     /// Verdict on each row of the table, and the instance and program that runs it.
     verdicts: Vec<(Verdict, Option<(usize, &'static str)>)>,
     undecodable: u64,
+    unseen: Unseen,
     /// The last visit ended before the rings were empty.
     unfinished: bool,
 }
@@ -121,6 +124,7 @@ impl Ebpf {
             instances: Vec::new(),
             verdicts: Vec::new(),
             undecodable: 0,
+            unseen: Unseen::default(),
             unfinished: false,
         };
         this.verdicts = PROBES.iter().map(|probe| (this.first_verdict(probe), None)).collect();
@@ -129,6 +133,7 @@ impl Ebpf {
             this.add(plan.carry_out());
         }
         this.relieve(&others);
+        this.watch_unseen();
         this
     }
 
@@ -363,6 +368,7 @@ impl Ebpf {
                 all.look_again |= found.look_again;
             }
         }
+        self.find_unseen(&mut all);
         all
     }
 
@@ -373,12 +379,17 @@ impl Ebpf {
 
     /// What a probe counted, over all CPUs.
     pub fn counts_of(&self, kind: Kind) -> Counts {
-        self.instances.iter().map(|i| i.maps.counts_of(kind)).fold(Counts::default(), |a, b| Counts {
-            seen: a.seen + b.seen,
-            sent: a.sent + b.sent,
-            dropped: a.dropped + b.dropped,
-            folded: a.folded + b.folded,
-        })
+        let unseen = if kind == unseen::KIND { self.unseen.found() } else { 0 };
+        self.instances.iter().map(|i| i.maps.counts_of(kind)).fold(
+            Counts { unseen, ..Counts::default() },
+            |a, b| Counts {
+                unseen,
+                seen: a.seen + b.seen,
+                sent: a.sent + b.sent,
+                dropped: a.dropped + b.dropped,
+                folded: a.folded + b.folded,
+            },
+        )
     }
 
     /// Inodes that lost written data, with their counts so far.

@@ -75,6 +75,12 @@ impl Maps {
         sum
     }
 
+    /// How often a probe's program ran, where it keeps count of that.
+    pub(super) fn runs_of(&self, kind: Kind) -> u64 {
+        let per_cpu = self.counters.get(&u32::from(kind.number()), 0);
+        per_cpu.map_or(0, |per_cpu| per_cpu.iter().map(|c| c.runs).sum())
+    }
+
     /// Failures that [`Maps::exact`] counts and for which the ring had no room.
     pub(super) fn dropped(&self) -> u64 {
         COUNTED.iter().map(|kind| self.counts_of(*kind).dropped).sum()

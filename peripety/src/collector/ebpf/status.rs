@@ -80,6 +80,9 @@ pub struct Counts {
     pub dropped: u64,
     /// Failures that an earlier record stands for.
     pub folded: u64,
+    /// Failures for which the kernel did not run the program, as perf counts them.
+    #[serde(default)]
+    pub unseen: u64,
 }
 
 /// What the kernel knows about a loaded program: the same as `bpftool prog show`.

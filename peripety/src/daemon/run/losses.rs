@@ -65,6 +65,8 @@ impl Losses {
                 // The kernel folds what follows within the second: its map has the last word.
                 self.another_look = true;
             }
+            // Some of these may not have been shown to the program.
+            Payload::BlockRq(_) => self.another_look = true,
             Payload::Console(console) => {
                 if self.texts.len() == TEXTS_MAX {
                     self.texts.pop_front();
@@ -101,6 +103,11 @@ impl Losses {
             self.given_up += found.given_up;
             let why = "ring full, and the count of the device forgotten";
             records.push(lost("ebpf", why, found.given_up, self.given_up, now));
+        }
+        if found.unexplained > 0 {
+            let total = ebpf.counts_of(Kind::BlockRqError).unseen;
+            let why = "the kernel ran no program for it, and only text may tell of it";
+            records.push(lost(source_name(Kind::BlockRqError), why, found.unexplained, total, now));
         }
         for kind in ebpf.attached() {
             let total = ebpf.counts_of(kind).dropped;

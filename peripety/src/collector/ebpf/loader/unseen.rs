@@ -1,0 +1,207 @@
+//! Failures for which the kernel did not run our program.
+//!
+//! It leaves a program out while the same program runs on that CPU (since Linux 6.1 for raw tracepoints), while any
+//! program of perf's runs (`bpf_prog_active`, for classic ones), and a distribution's kernel may have reasons of its own.
+//! perf's own count of the tracepoint has none of these gaps. `block_rq_error` fires for nothing but failures, so that
+//! the difference to the runs that our program counted is what it did not see. Which devices failed at that moment is
+//! known from what it saw; with several at once the shares are an estimate, and the sum is exact.
+
+use std::{collections::HashMap, fs, io, path::PathBuf};
+
+use perf_event::{Builder, Counter, events::Tracepoint};
+use peripety_common::{Kind, counters::CountKey};
+
+use super::{Ebpf, Found, PROBES};
+use crate::{record::Missed, roots::Roots};
+
+/// The hook whose hits are counted twice.
+pub(super) const KIND: Kind = Kind::BlockRqError;
+
+/// Each counter takes a file descriptor.
+const CPUS_MAX: usize = 512;
+/// Looks after which failures that no seen one explains belong to no device that is known.
+const FRUITLESS_MAX: u32 = 3;
+
+/// Why perf counts nothing for us.
+#[derive(Debug, thiserror::Error)]
+enum NoCount {
+    #[error("{path}: {source}")]
+    Id { path: PathBuf, source: io::Error },
+    #[error("{0} processors are too many")]
+    Cpus(usize),
+    #[error("perf_event_open: {0}")]
+    Open(#[source] io::Error),
+}
+
+/// perf's count, and what of it was told.
+#[derive(Default)]
+pub(super) struct Unseen {
+    /// One for each processor.
+    counters: Vec<Counter>,
+    /// Runs that our program had counted when perf began to count.
+    runs_before: u64,
+    found: u64,
+    /// Found, and of no known device yet.
+    open: u64,
+    fruitless: u32,
+}
+
+impl Unseen {
+    fn open(roots: &Roots) -> Result<Vec<Counter>, NoCount> {
+        let name = PROBES.iter().find(|probe| probe.kind == KIND).map_or("", |probe| probe.category);
+        let path = roots.tracefs().join("events").join(name).join(KIND.name()).join("id");
+        let id = fs::read_to_string(&path)
+            .and_then(|text| text.trim().parse().map_err(io::Error::other))
+            .map_err(|source| NoCount::Id { path, source })?;
+        let cpus = aya::util::online_cpus().map_err(|(_what, error)| NoCount::Open(error))?;
+        if cpus.len() > CPUS_MAX {
+            return Err(NoCount::Cpus(cpus.len()));
+        }
+        let open = |cpu: u32| {
+            let mut perf = Builder::new(Tracepoint::with_id(id));
+            perf.any_pid().one_cpu(cpu as usize).include_kernel().enabled(true).build()
+        };
+        cpus.into_iter().map(open).collect::<io::Result<_>>().map_err(NoCount::Open)
+    }
+
+    /// Failures that were not seen since the last call.
+    ///
+    /// perf's counters are read first: what fails between the two readings hides an unseen one until the next look, and
+    /// never makes one up.
+    fn newly_found(&mut self, runs: impl FnOnce() -> u64) -> u64 {
+        let hits: io::Result<u64> = self.counters.iter_mut().map(Counter::read).sum();
+        let Ok(hits) = hits else {
+            self.counters.clear();
+            return 0;
+        };
+        let unseen = hits.saturating_sub(runs().saturating_sub(self.runs_before));
+        let new = unseen.saturating_sub(self.found);
+        self.found += new;
+        new
+    }
+
+    /// All that were found.
+    pub(super) const fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// Gives what is new to the devices that failed meanwhile.
+    fn tell(&mut self, new: u64, recent: &HashMap<CountKey, u64>, found: &mut Found) {
+        self.open += new;
+        if self.open == 0 {
+            return;
+        }
+        let shares = shares(self.open, recent);
+        if shares.is_empty() {
+            self.fruitless += 1;
+            if self.fruitless < FRUITLESS_MAX {
+                found.look_again = true;
+                return;
+            }
+            found.unexplained += self.open;
+        }
+        (self.open, self.fruitless) = (0, 0);
+        found.missed.extend(shares.into_iter().map(|(key, count)| Missed {
+            kind: key.kind,
+            dev: key.dev,
+            op: key.op,
+            errno: key.code.cast_signed(),
+            count,
+        }));
+    }
+}
+
+/// Divides a number in proportion to the counts of the hook's keys, by largest remainder.
+fn shares(number: u64, counts: &HashMap<CountKey, u64>) -> Vec<(CountKey, u64)> {
+    let ours = counts.iter().filter(|(key, count)| key.kind == KIND.number() && **count > 0);
+    let mut rows: Vec<_> = ours.map(|(key, count)| (*key, u128::from(*count))).collect();
+    rows.sort_unstable_by_key(|(key, _)| (key.dev, key.op, key.code));
+    let total: u128 = rows.iter().map(|(_, count)| count).sum();
+    if total == 0 {
+        return Vec::new();
+    }
+    let mut shares: Vec<_> = rows
+        .iter()
+        .map(|(key, count)| {
+            let exact = u128::from(number) * count;
+            (*key, u64::try_from(exact / total).unwrap_or(number), exact % total)
+        })
+        .collect();
+    let given: u64 = shares.iter().map(|(_, share, _)| share).sum();
+    shares.sort_by_key(|(.., remainder)| std::cmp::Reverse(*remainder));
+    let left = usize::try_from(number.saturating_sub(given)).unwrap_or(usize::MAX);
+    for (_, share, _) in shares.iter_mut().take(left) {
+        *share += 1;
+    }
+    shares.into_iter().filter(|(_, share, _)| *share > 0).map(|(key, share, _)| (key, share)).collect()
+}
+
+impl Ebpf {
+    /// The instance that runs the hook's program.
+    fn unseen_instance(&self) -> Option<usize> {
+        let row = PROBES.iter().position(|probe| probe.kind == KIND)?;
+        let (verdict, program) = self.verdicts.get(row)?;
+        verdict.is_attached().then_some(*program).flatten().map(|(instance, _name)| instance)
+    }
+
+    /// Lets perf count beside the program. A help: without it nothing is lost but this second look.
+    pub(super) fn watch_unseen(&mut self) {
+        let Some(instance) = self.unseen_instance().and_then(|at| self.instances.get(at)) else { return };
+        let runs_before = instance.maps.runs_of(KIND);
+        match Unseen::open(&self.source.roots) {
+            Ok(counters) => self.unseen = Unseen { counters, runs_before, ..Unseen::default() },
+            Err(error) => tracing::info!("perf does not count {} beside the program: {error}", KIND.name()),
+        }
+    }
+
+    /// Finds what the program did not see.
+    pub(super) fn find_unseen(&mut self, found: &mut Found) {
+        let at = self.unseen_instance();
+        let Some(instance) = at.and_then(|at| self.instances.get_mut(at)) else { return };
+        let new = self.unseen.newly_found(|| instance.maps.runs_of(KIND));
+        self.unseen.tell(new, &instance.book.take_recent(), found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(dev: u32, kind: Kind) -> CountKey {
+        CountKey { dev, code: 5, kind: kind.number(), op: 0, reserved: 0 }
+    }
+
+    #[test]
+    fn shares_add_up_and_go_to_requests_alone() {
+        let counts = [(1, KIND, 500), (2, KIND, 300), (3, KIND, 1), (4, Kind::BlockBioComplete, 900)];
+        let counts = counts.into_iter().map(|(dev, kind, count)| (key(dev, kind), count)).collect();
+        for number in [1, 2, 7, 100, 1_000_003] {
+            let shares = shares(number, &counts);
+            assert_eq!(shares.iter().map(|(_, share)| share).sum::<u64>(), number);
+            assert!(shares.iter().all(|(key, _)| key.dev < 4), "{shares:?}");
+        }
+        let mut ten = shares(10, &counts);
+        ten.sort_by_key(|(key, _)| key.dev);
+        assert_eq!(ten.iter().map(|(key, n)| (key.dev, *n)).collect::<Vec<_>>(), [(1, 6), (2, 4)]);
+        assert!(shares(10, &HashMap::new()).is_empty());
+    }
+
+    #[test]
+    fn what_nothing_explains_is_told_as_such_after_some_looks() {
+        let mut unseen = Unseen::default();
+        let one = HashMap::from([(key(1, KIND), 4)]);
+        let mut found = Found::default();
+        unseen.tell(0, &one, &mut found);
+        assert_eq!(found, Found::default());
+        unseen.tell(2, &one, &mut found);
+        assert_eq!(found.missed.iter().map(|m| (m.dev, m.count)).collect::<Vec<_>>(), [(1, 2)]);
+
+        let mut looks = Vec::new();
+        for new in [3, 0, 0, 0] {
+            let mut found = Found::default();
+            unseen.tell(new, &HashMap::new(), &mut found);
+            looks.push((found.look_again, found.unexplained));
+        }
+        assert_eq!(looks, [(true, 0), (true, 0), (false, 3), (false, 0)]);
+    }
+}
