@@ -16,10 +16,7 @@ make_multipath peripety_test_mp
 vg=peripety_test_vg
 lvm=(--config "devices { use_devicesfile=0 filter=[\"a|^$map\$|\",\"r|.*|\"] global_filter=[\"a|^$map\$|\",\"r|.*|\"] }
     backup { backup=0 archive=0 }")
-# LVM cannot write to it any more when the paths are gone.
-at_exit "for lv in ext4 xfs; do dmsetup remove --force --retry $vg-\$lv; done; rm -rf /dev/$vg"
-quietly pvcreate -q -y "${lvm[@]}" "$map" || fail "pvcreate does not work"
-quietly vgcreate -q "${lvm[@]}" $vg "$map" || fail "vgcreate does not work"
+make_group $vg "$map"
 for volume in "100M ext4" "320M xfs"; do
     quietly lvcreate -q -y "${lvm[@]}" -L "${volume% *}" -n "${volume#* }" $vg || fail "lvcreate does not work"
 done

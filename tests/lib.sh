@@ -191,6 +191,25 @@ make_map() {
 # Udev may still look at it.
 remove_map() { ! dmsetup info "$1" || dmsetup remove --force --retry "$1"; }
 
+# A volume group named $1 on the device $2, made with LVM's options in `lvm`, and removed without writing to the device.
+make_group() {
+    at_exit "rm -rf /dev/$1"
+    at_exit "until_ok remove_volumes $1"
+    # shellcheck disable=SC2154 # It is the caller's.
+    quietly pvcreate -q -y "${lvm[@]}" "$2" || fail "pvcreate does not work"
+    # Udev's rules activate what they find, also while it is being removed. LVM before 2.03.12 does not know the option.
+    vgcreate -q --setautoactivation n "${lvm[@]}" "$1" "$2" > /dev/null 2>&1 ||
+        quietly vgcreate -q "${lvm[@]}" "$1" "$2" || fail "vgcreate does not work"
+}
+remove_volumes() {
+    local volume left=0
+    settle
+    for volume in $(dmsetup ls | sed -n "s/^\($1-[^[:space:]]*\)[[:space:]].*/\1/p"); do
+        dmsetup remove --force "$volume" || left=1
+    done
+    [ $left = 0 ]
+}
+
 # A map named $1 over both disks of scsi_debug, made by multipathd where that runs; $map is its path.
 make_multipath() {
     local sectors holder=

@@ -4,7 +4,7 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 need_root
-need_tools losetup dd pvcreate vgcreate lvcreate lvchange vgchange
+need_tools losetup dd pvcreate vgcreate lvcreate lvchange
 need_dm thin-pool linear
 make_loop 200
 # LVM shall look at nothing but the loop device, shall not extend the pool, and keep no copy of what it makes.
@@ -12,10 +12,7 @@ vg=peripety_test_tp
 lvm=(--config "devices { use_devicesfile=0 filter=[\"a|^$loop\$|\",\"r|.*|\"] global_filter=[\"a|^$loop\$|\",\"r|.*|\"] }
     activation { monitoring=0 thin_pool_autoextend_threshold=100 } global { thin_check_executable=\"\" }
     backup { backup=0 archive=0 }")
-at_exit "for lv in thin pool pool-tpool pool_tdata pool_tmeta; do dmsetup remove --force --retry $vg-\$lv; done; rm -rf /dev/$vg"
-at_exit "vgchange -an --config '${lvm[1]}' $vg"
-quietly pvcreate -q -y "${lvm[@]}" "$loop" || fail "pvcreate does not work"
-quietly vgcreate -q "${lvm[@]}" $vg "$loop" || fail "vgcreate does not work"
+make_group $vg "$loop"
 quietly lvcreate -q -y "${lvm[@]}" --type thin-pool -Zn -L 64M -n pool $vg ||
     fail "lvcreate of a thin pool does not work"
 quietly lvchange -q -y "${lvm[@]}" --errorwhenfull y $vg/pool || fail "lvchange of a thin pool does not work"

@@ -56,14 +56,24 @@ impl DeviceFacts for Named {
     }
 
     fn by_name(&self, name: &str, at_ns: Option<u64>) -> Option<std::sync::Arc<crate::block::BlkInfo>> {
-        self.0.by_name(if name == "/dev/mapper/mpatha" { "dm-0" } else { name }, at_ns)
+        let names = [
+            ("/dev/mapper/mpatha", "dm-0"),
+            ("/dev/mapper/raid-lv", "dm-4"),
+            ("/dev/mapper/raid-lv_rimage_0", "dm-1"),
+        ];
+        self.0.by_name(names.iter().find(|row| row.0 == name).map_or(name, |row| row.1), at_ns)
     }
 }
 
 /// The last revision of each event.
 fn told(records: &[Record]) -> Vec<Event> {
     let settings = Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live: all_live() };
-    let (mut engine, facts) = (Engine::new(settings, RuleSet::built_in()), Named(Devices::usual()));
+    let devices = Devices::usual().with(Dev::new(253, 1), "dm-1", &[]).with(
+        Dev::new(253, 4),
+        "dm-4",
+        &[Dev::new(253, 1)],
+    );
+    let (mut engine, facts) = (Engine::new(settings, RuleSet::built_in()), Named(devices));
     let mut out = Vec::new();
     for record in records {
         let now = record.time.monotonic_ns.unwrap();
@@ -199,6 +209,21 @@ fn an_iscsi_session_is_one_event_and_two_are_two() {
     assert_eq!(types(&events), wanted);
     assert_eq!(events[0].sources, ["kmsg", "journal:iscsid"]);
     assert_eq!(events[0].extension["reason"], "ISCSI_ERR_TCP_CONN_CLOSE: TCP connection closed");
+}
+
+/// The lines of Linux 6.1 and LVM 2.03.16 when a leg fails.
+#[test]
+fn a_leg_that_fails_is_told_by_the_kernel_and_dmeventd_as_one() {
+    let dmeventd = |ns, leg: u32| {
+        let line = format!("WARNING: Device #{leg} of raid1 array, raid-lv, has failed.");
+        said(ns, Some("dmeventd"), &line)
+    };
+    let kernel = "md/raid1:mdX: Disk failure on dm-1, disabling device.\nmd/raid1:mdX: Operation continuing on 1 devices.";
+    let events =
+        told(&[said(START, None, kernel), dmeventd(START + 40 * MS, 0), dmeventd(START + 40 * MS, 1)]);
+    let wanted = [("DM_RAID_LEG_FAILED", "dm-1", 1), ("DM_RAID_LEG_FAILED", "dm-4", 1)];
+    assert_eq!(types(&events), wanted, "a leg that nobody knows is one of the array");
+    assert_eq!(events[0].sources, ["kmsg", "journal:dmeventd"]);
 }
 
 #[test]

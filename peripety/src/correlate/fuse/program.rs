@@ -12,7 +12,11 @@ use super::{
     },
     Context, Correlator, build, detail, scope,
 };
-use crate::{block::Dev, event::EventType, parser::RawEvent};
+use crate::{
+    block::Dev,
+    event::EventType,
+    parser::{Kdev, RawEvent},
+};
 
 /// What a daemon's word for something is in the kernel's words.
 const SAME: &[(EventType, &[EventType])] = &[
@@ -22,7 +26,8 @@ const SAME: &[(EventType, &[EventType])] = &[
 
 impl Correlator {
     /// What a line of a program says. It waits a little for the kernel's own word.
-    pub(super) fn program(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+    pub(super) fn program(&mut self, mut raw: RawEvent, cx: &mut Context<'_>) {
+        name_leg(&mut raw, cx);
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
         let news = self.said.note(&raw, scope, block.as_deref());
@@ -89,6 +94,25 @@ impl Correlator {
             self.table.add_key(place, key);
         }
     }
+}
+
+/// dmeventd counts the legs of LVM's RAID; the kernel names them, and so does LVM: the leg is what failed.
+fn name_leg(raw: &mut RawEvent, cx: &Context<'_>) {
+    let word = |key: &str| raw.extension.get(key).and_then(|word| word.as_str());
+    if raw.event_type != EventType::DM_RAID_LEG_FAILED {
+        return;
+    }
+    let Some(image) =
+        word("dm_name").zip(word("leg")).map(|(lv, leg)| format!("/dev/mapper/{lv}_rimage_{leg}"))
+    else {
+        return;
+    };
+    let Some(leg) = cx.facts.by_name(&image, raw.time.monotonic_ns).filter(|leg| !leg.id.dev.is_none())
+    else {
+        return;
+    };
+    raw.kdev = Kdev::Dev(leg.id.dev);
+    raw.extension.remove("leg");
 }
 
 /// What a line of a program is found by, the best first.
