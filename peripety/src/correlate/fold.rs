@@ -226,6 +226,7 @@ impl Fold {
             }
         }
         if let (Some(mine), Some(theirs)) = (&mut self.event.io, &raw.io) {
+            mine.op = if mine.op == Op::Unknown { theirs.op } else { mine.op };
             mine.sector = mine.sector.or(theirs.sector);
             mine.nr_sectors = mine.nr_sectors.or(theirs.nr_sectors);
             mine.bad_lba = mine.bad_lba.or(theirs.bad_lba);

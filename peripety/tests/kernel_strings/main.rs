@@ -73,6 +73,10 @@ impl Entry {
             "drbd_emerg",
             "cache_set_err_on",
             "rbd_warn",
+            "ioc_err",
+            // By qla_dbg.c, which prints what it calls a warning as an error.
+            "ql_log[fatal]",
+            "ql_log[warn]",
         ];
         let level = ["[ERR]", "[CRIT]", "[ALERT]", "[EMERG]"].iter().any(|level| self.name.ends_with(level));
         level || STARTS.iter().any(|start| self.name.starts_with(start))

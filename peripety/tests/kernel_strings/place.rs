@@ -100,6 +100,7 @@ const AROUND: &[(&str, &str, &[&str])] = &[
     ("drivers/scsi/lpfc/", "lpfc_printf_vlog", &["lpfc 0000:05:00.0: 0:(0):{}"]),
     ("drivers/scsi/lpfc/", "lpfc_", &["lpfc 0000:05:00.0: 0:{}"]),
     ("drivers/scsi/qla2xxx/", "ql_log", &["qla2xxx [0000:05:00.0]-500a:1: {}"]),
+    ("drivers/scsi/mpt3sas/", "ioc_", &["mpt3sas_cm0: {}"]),
     ("drivers/scsi/megaraid/", "dev_", &["megaraid_sas 0000:03:00.0: {}"]),
     ("drivers/scsi/smartpqi/", "dev_", &["smartpqi 0000:5c:00.0: {}"]),
     ("drivers/scsi/hpsa", "dev_", &["hpsa 0000:03:00.0: {}"]),

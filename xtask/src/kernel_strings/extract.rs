@@ -67,7 +67,7 @@ fn call(name: &str, bytes: &[u8], open: usize) -> Option<Found> {
             _ if is_word(*byte) => {
                 let end = at + bytes.iter().skip(at).take_while(|b| is_word(**b)).count();
                 let word = String::from_utf8_lossy(bytes.get(at..end).unwrap_or_default());
-                if let Some(named) = word.strip_prefix("KERN_") {
+                if let Some(named) = word.strip_prefix("KERN_").or_else(|| word.strip_prefix("ql_log_")) {
                     level.get_or_insert_with(|| named.to_owned());
                 }
                 at = end;
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn found(source: &str) -> Vec<(String, String)> {
-        let wanted = |name: &str| ["pr_err", "printk", "sdev_printk", "DMERR"].contains(&name);
+        let wanted = |name: &str| ["pr_err", "printk", "sdev_printk", "DMERR", "ql_log"].contains(&name);
         calls(source, &wanted).into_iter().map(|f| (f.name, f.text)).collect()
     }
 
@@ -146,6 +146,7 @@ mod tests {
             found(r#"sdev_printk(KERN_INFO, sdev, "x %s\n", ok ? "yes" : "no");"#),
             one("sdev_printk[INFO]", r"x %s\nyesno")
         );
+        assert_eq!(found(r#"ql_log(ql_log_warn, vha, 0x801c, "x\n");"#), one("ql_log[warn]", r"x\n"));
         assert_eq!(found(r#"DMERR ("say \"%s\"", f(a, (b)));"#), one("DMERR", r#"say \"%s\""#));
     }
 

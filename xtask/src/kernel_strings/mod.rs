@@ -25,6 +25,15 @@ const TABLE: &str = "peripety/tests/kernel_strings/strings.tsv";
 /// Where 5.10 has what later kernels have elsewhere.
 const MOVED: &[(&str, &str)] = &[("drivers/scsi/ufs/", "drivers/ufs/core/")];
 
+/// Macros that a table which does not have them yet gets as well: directory, macro with its level.
+const MORE: &[(&str, &str)] = &[
+    ("drivers/scsi/mpt3sas", "ioc_err"),
+    ("drivers/scsi/mpt3sas", "ioc_warn"),
+    ("drivers/scsi/qla2xxx", "ql_log[fatal]"),
+    ("drivers/scsi/qla2xxx", "ql_log[warn]"),
+    ("drivers/scsi/qla2xxx", "ql_log[info]"),
+];
+
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
@@ -116,11 +125,16 @@ impl Scope {
     fn of(table: &Table) -> Self {
         let dir = |file: &str| file.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
         let plain = |name: &str| name.split('[').next().unwrap_or(name).to_owned();
+        let more = || MORE.iter().map(|(dir, name)| ((*dir).to_owned(), (*name).to_owned()));
         Self {
             dirs: table.keys().map(|(file, _, _)| dir(file)).collect(),
             files: table.keys().map(|(file, _, _)| file.clone()).collect(),
-            macros: table.keys().map(|(_, name, _)| plain(name)).collect(),
-            names: table.keys().map(|(file, name, _)| (dir(file), name.clone())).collect(),
+            macros: table
+                .keys()
+                .map(|(_, name, _)| plain(name))
+                .chain(more().map(|(_, name)| plain(&name)))
+                .collect(),
+            names: table.keys().map(|(file, name, _)| (dir(file), name.clone())).chain(more()).collect(),
         }
     }
 

@@ -53,6 +53,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             "dnr" => event.extend(name, true),
             "asc" | "ascq" | "opcode" => event
                 .extend(name, words::number(text).map_or_else(|| text.to_owned(), |n| format!("{n:#04x}"))),
+            "nexus" => nexus(&mut event, text),
             "add_sense" => add_sense(&mut event, text.trim()),
             _ => event.extend(name, value(name, text)),
         }
@@ -129,6 +130,17 @@ fn kdev(text: &str) -> Kdev {
     } else {
         // The kernel writes '!' for a '/' in a device's name: cciss!c0d0.
         Kdev::Name(name.to_owned())
+    }
+}
+
+/// A unit as drivers of FC name it: host, target and unit, on channel 0.
+fn nexus(event: &mut RawEvent, text: &str) {
+    event.extend("nexus", text);
+    if let Some((host, rest)) = text.split_once(':')
+        && let Ok(hctl) = format!("{host}:0:{rest}").parse::<Hctl>()
+    {
+        event.extend("hctl", hctl.to_string());
+        event.kdev = Kdev::Hctl(hctl);
     }
 }
 
