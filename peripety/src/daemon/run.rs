@@ -142,12 +142,7 @@ impl Daemon {
                 Wake::Watchdog => notify_systemd(&[sd_notify::NotifyState::Watchdog]),
                 Wake::Uevents(received) => self.take_uevents(received),
                 Wake::Mounts => self.cache.refresh_mounts(),
-                Wake::Ring => {
-                    self.take_ring();
-                    // A storm may keep the ring from ever running empty.
-                    self.take_kmsg();
-                }
-                Wake::Kmsg => self.take_kmsg(),
+                Wake::Ring | Wake::Kmsg => self.take(),
                 Wake::Attached(addition) => self.take_probes(addition),
                 Wake::Programs(records) => self.take_programs(&records),
                 Wake::Deadline => self.wake(),

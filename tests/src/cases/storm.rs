@@ -38,6 +38,11 @@ pub const CASES: &[Case] = &[
         run: |machine| restarted(machine, Signal::TERM),
     },
     Case {
+        name: "a_storm_while_no_daemon_runs_is_told_once_and_whole",
+        needs: NEEDS_JOURNALD,
+        run: without_daemon,
+    },
+    Case {
         name: "a_storm_while_journald_is_away_is_told_when_it_is_back",
         needs: NEEDS_JOURNALD,
         run: without_journald,
@@ -123,6 +128,32 @@ fn restarted(machine: &Machine, signal: Signal) -> Result<()> {
     ensure!(told.len() == 1, "a storm is one event: {}", events::told(&told));
     let missing = missing_details(&told);
     ensure!(missing <= unseen, "{unseen} were not seen: {}", events::told(&told));
+    Ok(())
+}
+
+/// Text and records of the meantime wait for the next daemon, and are about the same failures.
+fn without_daemon(machine: &Machine) -> Result<()> {
+    const REQUESTS: u64 = 5_000;
+    let _journald = Journald::start()?;
+    let mut daemon = Daemon::start(machine, "")?;
+    let failing = FailingDisk::new(machine, 256)?;
+    let since = Timestamp::now();
+    let mut hits = Hits::count(machine)?;
+    failing.fail()?;
+    daemon.signal(Signal::TERM)?;
+    daemon.wait(Duration::from_secs(20))?;
+    let (before, _) = failing.disk.completed()?;
+    fio::failed_requests(&failing.disk, "randread", REQUESTS)?;
+    let submitted = failing.disk.completed()?.0 - before;
+    // Long enough for what comes next to be another failure: the daemon looks at the disks when it starts.
+    thread::sleep(Duration::from_secs(7));
+    let _daemon = Daemon::start(machine, "")?;
+    let unseen = hits.unseen()?;
+    let told = exactly(&failing.disk.name, since, REQUESTS - unseen, submitted)?;
+    let seen = |e: &Event| e.sources.iter().any(|source| source.starts_with("ebpf:"));
+    ensure!(told.iter().all(seen), "text was taken for another failure: {}", events::told(&told));
+    let storms = told.iter().filter(|e| e.count > OTHERS).count();
+    ensure!(storms == 1, "a storm is one event: {}", events::told(&told));
     Ok(())
 }
 

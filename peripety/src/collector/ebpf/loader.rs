@@ -286,15 +286,21 @@ impl Ebpf {
         Poll::Pending
     }
 
-    /// Hands every waiting record to `each`, at most `most` of them, so that other sources get their turn. Their room is
-    /// given back by [`Ebpf::commit`].
-    pub fn drain(&mut self, most: usize, mut each: impl FnMut(KernelRecord)) {
+    /// Hands waiting records to `each`: those from before `until_ns`, and at most `most`, so that other sources get their
+    /// turn. Their room is given back by [`Ebpf::commit`].
+    pub fn drain(&mut self, most: usize, until_ns: u64, mut each: impl FnMut(KernelRecord)) {
         let mut left = most;
         for instance in &mut self.instances {
             // Before the visit: what comes after it wakes us again.
             drained(&instance.ring);
-            while let Some(item) = instance.ring.get_mut().next() {
+            loop {
+                let position = instance.ring.get_ref().position();
+                let Some(item) = instance.ring.get_mut().next() else { break };
                 match KernelRecord::decode(item) {
+                    Ok(record) if record.header.mono_ns >= until_ns => {
+                        instance.ring.get_mut().put_back(position);
+                        break;
+                    }
                     Ok(record) => {
                         if let Some(key) = CountKey::of(&record) {
                             instance.book.note(key);
@@ -332,6 +338,11 @@ impl Ebpf {
             RingState { map: ring.id(), position: ring.position(), book: instance.book.save(all) }
         };
         self.instances.iter_mut().map(state).collect()
+    }
+
+    /// Whether programs of an earlier daemon go on.
+    pub fn has_taken_up(&self) -> bool {
+        self.instances.iter().any(|instance| matches!(instance.programs, Programs::TakenUp(_)))
     }
 
     /// Goes on where an earlier daemon was, in the rings that are still the same. Whether there is any.
@@ -456,49 +467,4 @@ fn exists(roots: &Roots, probe: &Probe) -> Option<bool> {
 }
 
 #[cfg(all(test, feature = "ebpf"))]
-mod tests {
-    use super::{instance::OBJECT, *};
-    use crate::collector::ebpf::status::Way;
-
-    #[test]
-    fn the_object_has_both_programs_of_every_probe() {
-        let object = aya_obj_names();
-        for probe in PROBES {
-            for name in [probe.raw, probe.classic] {
-                assert!(object.contains(name), "{name}");
-            }
-        }
-    }
-
-    fn aya_obj_names() -> String {
-        String::from_utf8_lossy(OBJECT).into_owned()
-    }
-
-    #[tokio::test]
-    async fn the_running_kernel_takes_every_probe_it_has_both_ways() {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: loading eBPF takes root");
-            return;
-        }
-        let roots = Roots::system();
-        for only_classic in [false, true] {
-            let ebpf =
-                Ebpf::load(&roots, Options { only_classic, ring_bytes: 1 << 16, ..Options::default() });
-            let status = ebpf.status();
-            eprintln!("{}", serde_json::to_string_pretty(&status).unwrap());
-            for probe in &status.probes {
-                assert!(!matches!(probe.verdict, Verdict::Refused { .. }), "{probe:?}");
-            }
-            for probe in status.probes.iter().filter(|p| p.verdict.is_attached()) {
-                match &probe.verdict {
-                    Verdict::Attached { way: Way::Raw, .. } => assert!(!only_classic, "{probe:?}"),
-                    // Before 5.11 modules have no type information.
-                    other => {
-                        assert!(only_classic || other.reason().starts_with("type information"), "{other:?}")
-                    }
-                }
-            }
-            assert!(ebpf.attached().any(|kind| kind == Kind::FilemapSetWbErr));
-        }
-    }
-}
+mod tests;

@@ -109,6 +109,11 @@ impl Ring {
         self.read as u64
     }
 
+    /// Takes the last record back, which began at this position: it will be the next.
+    pub const fn put_back(&mut self, position: u64) {
+        self.read = position as usize;
+    }
+
     /// Where writing has come to.
     pub fn produced(&self) -> u64 {
         self.producer.position().load(Ordering::Acquire) as u64

@@ -57,13 +57,12 @@ impl Daemon {
             !for_good && probes.attached().next().is_some() && probes.unpinned().is_none()
         });
         for _visit in 0..VISITS_AT_END {
-            self.take_ring();
+            self.take();
             if !self.news {
                 break;
             }
             self.put_out();
         }
-        self.take_kmsg();
         self.chores();
         let mut msg = "peripetyd stopped".to_owned();
         if sees_on {

@@ -67,6 +67,9 @@ impl Daemon {
             }
             if ebpf.resume(&left.rings) {
                 live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
+            } else if ebpf.has_taken_up() {
+                // Its notes are gone. Text that waits for a record in vain is told as well, only later.
+                live_since_ns = 0;
             }
             Probes::new(ebpf)
         });
@@ -130,10 +133,10 @@ impl Daemon {
         Ok(this)
     }
 
-    /// Reads what the kernel has said until now, before the ring: text of the past is not to be mixed with what fails now.
+    /// Reads what the kernel has said until now: text of the past is not to be mixed with what fails now.
     pub(super) fn read_history(&mut self) {
         for _visit in 0..VISITS_AT_START {
-            self.take_kmsg();
+            self.take();
             if !self.news {
                 break;
             }

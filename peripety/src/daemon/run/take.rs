@@ -13,18 +13,29 @@ use crate::{
     record::{Body, Record, Stamp, Uevent},
 };
 
+/// How far the clock of text may be behind before it is paired.
+const TEXT_LAGS_NS: u64 = 300_000_000;
+
 impl Daemon {
     pub(super) fn push(&mut self, record: &Record) {
         self.news = true;
         self.engine.push(record, &self.cache, &mut self.events);
     }
 
-    pub(super) fn take_ring(&mut self) {
+    /// Takes ring and text in the order of their time: after a while without a daemon, or a long stop, both have much to
+    /// tell, and the text of a failure is to find its record.
+    pub(super) fn take(&mut self) {
+        if self.take_kmsg() {
+            self.take_ring(BATCH, u64::MAX);
+        }
+    }
+
+    fn take_ring(&mut self, most: usize, until_ns: u64) {
         let Some(probes) = self.probes.clone() else { return };
         let now = clock::now();
         let (engine, cache, events, losses, news) =
             (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
-        probes.lock().drain(BATCH, |kernel| {
+        probes.lock().drain(most, until_ns, |kernel| {
             *news = true;
             losses.note(&kernel);
             let time = stamp_of(kernel.header.mono_ns, now);
@@ -33,24 +44,29 @@ impl Daemon {
         self.plan_chores();
     }
 
-    pub(super) fn take_kmsg(&mut self) {
+    /// Takes a batch of text, and before each line what the ring has up to its time. Whether that was all the text.
+    fn take_kmsg(&mut self) -> bool {
         let now = clock::now();
         for _ in 0..BATCH {
-            let Some(kmsg) = &mut self.kmsg else { return };
+            let Some(kmsg) = &mut self.kmsg else { return true };
             let item = match kmsg.get_mut().next() {
                 Ok(Some(item)) => item,
                 Ok(None) => {
                     drained(kmsg);
-                    break;
+                    self.plan_chores();
+                    return true;
                 }
                 Err(error) => {
                     tracing::error!("{error}; kernel text is no longer read");
                     self.kmsg = None;
-                    return;
+                    return true;
                 }
             };
             let record = match item {
                 KmsgItem::Record(kmsg) => {
+                    let until = self.kmsg_clock.stamp(kmsg.usec, now).monotonic_ns.unwrap_or(u64::MAX);
+                    // As much as the ring holds: its room is not given back meanwhile.
+                    self.take_ring(usize::MAX, until.saturating_add(TEXT_LAGS_NS));
                     if let Some(mono_ns) = self.losses.time_of_text(&kmsg.log.text) {
                         self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
                     }
@@ -61,6 +77,7 @@ impl Daemon {
             self.push(&record);
         }
         self.plan_chores();
+        false
     }
 
     pub(super) fn take_programs(&mut self, records: &[Record]) {
