@@ -248,3 +248,18 @@ fn a_member_that_fails_is_told_by_md_and_mdadm_as_one() {
     assert_eq!(types(&events), [("MD_DISK_FAILED", "sda", 1)]);
     assert_eq!(events[0].sources, ["kmsg", "journal:mdadm"]);
 }
+
+#[test]
+fn a_rebuild_is_told_by_md_and_mdadm_as_one() {
+    let events = told(&[
+        said(START, None, "md: recovery of RAID array md0"),
+        said(START + 2 * SECOND, None, "md: md0: recovery done."),
+        said(
+            START + 4 * SECOND,
+            Some("mdadm"),
+            "SpareActive event detected on md device /dev/md0, component device /dev/sdc",
+        ),
+    ]);
+    assert_eq!(types(&events), [("MD_RECOVERY_STARTED", "md0", 1), ("MD_RECOVERY_DONE", "md0", 1)]);
+    assert_eq!(events[1].sources, ["kmsg", "journal:mdadm"]);
+}

@@ -392,6 +392,10 @@ fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
 
 /// What tells events of one type on one device apart: the leg of a mirror, the place of a loss.
 fn detail(raw: &RawEvent) -> u64 {
+    // An array is rebuilt as a whole, also where mdadm names the spare that took part.
+    if [EventType::MD_RECOVERY_STARTED, EventType::MD_RECOVERY_DONE].contains(&raw.event_type) {
+        return 0;
+    }
     let keys: &[&str] = match raw.sub_system.as_str() {
         "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
         "nvme" => return controller(raw).map_or(0, hash),
