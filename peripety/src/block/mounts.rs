@@ -84,9 +84,9 @@ impl MountsRead {
         // When it cannot be told whether ours is the initial namespace, both are read: what is in both counts once.
         let (initial, own) = (namespace("1"), namespace("self"));
         if mounts.is_empty() || initial.is_none() || initial != own {
-            mounts.extend(read("self"));
-            let mut seen = BTreeSet::new();
-            mounts.retain(|mount| seen.insert(mount.id));
+            // A unit's private /tmp and its like are mount points of its sandbox, and not of the filesystem that is used.
+            let known: BTreeSet<Dev> = mounts.iter().map(|mount| mount.dev).collect();
+            mounts.extend(read("self").into_iter().filter(|mount| !known.contains(&mount.dev)));
         }
         let pools =
             if mounts.iter().any(|m| m.fs_type == "btrfs") { Pools::read(roots) } else { Pools::default() };

@@ -75,6 +75,24 @@ fn btrfs_leads_to_all_its_devices_and_fuse_does_not() {
 }
 
 #[test]
+fn what_a_sandbox_mounts_of_a_known_filesystem_is_no_mount_point() {
+    let dir = tempfile::tempdir().unwrap();
+    let roots = Roots::under(dir.path());
+    let init = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+    let own = "90 1 8:1 / / ro - ext4 /dev/sda1 rw\n91 90 8:1 /tmp/private /tmp rw - ext4 /dev/sda1 rw\n92 90 8:2 / /mnt rw - xfs /dev/sda2 rw\n";
+    let points = |init: &str| {
+        for (pid, mounts) in [("1", init), ("self", own)] {
+            std::fs::create_dir_all(roots.procfs.join(pid)).unwrap();
+            std::fs::write(roots.procfs.join(pid).join("mountinfo"), mounts).unwrap();
+        }
+        let table = MountTable::new(MountsRead::new(&roots), &|_| None);
+        [1, 2].map(|minor| table.mounted(Dev::new(8, minor)).map(|m| m.points.join(" ")).unwrap_or_default())
+    };
+    assert_eq!(points(init), ["/", "/mnt"]);
+    assert_eq!(points(""), ["/ /tmp", "/mnt"], "all that a container sees");
+}
+
+#[test]
 fn a_path_is_held_by_the_nearest_and_the_latest_mount() {
     let table = table(
         "20 1 8:1 / / rw - ext4 s rw\n21 20 8:2 / /var rw - ext4 s rw\n22 21 8:3 / /var rw - xfs s rw\n23 20 8:4 / /va rw - xfs s rw",

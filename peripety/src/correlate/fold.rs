@@ -48,6 +48,9 @@ pub struct Fold {
     pub fault: u8,
     /// Whether it counts failed requests, and not what drivers said of commands.
     pub has_requests: bool,
+    /// Whether it is told once, and waits for where it was mounted.
+    #[serde(default)]
+    pub waits_for_mount: bool,
     /// Its place among the devices, for finding causes.
     pub node: Node,
     /// Keys it is found by; whether the index still points here is for the table to know.
@@ -75,6 +78,7 @@ impl Fold {
             missed: 0,
             fault: 0,
             has_requests: false,
+            waits_for_mount: false,
             node,
             keys: Vec::with_capacity(4),
         }

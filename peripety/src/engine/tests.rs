@@ -498,6 +498,31 @@ fn a_uevent_tells_once_and_is_final() {
 }
 
 #[test]
+fn a_mount_is_told_with_its_mount_point_which_is_known_later() {
+    let mounted = |points: &[&str]| {
+        let mut devices = Devices::usual();
+        Arc::make_mut(devices.0.get_mut(&LOOP0).unwrap()).id.mount_points =
+            points.iter().map(|point| (*point).to_owned()).collect();
+        devices
+    };
+    let (mut engine, mut out) = (engine(all_live()), Vec::new());
+    let said = |ns| line(ns, "FS_MOUNTED xfs loop0");
+    engine.push(&said(START), &mounted(&[]), &mut out);
+    engine.push(&said(START + MS), &mounted(&[]), &mut out);
+    assert_eq!(out.len(), 0);
+    engine.tick(START + 400 * MS, &mounted(&["/mnt"]), &mut out);
+    engine.push(&said(START + 500 * MS), &mounted(&["/mnt"]), &mut out);
+    let told: Vec<_> = out.iter().map(|e| (e.revision, e.count, e.is_final, block_points(e))).collect();
+    assert_eq!(told, vec![(0, 1, true, "/mnt".to_owned()); 3]);
+    engine.finish(&mounted(&[]), &mut out);
+    assert_eq!((out.len(), engine.open_events()), (3, 0));
+}
+
+fn block_points(event: &Event) -> String {
+    event.block.as_ref().unwrap().id.mount_points.join(" ")
+}
+
+#[test]
 fn a_storm_of_a_million_is_one_event_with_every_failure_counted() {
     let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
     let total = 1_000_000u64;

@@ -34,6 +34,8 @@ use crate::{
 
 /// How long a new event waits for what text has to say about it.
 pub const SETTLE_NS: u64 = 50_000_000;
+/// How long the news of a mount waits for the mount point: the kernel tells of it before it is in mountinfo.
+const MOUNT_NS: u64 = 300_000_000;
 /// Devices of which it is remembered that they went.
 const GONE_MAX: usize = 256;
 
@@ -290,13 +292,20 @@ impl Correlator {
         }
         self.explain(&mut fold);
         self.causes.remember(&fold.node, fold.event(), first_ns);
-        if happens_once(&raw.event_type) {
+        let known = |block: &BlkInfo| !block.id.mount_points.is_empty();
+        if raw.event_type == EventType::FS_MOUNTED && !fold.event().block.as_deref().is_none_or(known) {
+            fold.waits_for_mount = true;
+        } else if happens_once(&raw.event_type) {
             let event = fold.render(true);
             cx.out.push(event);
             return None;
         }
         if let Some(oldest) = self.table.must_go() {
             self.close(oldest, cx);
+        }
+        if fold.waits_for_mount {
+            self.table.open(fold, self.now_ns, MOUNT_NS);
+            return None;
         }
         let settle_ns = if self.live.text() && !is_loss { SETTLE_NS } else { 0 };
         let place = self.table.open(fold, self.now_ns, settle_ns);
@@ -323,6 +332,9 @@ impl Correlator {
     fn write(&mut self, place: Place, cx: &mut Context<'_>) {
         let now_ns = self.now_ns;
         let Some(fold) = self.table.get_mut(place) else { return };
+        if fold.waits_for_mount {
+            return self.close(place, cx);
+        }
         identify(fold, cx);
         // A cause that is read later than its consequence is still told with the first writing.
         let cause = (!fold.is_out()).then(|| self.causes.find(&fold.node, fold.event().event_id)).flatten();
@@ -341,6 +353,11 @@ impl Correlator {
     fn close(&mut self, place: Place, cx: &mut Context<'_>) {
         let Some(mut fold) = self.table.close(place) else { return };
         identify(&mut fold, cx);
+        if let (true, Some(dev)) = (fold.waits_for_mount, fold.node.dev)
+            && let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns))
+        {
+            fold.event_mut().block = Some(block);
+        }
         if !fold.is_out() {
             self.explain(&mut fold);
         }
