@@ -205,7 +205,7 @@ remove_volumes() {
     local volume left=0
     settle
     for volume in $(dmsetup ls | sed -n "s/^\($1-[^[:space:]]*\)[[:space:]].*/\1/p"); do
-        dmsetup remove --force "$volume" || left=1
+        dmsetup remove "$volume" || left=1
     done
     [ $left = 0 ]
 }

@@ -116,6 +116,12 @@ pub struct Kernel {
     pub classic: bool,
 }
 
+/// All by name.
+#[cfg(test)]
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
 /// The kinds that the command line names.
 pub fn chosen(names: &[String]) -> Result<Vec<&'static Kind>> {
     if names.iter().any(|name| name == "all") {

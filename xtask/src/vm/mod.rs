@@ -80,7 +80,7 @@ pub fn run(args: Args) -> Result<()> {
     let jobs: Vec<_> = all().filter(|job| job.scenario.is_for(job.kernel.name)).collect();
     let outcomes = bench.play(jobs, &binaries, args.jobs, args.keep);
 
-    let table = summary::table(&outcomes);
+    let table = summary::table(&outcomes, &scenarios);
     let file = sh::target_dir().join("vm/summary.txt");
     fs::write(&file, &table).with_context(|| format!("cannot write {}", file.display()))?;
     eprintln!("\n{table}");

@@ -16,9 +16,9 @@ pub struct Scenario {
     pub name: String,
     /// One line for `--list`.
     pub summary: String,
-    /// Kernels it is for; all where empty.
+    /// What kernels cannot give of it.
     #[serde(default)]
-    kernels: Vec<String>,
+    pub cannot: Vec<Cannot>,
     /// Disks of the machine, as files in its directory.
     #[serde(default)]
     pub disks: Vec<Disk>,
@@ -107,6 +107,17 @@ fn one() -> String {
     "1".to_owned()
 }
 
+/// What some kernels cannot give, with the reason; expectations that name kernels leave it out there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cannot {
+    pub kernels: Vec<String>,
+    /// What is missing; the whole scenario where this is not there.
+    #[serde(default)]
+    pub what: Option<String>,
+    pub because: String,
+}
+
 /// Events that may be there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,7 +135,7 @@ pub struct Allow {
 
 impl Scenario {
     pub fn is_for(&self, kernel: &str) -> bool {
-        is_listed(&self.kernels, kernel)
+        !self.cannot.iter().any(|c| c.what.is_none() && c.kernels.iter().any(|k| k == kernel))
     }
 }
 
@@ -161,8 +172,56 @@ fn read(file: &Path) -> Result<Scenario> {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+
     #[test]
     fn every_scenario_can_be_read() {
-        assert!(!super::all().unwrap().is_empty());
+        assert!(!all().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_expected_of_a_kernel_has_a_reason() {
+        for scenario in all().unwrap() {
+            let reasons: BTreeSet<_> = scenario.cannot.iter().flat_map(|c| &c.kernels).collect();
+            for expect in scenario.expect.iter().filter(|e| !e.kernels.is_empty()) {
+                let others = super::super::kernel::names().filter(|k| !is_listed(&expect.kernels, k));
+                let same = |other: &&Expect| other.kind == expect.kind && other.device == expect.device;
+                for kernel in others {
+                    let elsewhere =
+                        scenario.expect.iter().filter(same).any(|other| is_listed(&other.kernels, kernel));
+                    assert!(
+                        elsewhere || reasons.contains(&kernel.to_owned()),
+                        "{} {kernel}: {} has no reason to be missing",
+                        scenario.name,
+                        expect.kind
+                    );
+                }
+            }
+        }
+    }
+
+    /// `PERIPETY_BLESS=1` writes the table into the document.
+    #[test]
+    fn the_page_about_kernels_has_the_reasons() {
+        let file = sh::root().join("doc/kernels.md");
+        let page = fs::read_to_string(&file).unwrap();
+        let (before, rest) = page.split_once("<!-- scenarios -->").unwrap();
+        let (is, after) = rest.split_once("<!-- /scenarios -->").unwrap();
+        let mut should = "\n| scenario | kernels | cannot | for |\n|---|---|---|---|\n".to_owned();
+        for scenario in all().unwrap() {
+            for cannot in &scenario.cannot {
+                let what = cannot.what.as_deref().unwrap_or("be played");
+                let kernels = cannot.kernels.join(", ");
+                should += &format!("| `{}` | {kernels} | {what} | {} |\n", scenario.name, cannot.because);
+            }
+        }
+        if std::env::var_os("PERIPETY_BLESS").is_some() {
+            fs::write(&file, format!("{before}<!-- scenarios -->{should}<!-- /scenarios -->{after}"))
+                .unwrap();
+        } else {
+            assert_eq!(is, should, "PERIPETY_BLESS=1 mends {}", file.display());
+        }
     }
 }

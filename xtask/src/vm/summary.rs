@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::bench::Outcome;
+use super::{bench::Outcome, scenario::Scenario};
 
 /// Fits into 80 columns with four kernels.
 const NAME: usize = 27;
 const CELL: usize = 13;
 
-/// The table, with its legend.
-pub fn table(outcomes: &[Outcome]) -> String {
+/// The table, with its legend and what kernels cannot give.
+pub fn table(outcomes: &[Outcome], played: &[Scenario]) -> String {
     let (mut kernels, mut scenarios) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         if !kernels.contains(&outcome.kernel) {
@@ -40,7 +40,18 @@ pub fn table(outcomes: &[Outcome]) -> String {
         row(scenario, cells);
     }
     if some_are_not {
-        out.push_str("-: not for this kernel\n");
+        out.push_str("-: not played there\n");
+    }
+    for scenario in played {
+        for cannot in &scenario.cannot {
+            let what = cannot.what.as_deref().unwrap_or("be played");
+            let on: Vec<_> =
+                cannot.kernels.iter().map(String::as_str).filter(|k| kernels.contains(k)).collect();
+            if !on.is_empty() {
+                let _it_is_a_string =
+                    writeln!(out, "{}: {} cannot {what}: {}", scenario.name, on.join(", "), cannot.because);
+            }
+        }
     }
     out
 }
@@ -67,8 +78,13 @@ mod tests {
             outcome("6.12", "thin-pool", 60.0, &[]),
             outcome("7.2", "thin-pool", 60.0, &[]),
         ];
-        let table = table(&outcomes);
+        let cannot =
+            "summary = ''\nrun = ''\n[[cannot]]\nkernels = ['5.10', '4.4']\nwhat = 'x'\nbecause = 'y'";
+        let mut scenario: Scenario = toml::from_str(cannot).unwrap();
+        "thin-pool".clone_into(&mut scenario.name);
+        let table = table(&outcomes, &[scenario]);
         assert!(table.lines().all(|line| line.len() <= 80), "{table}");
+        assert!(table.ends_with("\nthin-pool: 5.10 cannot x: y\n"), "{table}");
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["scenario", "5.10", "6.1", "6.12", "7.2"]);
         assert_eq!(lines[1], ["a-scenario-with-a-long-name", "FAIL", "1234", "s", "-", "-", "-"]);
