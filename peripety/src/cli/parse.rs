@@ -21,14 +21,20 @@ use super::{
 use crate::{
     daemon::config::Config,
     event::Event,
-    offline::{Given, Item, Logs, Summary},
+    offline::{self, Given, Item, Logs, Summary},
     parser::rules::RuleSet,
     query::{Filter, time},
     roots::Roots,
 };
 
+/// Files without the form of a log that are named.
+const SHAPELESS_MAX: usize = 8;
+
 /// Options.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit status: 0 if there are events and each file was read whole; 1 if there is no event, or a file could be read only in part; 2 if a file could not be read at all, or the command line is wrong. What could be read is told in each case."
+)]
 pub struct Args {
     /// Log files, directories and archives of reports; - for standard input. Any of them may be compressed
     #[arg(value_name = "FILE")]
@@ -71,7 +77,8 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let printer = Printer::new(args.output, args.verbose);
     let mut out =
         Out { filter, summary: args.summary.then(Summary::default), printer, found: false, error: None };
-    let mut run = Run { logs, events: Vec::new(), out: &mut out, progress: Progress::new() };
+    let mut run =
+        Run { logs, events: Vec::new(), out: &mut out, progress: Progress::new(), shapeless: Vec::new() };
     let mut code = OK;
     for file in &files {
         let reading = Reading { file, zone: zone.as_ref(), given: &given };
@@ -88,6 +95,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         }
     }
     run.finish();
+    let shapeless = std::mem::take(&mut run.shapeless);
     let undated = run.logs.totals().undated;
     if let Some(error) = out.error.take() {
         return Err(error);
@@ -101,6 +109,11 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         table::print(&summary.rows(), args.output)?;
     }
     if !out.found {
+        for name in shapeless.iter().take(SHAPELESS_MAX) {
+            note(&format!(
+                "{name}: its lines have no form of a log that is known (dmesg, /dev/kmsg, journalctl, syslog) and were taken for kernel text without times"
+            ));
+        }
         note("no event found");
         code = code.max(NOTHING);
     }
@@ -161,6 +174,8 @@ struct Run<'o> {
     events: Vec<Event>,
     out: &'o mut Out,
     progress: Progress,
+    /// Files whose lines have no form of a log.
+    shapeless: Vec<String>,
 }
 
 impl Run<'_> {
@@ -205,7 +220,7 @@ impl Run<'_> {
         let mut code = OK;
         for one in told {
             let name = &one.name;
-            if verbose {
+            if verbose && !one.is_empty {
                 let Told { format, entries, unknown, cut, .. } = one;
                 let more = |count: &u64, words: &str| {
                     if *count == 0 { String::new() } else { format!(", {count} {words}") }
@@ -214,6 +229,16 @@ impl Run<'_> {
                     "{name}: {format}, {entries} records{}{}",
                     more(unknown, "lines of no known form"),
                     more(cut, "lines cut for their length")
+                ));
+            }
+            if one.is_empty {
+                note(&format!("{name}: it is empty"));
+            } else if offline::is_shapeless(&one.format) {
+                self.shapeless.push(name.clone());
+            } else if !verbose && one.unknown > one.entries {
+                note(&format!(
+                    "{name}: {} of its lines have no form that is known, {} records are read as {}",
+                    one.unknown, one.entries, one.format
                 ));
             }
             if let Some(passed_over) = &one.passed_over {

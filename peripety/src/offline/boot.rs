@@ -96,6 +96,16 @@ impl Boot {
         self.real_uptime
     }
 
+    /// How long before this time of the wall clock the last entry was; nothing where that is not known.
+    pub fn silent_us(&self, wall_us: i64) -> Option<i64> {
+        wall_us.checked_sub(self.last_wall_us?)
+    }
+
+    /// The time of the last entry.
+    pub fn last_ns(&self) -> u64 {
+        self.last_mono_us.saturating_mul(1000)
+    }
+
     /// The time of an entry on both clocks.
     pub fn stamp(&mut self, entry: &Entry) -> Stamp {
         self.entries += 1;

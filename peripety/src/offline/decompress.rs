@@ -42,15 +42,50 @@ pub fn unpack<'r>(from: impl Read + 'r) -> io::Result<Box<dyn BufRead + 'r>> {
     for _ in 0..2 {
         reader = match packing(reader.fill_buf()?) {
             Packing::Plain => return Ok(reader),
-            Packing::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader))),
-            Packing::Bzip2 => Box::new(BufReader::new(bzip2::bufread::MultiBzDecoder::new(reader))),
-            Packing::Xz => {
-                Box::new(BufReader::new(lzma_rust2::XzReader::new_mem_limit(reader, true, XZ_MEMORY_KIB)))
-            }
-            Packing::Zstd => Box::new(BufReader::new(Zstd::new(reader))),
+            Packing::Gzip => told("gzip", flate2::bufread::MultiGzDecoder::new(reader)),
+            Packing::Bzip2 => told("bzip2", bzip2::bufread::MultiBzDecoder::new(reader)),
+            Packing::Xz => told("xz", lzma_rust2::XzReader::new_mem_limit(reader, true, XZ_MEMORY_KIB)),
+            Packing::Zstd => told("zstd", Zstd::new(reader)),
         };
     }
     Ok(reader)
+}
+
+fn told<'r>(tool: &'static str, decoder: impl Read + 'r) -> Box<dyn BufRead + 'r> {
+    Box::new(BufReader::new(Told { tool, decoder }))
+}
+
+/// A decoder whose errors say what is wrong with the file, and not with the decoder.
+struct Told<R> {
+    tool: &'static str,
+    decoder: R,
+}
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(to).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            // The file itself cannot be read.
+            _ if error.raw_os_error().is_some() => error,
+            kind => io::Error::new(kind, why(self.tool, &error)),
+        })
+    }
+}
+
+/// Decoders have words of their own for the end of a file that comes too early.
+fn why(tool: &str, error: &io::Error) -> String {
+    const EARLY: [&str; 4] = ["incomplete", "EOF", "UnexpectedEof", "fill whole buffer"];
+    let words = error.to_string();
+    let early = error.kind() == io::ErrorKind::UnexpectedEof || EARLY.iter().any(|part| words.contains(part));
+    if early {
+        return format!(
+            "its {tool} data end too early: the file was cut or is still being written, get it once more"
+        );
+    }
+    let words = words.split(['{', '(']).next().unwrap_or_default().trim().to_owned();
+    format!(
+        "its {tool} data are damaged ({words}): get the file once more, or unpack it with {tool} and give what comes out"
+    )
 }
 
 /// Frames of Zstandard, one after the other.
@@ -135,5 +170,23 @@ mod tests {
         }
         assert_eq!(unpacked(b"plain").unwrap(), b"plain");
         assert_eq!(unpacked(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_says_so_however_it_is_packed() {
+        let text: Vec<u8> =
+            (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        for (tool, args) in [("gzip", &["-c"][..]), ("bzip2", &["-c"]), ("xz", &["-c"]), ("zstd", &["-qc"])] {
+            let Some(whole) = packed(tool, args, &text) else { continue };
+            assert_eq!(unpacked(&whole).unwrap(), text, "{tool}");
+            let error = unpacked(&whole[..whole.len() / 2]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("its {tool} data end too early")), "{tool}: {error}");
+            let mut damaged = whole.clone();
+            let middle = damaged.len() / 2;
+            damaged[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x5a);
+            if let Err(error) = unpacked(&damaged) {
+                assert!(error.to_string().starts_with(&format!("its {tool} data ")), "{tool}: {error}");
+            }
+        }
     }
 }

@@ -9,8 +9,11 @@ use super::{
 };
 use crate::{event::Event, parser::rules::RuleSet};
 
-/// Hosts that are told apart; a log server has more, and the rest shares one.
-const HOSTS_MAX: usize = 1024;
+/// Hosts that are remembered. Where a log server has more, those that were silent for longest are forgotten: what comes of
+/// them later is as of a host that was never heard of.
+const HOSTS_MAX: usize = 8192;
+/// Entries after which it is looked which hosts are silent.
+const LOOK_EVERY: u64 = 1024;
 /// Bytes of a record of several lines.
 const TEXT_MAX: usize = 64 << 10;
 /// How often a repeated line is counted one by one.
@@ -34,7 +37,8 @@ pub struct Totals {
 pub struct Logs {
     rules: RuleSet,
     given: Given,
-    hosts: BTreeMap<String, Machine>,
+    /// Each with the number of its last entry.
+    hosts: BTreeMap<String, (Machine, u64)>,
     /// The host of the last entry.
     host: String,
     last: Option<(Box<Entry>, u32)>,
@@ -93,7 +97,7 @@ impl Logs {
                 self.flush(out);
                 self.boot_id = id;
                 let host = self.host.clone();
-                if let Some(machine) = self.hosts.get_mut(&host) {
+                if let Some((machine, _)) = self.hosts.get_mut(&host) {
                     machine.reboot(&mut self.revisions);
                 }
                 self.hand_over(out);
@@ -124,15 +128,13 @@ impl Logs {
 
     /// What was read so far.
     pub fn totals(&self) -> Totals {
-        let undated = self.hosts.values().map(Machine::undated).sum::<u64>();
-        Totals { undated: self.totals.undated + undated, ..self.totals }
+        self.totals
     }
 
     fn end(&mut self, out: &mut Vec<Event>) {
         self.end_of_file(out);
-        for (_, mut machine) in std::mem::take(&mut self.hosts) {
-            machine.finish(&mut self.revisions);
-            self.totals.undated += machine.undated();
+        for (_, (machine, _)) in std::mem::take(&mut self.hosts) {
+            self.close(machine);
         }
         self.hand_over(out);
     }
@@ -148,15 +150,45 @@ impl Logs {
         }
         if !self.hosts.contains_key(&self.host) {
             if self.hosts.len() >= HOSTS_MAX {
-                self.host.clear();
+                self.forget_silent();
             }
-            let machine = || Machine::new(self.rules.clone(), self.given.clone());
-            self.hosts.entry(self.host.clone()).or_insert_with(machine);
+            let machine = Machine::new(self.rules.clone(), self.given.clone());
+            self.hosts.insert(self.host.clone(), (machine, 0));
         }
-        if let Some(machine) = self.hosts.get_mut(&self.host) {
+        let number = self.totals.entries;
+        if let Some(wall_us) = entry.wall_us.filter(|_| number.is_multiple_of(LOOK_EVERY)) {
+            for (machine, _) in self.hosts.values_mut() {
+                machine.rest(wall_us, &mut self.revisions);
+            }
+        }
+        if let Some((machine, last)) = self.hosts.get_mut(&self.host) {
+            *last = number;
+            let before = machine.undated();
             machine.push(*entry, times, &mut self.revisions);
+            self.totals.undated += machine.undated().saturating_sub(before);
         }
         self.hand_over(out);
+    }
+
+    /// Forgets the half of the hosts that was silent for longer.
+    fn forget_silent(&mut self) {
+        let mut numbers: Vec<u64> = self.hosts.values().map(|(_, last)| *last).collect();
+        let middle = numbers.len() / 2;
+        let (_, limit, _) = numbers.select_nth_unstable(middle);
+        let limit = *limit;
+        let (silent, heard) =
+            std::mem::take(&mut self.hosts).into_iter().partition(|(_, (_, last))| *last < limit);
+        self.hosts = heard;
+        let silent: BTreeMap<String, (Machine, u64)> = silent;
+        for (_, (machine, _)) in silent {
+            self.close(machine);
+        }
+    }
+
+    fn close(&mut self, mut machine: Machine) {
+        let before = machine.undated();
+        machine.finish(&mut self.revisions);
+        self.totals.undated += machine.undated().saturating_sub(before);
     }
 
     fn hand_over(&mut self, out: &mut Vec<Event>) {
@@ -172,5 +204,56 @@ impl Logs {
         if !self.all_revisions {
             self.totals.events += (out.len() - before) as u64;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::LogRecord;
+
+    fn line(host: usize, second: i64, text: &str) -> Item {
+        Item::Entry(Box::new(Entry {
+            log: LogRecord { text: text.to_owned(), ..LogRecord::default() },
+            hostname: Some(format!("host{host:05}")),
+            wall_us: Some(1_700_000_000_000_000 + second * 1_000_000),
+            ..Entry::default()
+        }))
+    }
+
+    const FAILED: &str = "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2";
+
+    /// All events of so many hosts, of which each fails twice, one after the other.
+    fn of_hosts(hosts: usize) -> (Vec<Event>, usize) {
+        let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+        let (mut out, mut early) = (Vec::new(), 0);
+        for round in 0..2 {
+            for host in 0..hosts {
+                logs.push(line(host, round * 100_000 + i64::try_from(host).unwrap(), FAILED), &mut out);
+                assert!(logs.hosts.len() <= HOSTS_MAX);
+            }
+            early = early.max(out.len());
+        }
+        logs.finish(&mut out);
+        (out, early)
+    }
+
+    #[test]
+    fn each_of_many_hosts_has_events_of_its_own() {
+        let (events, early) = of_hosts(3000);
+        assert_eq!(events.len(), 6000);
+        assert!(early > 4000, "what is over is told while others are read: {early}");
+        assert!(events.iter().all(|e| e.is_final && e.count == 1));
+        let hosts: std::collections::BTreeSet<&str> = events.iter().map(|e| e.hostname.as_str()).collect();
+        assert_eq!(hosts.len(), 3000);
+        let ids: std::collections::BTreeSet<_> = events.iter().map(|e| e.event_id).collect();
+        assert_eq!(ids.len(), 6000);
+    }
+
+    #[test]
+    fn hosts_without_end_are_forgotten_and_nothing_of_them_is_lost() {
+        let (events, _) = of_hosts(HOSTS_MAX + 2000);
+        assert_eq!(events.iter().map(|e| e.count).sum::<u64>(), 2 * (HOSTS_MAX as u64 + 2000));
+        assert!(events.iter().all(|e| !e.hostname.is_empty()));
     }
 }

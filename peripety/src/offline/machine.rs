@@ -21,6 +21,9 @@ use crate::{
 const EARLY_MAX: usize = 8192;
 const EARLY_US: u64 = 60_000_000;
 
+/// Silence after which nothing is awaited any more of what was told: more than the engine's own, and than clocks differ.
+const REST_US: i64 = 30_000_000;
+
 /// What is known before the log is read.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
@@ -93,6 +96,18 @@ impl Machine {
         }
         self.settle(out);
         self.take(entry, times, out);
+    }
+
+    /// Other hosts speak of this time of the wall clock. If this one was silent for long, what it told is over.
+    pub fn rest(&mut self, wall_us: i64, out: &mut Vec<Event>) {
+        let (Some(boot), Some(engine)) = (&self.boot, &mut self.engine) else { return };
+        let Some(silent_us) = boot.silent_us(wall_us).filter(|us| *us > REST_US) else { return };
+        if engine.open_events() + engine.waiting() == 0 {
+            return;
+        }
+        let now_ns = boot.last_ns().saturating_add_signed(silent_us.saturating_mul(1000));
+        let_time_pass(engine, now_ns, &self.known, &mut self.events);
+        self.hand_over(out);
     }
 
     /// The next entry is of another boot, which may tell its id.
@@ -181,14 +196,7 @@ impl Machine {
         let time = boot.stamp(&entry);
         learn::from_line(&mut self.known, &entry.log);
         let now_ns = time.monotonic_ns.unwrap_or(0);
-        // As the daemon would: what is due before the line is told before it.
-        while let Some(due) = engine.next_deadline_ns().filter(|due| *due <= now_ns) {
-            let before = engine.open_events() + engine.waiting();
-            engine.tick(due, &self.known, &mut self.events);
-            if engine.next_deadline_ns() == Some(due) && engine.open_events() + engine.waiting() == before {
-                break;
-            }
-        }
+        let_time_pass(engine, now_ns, &self.known, &mut self.events);
         let mut log = entry.log;
         for _ in 0..times {
             self.lines += 1;
@@ -214,5 +222,16 @@ impl Machine {
             }
             event
         }));
+    }
+}
+
+/// As the daemon would: what is due before the next line is told before it.
+fn let_time_pass(engine: &mut Engine, now_ns: u64, known: &Known, events: &mut Vec<Event>) {
+    while let Some(due) = engine.next_deadline_ns().filter(|due| *due <= now_ns) {
+        let before = engine.open_events() + engine.waiting();
+        engine.tick(due, known, events);
+        if engine.next_deadline_ns() == Some(due) && engine.open_events() + engine.waiting() == before {
+            break;
+        }
     }
 }

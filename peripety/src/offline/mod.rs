@@ -24,7 +24,7 @@ mod summary;
 
 pub use decompress::{Packing, packing, unpack};
 pub use entry::{Entry, Item};
-pub use format::{Calendar, Told, read};
+pub use format::{Calendar, Told, is_shapeless, read};
 pub use input::{Input, SAMPLE};
 pub use journal::{is_journal, read_journal};
 pub use logs::{Logs, Totals};

@@ -24,6 +24,7 @@ pub(super) struct Told {
     pub(super) entries: u64,
     pub(super) unknown: u64,
     pub(super) cut: u64,
+    pub(super) is_empty: bool,
     /// Why it was left out, or a part of it.
     pub(super) passed_over: Option<String>,
     /// Why it could not be read to its end.
@@ -72,9 +73,12 @@ impl Reading<'_> {
         let reader = offline::unpack(counted).with_context(|| format!("cannot read {name}"))?;
         let mut reader = BufReader::with_capacity(4096, reader);
         let start = reader.fill_buf();
+        if start.as_ref().is_ok_and(|start| start.is_empty()) {
+            return Ok(vec![Told { name: name.to_owned(), is_empty: true, ..Told::default() }]);
+        }
         let (is_tar, is_journal) = start.map_or((false, false), |s| (is_tar(s), offline::is_journal(s)));
         if is_tar {
-            let (unpacked, broken) = unpack_tar(reader).with_context(|| format!("cannot unpack {name}"))?;
+            let (unpacked, broken) = unpack_tar(reader).with_context(|| no_room(name))?;
             let report = Report::of_unpacked(unpacked).with_context(|| format!("cannot read {name}"))?;
             let mut told = self.report(run, &report)?;
             if let Some(error) = broken {
@@ -85,7 +89,7 @@ impl Reading<'_> {
         if is_journal {
             // libsystemd reads files, and not compressed ones.
             let mut copy = tempfile::Builder::new().prefix("prpt-parse").suffix(".journal").tempfile()?;
-            io::copy(&mut reader, &mut copy).with_context(|| format!("cannot unpack {name}"))?;
+            io::copy(&mut reader, &mut copy).with_context(|| no_room(name))?;
             copy.flush()?;
             return Ok(vec![journal(run, name, &[copy.path()], &mut Sieve::default())?]);
         }
@@ -150,6 +154,12 @@ impl Reading<'_> {
     }
 }
 
+/// The place for what an archive holds may be a small one.
+fn no_room(name: &str) -> String {
+    let dir = std::env::temp_dir();
+    format!("cannot unpack {name} into {} (TMPDIR may name another directory)", dir.display())
+}
+
 fn of_kind(report: &Report, kind: LogKind) -> impl Iterator<Item = &Path> {
     report.logs.iter().filter(move |(k, _)| *k == kind).map(|(_, path)| path.as_path())
 }
@@ -166,6 +176,7 @@ fn text(run: &mut Run<'_>, name: &str, from: impl Read, calendar: Calendar, siev
         entries,
         unknown: told.unknown,
         cut: input.cut(),
+        is_empty: false,
         passed_over: sieve.told(),
         broken: input.failed().map(ToString::to_string),
     }

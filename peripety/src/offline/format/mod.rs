@@ -42,6 +42,11 @@ const FORMATS: &[Format] = &[
     Format { name: "text", fits: text::fits, read: text::read },
 ];
 
+/// Whether a file is told to be of this format only because it is of no other.
+pub fn is_shapeless(name: &str) -> bool {
+    ["text", "kernel text without times"].contains(&name)
+}
+
 /// Reads a file of any format to its end.
 pub fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Told {
     let sample = input.sample();

@@ -73,6 +73,9 @@ pub fn unpack_tar(from: impl Read) -> io::Result<(TempDir, Option<io::Error>)> {
         let mut file = File::create(&to)?;
         let (written, error) = copy(&mut (&mut entry).take(most), &mut file)?;
         room -= written;
+        let full =
+            || io::Error::other("it holds more than 16 GiB of logs: unpack it, and give the directory");
+        let error = error.or_else(|| (room == 0).then(full));
         if error.is_some() {
             broken = error;
             break;

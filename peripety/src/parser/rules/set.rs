@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::{ExampleError, Rule, built_in, capture, example, index::Index, pattern::Scratch};
@@ -23,13 +23,18 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// peripety's own rules.
+    /// peripety's own rules: made once, for that takes longer than a thousand lines.
     pub fn built_in() -> Self {
-        Self::new(built_in::rules())
+        static MADE: OnceLock<RuleSet> = OnceLock::new();
+        // Each has its own memory to match in, so that none waits for another.
+        Self { scratch: Arc::default(), ..MADE.get_or_init(|| Self::new(built_in::rules())).clone() }
     }
 
     /// peripety's own rules with a user's before them. A user's rule with the name of a built-in one takes its place.
     pub fn with_user_rules(user: Vec<Rule>) -> Self {
+        if user.is_empty() {
+            return Self::built_in();
+        }
         let names: BTreeSet<String> = user.iter().map(|r| r.name.clone()).collect();
         let own = built_in::rules().into_iter().filter(|r| !names.contains(&r.name));
         Self::new(user.into_iter().chain(own).collect())
