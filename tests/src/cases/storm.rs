@@ -49,6 +49,19 @@ pub const CASES: &[Case] = &[
     },
 ];
 
+/// Requests of the storms that are long enough for restarts; `PERIPETY_STORM_REQUESTS` is another number.
+fn requests(usual: u64) -> Result<u64> {
+    match std::env::var("PERIPETY_STORM_REQUESTS") {
+        Ok(number) => number.parse().with_context(|| format!("PERIPETY_STORM_REQUESTS={number}")),
+        Err(_unset) => Ok(usual),
+    }
+}
+
+/// A disk that has room for so many requests.
+fn disk_for(machine: &Machine, requests: u64) -> Result<FailingDisk> {
+    FailingDisk::new(machine, (requests * 4).div_ceil(1024).max(256))
+}
+
 /// Reads of udev and other daemons that the kernel's statistics had counted before.
 const OTHERS: u64 = 8;
 
@@ -98,16 +111,16 @@ fn full_ring(machine: &Machine) -> Result<()> {
 }
 
 fn restarted(machine: &Machine, signal: Signal) -> Result<()> {
-    const REQUESTS: u64 = 60_000;
+    let requests = requests(60_000)?;
     let _journald = Journald::start()?;
     let mut daemon = Daemon::start(machine, "")?;
-    let failing = FailingDisk::new(machine, 256)?;
+    let failing = disk_for(machine, requests)?;
     let since = Timestamp::now();
     failing.fail()?;
     let (before, _) = failing.disk.completed()?;
     let mut hits = Hits::count(machine)?;
     thread::scope(|scope| -> Result<()> {
-        let storm = scope.spawn(|| fio::failed_requests(&failing.disk, "randread", REQUESTS));
+        let storm = scope.spawn(|| fio::failed_requests(&failing.disk, "randread", requests));
         let mut ends = 0;
         while !storm.is_finished() {
             thread::sleep(Duration::from_millis(150 + 70 * (ends % 5)));
@@ -118,13 +131,13 @@ fn restarted(machine: &Machine, signal: Signal) -> Result<()> {
         }
         ensure!(ends > 1, "the storm was over after {ends} restarts");
         let failed = storm.join().map_err(|_| anyhow!("fio panicked"))??;
-        ensure!(failed == REQUESTS, "fio saw {failed} of {REQUESTS} requests fail");
+        ensure!(failed == requests, "fio saw {failed} of {requests} requests fail");
         Ok(())
     })?;
     let submitted = failing.disk.completed()?.0 - before;
     // What the kernel runs no program for is known while a daemon runs, and at no other time.
     let unseen = hits.unseen()?;
-    let told = exactly(&failing.disk.name, since, REQUESTS - unseen, submitted)?;
+    let told = exactly(&failing.disk.name, since, requests - unseen, submitted)?;
     ensure!(told.len() == 1, "a storm is one event: {}", events::told(&told));
     let missing = missing_details(&told);
     ensure!(missing <= unseen, "{unseen} were not seen: {}", events::told(&told));
@@ -158,25 +171,25 @@ fn without_daemon(machine: &Machine) -> Result<()> {
 }
 
 fn without_journald(machine: &Machine) -> Result<()> {
-    const REQUESTS: u64 = 20_000;
+    let requests = requests(60_000)? / 3;
     let journald = Journald::start()?;
     let mut daemon = Daemon::start(machine, "")?;
-    let failing = FailingDisk::new(machine, 256)?;
+    let failing = disk_for(machine, requests)?;
     let since = Timestamp::now();
     failing.fail()?;
     let (before, _) = failing.disk.completed()?;
-    fio::failed_requests(&failing.disk, "randread", REQUESTS)?;
+    fio::failed_requests(&failing.disk, "randread", requests)?;
     journald.stop();
-    fio::failed_requests(&failing.disk, "randread", REQUESTS)?;
-    thread::sleep(Duration::from_secs(8));
+    fio::failed_requests(&failing.disk, "randread", requests)?;
+    thread::sleep(Duration::from_secs(10));
     // What waits is not lost with the daemon.
     daemon.signal(Signal::KILL)?;
     daemon.wait(Duration::from_secs(10))?;
     let _daemon = Daemon::start(machine, "")?;
-    fio::failed_requests(&failing.disk, "randread", REQUESTS)?;
+    fio::failed_requests(&failing.disk, "randread", requests)?;
     let submitted = failing.disk.completed()?.0 - before;
     let _journald = Journald::start()?;
-    exactly(&failing.disk.name, since, 3 * REQUESTS, submitted)?;
+    exactly(&failing.disk.name, since, 3 * requests, submitted)?;
     Ok(())
 }
 
@@ -209,6 +222,17 @@ fn exactly(disk: &str, since: Timestamp, failed: u64, submitted: u64) -> Result<
             events::told(&latest)
         );
         ensure!(latest.iter().all(|event| event.is_final), "not final: {}", events::told(&latest));
+        if std::env::var_os("PERIPETY_STORM_REQUESTS").is_some() {
+            say(&format!(
+                "fio: {failed} failed; the kernel: {submitted} completed; the journal: {}",
+                events::told(&latest)
+            ));
+        }
         Ok(latest)
     })
+}
+
+#[expect(clippy::print_stderr, reason = "who asks for a storm of his own size wants to see the figures")]
+fn say(figures: &str) {
+    eprintln!("{figures}");
 }
