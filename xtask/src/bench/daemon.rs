@@ -89,10 +89,7 @@ impl Daemon {
 
     /// CPU time so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap_or_default();
-        let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
-        // proc_pid_stat(5): utime and stime are the fields 14 and 15; after the name they are 12 and 13. USER_HZ is 100.
-        after.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum::<f64>() / 100.0
+        cpu_seconds(self.process.id())
     }
 }
 
@@ -123,4 +120,12 @@ fn last_of_kmsg() -> u64 {
     let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     let seq = |line: &str| line.split(',').nth(1)?.parse().ok();
     text.lines().filter(|line| line.contains(';')).filter_map(seq).next_back().unwrap_or(0)
+}
+
+/// CPU time of a process so far, in seconds.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
+    // proc_pid_stat(5): utime and stime are the fields 14 and 15; after the name they are 12 and 13. USER_HZ is 100.
+    after.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -9,6 +9,7 @@ mod idle;
 mod latency;
 mod price;
 mod process;
+mod rasdaemon;
 mod storm;
 
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use crate::{
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only these parts: price, storm, latency, idle, engine, rules, journald
+    /// Only these parts: price, storm, rasdaemon, latency, idle, engine, rules, journald
     parts: Vec<String>,
     /// Build in seconds, run slower
     #[arg(long)]
@@ -64,6 +65,7 @@ type Part = (&'static str, fn(&Bench) -> Result<Vec<Figure>>);
 const PARTS: &[Part] = &[
     ("price", price::run),
     ("storm", storm::run),
+    ("rasdaemon", rasdaemon::run),
     ("latency", latency::run),
     ("idle", idle::run),
     ("engine", |bench| process::run(bench, "engine")),
