@@ -414,3 +414,42 @@ fn commands_of_two_ports_at_the_same_place_are_not_mixed_up() {
     let told: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.kdev.as_str())).collect();
     assert_eq!(told, [("ATA_TIMEOUT", "ata3.00"), ("ATA_TIMEOUT", "ata4.00"), ("BLK_IO_ERROR", "sda")]);
 }
+
+#[test]
+fn the_command_that_a_driver_takes_back_is_a_part_of_its_error_handling() {
+    let events = told_by_log(
+        &Devices::usual(),
+        &[
+            (0, "sd 0:0:0:0: [sda] tag#5 uas_eh_abort_handler 0 uas-tag 3 inflight: CMD OUT "),
+            (0, "sd 0:0:0:0: [sda] tag#5 CDB: opcode=0x2a 2a 00 19 56 48 00 00 04 00 00"),
+            (0, "sd 0:0:0:0: [sda] tag#4 uas_eh_abort_handler 0 uas-tag 5 inflight: CMD OUT "),
+            (0, "sd 0:0:0:0: [sda] tag#4 CDB: opcode=0x2a 2a 00 53 fd b5 10 00 04 00 00"),
+            (90, "sd 0:0:0:0: [sda] tag#6 FAILED Result: hostbyte=DID_ABORT driverbyte=DRIVER_OK"),
+            (90, "sd 0:0:0:0: [sda] tag#6 CDB: Read(10) 28 00 00 00 00 08 00 00 08 00"),
+            (90, "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2"),
+        ],
+    );
+    let told: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.count, e.raw_msgs.len())).collect();
+    assert_eq!(told, [("USB_STORAGE_ERROR", 2, 4), ("SCSI_TRANSPORT_ERROR", 1, 3)]);
+    assert_eq!(events[0].io.as_ref().unwrap().op, crate::event::Op::Write);
+}
+
+#[test]
+fn a_bad_link_and_the_commands_that_failed_of_it_are_one_failure() {
+    let exception = "ata3.00: exception Emask 0x50 SAct 0x3000 SErr 0x280900 action 0x6 frozen";
+    let cmd = |tag: u32, reason: &str| {
+        format!(
+            "ata3.00: cmd 60/40:{:02x}:20:5b:60/00:00:0b:00:00/40 tag {tag} ncq dma 32768 in\n         res 40/00:54:20:5b:60/00:00:0b:00:00/40 Emask 0x10 ({reason})",
+            tag << 3
+        )
+    };
+    let told = |first: &str, second: &str| {
+        let text = [(0, exception), (0, first), (0, second), (900, exception), (900, first)];
+        let events = told_by_log(&Devices::usual(), &text);
+        events.iter().map(|e| (e.event_type.to_string(), e.count, e.severity)).collect::<Vec<_>>()
+    };
+    let bus = told(&cmd(12, "ATA bus error"), &cmd(13, "ATA bus error"));
+    assert_eq!(bus, [("ATA_LINK_ERROR".to_owned(), 2, Severity::Warning)]);
+    let late = told(&cmd(12, "timeout"), &cmd(13, "timeout"));
+    assert_eq!(late, [("ATA_TIMEOUT".to_owned(), 2, Severity::Error)]);
+}

@@ -249,3 +249,45 @@ fn a_log_that_is_cut_or_broken_gives_what_it_has() {
         .collect();
     assert_eq!(said(&events(&noisy)).len(), all.len());
 }
+
+/// What an event is, in one line: how bad, what, where, how often, of which request.
+fn brief(event: &Event) -> String {
+    let mut line = format!(
+        "{} {} {} x{}",
+        event.severity.as_str(),
+        event.event_type,
+        if event.kdev.is_empty() { "-" } else { &event.kdev },
+        event.count
+    );
+    if let Some(io) = &event.io {
+        write!(line, " {}", io.op.as_str()).unwrap();
+        if let Some(sector) = io.sector {
+            write!(line, " at {sector}").unwrap();
+        }
+        if let Some(errno) = &io.errno_name {
+            write!(line, " {errno}").unwrap();
+        }
+    }
+    line
+}
+
+/// Excerpts of logs as people report them, from many kernels and machines, shortened, with names and addresses changed.
+/// `NAME.told` has what is made of `NAME.log`; `PERIPETY_BLESS=1 cargo test --test offline` writes it anew.
+#[test]
+fn reported_logs_say_what_they_said() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/offline/excerpts");
+    let mut logs: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    logs.retain(|path| path.extension().is_some_and(|ext| ext == "log"));
+    logs.sort();
+    assert!(logs.len() >= 20, "{}", logs.len());
+    for log in logs {
+        let events = events(&std::fs::read(&log).unwrap());
+        let found: String = events.iter().map(|event| brief(event) + "\n").collect();
+        let golden = log.with_extension("told");
+        if std::env::var_os("PERIPETY_BLESS").is_some() {
+            std::fs::write(&golden, &found).unwrap();
+        }
+        let told = std::fs::read_to_string(&golden).unwrap_or_default();
+        assert_eq!(found, told, "{}", log.display());
+    }
+}

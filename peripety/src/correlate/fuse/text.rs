@@ -190,12 +190,16 @@ impl Correlator {
         if let Some(place) = self.request_of(raw, scope) {
             return Some(place);
         }
-        if is_ata_command(raw)
-            && let Some(place) = find(FoldKey::driver(scope, TIMED_OUT))
-        {
-            return Some(place);
+        if is_ata_command(raw) {
+            let exception = || self.exception_of(raw, scope);
+            if let Some(place) = find(FoldKey::driver(scope, TIMED_OUT)).or_else(exception) {
+                return Some(place);
+            }
         }
         if is_chain(raw) {
+            if let Some(place) = self.recovery_of(raw, scope) {
+                return Some(place);
+            }
             let fault = fault_of(raw);
             let same = fault.and_then(|fault| find(FoldKey::driver(scope, fault as u8)));
             return same.or_else(|| self.news_target(raw, scope, fault)).or_else(|| {
@@ -212,6 +216,39 @@ impl Correlator {
             });
         }
         find(FoldKey::typed(scope, raw.event_type.as_str(), detail(raw)))
+    }
+
+    /// What libata said of the link just before it told which commands failed of that.
+    fn exception_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
+        let place = self.table.find(&FoldKey::typed(scope, EventType::ATA_LINK_ERROR.as_str(), 0))?;
+        let fold = self.table.get(place)?;
+        (is_exception(fold) && is_near(fold, raw)).then_some(place)
+    }
+
+    /// The error handling that a command's line belongs to: drivers print the command that they take back.
+    fn recovery_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
+        const RECOVERIES: [EventType; 2] = [EventType::USB_STORAGE_ERROR, EventType::SCSI_ERROR_RECOVERY];
+        let tag = raw.extension.get("tag");
+        let is_bare =
+            ["hostbyte", "sense_key", "asc", "add_sense"].iter().all(|key| !raw.extension.contains_key(*key));
+        let has_chain = || {
+            let same = |other: &RawEvent| {
+                other.extension.get("tag") == tag && other.extension.contains_key("hostbyte")
+            };
+            self.held.any(|line| line.scope == scope && same(&line.raw))
+                || self
+                    .table
+                    .find(&FoldKey::latest_request(scope))
+                    .and_then(|place| self.table.get(place))
+                    .is_some_and(|fold| same_command(fold, raw))
+        };
+        if !is_bare || has_chain() {
+            return None;
+        }
+        RECOVERIES.iter().find_map(|event_type| {
+            let place = self.table.find(&FoldKey::typed(scope, event_type.as_str(), 0))?;
+            is_near(self.table.get(place)?, raw).then_some(place)
+        })
     }
 
     /// The lines of a chain about news of a unit: the line of the sense key says no more than recovered error or unit
@@ -265,6 +302,7 @@ impl Correlator {
         let Some(fold) = self.table.get_mut(place) else { return };
         let counted_elsewhere = is_nameless(raw)
             || (fold.has_requests && is_command(raw))
+            || (is_exception(fold) && is_ata_command(raw))
             || (fold.has_probe() && covered)
             || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
         let witness = if covered { Witness::Text } else { Witness::TextAlone };
@@ -338,6 +376,17 @@ fn same_command(fold: &Fold, raw: &RawEvent) -> bool {
         && (raw.time.realtime_us - fold.last().realtime_us).abs() < CHAIN_US
 }
 
+/// Whether libata told of the link, of which commands failed.
+fn is_exception(fold: &Fold) -> bool {
+    fold.event().sub_system.as_str() == "ata" && fold.event().extension.contains_key("serr")
+}
+
+/// Whether a line came together with the latest failure of a fold.
+fn is_near(fold: &Fold, raw: &RawEvent) -> bool {
+    let apart_us = raw.time.realtime_us.abs_diff(fold.last().realtime_us);
+    apart_us.saturating_mul(1000) <= CHAIN_NS
+}
+
 /// Whether a line is libata's about a command that failed, of which the SCSI layer's hook tells too.
 fn is_ata_command(raw: &RawEvent) -> bool {
     raw.sub_system.as_str() == "ata"
@@ -348,6 +397,7 @@ fn is_ata_command(raw: &RawEvent) -> bool {
 fn knows_better(fold: &Fold, raw: &RawEvent, scope: Scope) -> bool {
     let event_type = &fold.event().event_type;
     (is_ata_command(raw) && *event_type == EventType::ATA_COMMAND_ERROR)
+        || (is_ata_command(raw) && is_exception(fold) && raw.severity.at_least(Severity::Error))
         || (ext4_key(raw, scope).is_some() && *event_type == EventType::FS_ERROR)
 }
 

@@ -216,6 +216,10 @@ fn dm(known: &mut Known, text: &str) -> Option<()> {
     let (target, rest) = text.strip_prefix("device-mapper: ")?.split_once(": ")?;
     let (map, rest) = rest.split_once(": ")?;
     let map: Dev = map.parse().ok()?;
+    // Some targets name a device that they are made of. Device mapper's major is one of those that are given out at boot.
+    if !matches!(map.major, 234..=254 | 384..=511) {
+        return None;
+    }
     known.naming.dm_major = Some(map.major);
     let name = format!("dm-{}", map.minor);
     known.set_dev(&name, map);

@@ -122,3 +122,15 @@ fn no_line_is_too_odd() {
         learned(&[line, &format!("multipathd: {line}")]);
     }
 }
+
+#[test]
+fn what_a_map_is_made_of_does_not_tell_the_mappers_major() {
+    let known = learned(&[
+        "device-mapper: multipath: 253:3: Failing path 8:48.",
+        "device-mapper: verity: 8:2: data block 1234 is corrupted",
+        "device-mapper: verity: 259:3: data block 1234 is corrupted",
+    ]);
+    assert_eq!(known.name_of(Dev::new(8, 48)).as_deref(), Some("sdd"));
+    assert_eq!(known.name_of(Dev::new(253, 3)).as_deref(), Some("dm-3"));
+    assert_eq!(known.name_of(Dev::new(259, 3)), None);
+}

@@ -54,7 +54,7 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
             after
         }
     };
-    let rest = caller(rest, &mut entry);
+    let rest = caller(more_stamps(rest, &mut entry, reader), &mut entry);
     let text = rest.strip_prefix(' ').unwrap_or(rest);
     let (text, from_journal) = without_host(text, &mut entry);
     let identifier = match of_kernel {
@@ -101,6 +101,16 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Entry, reader: &mut Reader) -> Op
         entry.wall_us = Some(wall);
     }
     Some(rest)
+}
+
+/// Takes further times off: dmesg prints one for each option that asks for one, the most precise last.
+fn more_stamps<'t>(mut rest: &'t str, entry: &mut Entry, reader: &mut Reader) -> &'t str {
+    for _ in 0..2 {
+        let after = rest.strip_prefix(" [").and_then(|stamped| bracketed(stamped, entry, reader));
+        let Some(after) = after else { break };
+        rest = after;
+    }
+    rest
 }
 
 /// Takes `[  T123]` or `[C1]` off.

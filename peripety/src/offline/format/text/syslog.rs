@@ -66,6 +66,10 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
 /// `HOST TAG: text` or `TAG: text`; journalctl --no-hostname leaves out the first.
 fn tagged<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
     let (first, after) = rest.split_once(' ')?;
+    // metalog.
+    if let Some(tag) = first.strip_prefix('[').and_then(|tag| tag.strip_suffix(']')) {
+        return is_tag(tag).then_some((tag, after));
+    }
     if let Some(tag) = first.strip_suffix(':') {
         return is_tag(tag).then_some((tag, after));
     }
