@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    io::{self, BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -98,6 +100,36 @@ pub fn fail(disks: &Disks, each: u64) -> Result<u64> {
     Ok(submitted)
 }
 
+/// Another BPF program on the same hooks, and on every system call.
+struct Bpftrace(Child);
+
+impl Bpftrace {
+    const PROGRAM: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); } \
+                           tracepoint:block:block_rq_* { @block[probe] = count(); }";
+
+    /// None where it is not installed.
+    fn start() -> Result<Option<Self>> {
+        let mut command = Command::new("bpftrace");
+        command.args(["-e", Self::PROGRAM]).stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = match command.stdout(Stdio::piped()).spawn() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            child => child.context("starting bpftrace")?,
+        };
+        // "Attaching N probes...", and a moment for that.
+        let out = child.stdout.as_mut().context("the output of bpftrace")?;
+        let _line = BufReader::new(out).read_line(&mut String::new()).context("reading from bpftrace")?;
+        thread::sleep(Duration::from_secs(5));
+        Ok(Some(Self(child)))
+    }
+}
+
+impl Drop for Bpftrace {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
 /// The events about failed reads of these disks.
 fn told(daemon: &Daemon, names: &BTreeSet<String>) -> Result<Vec<Value>> {
     let text =
@@ -112,8 +144,20 @@ fn count(events: &[Value]) -> u64 {
 
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for (what, args) in [("counted by peripety", &[][..]), ("counted from text alone", &["--no-ebpf"][..])] {
+    let rows = [
+        ("counted by peripety", &[][..]),
+        ("beside bpftrace", &[]),
+        ("counted from text alone", &["--no-ebpf"]),
+    ];
+    for (what, args) in rows {
+        let other = if what == "beside bpftrace" {
+            let Some(other) = Bpftrace::start()? else { continue };
+            Some(other)
+        } else {
+            None
+        };
         let storm = storm(bench, bench.requests, args)?;
+        drop(other);
         let millions = storm.failed as f64 / 1e6;
         figures.push(Figure {
             part: "storm",
