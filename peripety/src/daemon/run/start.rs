@@ -135,12 +135,17 @@ impl Daemon {
 
     /// Reads what the kernel has said until now: text of the past is not to be mixed with what fails now.
     pub(super) fn read_history(&mut self) {
+        let mut told = 0;
         for _visit in 0..VISITS_AT_START {
             self.take();
             if !self.news {
                 break;
             }
+            told += self.events.len();
             self.put_out();
+        }
+        if told > 0 {
+            tracing::info!("the events so far, {told}, are of the time before this start");
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Unseen {
     counters: Vec<Counter>,
     /// Runs that our program had counted when perf began to count.
     runs_before: u64,
+    /// At the last look.
+    last: u64,
     found: u64,
     /// Found, and of no known device yet.
     open: u64,
@@ -64,20 +66,24 @@ impl Unseen {
         cpus.into_iter().map(open).collect::<io::Result<_>>().map_err(NoCount::Open)
     }
 
-    /// Failures that were not seen since the last call.
-    ///
-    /// perf's counters are read first: what fails between the two readings hides an unseen one until the next look, and
-    /// never makes one up.
-    fn newly_found(&mut self, runs: impl FnOnce() -> u64) -> u64 {
+    /// perf's count so far. It is read before the runs: what fails between the two readings hides an unseen one until the
+    /// next look, and makes none up.
+    fn hits(&mut self) -> u64 {
         let hits: io::Result<u64> = self.counters.iter_mut().map(Counter::read).sum();
-        let Ok(hits) = hits else {
+        hits.unwrap_or_else(|_gone| {
             self.counters.clear();
-            return 0;
-        };
-        let unseen = hits.saturating_sub(runs().saturating_sub(self.runs_before));
-        let new = unseen.saturating_sub(self.found);
+            0
+        })
+    }
+
+    /// Failures that were not seen since the last call, and whether there may be more. perf may have counted a hit for
+    /// which the program is just about to run, so that only what two looks agree on is believed.
+    fn newly_found(&mut self, hits: u64, runs: u64) -> (u64, bool) {
+        let unseen = hits.saturating_sub(runs.saturating_sub(self.runs_before));
+        let sure = unseen.min(std::mem::replace(&mut self.last, unseen));
+        let new = sure.saturating_sub(self.found);
         self.found += new;
-        new
+        (new, unseen > self.found)
     }
 
     /// All that were found.
@@ -158,7 +164,9 @@ impl Ebpf {
     pub(super) fn find_unseen(&mut self, found: &mut Found) {
         let at = self.unseen_instance();
         let Some(instance) = at.and_then(|at| self.instances.get_mut(at)) else { return };
-        let new = self.unseen.newly_found(|| instance.maps.runs_of(KIND));
+        let hits = self.unseen.hits();
+        let (new, look_again) = self.unseen.newly_found(hits, instance.maps.runs_of(KIND));
+        found.look_again |= look_again;
         self.unseen.tell(new, &instance.book.take_recent(), found);
     }
 }
@@ -184,6 +192,19 @@ mod tests {
         ten.sort_by_key(|(key, _)| key.dev);
         assert_eq!(ten.iter().map(|(key, n)| (key.dev, *n)).collect::<Vec<_>>(), [(1, 6), (2, 4)]);
         assert!(shares(10, &HashMap::new()).is_empty());
+    }
+
+    #[test]
+    fn a_program_that_is_about_to_run_is_not_missed() {
+        let mut unseen = Unseen { runs_before: 5, ..Unseen::default() };
+        assert_eq!(unseen.newly_found(10, 14), (0, true));
+        assert_eq!(unseen.newly_found(10, 15), (0, false));
+        // Three that are never run; meanwhile others come and go.
+        assert_eq!(unseen.newly_found(23, 24), (0, true));
+        assert_eq!(unseen.newly_found(33, 35), (3, false));
+        assert_eq!(unseen.newly_found(33, 35), (0, false));
+        // CPUs that came later are not counted by perf.
+        assert_eq!(unseen.newly_found(33, 99), (0, false));
     }
 
     #[test]
