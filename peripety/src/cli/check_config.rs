@@ -4,6 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use crate::{
     daemon::config::Config,
+    event::{SUB_SYSTEMS, TYPES},
     parser::rules::{Rule, RuleSet},
     roots::Roots,
     text::printable,
@@ -45,6 +46,11 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     if failed > 0 {
         return Ok(super::FAILED);
     }
+    for rule in &rules {
+        for note in nearly_known(rule) {
+            anstream::eprintln!("{}", printable(&format!("{}: note: {note}", rule.origin)));
+        }
+    }
     let files = match config.files.as_slice() {
         [] => format!("{}: no such file, defaults hold", roots.config.display()),
         files => files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "),
@@ -61,6 +67,20 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     Ok(super::OK)
 }
 
+/// Names of a rule's own that are nearly one of peripety's: they are taken as they are, and may be a slip.
+fn nearly_known(rule: &Rule) -> Vec<String> {
+    let near = |key: &str, name: &str, known: &mut dyn Iterator<Item = &'static str>| {
+        let known: Vec<&str> = known.collect();
+        let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), *k)).min();
+        nearest.filter(|(apart, _)| (1..=(name.len() / 4).clamp(1, 2)).contains(apart)).map(|(_, nearest)| {
+            format!("{key} '{name}' is a name of your own; if '{nearest}' is meant, write that")
+        })
+    };
+    let types = near("event_type", rule.event_type.as_str(), &mut TYPES.iter().map(|row| row.name));
+    let sub_systems = near("sub_system", rule.sub_system.as_str(), &mut SUB_SYSTEMS.iter().copied());
+    types.into_iter().chain(sub_systems).collect()
+}
+
 /// The file that a rule stands in.
 fn file_of(rule: &Rule) -> &str {
     rule.origin.rsplit_once(':').map_or(rule.origin.as_str(), |(file, _)| file)
@@ -68,4 +88,32 @@ fn file_of(rule: &Rule) -> &str {
 
 fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parser::rules::{Author, read_rules};
+
+    fn notes(sub_system: &str, event_type: &str) -> Vec<String> {
+        let text = format!(
+            "[[collector_regexs]]\nstarts_with = 'x'\nregex = '^x (?P<kdev>sd[a-z]+)$'\nsub_system = '{sub_system}'\nevent_type = '{event_type}'\n"
+        );
+        let (rules, problems) = read_rules("mine.conf", &text, Author::User);
+        assert_eq!(problems, []);
+        nearly_known(&rules[0])
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told_and_a_name_of_ones_own_is_not() {
+        assert_eq!(
+            notes("scsy", "SCSI_MEDIUM_EROR"),
+            [
+                "event_type 'SCSI_MEDIUM_EROR' is a name of your own; if 'SCSI_MEDIUM_ERROR' is meant, write that",
+                "sub_system 'scsy' is a name of your own; if 'scsi' is meant, write that",
+            ]
+        );
+        assert_eq!(notes("scsi", "SCSI_MEDIUM_ERROR"), [] as [&str; 0]);
+        assert_eq!(notes("mydriver", "MY_DRIVER_LOSS"), [] as [&str; 0]);
+    }
 }

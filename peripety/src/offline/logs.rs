@@ -1,6 +1,6 @@
 //! All logs together: to each host its own, and events in the order in which they began.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::{
     Entry, Item,
@@ -32,13 +32,23 @@ pub struct Totals {
     pub undated: u64,
 }
 
+/// One host, with the number of its last entry.
+#[derive(Debug)]
+struct Host {
+    name: String,
+    machine: Machine,
+    last: u64,
+}
+
 /// Takes what files have, gives events.
 #[derive(Debug)]
 pub struct Logs {
     rules: RuleSet,
     given: Given,
-    /// Each with the number of its last entry.
-    hosts: BTreeMap<String, (Machine, u64)>,
+    /// In the order in which they were heard of.
+    hosts: Vec<Host>,
+    /// Places in `hosts` by name.
+    places: HashMap<String, usize>,
     /// The host of the last entry.
     host: String,
     last: Option<(Box<Entry>, u32)>,
@@ -57,7 +67,8 @@ impl Logs {
         Self {
             rules,
             given,
-            hosts: BTreeMap::new(),
+            hosts: Vec::new(),
+            places: HashMap::new(),
             host: String::new(),
             last: None,
             boot_id: None,
@@ -96,9 +107,9 @@ impl Logs {
             Item::Boot(id) => {
                 self.flush(out);
                 self.boot_id = id;
-                let host = self.host.clone();
-                if let Some((machine, _)) = self.hosts.get_mut(&host) {
-                    machine.reboot(&mut self.revisions);
+                let place = self.places.get(&self.host);
+                if let Some(host) = place.and_then(|place| self.hosts.get_mut(*place)) {
+                    host.machine.reboot(&mut self.revisions);
                 }
                 self.hand_over(out);
             }
@@ -133,8 +144,9 @@ impl Logs {
 
     fn end(&mut self, out: &mut Vec<Event>) {
         self.end_of_file(out);
-        for (_, (machine, _)) in std::mem::take(&mut self.hosts) {
-            self.close(machine);
+        self.places.clear();
+        for host in std::mem::take(&mut self.hosts) {
+            self.close(host.machine);
         }
         self.hand_over(out);
     }
@@ -148,20 +160,14 @@ impl Logs {
         {
             self.host.clone_from(name);
         }
-        if !self.hosts.contains_key(&self.host) {
-            if self.hosts.len() >= HOSTS_MAX {
-                self.forget_silent();
-            }
-            let machine = Machine::new(self.rules.clone(), self.given.clone());
-            self.hosts.insert(self.host.clone(), (machine, 0));
-        }
+        let place = self.place();
         let number = self.totals.entries;
         if let Some(wall_us) = entry.wall_us.filter(|_| number.is_multiple_of(LOOK_EVERY)) {
-            for (machine, _) in self.hosts.values_mut() {
-                machine.rest(wall_us, &mut self.revisions);
+            for host in &mut self.hosts {
+                host.machine.rest(wall_us, &mut self.revisions);
             }
         }
-        if let Some((machine, last)) = self.hosts.get_mut(&self.host) {
+        if let Some(Host { machine, last, .. }) = self.hosts.get_mut(place) {
             *last = number;
             let before = machine.undated();
             machine.push(*entry, times, &mut self.revisions);
@@ -170,18 +176,32 @@ impl Logs {
         self.hand_over(out);
     }
 
+    /// The place of the host that speaks.
+    fn place(&mut self) -> usize {
+        if let Some(place) = self.places.get(&self.host) {
+            return *place;
+        }
+        if self.hosts.len() >= HOSTS_MAX {
+            self.forget_silent();
+        }
+        let machine = Machine::new(self.rules.clone(), self.given.clone());
+        self.hosts.push(Host { name: self.host.clone(), machine, last: 0 });
+        self.places.insert(self.host.clone(), self.hosts.len() - 1);
+        self.hosts.len() - 1
+    }
+
     /// Forgets the half of the hosts that was silent for longer.
     fn forget_silent(&mut self) {
-        let mut numbers: Vec<u64> = self.hosts.values().map(|(_, last)| *last).collect();
+        let mut numbers: Vec<u64> = self.hosts.iter().map(|host| host.last).collect();
         let middle = numbers.len() / 2;
         let (_, limit, _) = numbers.select_nth_unstable(middle);
         let limit = *limit;
-        let (silent, heard) =
-            std::mem::take(&mut self.hosts).into_iter().partition(|(_, (_, last))| *last < limit);
+        let (silent, heard): (Vec<Host>, _) =
+            std::mem::take(&mut self.hosts).into_iter().partition(|host| host.last < limit);
         self.hosts = heard;
-        let silent: BTreeMap<String, (Machine, u64)> = silent;
-        for (_, (machine, _)) in silent {
-            self.close(machine);
+        self.places = self.hosts.iter().enumerate().map(|(place, host)| (host.name.clone(), place)).collect();
+        for host in silent {
+            self.close(host.machine);
         }
     }
 

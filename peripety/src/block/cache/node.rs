@@ -161,7 +161,20 @@ impl Node {
     /// Names that the kernel's text may use for it.
     pub(super) fn kernel_names(&self) -> impl Iterator<Item = String> {
         let hctl = self.device.hctl.map(|hctl| hctl.to_string());
-        std::iter::once(self.device.name.clone()).chain(hctl).chain(self.ata_names())
+        std::iter::once(self.device.name.clone()).chain(hctl).chain(self.ata_names()).chain(self.mmc_names())
+    }
+
+    /// The slot and the card: `mmc0`, `mmc0:0001`. A slot has one card, whose boot areas are disks of their own.
+    fn mmc_names(&self) -> Vec<String> {
+        let is_card =
+            |name: &str| name.strip_prefix("mmcblk").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        if !is_card(&self.device.name) {
+            return Vec::new();
+        }
+        let mut parts = self.device.dir.iter().filter_map(|part| part.to_str());
+        let card = parts.find(|part| part.starts_with("mmc") && part.contains(':'));
+        let slot = card.and_then(|card| card.split(':').next());
+        slot.into_iter().chain(card).map(str::to_owned).collect()
     }
 
     /// libata's names: `ata3.00` for the disk; and for a SATA port with no port multiplier, which has one disk, also `ata3`

@@ -57,6 +57,20 @@ fn a_stack_is_known_from_the_volume_to_its_paths() {
 }
 
 #[test]
+fn a_card_is_known_by_its_slot() {
+    let tree = Tree::new();
+    let card = "devices/platform/fe340000.mmc/mmc_host/mmc0/mmc0:0001/block/mmcblk0";
+    tree.disk(card, "179:0", 1);
+    tree.disk(&format!("{card}/mmcblk0boot0"), "179:8", 2);
+    let cache = tree.scan();
+    for name in ["mmc0", "mmc0:0001", "mmcblk0"] {
+        let disk = cache.by_name(name, None).unwrap();
+        assert_eq!(disk.id.blk_path, "/dev/mmcblk0", "{name}");
+    }
+    assert_eq!(cache.by_name("mmc1", None), None);
+}
+
+#[test]
 fn a_warm_answer_reads_no_file() {
     let tree = multipath();
     let cache = tree.scan();

@@ -23,6 +23,7 @@ const LINES: &[(&str, Learn)] = &[
     ("XFS (", xfs),
     ("BTRFS", btrfs),
     ("nvme ", nvme),
+    ("mmcblk", mmc),
 ];
 
 /// Learns from a line of the kernel, or of a daemon that knows devices.
@@ -289,6 +290,23 @@ fn nvme(known: &mut Known, text: &str) -> Option<()> {
     if known.has(&namespace) {
         known.node(&namespace)?.id.transport_id = address.to_owned();
     }
+    Some(())
+}
+
+/// `mmcblk0: mmc0:0001 SD16G 14.8 GiB`: the slot and the card. Boot areas are disks of their own.
+fn mmc(known: &mut Known, text: &str) -> Option<()> {
+    let (name, rest) = text.split_once(": ")?;
+    let (card, rest) = rest.split_once(' ')?;
+    let (slot, address) = card.split_once(':')?;
+    let is_slot =
+        slot.strip_prefix("mmc").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    let is_card = name.strip_prefix("mmcblk")?.bytes().all(|b| b.is_ascii_digit());
+    if !is_slot || !is_card || address.len() != 4 || !rest.contains("iB") {
+        return None;
+    }
+    known.node(name)?;
+    known.alias(slot, name);
+    known.alias(card, name);
     Some(())
 }
 

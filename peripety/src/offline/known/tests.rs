@@ -134,3 +134,17 @@ fn what_a_map_is_made_of_does_not_tell_the_mappers_major() {
     assert_eq!(known.name_of(Dev::new(253, 3)).as_deref(), Some("dm-3"));
     assert_eq!(known.name_of(Dev::new(259, 3)), None);
 }
+
+#[test]
+fn a_slot_of_cards_is_known_by_its_disk() {
+    let known = learned(&[
+        "mmc0: new ultra high speed SDR104 SDHC card at address aaaa",
+        "mmcblk0: mmc0:aaaa SD16G 14.8 GiB ",
+        "mmcblk1boot0: mmc1:0001 8GTF4R partition 1 4.00 MiB",
+        "mmcblk1: mmc1:0001 8GTF4R 7.28 GiB ",
+    ]);
+    for (name, disk) in [("mmc0", "mmcblk0"), ("mmc0:aaaa", "mmcblk0"), ("mmc1", "mmcblk1")] {
+        assert_eq!(known.kernel_name(name).as_deref(), Some(disk), "{name}");
+    }
+    assert_eq!(known.kernel_name("mmc2"), None);
+}
