@@ -241,6 +241,9 @@ impl Run<'_> {
                     one.unknown, one.entries, one.format
                 ));
             }
+            if !verbose && one.cut > 0 {
+                note(&format!("{name}: {} of its lines are longer than 64 KiB and were cut", one.cut));
+            }
             if let Some(passed_over) = &one.passed_over {
                 note(&format!("{name}: {passed_over}"));
             }

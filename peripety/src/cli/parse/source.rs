@@ -130,7 +130,7 @@ impl Reading<'_> {
     }
 
     fn log_of_report(&self, run: &mut Run<'_>, report: &Report, path: &Path, sieve: &mut Sieve) -> Told {
-        let name = path.display().to_string();
+        let name = report.name_of(path, self.file);
         let open = || {
             let file = File::open(path)?;
             let meta = file.metadata()?;

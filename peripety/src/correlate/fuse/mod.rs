@@ -417,6 +417,8 @@ fn detail(raw: &RawEvent) -> u64 {
         "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
         "nvme" => return controller(raw).map_or(0, hash),
         "iscsi" => &["session"],
+        // As ext4's tracepoint tells them apart.
+        "ext4" if raw.event_type == EventType::FS_ERROR => &["function", "line"],
         // Each file that lost data is told of by itself.
         "block" if raw.event_type == EventType::BLK_LOST_WRITE => &["inode"],
         "peripety" => &["source", "reason", "site"],

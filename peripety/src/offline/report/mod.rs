@@ -32,10 +32,18 @@ pub struct Report {
     /// Zone of the host.
     pub zone: Option<TimeZone>,
     /// Holds what was unpacked until the report is read.
-    _unpacked: Option<TempDir>,
+    unpacked: Option<TempDir>,
 }
 
 impl Report {
+    /// A log's name for people: where it lies, or in an archive what it is called there.
+    pub fn name_of(&self, log: &Path, archive: &Path) -> String {
+        match self.unpacked.as_ref().and_then(|dir| log.strip_prefix(dir.path()).ok()) {
+            Some(inside) => format!("{}: {}", archive.display(), inside.display()),
+            None => log.display().to_string(),
+        }
+    }
+
     /// Looks through a directory.
     ///
     /// # Errors
@@ -66,7 +74,7 @@ impl Report {
             files.iter().filter_map(|file| Some((LogKind::of(&dir, file)?, file.clone()))).collect();
         logs.sort_by_cached_key(|(kind, file)| (*kind, parts::age(file)));
         let found = facts::read(&dir, &files);
-        Ok(Self { logs, given: found.given, zone: found.zone, _unpacked: unpacked })
+        Ok(Self { logs, given: found.given, zone: found.zone, unpacked })
     }
 }
 
