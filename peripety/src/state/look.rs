@@ -123,9 +123,8 @@ impl<'r> Look<'r> {
         let seq = read(&dir.join("diskseq")).and_then(|seq| seq.parse().ok());
         let other = device.diskseq.zip(seq).is_some_and(|(then, now): (u64, u64)| then != now);
         // A loop device stays when what was in it goes.
-        let empty_loop = device.name.starts_with("loop")
-            && !device.name.contains('p')
-            && !dir.join("loop/backing_file").exists();
+        let number = device.name.strip_prefix("loop").unwrap_or_default();
+        let empty_loop = number.parse::<u32>().is_ok() && !dir.join("loop/backing_file").exists();
         other || empty_loop
     }
 

@@ -94,6 +94,10 @@ fn until_gone(machine: &Machine, kind: &str, wanted: &[&str]) -> Result<()> {
         Ok(())
     })?;
     drop(daemon);
-    ensure!(conditions(machine, &name)?.1.is_empty(), "the journal says otherwise");
-    Ok(())
+    // What the kernel could not write any more is lost only now.
+    cmd::wait_for("the journal to say the same", SOON, || {
+        let (_, found) = conditions(machine, &name)?;
+        ensure!(found.is_empty(), "{found:?}");
+        Ok(())
+    })
 }

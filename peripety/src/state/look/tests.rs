@@ -137,3 +137,17 @@ fn nothing_is_over_where_nothing_can_be_seen() {
     Look::new(&roots).at(&mut table, Timestamp::UNIX_EPOCH);
     assert_eq!(table.conditions().len(), 4);
 }
+
+#[test]
+fn a_loop_device_is_gone_with_its_file_and_its_partition_with_itself() {
+    let machine = Machine::new();
+    machine.attr("loop5", "7:5", "diskseq", "9");
+    machine.attr("loop5p1", "259:0", "diskseq", "9");
+    let failing = [
+        condition("device_failing", "loop5", "7:5", Some(9)),
+        condition("device_failing", "loop5p1", "259:0", Some(9)),
+    ];
+    assert_eq!(after(&machine, &failing), ["device_failing loop5p1"]);
+    machine.attr("loop5", "7:5", "loop/backing_file", "/disk");
+    assert_eq!(after(&machine, &failing), ["device_failing loop5", "device_failing loop5p1"]);
+}
