@@ -35,7 +35,7 @@ impl DeviceFacts for Sata {
     }
 
     fn by_name(&self, name: &str, at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
-        let name = if ["ata3.00", "ata3", "host4"].contains(&name) { "sda" } else { name };
+        let name = if ["ata3.00", "ata3", "host4", "0:0:0:0"].contains(&name) { "sda" } else { name };
         self.by_dev(self.0.by_name(name, at_ns)?.id.dev, at_ns)
     }
 }
@@ -452,4 +452,38 @@ fn a_bad_link_and_the_commands_that_failed_of_it_are_one_failure() {
     assert_eq!(bus, [("ATA_LINK_ERROR".to_owned(), 2, Severity::Warning)]);
     let late = told(&cmd(12, "timeout"), &cmd(13, "timeout"));
     assert_eq!(late, [("ATA_TIMEOUT".to_owned(), 2, Severity::Error)]);
+}
+
+#[test]
+fn what_a_drive_cannot_do_is_no_failure_of_its() {
+    let events = told_by_log(
+        &Devices::usual(),
+        &[
+            (
+                0,
+                "nvme0n1: Write Zeroes(0x8) @ LBA 2048, 8 blocks, Invalid Field in Command (sct 0x0 / sc 0x2) DNR ",
+            ),
+            (
+                0,
+                "operation not supported error, dev nvme0n1, sector 2048 op 0x9:(WRITE_ZEROES) flags 0x0 phys_seg 0 prio class 2",
+            ),
+        ],
+    );
+    assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), [("BLK_NOT_SUPPORTED", 1, Severity::Info)]);
+}
+
+#[test]
+fn a_conflict_of_reservations_is_told_once() {
+    let line = "sd 0:0:0:0: reservation conflict";
+    let request =
+        "reservation conflict error, dev sda, sector 8 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2";
+    let told = |text: &[(u64, &str)]| {
+        let facts = Sata(Devices::usual());
+        let events = told_by_log(&facts, text);
+        events.iter().map(|e| (e.event_type.to_string(), e.count)).collect::<Vec<_>>()
+    };
+    let conflict = |count| [("SCSI_RESERVATION_CONFLICT".to_owned(), count)];
+    assert_eq!(told(&[(0, line), (0, line), (9, line)]), conflict(3));
+    let disk = "sd 0:0:0:0: [sda] tag#3 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_OK cmd_age=0s";
+    assert_eq!(told(&[(0, line), (0, disk), (0, request)]), conflict(1));
 }

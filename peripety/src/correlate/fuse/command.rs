@@ -19,6 +19,9 @@ use crate::{
     parser::{self, Kdev, RawEvent, errno, nvme::NvmeFault, scsi::ScsiFault},
 };
 
+/// The errno that says nothing.
+const EIO: i32 = 5;
+
 /// Subsystems whose lines about a command name its blocks. SCSI's chains have a tag besides, and ways of their own.
 const DRIVERS: [&str; 3] = ["ata", "nvme", "mmc"];
 
@@ -93,8 +96,11 @@ impl Correlator {
         if !fold.has_requests || !is_command(raw) {
             return;
         }
-        if fold.fault == 0 && fold.event().sub_system.as_str() == "block" {
-            let fault = nvme_fault(&raw.event_type).map_or(0, |fault| fault as u8);
+        let nvme = nvme_fault(&raw.event_type);
+        // Medium and path are more precise than any errno; of all else, the errno may say more.
+        let refines = matches!(nvme, Some(NvmeFault::Medium | NvmeFault::Path)) || fold.errno() == Some(EIO);
+        if fold.fault == 0 && refines && fold.event().sub_system.as_str() == "block" {
+            let fault = nvme.map_or(0, |fault| fault as u8);
             fold.refine(raw.event_type.clone(), fault);
             if fault != 0 {
                 self.table.add_key(place, FoldKey::driver(scope, fault));

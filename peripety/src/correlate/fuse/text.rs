@@ -359,12 +359,17 @@ fn is_chain(raw: &RawEvent) -> bool {
     const MARKS: [&str; 6] = ["tag", "hostbyte", "sense_key", "asc", "add_sense", "cdb"];
     ["scsi", "smart"].contains(&raw.sub_system.as_str())
         && raw.event_type.as_str() != EventType::SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK.as_str()
-        && MARKS.iter().any(|mark| raw.extension.contains_key(*mark))
+        && (is_conflict(raw) || MARKS.iter().any(|mark| raw.extension.contains_key(*mark)))
+}
+
+/// Whether a line stands for a chain: a reservation conflict prints no other, but that of the request.
+fn is_conflict(raw: &RawEvent) -> bool {
+    raw.event_type == EventType::SCSI_RESERVATION_CONFLICT
 }
 
 /// Whether a line of a chain is the one that counts: the first of them, unless the request's own line counts.
 fn opens_chain(raw: &RawEvent, has_requests: bool) -> bool {
-    !has_requests && raw.extension.contains_key("hostbyte")
+    !has_requests && (is_conflict(raw) || raw.extension.contains_key("hostbyte"))
 }
 
 /// Whether a line of a chain is about the command that the latest failure of a fold was.
