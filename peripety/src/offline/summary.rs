@@ -1,11 +1,11 @@
 //! What failed on each device, when first, when last, how often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::event::{Event, EventType, Severity};
+use crate::event::{Event, EventId, EventType, Severity};
 
 /// Devices that are told apart.
 const DEVICES_MAX: usize = 65_536;
@@ -33,17 +33,25 @@ pub struct Row {
 
 /// Events by host, device and type.
 #[derive(Clone, Debug, Default)]
-pub struct Summary(BTreeMap<(String, String, String), Row>);
+pub struct Summary {
+    rows: BTreeMap<(String, String, String), Row>,
+    /// Events that were told before they were over, with their count so far: they come once more.
+    unfinished: HashMap<EventId, u64>,
+}
 
 impl Summary {
     /// Counts an event.
     pub fn add(&mut self, event: &Event) {
         let device = device(event);
         let key = (event.hostname.clone(), device.clone(), event.event_type.as_str().to_owned());
-        if self.0.len() >= DEVICES_MAX && !self.0.contains_key(&key) {
+        if self.rows.len() >= DEVICES_MAX && !self.rows.contains_key(&key) {
             return;
         }
-        let row = self.0.entry(key).or_insert_with(|| Row {
+        let counted = self.unfinished.remove(&event.event_id);
+        if !event.is_final && self.unfinished.len() < DEVICES_MAX {
+            self.unfinished.insert(event.event_id, event.count);
+        }
+        let row = self.rows.entry(key).or_insert_with(|| Row {
             hostname: event.hostname.clone(),
             device,
             event_type: event.event_type.clone(),
@@ -53,8 +61,8 @@ impl Summary {
             first_timestamp: event.first_timestamp,
             last_timestamp: event.last_timestamp,
         });
-        row.events += 1;
-        row.count = row.count.saturating_add(event.count);
+        row.events += u64::from(counted.is_none());
+        row.count = row.count.saturating_add(event.count.saturating_sub(counted.unwrap_or(0)));
         if event.severity.at_least(row.severity) {
             row.severity = event.severity;
         }
@@ -64,7 +72,7 @@ impl Summary {
 
     /// All rows: hosts and devices by name, on each the worst first, then the oldest.
     pub fn rows(&self) -> Vec<&Row> {
-        let mut rows: Vec<&Row> = self.0.values().collect();
+        let mut rows: Vec<&Row> = self.rows.values().collect();
         rows.sort_by(|a, b| {
             let worst = || a.severity.at_least(b.severity).cmp(&b.severity.at_least(a.severity)).reverse();
             let place = (&a.hostname, &a.device).cmp(&(&b.hostname, &b.device));
@@ -92,7 +100,7 @@ mod tests {
     fn events_of_one_type_on_one_device_are_one_row() {
         let mut summary = Summary::default();
         let first = sample();
-        let mut later = sample();
+        let mut later = Event { event_id: uuid::Uuid::from_u128(7), ..sample() };
         later.count = 5;
         later.last_timestamp = first.last_timestamp + jiff::SignedDuration::from_secs(60);
         let worse = Event { severity: Severity::Critical, event_type: EventType::BLK_LOST_WRITE, ..sample() };
@@ -107,5 +115,14 @@ mod tests {
             (rows[1].first_timestamp, rows[1].last_timestamp),
             (first.first_timestamp, later.last_timestamp)
         );
+    }
+
+    #[test]
+    fn an_event_that_is_told_again_is_counted_once() {
+        let mut summary = Summary::default();
+        for (count, is_final) in [(3, false), (5, false), (9, true)] {
+            summary.add(&Event { count, is_final, ..sample() });
+        }
+        assert_eq!(summary.rows().iter().map(|row| (row.events, row.count)).collect::<Vec<_>>(), [(1, 9)]);
     }
 }
