@@ -74,6 +74,11 @@ impl Saved {
         Ok(())
     }
 
+    /// Forgets the counts of lost writes: the probes are others, and count from zero again.
+    pub fn forget_counts(&mut self) {
+        self.inodes.clear();
+    }
+
     /// How many events are open.
     pub fn open_events(&self) -> usize {
         self.slots.len()

@@ -26,7 +26,7 @@ use crate::{
         clock::ClockOffset,
         ebpf::{Ebpf, Options},
     },
-    correlate::LiveSources,
+    correlate::{LiveSources, Saved},
     engine::Settings,
     event::EventType,
     notifier::socket::Server,
@@ -47,8 +47,8 @@ impl Daemon {
             Err(errors) => (Config::default(), Some(errors)),
         };
         let (logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
-        let (left, open) = left.map(|left| (left.commit, left.open)).unzip();
-        let left = left.unwrap_or_default();
+        let (left, mut open) = left.map(|left| (left.commit, left.open)).unzip();
+        let mut left = left.unwrap_or_default();
         let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled);
         outputs.apply(&config.main);
 
@@ -67,9 +67,14 @@ impl Daemon {
             }
             if ebpf.resume(&left.rings) {
                 live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
-            } else if ebpf.has_taken_up() {
-                // Its notes are gone. Text that waits for a record in vain is told as well, only later.
-                live_since_ns = 0;
+            } else {
+                if ebpf.has_taken_up() {
+                    // Its notes are gone. Text that waits for a record in vain is told as well, only later.
+                    live_since_ns = 0;
+                }
+                // What was noted of the kernel's counts is about other maps.
+                left.losses = None;
+                open.iter_mut().for_each(Saved::forget_counts);
             }
             Probes::new(ebpf)
         });
