@@ -45,6 +45,8 @@ pub(super) struct Unseen {
     found: u64,
     /// Found, and of no known device yet.
     open: u64,
+    /// What failed, as far as it was seen, since the last look that found nothing to be open.
+    recent: HashMap<CountKey, u64>,
     fruitless: u32,
 }
 
@@ -91,13 +93,26 @@ impl Unseen {
         self.found
     }
 
-    /// Gives what is new to the devices that failed meanwhile.
-    fn tell(&mut self, new: u64, recent: &HashMap<CountKey, u64>, found: &mut Found) {
+    /// A look: gives what is new to the devices that failed meanwhile.
+    fn look(&mut self, hits: u64, runs: u64, recent: HashMap<CountKey, u64>, found: &mut Found) {
+        for (key, count) in recent {
+            *self.recent.entry(key).or_default() += count;
+        }
+        let (new, more) = self.newly_found(hits, runs);
         self.open += new;
+        self.tell(found);
+        found.look_again |= more;
+        // What is not sure yet belongs to what failed until now, too.
+        if !more && self.open == 0 {
+            self.recent.clear();
+        }
+    }
+
+    fn tell(&mut self, found: &mut Found) {
         if self.open == 0 {
             return;
         }
-        let shares = shares(self.open, recent);
+        let shares = shares(self.open, &self.recent);
         if shares.is_empty() {
             self.fruitless += 1;
             if self.fruitless < FRUITLESS_MAX {
@@ -165,9 +180,8 @@ impl Ebpf {
         let at = self.unseen_instance();
         let Some(instance) = at.and_then(|at| self.instances.get_mut(at)) else { return };
         let hits = self.unseen.hits();
-        let (new, look_again) = self.unseen.newly_found(hits, instance.maps.runs_of(KIND));
-        found.look_again |= look_again;
-        self.unseen.tell(new, &instance.book.take_recent(), found);
+        let runs = instance.maps.runs_of(KIND);
+        self.unseen.look(hits, runs, instance.book.take_recent(), found);
     }
 }
 
@@ -208,21 +222,25 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_explains_is_told_as_such_after_some_looks() {
+    fn it_is_given_to_what_failed_before_it_was_sure() {
         let mut unseen = Unseen::default();
-        let one = HashMap::from([(key(1, KIND), 4)]);
-        let mut found = Found::default();
-        unseen.tell(0, &one, &mut found);
-        assert_eq!(found, Found::default());
-        unseen.tell(2, &one, &mut found);
-        assert_eq!(found.missed.iter().map(|m| (m.dev, m.count)).collect::<Vec<_>>(), [(1, 2)]);
-
-        let mut looks = Vec::new();
-        for new in [3, 0, 0, 0] {
+        let one = || HashMap::from([(key(1, KIND), 4)]);
+        let mut look = |hits, runs, recent| {
             let mut found = Found::default();
-            unseen.tell(new, &HashMap::new(), &mut found);
-            looks.push((found.look_again, found.unexplained));
-        }
-        assert_eq!(looks, [(true, 0), (true, 0), (false, 3), (false, 0)]);
+            unseen.look(hits, runs, recent, &mut found);
+            let missed: Vec<_> = found.missed.iter().map(|m| (m.dev, m.count)).collect();
+            (missed, found.look_again, found.unexplained)
+        };
+        assert_eq!(look(4, 4, one()), (vec![], false, 0));
+        // All of the storm is in the first look.
+        assert_eq!(look(10, 8, one()), (vec![], true, 0));
+        assert_eq!(look(10, 8, HashMap::new()), (vec![(1, 2)], false, 0));
+        assert_eq!(look(10, 8, HashMap::new()), (vec![], false, 0));
+        // What nothing explains is told as such after some looks.
+        assert_eq!(look(13, 8, HashMap::new()), (vec![], true, 0));
+        assert_eq!(look(13, 8, HashMap::new()), (vec![], true, 0));
+        assert_eq!(look(13, 8, HashMap::new()), (vec![], true, 0));
+        assert_eq!(look(13, 8, HashMap::new()), (vec![], false, 3));
+        assert_eq!(look(13, 8, HashMap::new()), (vec![], false, 0));
     }
 }
