@@ -100,12 +100,11 @@ pub fn fail(disks: &Disks, each: u64) -> Result<u64> {
     Ok(submitted)
 }
 
-/// Another BPF program on the same hooks, and on every system call.
+/// Another BPF program at work on the same CPUs: on every system call.
 struct Bpftrace(Child);
 
 impl Bpftrace {
-    const PROGRAM: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); } \
-                           tracepoint:block:block_rq_* { @block[probe] = count(); }";
+    const PROGRAM: &str = "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }";
 
     /// None where it is not installed.
     fn start() -> Result<Option<Self>> {

@@ -5,6 +5,9 @@
 //! perf's own count of the tracepoint has none of these gaps. `block_rq_error` fires for nothing but failures, so that
 //! the difference to the runs that our program counted is what it did not see. Which devices failed at that moment is
 //! known from what it saw; with several at once the shares are an estimate, and the sum is exact.
+//!
+//! A program of somebody else that perf runs on this very tracepoint (bpftrace on `block_rq_error`) ends perf's count for
+//! as long as it is there: then nothing is found, and nothing is made up.
 
 use std::{collections::HashMap, fs, io, path::PathBuf};
 
