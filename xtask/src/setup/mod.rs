@@ -5,6 +5,7 @@
 mod crates;
 mod packages;
 pub mod toolchain;
+mod tracefs;
 
 use anyhow::Result;
 
@@ -40,5 +41,7 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
         Purpose::Build | Purpose::Test => {}
     }
     toolchain::ensure()?;
-    crates::ensure_bpf_linker()
+    crates::ensure_bpf_linker()?;
+    tracefs::ensure();
+    Ok(())
 }
