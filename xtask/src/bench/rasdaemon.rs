@@ -10,7 +10,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Bench, Figure, disks::Disks, storm::fail};
+use super::{
+    Bench, Figure,
+    disks::Disks,
+    storm::{fail, size_of},
+};
+use crate::sh;
 
 /// It is slow: a tenth of the storm that peripety has to take.
 const PART: u64 = 10;
@@ -19,15 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A line of its output for each error that it takes.
 const TAKEN: &[u8] = b"block_rq_error [";
 
-/// The program: of the path, or what the environment names.
-fn program() -> Option<PathBuf> {
-    let named = std::env::var_os("RASDAEMON").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    named.or_else(|| std::env::split_paths(&path).map(|dir| dir.join("rasdaemon")).find(|p| p.is_file()))
-}
-
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
-    let Some(program) = program() else {
+    let named = std::env::var_os("RASDAEMON").map(PathBuf::from);
+    let Some(program) = named.or_else(|| sh::find("rasdaemon")) else {
         eprintln!("   no rasdaemon is installed (RASDAEMON names one elsewhere)");
         return Ok(Vec::new());
     };
@@ -49,7 +48,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
 fn beside(bench: &Bench, log: &std::path::Path, pid: u32) -> Result<Figure> {
     thread::sleep(Duration::from_secs(3));
     let each = (bench.requests / PART).div_ceil(3).max(1);
-    let disks = Disks::failing(bench, 3, (each * 4).div_ceil(1024).max(64))?;
+    let disks = Disks::failing(bench, 3, size_of(each))?;
     let before = taken(log)?;
     let reads = disks.reads();
     let start = Instant::now();

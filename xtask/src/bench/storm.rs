@@ -35,9 +35,7 @@ struct Storm {
 
 fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
     let each = requests.div_ceil(3);
-    // In 4 KiB requests.
-    let mib = (each * 4).div_ceil(1024).max(64);
-    let disks = Disks::failing(bench, 3, mib)?;
+    let disks = Disks::failing(bench, 3, size_of(each))?;
     let daemon = Daemon::start(bench, args, "[main]\nsave_to_journald = false")?;
     let names: BTreeSet<String> = disks.paths.iter().map(|path| path.replace("/dev/", "")).collect();
     // The daemon and others look at a new disk, and fail to.
@@ -61,19 +59,21 @@ fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
     let failed = disks.reads() - reads;
     let (cpu, peak_kib) = (daemon.cpu_seconds() - before, daemon.status("VmHWM"));
     let probes = if args.is_empty() { daemon.prpt(&["probes", "--format", "Json"])? } else { Vec::new() };
-    let sum = |pointer: &str| -> u64 {
-        let all = probes.iter().filter_map(|answer| answer.get("probes")?.as_array()).flatten();
-        all.filter_map(|probe| probe.pointer(pointer)?.as_u64()).sum()
+    let all = || probes.iter().filter_map(|answer| answer.get("probes")?.as_array()).flatten();
+    let number = |probe: &Value, pointer: &str| probe.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let sum = |pointer: &str| all().map(|probe| number(probe, pointer)).sum::<u64>();
+    let of_requests = |probe: &&Value| {
+        probe.get("tracepoint").and_then(Value::as_str).is_some_and(|t| t.contains("block_rq_"))
     };
-    let seen = probes.iter().filter_map(|answer| answer.get("probes")?.as_array()).flatten();
-    let seen = seen
-        .filter(|probe| {
-            probe.get("tracepoint").and_then(Value::as_str).is_some_and(|t| t.contains("block_rq_"))
-        })
-        .filter_map(|probe| probe.pointer("/counts/seen")?.as_u64())
-        .sum::<u64>();
+    let seen = all().filter(of_requests).map(|probe| number(probe, "/counts/seen")).sum();
     let (dropped, unseen) = (sum("/counts/dropped"), sum("/counts/unseen"));
     Ok(Storm { seen, dropped, unseen, submitted, failed, counted, events, cpu, peak_kib })
+}
+
+/// MiB of a disk that has room for so many requests of 4 KiB.
+pub const fn size_of(requests: u64) -> u64 {
+    let mib = (requests * 4).div_ceil(1024);
+    if mib < 64 { 64 } else { mib }
 }
 
 /// Reads each disk so often, all of them at once; gives how many reads failed, as fio says.
@@ -144,17 +144,15 @@ fn count(events: &[Value]) -> u64 {
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let rows = [
-        ("counted by peripety", &[][..]),
-        ("beside bpftrace", &[]),
-        ("counted from text alone", &["--no-ebpf"]),
+        ("counted by peripety", &[][..], false),
+        ("beside bpftrace", &[], true),
+        ("counted from text alone", &["--no-ebpf"], false),
     ];
-    for (what, args) in rows {
-        let other = if what == "beside bpftrace" {
-            let Some(other) = Bpftrace::start()? else { continue };
-            Some(other)
-        } else {
-            None
-        };
+    for (what, args, is_beside) in rows {
+        let other = if is_beside { Bpftrace::start()? } else { None };
+        if is_beside && other.is_none() {
+            continue;
+        }
         let storm = storm(bench, bench.requests, args)?;
         drop(other);
         let millions = storm.failed as f64 / 1e6;

@@ -390,17 +390,17 @@ impl Ebpf {
 
     /// What a probe counted, over all CPUs.
     pub fn counts_of(&self, kind: Kind) -> Counts {
-        let unseen = if kind == unseen::KIND { self.unseen.found() } else { 0 };
-        self.instances.iter().map(|i| i.maps.counts_of(kind)).fold(
-            Counts { unseen, ..Counts::default() },
-            |a, b| Counts {
-                unseen,
-                seen: a.seen + b.seen,
-                sent: a.sent + b.sent,
-                dropped: a.dropped + b.dropped,
-                folded: a.folded + b.folded,
-            },
-        )
+        let mut all = Counts::default();
+        for counts in self.instances.iter().map(|instance| instance.maps.counts_of(kind)) {
+            all.seen += counts.seen;
+            all.sent += counts.sent;
+            all.dropped += counts.dropped;
+            all.folded += counts.folded;
+        }
+        if kind == unseen::KIND {
+            all.unseen = self.unseen.found();
+        }
+        all
     }
 
     /// Inodes that lost written data, with their counts so far.

@@ -7,6 +7,7 @@ mod book;
 pub mod btf;
 pub mod errno;
 pub mod format;
+pub mod hits;
 pub mod kernel;
 pub mod kernels;
 mod layout;

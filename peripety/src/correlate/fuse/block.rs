@@ -4,14 +4,14 @@ use peripety_common::{KernelRecord, Kind};
 
 use super::{
     super::{
-        fold::{Fold, Witness},
+        fold::Witness,
         key::{FoldKey, Scope},
         pending::{Driver, Pending},
         table::Place,
     },
     Context, Correlator,
     kernel::TIMED_OUT,
-    text::CHAIN_NS,
+    text::is_of_chain,
 };
 use crate::{
     block::Dev,
@@ -302,11 +302,7 @@ impl Correlator {
         let Some(fault) = scsi::classify(cmd).filter(|fault| fault.is_news()) else { return false };
         let key = FoldKey::typed(scope, fault.event_type().as_str(), 0);
         let Some(place) = self.open_at(&key, told.time, cx) else { return false };
-        let is_soon = |fold: &Fold| match (told.time.monotonic_ns, fold.last().monotonic_ns) {
-            (Some(told), Some(line)) => told.abs_diff(line) <= CHAIN_NS,
-            _ => true,
-        };
-        if !self.table.get(place).is_some_and(|fold| !fold.has_probe() && is_soon(fold)) {
+        if !self.table.get(place).is_some_and(|fold| !fold.has_probe() && is_of_chain(told.time, fold)) {
             return false;
         }
         if let Some(fold) = self.table.touch(place, self.now_ns) {

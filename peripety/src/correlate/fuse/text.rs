@@ -21,6 +21,7 @@ use super::{
 use crate::{
     event::{EventType, Op, Severity},
     parser::{Kdev, RawEvent, errno, scsi::ScsiFault, source_name},
+    record::Stamp,
 };
 
 const REQUEST_PROBES: &[Kind] = &[Kind::BlockRqError, Kind::BlockRqComplete];
@@ -44,7 +45,7 @@ const LIMITED: &[(&str, &[Kind])] = &[
 /// Faults by the sense key that news of a unit comes with.
 const CARRIERS: &[ScsiFault] = &[ScsiFault::Recovered, ScsiFault::UnitAttention];
 /// How far the lines about one command are from each other, and from its record by another clock.
-pub(super) const CHAIN_NS: u64 = 300_000_000;
+const CHAIN_NS: u64 = 300_000_000;
 
 const OPS: [Op; 10] = [
     Op::Read,
@@ -261,15 +262,12 @@ impl Correlator {
         ScsiFault::ALL.iter().filter(|fault| carried(fault)).find_map(|fault| {
             let place = self.table.find(&FoldKey::driver(scope, *fault as u8))?;
             let fold = self.table.get(place)?;
-            let apart = match (raw.time.monotonic_ns, fold.last().monotonic_ns) {
-                (Some(line), Some(last)) => line.abs_diff(last),
-                _ => 0,
-            };
             let same = ["sense_key_name", "sense_key"].iter().any(|key| {
                 let (told, line) = (fold.event().extension.get(*key), raw.extension.get("sense_key"));
                 told.is_some() && told == line
             });
-            (apart <= CHAIN_NS && !fold.has_requests && (same || !CARRIERS.contains(&now))).then_some(place)
+            (is_of_chain(raw.time, fold) && !fold.has_requests && (same || !CARRIERS.contains(&now)))
+                .then_some(place)
         })
     }
 
@@ -384,6 +382,12 @@ fn same_command(fold: &Fold, raw: &RawEvent) -> bool {
 /// Whether libata told of the link, of which commands failed.
 fn is_exception(fold: &Fold) -> bool {
     fold.event().sub_system.as_str() == "ata" && fold.event().extension.contains_key("serr")
+}
+
+/// Whether something of this time can be of one chain with the latest of a fold, as far as the times are known.
+pub(super) fn is_of_chain(time: Stamp, fold: &Fold) -> bool {
+    let apart = time.monotonic_ns.zip(fold.last().monotonic_ns).map(|(one, other)| one.abs_diff(other));
+    apart.is_none_or(|apart| apart <= CHAIN_NS)
 }
 
 /// Whether a line came together with the latest failure of a fold.

@@ -28,6 +28,7 @@ impl Daemon {
         if self.take_kmsg() {
             self.take_ring(BATCH, u64::MAX);
         }
+        self.plan_chores();
     }
 
     fn take_ring(&mut self, most: usize, until_ns: u64) {
@@ -41,7 +42,6 @@ impl Daemon {
             let time = stamp_of(kernel.header.mono_ns, now);
             engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
         });
-        self.plan_chores();
     }
 
     /// Takes a batch of text, and before each line what the ring has up to its time. Whether that was all the text.
@@ -53,7 +53,6 @@ impl Daemon {
                 Ok(Some(item)) => item,
                 Ok(None) => {
                     drained(kmsg);
-                    self.plan_chores();
                     return true;
                 }
                 Err(error) => {
@@ -64,9 +63,9 @@ impl Daemon {
             };
             let record = match item {
                 KmsgItem::Record(kmsg) => {
-                    let until = self.kmsg_clock.stamp(kmsg.usec, now).monotonic_ns.unwrap_or(u64::MAX);
+                    let said_ns = self.kmsg_clock.mono_ns(kmsg.usec);
                     // As much as the ring holds: its room is not given back meanwhile.
-                    self.take_ring(usize::MAX, until.saturating_add(TEXT_LAGS_NS));
+                    self.take_ring(usize::MAX, said_ns.saturating_add(TEXT_LAGS_NS));
                     if let Some(mono_ns) = self.losses.time_of_text(&kmsg.log.text) {
                         self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
                     }
@@ -76,7 +75,6 @@ impl Daemon {
             };
             self.push(&record);
         }
-        self.plan_chores();
         false
     }
 

@@ -9,38 +9,23 @@
 //! A program of somebody else that perf runs on this very tracepoint (bpftrace on `block_rq_error`) ends perf's count for
 //! as long as it is there: then nothing is found, and nothing is made up.
 
-use std::{collections::HashMap, fs, io, path::PathBuf};
+use std::collections::HashMap;
 
-use perf_event::{Builder, Counter, events::Tracepoint};
 use peripety_common::{Kind, counters::CountKey};
 
-use super::{Ebpf, Found, PROBES};
-use crate::{record::Missed, roots::Roots};
+use super::{super::hits::Hits, Ebpf, Found, PROBES, Probe};
+use crate::record::Missed;
 
 /// The hook whose hits are counted twice.
 pub(super) const KIND: Kind = Kind::BlockRqError;
 
-/// Each counter takes a file descriptor.
-const CPUS_MAX: usize = 512;
 /// Looks after which failures that no seen one explains belong to no device that is known.
 const FRUITLESS_MAX: u32 = 3;
-
-/// Why perf counts nothing for us.
-#[derive(Debug, thiserror::Error)]
-enum NoCount {
-    #[error("{path}: {source}")]
-    Id { path: PathBuf, source: io::Error },
-    #[error("{0} processors are too many")]
-    Cpus(usize),
-    #[error("perf_event_open: {0}")]
-    Open(#[source] io::Error),
-}
 
 /// perf's count, and what of it was told.
 #[derive(Default)]
 pub(super) struct Unseen {
-    /// One for each processor.
-    counters: Vec<Counter>,
+    perf: Hits,
     /// Runs that our program had counted when perf began to count.
     runs_before: u64,
     /// At the last look.
@@ -54,29 +39,11 @@ pub(super) struct Unseen {
 }
 
 impl Unseen {
-    fn open(roots: &Roots) -> Result<Vec<Counter>, NoCount> {
-        let name = PROBES.iter().find(|probe| probe.kind == KIND).map_or("", |probe| probe.category);
-        let path = roots.tracefs().join("events").join(name).join(KIND.name()).join("id");
-        let id = fs::read_to_string(&path)
-            .and_then(|text| text.trim().parse().map_err(io::Error::other))
-            .map_err(|source| NoCount::Id { path, source })?;
-        let cpus = aya::util::online_cpus().map_err(|(_what, error)| NoCount::Open(error))?;
-        if cpus.len() > CPUS_MAX {
-            return Err(NoCount::Cpus(cpus.len()));
-        }
-        let open = |cpu: u32| {
-            let mut perf = Builder::new(Tracepoint::with_id(id));
-            perf.any_pid().one_cpu(cpu as usize).include_kernel().enabled(true).build()
-        };
-        cpus.into_iter().map(open).collect::<io::Result<_>>().map_err(NoCount::Open)
-    }
-
     /// perf's count so far. It is read before the runs: what fails between the two readings hides an unseen one until the
     /// next look, and makes none up.
     fn hits(&mut self) -> u64 {
-        let hits: io::Result<u64> = self.counters.iter_mut().map(Counter::read).sum();
-        hits.unwrap_or_else(|_gone| {
-            self.counters.clear();
+        self.perf.read().unwrap_or_else(|_gone| {
+            self.perf = Hits::default();
             0
         })
     }
@@ -161,27 +128,29 @@ fn shares(number: u64, counts: &HashMap<CountKey, u64>) -> Vec<(CountKey, u64)> 
 }
 
 impl Ebpf {
-    /// The instance that runs the hook's program.
-    fn unseen_instance(&self) -> Option<usize> {
-        let row = PROBES.iter().position(|probe| probe.kind == KIND)?;
-        let (verdict, program) = self.verdicts.get(row)?;
-        verdict.is_attached().then_some(*program).flatten().map(|(instance, _name)| instance)
+    /// The hook's probe, and the instance that runs its program.
+    fn unseen_probe(&self) -> Option<(&'static Probe, usize)> {
+        let mut rows = PROBES.iter().zip(&self.verdicts);
+        let (probe, (verdict, program)) = rows.find(|(probe, _)| probe.kind == KIND)?;
+        let (instance, _name) = verdict.is_attached().then_some(*program)??;
+        Some((probe, instance))
     }
 
     /// Lets perf count beside the program. A help: without it nothing is lost but this second look.
     pub(super) fn watch_unseen(&mut self) {
-        let Some(instance) = self.unseen_instance().and_then(|at| self.instances.get(at)) else { return };
+        let Some((probe, at)) = self.unseen_probe() else { return };
+        let Some(instance) = self.instances.get(at) else { return };
         let runs_before = instance.maps.runs_of(KIND);
-        match Unseen::open(&self.source.roots) {
-            Ok(counters) => self.unseen = Unseen { counters, runs_before, ..Unseen::default() },
+        match Hits::count(&self.source.roots, probe) {
+            Ok(perf) => self.unseen = Unseen { perf, runs_before, ..Unseen::default() },
             Err(error) => tracing::info!("perf does not count {} beside the program: {error}", KIND.name()),
         }
     }
 
     /// Finds what the program did not see.
     pub(super) fn find_unseen(&mut self, found: &mut Found) {
-        let at = self.unseen_instance();
-        let Some(instance) = at.and_then(|at| self.instances.get_mut(at)) else { return };
+        let Some((_probe, at)) = self.unseen_probe() else { return };
+        let Some(instance) = self.instances.get_mut(at) else { return };
         let hits = self.unseen.hits();
         let runs = instance.maps.runs_of(KIND);
         self.unseen.look(hits, runs, instance.book.take_recent(), found);
