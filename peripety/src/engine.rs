@@ -9,6 +9,8 @@ mod chains;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod program_tests;
 #[cfg(test)]
 mod restart;

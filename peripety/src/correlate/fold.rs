@@ -152,6 +152,16 @@ impl Fold {
         self.probes != 0
     }
 
+    /// Whether it is about peripety itself, and part of no incident.
+    pub fn is_own(&self) -> bool {
+        self.event.event_type.info().is_some_and(|info| info.sub_system == "peripety")
+    }
+
+    /// Its place among the devices, by what is known of the failure now.
+    pub fn node_learns(&mut self) {
+        self.node.learn(&self.event);
+    }
+
     /// Whether it has been written already.
     pub fn is_out(&self) -> bool {
         self.event.revision > 0

@@ -9,6 +9,7 @@ mod fold;
 pub mod fuse;
 mod held;
 mod key;
+mod layer;
 mod live;
 pub mod message;
 mod outages;

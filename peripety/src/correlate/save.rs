@@ -141,11 +141,11 @@ impl Correlator {
         self.said.restore(saved.said);
         self.outages.restore(saved.outages);
         self.lost_before = saved.lost_before;
-        for slot in saved.slots.values() {
-            let fold = slot.fold();
-            let last_ns = fold.last().monotonic_ns.unwrap_or(fold.node.first_ns);
-            self.causes.remember(&fold.node, fold.event(), last_ns);
-        }
         self.table.restore(saved.slots.into_values().collect());
+        for place in self.table.oldest_first() {
+            let Some(fold) = self.table.get(place) else { continue };
+            let last_ns = fold.last().monotonic_ns.unwrap_or(fold.node.first_ns);
+            self.causes.remember(&fold.node, fold.event(), Some(place), last_ns);
+        }
     }
 }

@@ -49,13 +49,6 @@ pub struct SavedSlot<F> {
     written_ns: u64,
 }
 
-impl SavedSlot<Fold> {
-    /// What is in it.
-    pub const fn fold(&self) -> &Fold {
-        &self.fold
-    }
-}
-
 #[derive(Debug)]
 struct Slot {
     fold: Option<Fold>,
@@ -122,6 +115,21 @@ impl Table {
     pub fn get_mut(&mut self, place: Place) -> Option<&mut Fold> {
         self.changed(place.slot);
         self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_mut()
+    }
+
+    /// Takes a fold out for as long as it is worked on beside the others; its place stays its own.
+    pub fn take(&mut self, place: Place) -> Option<Fold> {
+        self.changed(place.slot);
+        self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.take()
+    }
+
+    /// Puts back what was taken out.
+    pub fn put(&mut self, place: Place, fold: Fold) {
+        if let Some(slot) = self.slots.get_mut(place.slot as usize)
+            && slot.generation == place.generation
+        {
+            slot.fold = Some(fold);
+        }
     }
 
     /// The place of the fold that was quiet for longest, if there is no room for another.

@@ -110,7 +110,7 @@ golden! {
         rq(START, LOOP0, 0, 5, 2048),
         text(START + MS, "I/O error, dev loop0, sector 2048 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2"),
     ];
-    block_bio: [rq(START, SDA, 1, 5, 4096), bio(START + MS, DM0, 5, 2048)];
+    block_bio: [rq(START, SDA, 0, 5, 4096), bio(START + MS, DM0, 5, 2048)];
     scsi_command: [
         scsi(START, SDA, 0x1230, 2, [3, 0x11, 0]),
         rq(START + MS, SDA, 0, 61, 0x1230),

@@ -13,7 +13,7 @@ use peripety_common::Kind;
 
 use super::{
     build,
-    cause::{Causes, Node},
+    cause::{Cause, Causes, Node},
     fold::{Fold, Witness},
     held::Held,
     key::{FoldKey, Scope, hash},
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     block::{BlkInfo, Dev, DeviceFacts, Hctl},
-    event::{Event, EventType},
+    event::{Event, EventId, EventType},
     parser::{Kdev, RawEvent},
     record::{Lost, Stamp},
 };
@@ -36,6 +36,8 @@ use crate::{
 pub const SETTLE_NS: u64 = 50_000_000;
 /// How long the news of a mount waits for the mount point: the kernel tells of it before it is in mountinfo.
 const MOUNT_NS: u64 = 300_000_000;
+/// How many causes of causes are looked for.
+const DEPTH_MAX: u32 = 16;
 /// Devices of which it is remembered that they went.
 const GONE_MAX: usize = 256;
 
@@ -281,21 +283,18 @@ impl Correlator {
         }
         let first_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
         let node = Node::of(&event, dev, first_ns, witness == Witness::Probe);
-        if event.event_type.info().is_none_or(|info| info.sub_system != "peripety") {
-            event.incident_id = Some(event.event_id);
-        }
         let mut fold = Fold::new(event, node);
         fold.count(witness, raw.count);
         match kind {
             Some(kind) => fold.told_by(kind),
             None => fold.learn(raw),
         }
-        self.explain(&mut fold);
-        self.causes.remember(&fold.node, fold.event(), first_ns);
         let known = |block: &BlkInfo| !block.id.mount_points.is_empty();
         if raw.event_type == EventType::FS_MOUNTED && !fold.event().block.as_deref().is_none_or(known) {
             fold.waits_for_mount = true;
         } else if happens_once(&raw.event_type) {
+            self.decide(&mut fold, 0);
+            self.causes.remember(&fold.node, fold.event(), None, first_ns);
             let event = fold.render(true);
             cx.out.push(event);
             return None;
@@ -309,6 +308,9 @@ impl Correlator {
         }
         let settle_ns = if self.live.text() && !is_loss { SETTLE_NS } else { 0 };
         let place = self.table.open(fold, self.now_ns, settle_ns);
+        if let Some(fold) = self.table.get(place) {
+            self.causes.remember(&fold.node, fold.event(), Some(place), first_ns);
+        }
         for key in keys {
             self.table.add_key(place, *key);
         }
@@ -316,17 +318,40 @@ impl Correlator {
         Some(place)
     }
 
-    /// Names the cause, if it is known and was not named before.
-    fn explain(&self, fold: &mut Fold) {
-        if fold.event().root_cause_event_id.is_some() {
+    /// Decides what caused an event, once and for good: before it is written, or where its own consequence has to know.
+    fn decide(&mut self, fold: &mut Fold, depth: u32) {
+        let id = fold.event().event_id;
+        if fold.event().incident_id.is_some() || fold.is_own() {
             return;
         }
-        let id = fold.event().event_id;
-        if let Some(cause) = self.causes.find(&fold.node, id) {
-            let event = fold.event_mut();
-            event.root_cause_event_id = Some(cause.root);
-            event.incident_id = Some(cause.incident);
+        fold.node_learns();
+        self.causes.deciding(&fold.node, id);
+        let cause = self.causes.find(&fold.node, id, &self.table).filter(|_| depth < DEPTH_MAX);
+        let root = cause.map(|cause| cause.root.unwrap_or_else(|| self.root_of(&cause, depth)));
+        self.causes.decided(&fold.node, id, root.unwrap_or(id));
+        let event = fold.event_mut();
+        event.root_cause_event_id = root;
+        event.incident_id = Some(root.unwrap_or(id));
+    }
+
+    /// The root of the incident that a cause is of, which is decided now.
+    fn root_of(&mut self, cause: &Cause, depth: u32) -> EventId {
+        if let Some(place) = cause.place {
+            self.decide_at(place, depth + 1);
+            if let Some(root) = self.table.get(place).and_then(|fold| fold.event().incident_id) {
+                return root;
+            }
         }
+        cause.id
+    }
+
+    fn decide_at(&mut self, place: Place, depth: u32) {
+        if self.table.get(place).is_none_or(|fold| fold.event().incident_id.is_some()) {
+            return;
+        }
+        let Some(mut fold) = self.table.take(place) else { return };
+        self.decide(&mut fold, depth);
+        self.table.put(place, fold);
     }
 
     fn write(&mut self, place: Place, cx: &mut Context<'_>) {
@@ -336,32 +361,27 @@ impl Correlator {
             return self.close(place, cx);
         }
         identify(fold, cx);
-        // A cause that is read later than its consequence is still told with the first writing.
-        let cause = (!fold.is_out()).then(|| self.causes.find(&fold.node, fold.event().event_id)).flatten();
-        if let Some(cause) = cause
-            && fold.event().root_cause_event_id.is_none()
-        {
-            let event = fold.event_mut();
-            event.root_cause_event_id = Some(cause.root);
-            event.incident_id = Some(cause.incident);
-        }
+        self.decide_at(place, 0);
+        let Some(fold) = self.table.get_mut(place) else { return };
         let event = fold.render(false);
-        self.causes.remember(&fold.node, &event, fold.last().monotonic_ns.unwrap_or(now_ns));
+        self.causes.went_on(&fold.node, event.event_id, fold.last().monotonic_ns.unwrap_or(now_ns));
         cx.out.push(event);
     }
 
     fn close(&mut self, place: Place, cx: &mut Context<'_>) {
+        if let Some(fold) = self.table.get_mut(place) {
+            identify(fold, cx);
+        }
+        self.decide_at(place, 0);
         let Some(mut fold) = self.table.close(place) else { return };
-        identify(&mut fold, cx);
         if let (true, Some(dev)) = (fold.waits_for_mount, fold.node.dev)
             && let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns))
         {
             fold.event_mut().block = Some(block);
         }
-        if !fold.is_out() {
-            self.explain(&mut fold);
-        }
         let event = fold.render(true);
+        let last_ns = fold.last().monotonic_ns.unwrap_or(self.now_ns);
+        self.causes.went_on(&fold.node, event.event_id, last_ns);
         cx.out.push(event);
     }
 }
