@@ -26,6 +26,16 @@ impl Daemon {
     }
 
     pub fn start_with(machine: &Machine, config: &str, args: &[&str]) -> Result<Self> {
+        Ok(Self::start_watched(machine, config, args, None)?.0)
+    }
+
+    /// The same under a watchdog that wants to hear of it so often. With what it says to systemd from then on.
+    pub fn start_watched(
+        machine: &Machine,
+        config: &str,
+        args: &[&str],
+        watchdog: Option<Duration>,
+    ) -> Result<(Self, UnixDatagram)> {
         let dir = machine.dir("daemon")?;
         fs::write(dir.join("peripetyd.conf"), config).context("writing the configuration")?;
         let notify = UnixDatagram::bind(dir.join("notify")).context("binding the readiness socket")?;
@@ -37,6 +47,7 @@ impl Daemon {
             .arg("--stdout")
             .args(args)
             .env("NOTIFY_SOCKET", dir.join("notify"))
+            .envs(watchdog.map(|allowed| ("WATCHDOG_USEC", allowed.as_micros().to_string())))
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
             .stdout(file("stdout")?)
@@ -58,7 +69,7 @@ impl Daemon {
         })?;
         match ended {
             Some(status) => bail!("peripetyd ended with {status}. {}", daemon.log_tail()),
-            None => Ok(daemon),
+            None => Ok((daemon, notify)),
         }
     }
 
@@ -84,6 +95,14 @@ impl Daemon {
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).context("a process id")?;
         rustix::process::kill_process(pid, signal).with_context(|| format!("sending {signal:?} to peripetyd"))
+    }
+
+    /// The most memory that it ever had, in MiB.
+    pub fn peak_mib(&self) -> Result<u64> {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.process.id())).context("its status")?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        Ok(kib.context("no VmHWM")?.parse::<u64>()? / 1024)
     }
 
     /// Waits until it has ended.

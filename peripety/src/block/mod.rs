@@ -20,7 +20,7 @@ mod transport;
 mod udevdb;
 mod wwid;
 
-pub use cache::{BlkCache, BlockError, Direction};
+pub use cache::{BlkCache, BlockError, Direction, Rescan};
 pub use dev::{Dev, Hctl, ParseDevError};
 pub use facts::{DeviceFacts, NoFacts};
 pub(crate) use hierarchy::reach;

@@ -21,12 +21,16 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::wait::watch;
+pub use backlog::{Backlog, Waiting};
+
+use super::wait::{drained, watch};
 use crate::{
     block::Dev,
     record::{Lost, Uevent},
     roots::Roots,
 };
+
+mod backlog;
 
 /// Why a message is no uevent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,15 +109,6 @@ fn udev_properties(message: &[u8]) -> Result<&[u8], UeventError> {
     message.get(offset..end).ok_or_else(short)
 }
 
-/// What the socket gave.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Received {
-    /// A uevent whose sender may be believed.
-    Event(Uevent),
-    /// Uevents were lost: devices must be read again.
-    Lost(Lost),
-}
-
 /// Who sends to a socket: its multicast group (enum udev_monitor_netlink_group).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
@@ -121,8 +116,11 @@ enum Sender {
     Udev = 2,
 }
 
-/// Room for a storm: adding a disk array sends thousands of uevents in a second. A limit, not a reservation.
-const BUFFER: usize = 64 << 20;
+/// Room for a storm: adding a disk array sends thousands of uevents in a second. A limit, not a reservation. It is memory
+/// of the kernel, and taken from all of the machine.
+const BUFFER: usize = 16 << 20;
+/// Messages that are read in a row.
+const MESSAGES_MOST: usize = 2048;
 /// Larger than any message: the kernel's have up to 2 KiB of variables, udev's up to 8 KiB.
 const MESSAGE: usize = 64 << 10;
 
@@ -156,27 +154,36 @@ impl Socket {
         Ok(Self { fd, sender, last_seq: 0, ignored: 0 })
     }
 
-    /// Everything that has come, without waiting.
-    fn drain(&mut self, buffer: &mut [u8], seqnum: &dyn Fn() -> Option<u64>) -> io::Result<Vec<Received>> {
-        let mut received = Vec::new();
+    /// What has come, without waiting; no more than a visit's share. Whether that was all.
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        seqnum: &dyn Fn() -> Option<u64>,
+        backlog: &mut Backlog,
+    ) -> io::Result<bool> {
         let mut overrun = false;
-        loop {
+        let mut all = false;
+        for _message in 0..MESSAGES_MOST {
             match self.receive(buffer) {
                 Ok(Some(uevent)) => {
                     self.last_seq = uevent.seq.max(self.last_seq);
-                    received.push(Received::Event(uevent));
+                    backlog.push(uevent);
                 }
                 Ok(None) => self.ignored += 1,
                 Err(Errno::NOBUFS) => overrun = true,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
+                Err(Errno::AGAIN) => {
+                    all = true;
+                    break;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         if overrun {
-            received.push(Received::Lost(self.lost(seqnum())));
+            let lost = self.lost(seqnum());
+            backlog.lost(lost);
         }
-        Ok(received)
+        Ok(all)
     }
 
     /// What is missing between the last uevent that came and the last one that was sent. The kernel counts uevents of other
@@ -230,6 +237,7 @@ pub struct UeventMonitor {
     udev: Option<AsyncFd<FdOf>>,
     seqnum: PathBuf,
     buffer: Vec<u8>,
+    backlog: Backlog,
 }
 
 /// A socket, for tokio.
@@ -265,35 +273,54 @@ impl UeventMonitor {
             udev: udev.map(|socket| watch(FdOf(socket), Interest::READABLE)).transpose()?,
             seqnum: roots.sysfs.join("kernel/uevent_seqnum"),
             buffer: vec![0; MESSAGE],
+            backlog: Backlog::default(),
         })
     }
 
-    /// Waits until something comes, then gives all that has come. Losing the future loses nothing.
+    /// Waits until there is something to take. Losing the future loses nothing.
     ///
     /// # Errors
     ///
     /// When a socket fails.
-    pub async fn recv(&mut self) -> io::Result<Vec<Received>> {
-        let Self { kernel, udev, seqnum, buffer } = self;
+    pub async fn ready(&mut self) -> io::Result<()> {
+        if !self.backlog.is_empty() {
+            return Ok(());
+        }
+        let udev_ready = async {
+            match &self.udev {
+                Some(udev) => udev.readable().await,
+                None => std::future::pending().await,
+            }
+        };
+        // What was not read to its end is still readable.
+        tokio::select! {
+            biased;
+            ready = self.kernel.readable() => drop(ready?),
+            ready = udev_ready => drop(ready?),
+        }
+        Ok(())
+    }
+
+    /// Reads what has come, without waiting; after [`UeventMonitor::ready`], or at any time. What is read waits in the
+    /// backlog, which is bounded.
+    ///
+    /// # Errors
+    ///
+    /// When a socket fails.
+    pub fn read(&mut self) -> io::Result<&mut Backlog> {
+        let Self { kernel, udev, seqnum, buffer, backlog } = self;
         let sent = || std::fs::read_to_string(&*seqnum).ok()?.trim().parse().ok();
-        loop {
-            let udev_ready = async {
-                match udev {
-                    Some(udev) => udev.readable_mut().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let mut ready = tokio::select! {
-                biased;
-                ready = kernel.readable_mut() => ready?,
-                ready = udev_ready => ready?,
-            };
-            let received = ready.get_inner_mut().0.drain(buffer, &sent)?;
-            ready.clear_ready();
-            if !received.is_empty() {
-                return Ok(received);
+        for socket in std::iter::once(kernel).chain(udev) {
+            if socket.get_mut().0.read(buffer, &sent, backlog)? {
+                drained(socket);
             }
         }
+        Ok(backlog)
+    }
+
+    /// What was read and waits.
+    pub const fn backlog(&mut self) -> &mut Backlog {
+        &mut self.backlog
     }
 
     /// How many messages were not believed or not understood.
@@ -303,5 +330,4 @@ impl UeventMonitor {
 }
 
 #[cfg(test)]
-#[path = "uevent_tests.rs"]
 mod tests;

@@ -8,6 +8,7 @@ pub mod config;
 mod host;
 mod ledger;
 mod logbook;
+mod mounts;
 mod outputs;
 mod own;
 mod programs;

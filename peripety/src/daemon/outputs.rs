@@ -1,6 +1,10 @@
 //! The notifiers that run, each behind its queue.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -20,8 +24,8 @@ use crate::{
     roots::Roots,
 };
 
-/// How long the queues may take at the end.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the queues may take at the end, all together.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The ways out of this daemon.
 pub struct Outputs {
@@ -180,8 +184,9 @@ impl Outputs {
 
     /// Lets what waits go out, for a short while.
     pub fn close(self) {
+        let end = Instant::now() + PATIENCE;
         for (name, queue) in self.queues {
-            if !queue.close(PATIENCE) {
+            if !queue.close(end.saturating_duration_since(Instant::now())) {
                 tracing::warn!(counters = ?queue.counters(), "not every event went out to {name}");
             }
         }

@@ -22,40 +22,40 @@ use super::{
     host::Host,
     ledger::Ledger,
     logbook::Logbook,
+    mounts::MountReadings,
     outputs::Outputs,
     programs::Programs,
     sources::{Probes, readable},
 };
 use crate::{
-    block::BlkCache,
+    block::{BlkCache, Rescan},
     collector::{
-        clock::ClockOffset,
-        ebpf::Addition,
-        kmsg::KmsgReader,
-        mount_watch::MountWatch,
-        uevent::{Received, UeventMonitor},
+        clock::ClockOffset, ebpf::Addition, kmsg::KmsgReader, mount_watch::MountWatch, uevent::UeventMonitor,
     },
     event::Event,
-    notifier::socket::Server,
+    notifier::socket::{Server, Serving},
     record::{Body, Record},
     recording::RecordedEngine,
     roots::Roots,
 };
 
+mod devices;
 mod losses;
 mod out;
+mod slice;
 mod start;
 mod take;
 mod tell;
+mod watchdog;
 
 pub(super) use losses::Told;
+use watchdog::Watchdog;
 
-/// Records of one source that are taken in a row, so that the others get their turn.
-const BATCH: usize = 4096;
-/// Visits to the kernel's log at the start: it is a ring of some MiB at most, unless somebody writes to it all the time.
-const VISITS_AT_START: usize = 64;
-/// Visits to the ring at the end: a storm may never let it run empty.
-const VISITS_AT_END: usize = 256;
+/// How long the kernel's log is read at the start: it is a ring of some MiB at most, unless somebody writes to it all the
+/// time.
+const READING_AT_START: Duration = Duration::from_secs(10);
+/// How long the ring is read at the end: a storm may never let it run empty.
+const READING_AT_END: Duration = Duration::from_secs(1);
 /// How long after activity the slow chores (losses, state file) are done; without activity they are not done at all, so
 /// that an idle daemon never wakes up (promise 5).
 const CHORES_AFTER_NS: u64 = 1_000_000_000;
@@ -87,6 +87,10 @@ struct Daemon {
     uevents: Option<UeventMonitor>,
     programs: Programs,
     mounts: Option<MountWatch>,
+    mount_readings: MountReadings,
+    /// A look at all devices that is under way.
+    rescan: Option<Rescan>,
+    rescan_again: bool,
     kmsg_clock: ClockOffset,
     losses: losses::Losses,
     logbook: Logbook,
@@ -95,6 +99,7 @@ struct Daemon {
     news: bool,
     snapshot: Arc<Mutex<Snapshot>>,
     server: Option<Server>,
+    serving: Option<Serving>,
     chores_at: Option<u64>,
     /// When the probes were attached: older text has no record in the ring.
     live_since_ns: u64,
@@ -109,8 +114,9 @@ enum Wake {
     },
     Reload,
     Watchdog,
-    Uevents(Vec<Received>),
+    Uevents,
     Mounts,
+    MountsDue,
     Ring,
     Kmsg,
     Attached(Option<Addition>),
@@ -131,24 +137,45 @@ impl Daemon {
                 status: self.outputs.status(),
                 socket: server.counters(),
             };
-            tokio::spawn(server.run(self.outputs.memory(), Arc::new(answers)));
+            let serving = server.start(self.outputs.memory(), Arc::new(answers));
+            self.serving = Some(serving.context("cannot serve the socket")?);
         }
         notify_systemd(&[sd_notify::NotifyState::Ready]);
-        let mut watchdog = watchdog_period().map(tokio::time::interval);
+        let mut watchdog = Watchdog::new();
         loop {
-            match self.wait(&mut terminate, &mut interrupt, &mut reload, watchdog.as_mut()).await? {
+            let wake = self.wait(&mut terminate, &mut interrupt, &mut reload, &mut watchdog).await?;
+            let is_of_source = !matches!(wake, Wake::Deadline | Wake::Watchdog);
+            match wake {
                 Wake::Stop { for_good } => return Ok(for_good),
                 Wake::Reload => self.reload(),
-                Wake::Watchdog => notify_systemd(&[sd_notify::NotifyState::Watchdog]),
-                Wake::Uevents(received) => self.take_uevents(received),
-                Wake::Mounts => self.cache.refresh_mounts(),
-                Wake::Ring | Wake::Kmsg => self.take(),
+                Wake::Watchdog | Wake::Uevents | Wake::Ring => {}
+                Wake::Mounts => self.mount_readings.changed(),
+                Wake::MountsDue => self.mount_readings.go_on(&self.cache),
+                Wake::Kmsg => self.plan_chores(),
                 Wake::Attached(addition) => self.take_probes(addition),
                 Wake::Programs(records) => self.take_programs(&records),
                 Wake::Deadline => self.wake(),
             }
+            if is_of_source {
+                self.visit()?;
+            }
             self.put_out();
+            watchdog.lives();
+            // What is always ready must not keep signals and timers from being noticed.
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// A slice of each source, for one that never runs empty must not keep the others waiting. Devices come first: an
+    /// event wants to know them.
+    fn visit(&mut self) -> anyhow::Result<()> {
+        self.take_uevents().context("reading uevents")?;
+        self.mount_readings.go_on(&self.cache);
+        let _more = self.take();
+        if self.next_deadline().is_some_and(|at| at <= clock::monotonic_ns()) {
+            self.wake();
+        }
+        Ok(())
     }
 
     /// Waits for one thing. Devices come first: an event wants to know them.
@@ -157,23 +184,33 @@ impl Daemon {
         terminate: &mut Signal,
         interrupt: &mut Signal,
         reload: &mut Signal,
-        watchdog: Option<&mut tokio::time::Interval>,
+        watchdog: &mut Watchdog,
     ) -> anyhow::Result<Wake> {
         let deadline = self.next_deadline();
-        let Self { uevents, mounts, probes, attacher, kmsg, programs, .. } = self;
+        let Self { uevents, mounts, mount_readings, rescan, probes, attacher, kmsg, programs, .. } = self;
+        let rescans = rescan.is_some();
         Ok(tokio::select! {
             biased;
             _ = terminate.recv() => Wake::Stop { for_good: false },
             _ = interrupt.recv() => Wake::Stop { for_good: true },
             _ = reload.recv() => Wake::Reload,
-            () = ticks(watchdog) => Wake::Watchdog,
-            received = async { match uevents { Some(u) => u.recv().await, None => future::pending().await } } => {
-                Wake::Uevents(received.context("waiting for uevents")?)
+            () = watchdog.due() => Wake::Watchdog,
+            received = async { match uevents {
+                Some(_) if rescans => Ok(()),
+                Some(uevents) => uevents.ready().await,
+                None => future::pending().await,
+            } } => {
+                received.context("waiting for uevents")?;
+                Wake::Uevents
             }
-            changed = async { match mounts { Some(m) => m.changed().await, None => future::pending().await } } => {
+            changed = async { match mounts {
+                Some(mounts) if !mount_readings.is_wanted() => mounts.changed().await,
+                _ => future::pending().await,
+            } } => {
                 changed.context("waiting for changes of mounts")?;
                 Wake::Mounts
             }
+            () = mount_readings.due() => Wake::MountsDue,
             ready = async { match probes { Some(p) => p.ready().await, None => future::pending().await } } => {
                 ready.context("waiting for the ring")?;
                 Wake::Ring
@@ -229,15 +266,6 @@ impl Daemon {
     }
 }
 
-async fn ticks(watchdog: Option<&mut tokio::time::Interval>) {
-    match watchdog {
-        Some(watchdog) => {
-            watchdog.tick().await;
-        }
-        None => future::pending().await,
-    }
-}
-
 async fn sleep_to(deadline_ns: Option<u64>) {
     match deadline_ns {
         Some(deadline) => {
@@ -251,9 +279,4 @@ async fn sleep_to(deadline_ns: Option<u64>) {
 fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
     // Without systemd there is nobody to tell.
     let _no_systemd = sd_notify::notify(states);
-}
-
-/// Half of what systemd allows between two signs of life.
-fn watchdog_period() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|allowed| allowed / 2)
 }

@@ -114,6 +114,12 @@ impl Memory {
         (state.by_order.values().cloned().collect(), self.0.live.subscribe())
     }
 
+    /// The last revision of an event, if it is held.
+    pub fn latest(&self, id: EventId) -> Option<Arc<Stored>> {
+        let state = self.state();
+        state.by_order.get(state.order_of.get(&id)?).cloned()
+    }
+
     /// What is held.
     pub fn usage(&self) -> Usage {
         let state = self.state();

@@ -1,7 +1,9 @@
 //! The daemon's socket: live and recent events, and answers to `prpt`. doc/socket.md is its protocol.
 //!
-//! Nothing here holds up the daemon: readers share one bounded stream and are told what they missed, a request is one
-//! short line, and clients are few.
+//! Nothing here holds up the daemon: the socket has a thread of its own, readers share one bounded stream and are told what
+//! they missed, a request is one short line, and clients are few.
+
+mod slots;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -24,13 +26,14 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, broadcast::error::RecvError},
+    sync::{broadcast::error::RecvError, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
+use self::slots::{Doing, Slots};
 use super::memory::{Memory, Stored};
-use crate::roots::Roots;
+use crate::{event::EventId, roots::Roots};
 
 /// Version of the protocol.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -40,9 +43,8 @@ const MAX_REQUEST: u64 = 4096;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long another daemon may take to end.
 const LET_GO: Duration = Duration::from_secs(2);
-/// Clients at the same time: of root, and of everybody else, so that others cannot lock root out.
-const ROOT_CLIENTS: usize = 16;
-const OTHER_CLIENTS: usize = 48;
+/// How long a client may take to read one line.
+const READING: Duration = Duration::from_secs(30);
 
 /// Who may read the journal may read the socket: it tells the same.
 const READERS: &str = "systemd-journal";
@@ -50,7 +52,7 @@ const READERS: &str = "systemd-journal";
 /// What the daemon answers to requests other than `events`.
 pub trait Answers: Send + Sync {
     /// The answer to `probes`, `stats`, `status`, `config`; none when the daemon does not know the request. Called on
-    /// the runtime's thread: it must not block.
+    /// the socket's thread: it must not block for long.
     fn answer(&self, request: &str) -> Option<Value>;
 }
 
@@ -86,7 +88,7 @@ fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketEr
 /// What the socket did so far.
 #[derive(Debug, Default)]
 pub struct SocketCounters {
-    connected: AtomicU64,
+    slots: Slots,
     accepted: AtomicU64,
     refused: AtomicU64,
     bad_requests: AtomicU64,
@@ -98,7 +100,7 @@ impl SocketCounters {
     pub fn to_json(&self) -> Value {
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
         json!({
-            "connected": get(&self.connected), "accepted": get(&self.accepted), "refused": get(&self.refused),
+            "connected": self.slots.len(), "accepted": get(&self.accepted), "refused": get(&self.refused),
             "bad_requests": get(&self.bad_requests), "lost": get(&self.lost),
         })
     }
@@ -107,7 +109,7 @@ impl SocketCounters {
 /// The listening socket. Dropping it removes the file.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
+    listener: std::os::unix::net::UnixListener,
     path: PathBuf,
     counters: Arc<SocketCounters>,
     /// Held as long as the daemon lives, so that a socket file without it is known to be stale.
@@ -115,7 +117,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes the directory and the socket. Needs a running tokio runtime.
+    /// Makes the directory and the socket.
     ///
     /// # Errors
     ///
@@ -134,7 +136,8 @@ impl Server {
             }
             _ => {}
         }
-        let listener = UnixListener::bind(&path).map_err(system("listen on", &path))?;
+        let listener = std::os::unix::net::UnixListener::bind(&path).map_err(system("listen on", &path))?;
+        listener.set_nonblocking(true).map_err(system("listen on", &path))?;
         // Until here only root could connect: connect(2) wants write permission, which umask 022 takes from others.
         if let Some(gid) = group(&roots.etc.join("group"), READERS)
             && let Err(error) = chown(&path, None, Some(gid))
@@ -154,14 +157,36 @@ impl Server {
         Arc::clone(&self.counters)
     }
 
+    /// Serves in a thread of its own, until what it gives is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub fn start(self, memory: Memory, answers: Arc<dyn Answers>) -> io::Result<Serving> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("socket".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! { () = self.run(memory, answers) => {}, _ = stopped => {} }
+            });
+        })?;
+        Ok(Serving { stop: Some(stop), thread: Some(thread) })
+    }
+
     /// Serves until the future is dropped.
     pub async fn run(self, memory: Memory, answers: Arc<dyn Answers>) {
-        let root = Arc::new(Semaphore::new(ROOT_CLIENTS));
-        let others = Arc::new(Semaphore::new(OTHER_CLIENTS));
+        let listener = self.listener.try_clone().and_then(UnixListener::from_std);
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!("cannot serve {}: {error}", self.path.display());
+                return;
+            }
+        };
         let mut clients = JoinSet::new();
         loop {
             while clients.try_join_next().is_some() {}
-            let stream = match self.listener.accept().await {
+            let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!("cannot take a client at {}: {error}", self.path.display());
@@ -169,28 +194,44 @@ impl Server {
                     continue;
                 }
             };
-            let is_root = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0);
-            let permit = Arc::clone(if is_root { &root } else { &others }).try_acquire_owned();
+            let peer = stream.peer_cred().ok();
+            let is_root = peer.is_some_and(|peer| peer.uid() == 0);
             let (memory, answers, counters) = (memory.clone(), Arc::clone(&answers), self.counters());
-            match permit {
-                Ok(permit) => {
+            match counters.slots.enter(is_root, peer.and_then(|peer| peer.pid())) {
+                Some(number) => {
                     counters.accepted.fetch_add(1, Ordering::Relaxed);
-                    counters.connected.fetch_add(1, Ordering::Relaxed);
-                    clients.spawn(async move {
-                        let client = Client::new(stream, &counters);
+                    let served = Arc::clone(&counters);
+                    let task = clients.spawn(async move {
+                        let client = Client::new(stream, &counters, number);
                         // A client that went away is no error.
                         let _gone = client.serve(&memory, answers.as_ref()).await;
-                        counters.connected.fetch_sub(1, Ordering::Relaxed);
-                        drop(permit);
+                        counters.slots.leave(number);
                     });
+                    served.slots.is_served_by(number, task);
                 }
-                Err(_) => {
+                None => {
                     counters.refused.fetch_add(1, Ordering::Relaxed);
                     let text = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
                     let _full = stream.try_write(text);
                 }
             }
+            // Those who have asked are answered before the next one is let in.
+            tokio::task::yield_now().await;
         }
+    }
+}
+
+/// The thread of a socket that is served; dropping it ends that.
+#[derive(Debug)]
+pub struct Serving {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let _panicked = self.thread.take().map(std::thread::JoinHandle::join);
     }
 }
 
@@ -268,12 +309,19 @@ struct Client<'a> {
     from: BufReader<OwnedReadHalf>,
     to: OwnedWriteHalf,
     counters: &'a SocketCounters,
+    number: u64,
 }
 
 impl<'a> Client<'a> {
-    fn new(stream: UnixStream, counters: &'a SocketCounters) -> Self {
+    fn new(stream: UnixStream, counters: &'a SocketCounters, number: u64) -> Self {
         let (from, to) = stream.into_split();
-        Self { from: BufReader::with_capacity(512, from), to, counters }
+        Self { from: BufReader::with_capacity(512, from), to, counters, number }
+    }
+
+    /// Writes, no longer than a client that reads can take.
+    async fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.counters.slots.does(self.number, Doing::Reading);
+        timeout(READING, self.to.write_all(line)).await?
     }
 
     async fn serve(mut self, memory: &Memory, answers: &dyn Answers) -> io::Result<()> {
@@ -306,20 +354,27 @@ impl<'a> Client<'a> {
         let wanted = |s: &&Arc<Stored>| {
             request.since_us.is_none_or(|us| s.event.last_timestamp.as_microsecond() >= us)
         };
-        let wanted: Vec<_> = stored.iter().filter(wanted).collect();
         let most = request.backlog.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        for stored in wanted.iter().skip(wanted.len().saturating_sub(most)) {
-            self.to.write_all(&stored.line).await?;
+        let wanted: Vec<(EventId, u32)> =
+            stored.iter().filter(wanted).map(|s| (s.event.event_id, s.event.revision)).collect();
+        // A client that reads slowly must not keep events in memory that had to make room.
+        drop(stored);
+        for (id, revision) in wanted.iter().skip(wanted.len().saturating_sub(most)) {
+            let Some(stored) = memory.latest(*id) else { continue };
+            // A later revision comes with those that follow.
+            if live.is_none() || stored.event.revision == *revision {
+                self.write(&stored.line).await?;
+            }
         }
         drop(wanted);
-        drop(stored);
         let Some(live) = &mut live else { return self.end().await };
         self.say(&json!({ "live": true })).await?;
         let mut ignored = [0; 64];
         loop {
+            self.counters.slots.does(self.number, Doing::Following);
             tokio::select! {
                 next = live.recv() => match next {
-                    Ok(stored) => self.to.write_all(&stored.line).await?,
+                    Ok(stored) => self.write(&stored.line).await?,
                     Err(RecvError::Lagged(lost)) => {
                         self.counters.lost.fetch_add(lost, Ordering::Relaxed);
                         self.say(&json!({ "lost": lost })).await?;
@@ -342,7 +397,7 @@ impl<'a> Client<'a> {
     }
 
     async fn say(&mut self, value: &Value) -> io::Result<()> {
-        self.to.write_all(format!("{value}\n").as_bytes()).await
+        self.write(format!("{value}\n").as_bytes()).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod filesystems;
+mod floods;
 mod forgery;
 mod healthy;
 mod info;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         requests::CASES,
         storm::CASES,
         filesystems::CASES,
+        floods::CASES,
         healthy::CASES,
         forgery::CASES,
         lifecycle::CASES,

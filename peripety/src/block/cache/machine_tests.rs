@@ -13,7 +13,7 @@ use crate::{
     block::{BlkCache, BlkType, Dev, DeviceFacts, Identity, fixture::stack},
     collector::{
         mount_watch::MountWatch,
-        uevent::{Received, UeventMonitor},
+        uevent::{UeventMonitor, Waiting},
     },
     roots::Roots,
 };
@@ -124,10 +124,16 @@ impl Daemon {
         let quiet = Duration::from_millis(200);
         for _ in 0..100 {
             tokio::select! {
-                received = self.uevents.recv() => for received in received.unwrap() {
-                    match received {
-                        Received::Event(uevent) => self.cache.apply_uevent(&uevent, now_ns()),
-                        Received::Lost(_) => self.cache.rescan(now_ns()).unwrap(),
+                ready = self.uevents.ready() => {
+                    ready.unwrap();
+                    let backlog = self.uevents.read().unwrap();
+                    while let Some(waiting) = backlog.take() {
+                        match waiting {
+                            Waiting::Event { uevent, udev } => {
+                                self.cache.apply(&uevent, udev, now_ns(), Duration::from_millis(100));
+                            }
+                            Waiting::Lost(_) => self.cache.rescan(now_ns()).unwrap(),
+                        }
                     }
                 },
                 changed = self.mounts.changed() => {

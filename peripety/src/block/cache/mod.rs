@@ -7,6 +7,7 @@ mod ask;
 mod fill;
 mod home;
 mod node;
+mod rescan;
 mod store;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
 
 pub use ask::Direction;
 use node::{Gen, Reading};
+pub use rescan::Rescan;
 use store::Store;
 pub(in crate::block) use store::natural;
 
@@ -113,58 +115,34 @@ impl BlkCache {
         Ok(cache)
     }
 
-    /// Reads all block devices again, after uevents were lost. `now_ns` is CLOCK_MONOTONIC.
-    ///
-    /// # Errors
-    ///
-    /// When sysfs cannot be read; what is known stays.
-    pub fn rescan(&self, now_ns: u64) -> Result<(), BlockError> {
-        let readings = self.read_all()?;
-        let since = self.shared.latest_ns.swap(now_ns, Ordering::Relaxed).min(now_ns);
-        {
-            let mut store = self.shared.store();
-            let found: std::collections::HashSet<Dev> = readings.iter().map(|r| r.device.id.dev).collect();
-            for at in store.live() {
-                if store.node(at).is_some_and(|node| !found.contains(&node.device.id.dev)) {
-                    store.retire(at, since);
-                }
-            }
-            for reading in readings {
-                let known = store.live_dev(reading.device.id.dev);
-                if let Some(old) =
-                    known.filter(|at| store.node(*at).is_some_and(|node| !node.is(&reading.device)))
-                {
-                    store.retire(old, since);
-                }
-                store.put(reading, now_ns);
-            }
-        }
-        self.refresh_mounts_for(SCAN_WAIT, true);
-        Ok(())
-    }
-
     /// Takes a uevent of the kernel or of udev that came at `now_ns` (CLOCK_MONOTONIC). To be called before the engine gets
     /// the record, for an event about a new device should name it.
     pub fn apply_uevent(&self, uevent: &Uevent, now_ns: u64) {
+        self.apply(uevent, uevent.udev, now_ns, NEWS_WAIT);
+    }
+
+    /// The same for several that say the same: `udev` if udev spoke too. Waits for the superblock no longer than `wait`.
+    pub fn apply(&self, uevent: &Uevent, udev: bool, now_ns: u64, wait: Duration) {
         self.shared.latest_ns.fetch_max(now_ns, Ordering::Relaxed);
+        let wait = wait.min(NEWS_WAIT);
         match (uevent.subsystem.as_str(), uevent.action.as_str()) {
             ("block", "remove") if !uevent.udev => self.removed(uevent, now_ns),
             ("block", "remove") => {}
-            ("block", _) => self.changed(uevent, now_ns),
+            ("block", _) => self.changed(uevent, udev, now_ns, wait),
             ("scsi", "add") => self.plugged(&uevent.devpath, now_ns),
             // A unit that speaks before it is added has no place in sysfs yet: `/2:0:0:0`.
             ("scsi", "change") if uevent.devpath.rfind('/') == Some(0) => {
                 self.plugged(&uevent.devpath, now_ns)
             }
             // A unit attention tells that the id or the size of the disk below may be another.
-            ("scsi", "change") => self.reread_scsi(&uevent.devpath, now_ns),
+            ("scsi", "change") => self.reread_scsi(&uevent.devpath, now_ns, wait),
             // A controller that came or went changes the paths of namespaces that stay.
-            ("nvme", _) => self.reread_nvme(now_ns),
+            ("nvme", _) => self.reread_nvme(now_ns, wait),
             _ => {}
         }
     }
 
-    /// Reads mountinfo again, after it changed.
+    /// Reads mountinfo again, after it changed. Takes long where much is mounted: not for the event loop.
     pub fn refresh_mounts(&self) {
         self.refresh_mounts_for(NEWS_WAIT, false);
     }
@@ -180,12 +158,14 @@ impl BlkCache {
         self.shared.udev.store(udevdb::is_running(roots), Ordering::Relaxed);
         let list = sysfs::names(roots)
             .map_err(|source| BlockError::List { path: roots.sysfs.join("class/block"), source })?;
-        let read = |name: &String| {
-            let device = sysfs::read_name(roots, name)?;
-            let udev = UdevEntry::read(roots, device.id.dev);
-            Some(Reading { device, udev })
-        };
-        Ok(list.iter().filter_map(read).collect())
+        Ok(list.iter().filter_map(|name| self.read_one(name)).collect())
+    }
+
+    fn read_one(&self, name: &str) -> Option<Reading> {
+        let roots = &self.shared.roots;
+        let device = sysfs::read_name(roots, name)?;
+        let udev = UdevEntry::read(roots, device.id.dev);
+        Some(Reading { device, udev })
     }
 
     fn removed(&self, uevent: &Uevent, now_ns: u64) {
@@ -196,7 +176,7 @@ impl BlkCache {
         }
     }
 
-    fn changed(&self, uevent: &Uevent, now_ns: u64) {
+    fn changed(&self, uevent: &Uevent, udev: bool, now_ns: u64, wait: Duration) {
         let roots = &self.shared.roots;
         let dir = roots.sysfs.join(uevent.devpath.trim_start_matches('/'));
         // Gone again, or hidden: the removal comes as another uevent.
@@ -206,11 +186,11 @@ impl BlkCache {
         if told.zip(device.id.diskseq).is_some_and(|(told, read)| told != read) && uevent.action == "add" {
             return;
         }
-        self.take(device, uevent.udev, now_ns);
+        self.take(device, udev, now_ns, wait);
     }
 
     /// Takes what was read of a device because of news at `now_ns`.
-    fn take(&self, device: SysDevice, from_udev: bool, now_ns: u64) {
+    fn take(&self, device: SysDevice, from_udev: bool, now_ns: u64, wait: Duration) {
         let entry = UdevEntry::read(&self.shared.roots, device.id.dev);
         let (at, wanted) = {
             let mut store = self.shared.store();
@@ -229,7 +209,7 @@ impl BlkCache {
         };
         self.find_homes(Some(at));
         if wanted {
-            self.fill(&[at], NEWS_WAIT);
+            self.fill(&[at], wait);
         }
     }
 
@@ -241,15 +221,15 @@ impl BlkCache {
         }
     }
 
-    fn reread_scsi(&self, devpath: &str, now_ns: u64) {
+    fn reread_scsi(&self, devpath: &str, now_ns: u64, wait: Duration) {
         let name = devpath.rsplit('/').next().unwrap_or_default();
         let Some(dir) = self.find_name(name, None).map(|(_, dir)| dir) else { return };
         if let Some(device) = sysfs::read_dir(&self.shared.roots, &dir) {
-            self.take(device, false, now_ns);
+            self.take(device, false, now_ns, wait);
         }
     }
 
-    fn reread_nvme(&self, now_ns: u64) {
+    fn reread_nvme(&self, now_ns: u64, wait: Duration) {
         let dirs: Vec<PathBuf> = {
             let store = self.shared.store();
             let nodes = store.live().into_iter().filter_map(|at| store.node(at).map(|n| &n.device));
@@ -257,7 +237,7 @@ impl BlkCache {
         };
         for dir in dirs {
             if let Some(device) = sysfs::read_dir(&self.shared.roots, &dir) {
-                self.take(device, false, now_ns);
+                self.take(device, false, now_ns, wait);
             }
         }
     }

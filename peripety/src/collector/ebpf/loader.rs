@@ -287,8 +287,8 @@ impl Ebpf {
     }
 
     /// Hands waiting records to `each`: those from before `until_ns`, and at most `most`, so that other sources get their
-    /// turn. Their room is given back by [`Ebpf::commit`].
-    pub fn drain(&mut self, most: usize, until_ns: u64, mut each: impl FnMut(KernelRecord)) {
+    /// turn. Their room is given back by [`Ebpf::commit`]. Whether there were no more of them.
+    pub fn drain(&mut self, most: usize, until_ns: u64, mut each: impl FnMut(KernelRecord)) -> bool {
         let mut left = most;
         for instance in &mut self.instances {
             // Before the visit: what comes after it wakes us again.
@@ -316,10 +316,11 @@ impl Ebpf {
                 }
                 left = left.saturating_sub(1);
                 if left == 0 {
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Gives back the room of the records that were handed out. While others are left, the rings stay ready.

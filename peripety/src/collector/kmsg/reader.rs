@@ -12,13 +12,15 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use super::{KmsgError, KmsgRecord, parse_record};
+use super::{KmsgError, KmsgRecord, parse_record, record::Head};
 use crate::record::Lost;
 
 /// Room for one record: the kernel formats a record with its dictionary into at most CONSOLE_EXT_LOG_MAX = 8192 bytes
 /// and answers EINVAL to a smaller buffer.
 const RECORD_MAX: usize = 8192;
 
+/// Records of processes that are passed over in a row: they may come faster than they can be read.
+const FOREIGN_MOST: u32 = 256;
 /// How often in a row a read may fail before something else than an overrun must be the reason.
 const FAILURES_MAX: u32 = 1000;
 
@@ -50,6 +52,8 @@ pub struct KmsgReader {
     pending: Option<KmsgRecord>,
     foreign: u64,
     malformed: u64,
+    /// Time of the last record, when reading stopped before the end.
+    stopped_at: Option<u64>,
     buffer: Box<[u8; RECORD_MAX]>,
 }
 
@@ -68,11 +72,13 @@ impl KmsgReader {
             pending: None,
             foreign: 0,
             malformed: 0,
+            stopped_at: None,
             buffer: Box::new([0; RECORD_MAX]),
         })
     }
 
-    /// The next record of the kernel, or the news that some are lost; none when there is nothing more for now.
+    /// The next record of the kernel, or the news that some are lost; none when there is nothing more for now, or nothing
+    /// but what processes wrote for a while: [`KmsgReader::stopped_at`] tells which.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator ends for good at None, this one only for now"
@@ -81,14 +87,15 @@ impl KmsgReader {
         if let Some(record) = self.pending.take() {
             return Ok(Some(KmsgItem::Record(record)));
         }
-        let mut failures = 0;
-        loop {
+        let (mut failures, mut passed) = (0, 0);
+        self.stopped_at = None;
+        while passed < FOREIGN_MOST {
             let length = match self.file.read(self.buffer.as_mut_slice()) {
                 // The device never ends.
-                Ok(0) => return Ok(None),
+                Ok(0) => return Ok(self.at_the_end()),
                 Ok(length) => length,
                 Err(e) => match Errno::from_io_error(&e) {
-                    Some(Errno::AGAIN) => return Ok(None),
+                    Some(Errno::AGAIN) => return Ok(self.at_the_end()),
                     // PIPE: the place to read from was overwritten, the next read continues with the oldest record.
                     // INVAL: a record larger than any kernel writes was passed over. The hole in the sequence counts both.
                     Some(Errno::PIPE | Errno::INVAL | Errno::INTR) if failures < FAILURES_MAX => {
@@ -98,17 +105,23 @@ impl KmsgReader {
                     _ => return Err(KmsgError::Read { path: self.path.clone(), source: e }),
                 },
             };
-            let Ok(record) = parse_record(self.buffer.get(..length).unwrap_or_default()) else {
-                self.malformed += 1;
+            let bytes = self.buffer.get(..length).unwrap_or_default();
+            let Ok(head) = Head::parse(bytes) else {
+                (self.malformed, passed) = (self.malformed + 1, passed + 1);
                 continue;
             };
-            let lost = match self.order.take(record.log.seq) {
-                Place::Seen => continue,
+            self.stopped_at = Some(head.usec);
+            let lost = match self.order.take(head.seq) {
+                Place::Seen => {
+                    passed += 1;
+                    continue;
+                }
                 Place::Next => None,
                 Place::Gap(lost) => Some(lost),
             };
-            let record = if record.facility == 0 {
-                Some(record)
+            // What a process wrote is not read any further: it may write millions of lines.
+            let record = if head.facility() == 0 {
+                parse_record(bytes).map_err(|_malformed| self.malformed += 1).ok()
             } else {
                 self.foreign += 1;
                 None
@@ -119,9 +132,27 @@ impl KmsgReader {
                     return Ok(Some(KmsgItem::Lost(lost)));
                 }
                 (None, Some(record)) => return Ok(Some(KmsgItem::Record(record))),
-                (None, None) => {}
+                (None, None) => passed += 1,
             }
         }
+        self.stopped_at.get_or_insert(0);
+        Ok(None)
+    }
+
+    const fn at_the_end(&mut self) -> Option<KmsgItem> {
+        self.stopped_at = None;
+        None
+    }
+
+    /// Whether [`KmsgReader::next`] gave nothing though there may be more: the time of the last record that it read,
+    /// microseconds of the clock of kernel text.
+    pub const fn stopped_at(&self) -> Option<u64> {
+        self.stopped_at
+    }
+
+    /// Takes a record back: it will be the next.
+    pub fn put_back(&mut self, record: KmsgRecord) {
+        self.pending = Some(record);
     }
 
     /// Sequence number of the last record that was read: what [`Start::After`] takes after a restart.

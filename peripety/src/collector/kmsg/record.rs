@@ -28,22 +28,44 @@ pub enum BadRecord {
     Number(&'static str),
 }
 
+/// The numbers that each record begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    priority: u64,
+    pub(super) seq: u64,
+    pub(super) usec: u64,
+}
+
+impl Head {
+    /// Reads them; the rest of the record is not looked at.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, BadRecord> {
+        Self::of(&mut bytes.split(|b| [b',', b';'].contains(b)))
+    }
+
+    fn of(fields: &mut dyn Iterator<Item = &[u8]>) -> Result<Self, BadRecord> {
+        let mut number = |name| fields.next().and_then(decimal).ok_or(BadRecord::Number(name));
+        Ok(Self { priority: number("priority")?, seq: number("sequence number")?, usec: number("time")? })
+    }
+
+    /// Syslog facility: 0 is the kernel.
+    pub(super) fn facility(self) -> u32 {
+        u32::try_from(self.priority >> 3).unwrap_or(u32::MAX)
+    }
+}
+
 /// Reads a record as read(2) of /dev/kmsg returns it. Fields that later kernels may add are passed over.
 pub fn parse_record(bytes: &[u8]) -> Result<KmsgRecord, BadRecord> {
     let middle = bytes.iter().position(|b| *b == b';').ok_or(BadRecord::NoText)?;
     let (prefix, rest) = bytes.split_at(middle);
     let mut fields = prefix.split(|b| *b == b',');
-    let mut number = |name| fields.next().and_then(decimal).ok_or(BadRecord::Number(name));
-    let priority = number("priority")?;
-    let seq = number("sequence number")?;
-    let usec = number("time")?;
+    let head = Head::of(&mut fields)?;
     let flags = fields.next().unwrap_or_default();
     let caller =
         fields.find_map(|f| f.strip_prefix(b"caller=")).map(|c| String::from_utf8_lossy(c).into_owned());
 
     let mut lines = rest.get(1..).unwrap_or_default().split(|b| *b == b'\n');
     let text = unescape(lines.next().unwrap_or_default());
-    let mut log = LogRecord { seq, level: (priority & 7) as u8, text, ..LogRecord::default() };
+    let mut log = LogRecord { seq: head.seq, level: (head.priority & 7) as u8, text, ..LogRecord::default() };
     for line in lines {
         let Some((key, value)) = line.strip_prefix(b" ").and_then(|l| split_once(l, b'=')) else { continue };
         match key {
@@ -54,8 +76,8 @@ pub fn parse_record(bytes: &[u8]) -> Result<KmsgRecord, BadRecord> {
     }
     Ok(KmsgRecord {
         log,
-        facility: u32::try_from(priority >> 3).unwrap_or(u32::MAX),
-        usec,
+        facility: head.facility(),
+        usec: head.usec,
         fragment: flags.iter().any(|f| matches!(f, b'c' | b'+')),
         caller,
     })

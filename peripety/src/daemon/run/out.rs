@@ -1,8 +1,8 @@
 //! Events out, and what is written down before.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use super::{super::logbook::Commit, Daemon, RECORDING_PATIENCE, VISITS_AT_END, notify_systemd};
+use super::{super::logbook::Commit, Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd};
 use crate::event::{Event, EventType};
 
 impl Daemon {
@@ -56,12 +56,13 @@ impl Daemon {
             }
             !for_good && probes.attached().next().is_some() && probes.unpinned().is_none()
         });
-        for _visit in 0..VISITS_AT_END {
-            self.take();
-            if !self.news {
+        let end = Instant::now() + READING_AT_END;
+        loop {
+            let all = self.take();
+            self.put_out();
+            if all || Instant::now() >= end {
                 break;
             }
-            self.put_out();
         }
         self.chores();
         let mut msg = "peripetyd stopped".to_owned();
@@ -74,5 +75,7 @@ impl Daemon {
         self.engine.close(RECORDING_PATIENCE);
         self.put_out();
         self.outputs.close();
+        // With the socket goes the lock that a successor waits for.
+        drop(self.serving);
     }
 }

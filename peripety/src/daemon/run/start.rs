@@ -1,6 +1,6 @@
 //! How the daemon begins: devices first, then probes, then what an earlier daemon had open.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 
@@ -13,12 +13,13 @@ use super::{
         host::Host,
         ledger::Ledger,
         logbook::Logbook,
+        mounts::MountReadings,
         outputs::Outputs,
         own,
         programs::Programs,
         sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
-    Daemon, VISITS_AT_START, losses,
+    Daemon, READING_AT_START, losses,
 };
 use crate::{
     block::BlkCache,
@@ -110,6 +111,9 @@ impl Daemon {
             uevents,
             programs,
             mounts,
+            mount_readings: MountReadings::default(),
+            rescan: None,
+            rescan_again: false,
             kmsg_clock: ClockOffset::new(),
             losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
             logbook,
@@ -117,6 +121,7 @@ impl Daemon {
             news: true,
             snapshot: Arc::default(),
             server: Some(server),
+            serving: None,
             chores_at: None,
             live_since_ns,
             events: Vec::new(),
@@ -141,13 +146,14 @@ impl Daemon {
     /// Reads what the kernel has said until now: text of the past is not to be mixed with what fails now.
     pub(super) fn read_history(&mut self) {
         let mut told = 0;
-        for _visit in 0..VISITS_AT_START {
-            self.take();
-            if !self.news {
-                break;
-            }
+        let end = Instant::now() + READING_AT_START;
+        loop {
+            let all = self.take();
             told += self.events.len();
             self.put_out();
+            if all || Instant::now() >= end {
+                break;
+            }
         }
         if told > 0 {
             tracing::info!("the events so far, {told}, are of the time before this start");

@@ -1,17 +1,25 @@
-//! Records in: from the sources to the engine.
+//! Records in: from ring and text to the engine.
 
 use super::{
     super::{
         clock::{self, stamp_of},
         sources::log_verdicts,
     },
-    BATCH, Daemon,
+    Daemon,
+    slice::Slice,
 };
 use crate::{
-    collector::{ebpf::Addition, kmsg::KmsgItem, uevent::Received, wait::drained},
+    collector::{
+        ebpf::Addition,
+        kmsg::{KmsgItem, KmsgRecord},
+        wait::drained,
+    },
     correlate::LiveSources,
-    record::{Body, Record, Stamp, Uevent},
+    record::{Body, Record},
 };
+
+/// Records of the ring between two looks at the clock.
+const CHUNK: usize = 128;
 
 /// How far the clock of text may be behind before it is paired.
 const TEXT_LAGS_NS: u64 = 300_000_000;
@@ -22,60 +30,96 @@ impl Daemon {
         self.engine.push(record, &self.cache, &mut self.events);
     }
 
-    /// Takes ring and text in the order of their time: after a while without a daemon, or a long stop, both have much to
-    /// tell, and the text of a failure is to find its record.
-    pub(super) fn take(&mut self) {
-        if self.take_kmsg() {
-            self.take_ring(BATCH, u64::MAX);
+    /// Takes ring and text in the order of their time, a slice of them: after a while without a daemon, or a long stop, both
+    /// have much to tell, and the text of a failure is to find its record. Whether that was all.
+    pub(super) fn take(&mut self) -> bool {
+        let until_ns = self.take_kmsg();
+        let all = self.take_ring(until_ns, &Slice::new());
+        if self.news {
+            self.plan_chores();
         }
-        self.plan_chores();
+        all && until_ns == u64::MAX
     }
 
-    fn take_ring(&mut self, most: usize, until_ns: u64) {
-        let Some(probes) = self.probes.clone() else { return };
+    /// Takes what the ring has up to a time. False when the slice was over before.
+    fn take_ring(&mut self, until_ns: u64, slice: &Slice) -> bool {
+        let Some(probes) = self.probes.clone() else { return true };
         let now = clock::now();
-        let (engine, cache, events, losses, news) =
-            (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
-        probes.lock().drain(most, until_ns, |kernel| {
-            *news = true;
-            losses.note(&kernel);
-            let time = stamp_of(kernel.header.mono_ns, now);
-            engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
-        });
+        let mut probes = probes.lock();
+        loop {
+            let (engine, cache, events, losses, news) =
+                (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
+            let all = probes.drain(CHUNK, until_ns, |kernel| {
+                *news = true;
+                losses.note(&kernel);
+                let time = stamp_of(kernel.header.mono_ns, now);
+                engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
+            });
+            if all {
+                return true;
+            }
+            if slice.is_over(self.events.len()) {
+                return false;
+            }
+        }
     }
 
-    /// Takes a batch of text, and before each line what the ring has up to its time. Whether that was all the text.
-    fn take_kmsg(&mut self) -> bool {
+    /// Takes a slice of text, and before each line what the ring has up to its time. Until when the ring may be taken: without
+    /// end if that was all the text.
+    fn take_kmsg(&mut self) -> u64 {
         let now = clock::now();
-        for _ in 0..BATCH {
-            let Some(kmsg) = &mut self.kmsg else { return true };
-            let item = match kmsg.get_mut().next() {
+        let slice = Slice::new();
+        loop {
+            let Some(kmsg) = &mut self.kmsg else { return u64::MAX };
+            let kmsg = kmsg.get_mut();
+            let item = match kmsg.next() {
                 Ok(Some(item)) => item,
                 Ok(None) => {
-                    drained(kmsg);
-                    return true;
+                    let clock = &self.kmsg_clock;
+                    let Some(usec) = kmsg.stopped_at() else {
+                        self.kmsg.as_ref().map(drained);
+                        return u64::MAX;
+                    };
+                    if slice.is_over(self.events.len()) {
+                        return clock.mono_ns(usec).saturating_add(TEXT_LAGS_NS);
+                    }
+                    continue;
                 }
                 Err(error) => {
                     tracing::error!("{error}; kernel text is no longer read");
                     self.kmsg = None;
-                    return true;
+                    return u64::MAX;
                 }
             };
-            let record = match item {
+            let (record, said_ns) = match item {
                 KmsgItem::Record(kmsg) => {
-                    let said_ns = self.kmsg_clock.mono_ns(kmsg.usec);
-                    // As much as the ring holds: its room is not given back meanwhile.
-                    self.take_ring(usize::MAX, said_ns.saturating_add(TEXT_LAGS_NS));
+                    let said_ns = self.kmsg_clock.mono_ns(kmsg.usec).saturating_add(TEXT_LAGS_NS);
+                    if !self.take_ring(said_ns, &slice) {
+                        self.put_back(kmsg);
+                        return said_ns;
+                    }
                     if let Some(mono_ns) = self.losses.time_of_text(&kmsg.log.text) {
                         self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
                     }
-                    Record { time: self.kmsg_clock.stamp(kmsg.usec, now), body: Body::Log(kmsg.log) }
+                    (
+                        Record { time: self.kmsg_clock.stamp(kmsg.usec, now), body: Body::Log(kmsg.log) },
+                        said_ns,
+                    )
                 }
-                KmsgItem::Lost(lost) => Record { time: now, body: Body::Lost(lost) },
+                KmsgItem::Lost(lost) => (Record { time: now, body: Body::Lost(lost) }, 0),
             };
             self.push(&record);
+            if slice.is_over(self.events.len()) {
+                return said_ns;
+            }
         }
-        false
+    }
+
+    /// A line whose records in the ring are not all taken yet.
+    fn put_back(&mut self, record: KmsgRecord) {
+        if let Some(kmsg) = &mut self.kmsg {
+            kmsg.get_mut().put_back(record);
+        }
     }
 
     pub(super) fn take_programs(&mut self, records: &[Record]) {
@@ -83,44 +127,6 @@ impl Daemon {
             self.push(record);
         }
         self.plan_chores();
-    }
-
-    pub(super) fn take_uevents(&mut self, received: Vec<Received>) {
-        for received in received {
-            let now = clock::now();
-            let now_ns = now.monotonic_ns.unwrap_or_default();
-            match received {
-                Received::Event(uevent) => {
-                    self.attacher.note(&uevent);
-                    self.take_uevent(uevent, now, now_ns);
-                }
-                Received::Lost(lost) => {
-                    // What was missed may be anything: look at all devices again.
-                    if let Err(error) = self.cache.rescan(now_ns) {
-                        tracing::error!("{error}");
-                    }
-                    self.attacher.note_anything();
-                    self.push(&Record { time: now, body: Body::Lost(lost) });
-                }
-            }
-        }
-        self.attacher.go_on(self.probes.as_ref());
-    }
-
-    /// A device that goes is told before it is forgotten, one that comes after it is known.
-    pub(super) fn take_uevent(&mut self, uevent: Uevent, now: Stamp, now_ns: u64) {
-        if uevent.action != "remove" {
-            self.cache.apply_uevent(&uevent, now_ns);
-        }
-        // udev repeats what the kernel said, with what its rules found out: of use to the cache only.
-        let record = Record { time: now, body: Body::Uevent(uevent) };
-        let Body::Uevent(uevent) = &record.body else { return };
-        if !uevent.udev {
-            self.push(&record);
-        }
-        if uevent.action == "remove" {
-            self.cache.apply_uevent(uevent, now_ns);
-        }
     }
 
     /// The probes of drivers that were loaded.

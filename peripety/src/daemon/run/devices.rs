@@ -1,0 +1,100 @@
+//! Devices that come, go and change: to the engine, and into the memory of devices.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{super::clock, Daemon, slice::Slice};
+use crate::{
+    block::Rescan,
+    collector::uevent::Waiting,
+    record::{Body, Record, Stamp, Uevent},
+};
+
+/// How long the superblocks of devices may be waited for in one visit. A device that hangs takes all of it.
+const SUPERBLOCKS: Duration = Duration::from_millis(100);
+/// Where more than so many uevents wait, no superblock is waited for.
+const FEW: usize = 16;
+
+impl Daemon {
+    /// Takes uevents that have come, a slice of them, and goes on with a look at all devices.
+    pub(super) fn take_uevents(&mut self) -> io::Result<()> {
+        let slice = Slice::new();
+        let mut superblocks = SUPERBLOCKS;
+        let Some(uevents) = &mut self.uevents else { return Ok(()) };
+        let mut backlog = uevents.read()?;
+        while let Some(waiting) = backlog.take() {
+            let many = backlog.len() > FEW;
+            let now = clock::now();
+            match waiting {
+                Waiting::Event { uevent, udev } => {
+                    self.attacher.note(&uevent);
+                    let start = Instant::now();
+                    self.take_uevent(uevent, udev, now, if many { Duration::ZERO } else { superblocks });
+                    superblocks = superblocks.saturating_sub(start.elapsed());
+                }
+                Waiting::Lost(lost) => {
+                    // What was missed may be anything: look at all devices again.
+                    self.begin_rescan(now);
+                    self.attacher.note_anything();
+                    self.push(&Record { time: now, body: Body::Lost(lost) });
+                }
+            }
+            if slice.is_over(self.events.len()) {
+                break;
+            }
+            let Some(uevents) = &mut self.uevents else { break };
+            backlog = uevents.backlog();
+        }
+        self.go_on_with_rescan();
+        self.attacher.go_on(self.probes.as_ref());
+        Ok(())
+    }
+
+    /// A device that goes is told before it is forgotten, one that comes after it is known.
+    fn take_uevent(&mut self, uevent: Uevent, udev: bool, now: Stamp, wait: Duration) {
+        let now_ns = now.monotonic_ns.unwrap_or_default();
+        if uevent.action != "remove" {
+            self.cache.apply(&uevent, udev, now_ns, wait);
+        }
+        // udev repeats what the kernel said, with what its rules found out: of use to the cache only.
+        let record = Record { time: now, body: Body::Uevent(uevent) };
+        let Body::Uevent(uevent) = &record.body else { return };
+        if !uevent.udev {
+            self.push(&record);
+        }
+        if uevent.action == "remove" {
+            self.cache.apply(uevent, udev, now_ns, wait);
+        }
+    }
+
+    /// Begins to look at all devices, or does so again when the look that is under way has ended.
+    fn begin_rescan(&mut self, now: Stamp) {
+        if self.rescan.is_some() {
+            self.rescan_again = true;
+            return;
+        }
+        match Rescan::begin(&self.cache, now.monotonic_ns.unwrap_or_default()) {
+            Ok(rescan) => self.rescan = Some(rescan),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    fn go_on_with_rescan(&mut self) {
+        let slice = Slice::new();
+        let Some(mut rescan) = self.rescan.take() else { return };
+        let now = clock::now();
+        while rescan.step(&self.cache, now.monotonic_ns.unwrap_or_default()) {
+            if slice.is_over(0) {
+                self.rescan = Some(rescan);
+                return;
+            }
+        }
+        rescan.end(&self.cache);
+        self.mount_readings.everything();
+        if std::mem::take(&mut self.rescan_again) {
+            self.begin_rescan(now);
+        }
+    }
+}

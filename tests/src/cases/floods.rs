@@ -1,0 +1,192 @@
+//! More of something than can be taken at once: the daemon stays alive, small and ready to answer.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{
+        fs::FileExt as _,
+        net::{UnixDatagram, UnixStream},
+    },
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use rustix::{mount::UnmountFlags, process::Signal};
+
+use super::Case;
+use crate::{
+    cmd,
+    daemon::Daemon,
+    disk::{Loop, Tmpfs},
+    machine::{Machine, Need},
+    prpt,
+};
+
+pub const CASES: &[Case] = &[
+    Case { name: "a_flood_of_uevents_holds_nobody_up", needs: &[Need::Loop], run: uevents },
+    Case { name: "a_flood_of_mounts_holds_nobody_up", needs: &[], run: mounts },
+    Case { name: "a_flood_of_lines_of_processes_holds_nobody_up", needs: &[Need::Bpf], run: lines },
+    Case { name: "a_flood_of_clients_keeps_nobody_out", needs: &[Need::Program("python3")], run: clients },
+];
+
+/// What systemd allows between two signs of life.
+const WATCHDOG: Duration = Duration::from_secs(2);
+/// What there may be between two, in any flood.
+const GAP: Duration = Duration::from_millis(1200);
+/// An answer takes a tenth of a second at most; on a machine that is busy with the flood itself, a debug build more.
+const ANSWER: Duration = Duration::from_millis(500);
+const PEAK_MIB: u64 = 64;
+const END: Duration = Duration::from_secs(3);
+
+const SOCKET: &str = "/run/peripety/peripety.sock";
+
+/// How the daemon was during a flood.
+#[derive(Debug)]
+struct Measured {
+    gap: Duration,
+    answer: Duration,
+}
+
+/// Watches the daemon during a flood, and ends it in its midst.
+fn under(machine: &Machine, mut flood: impl FnMut() -> Result<()>) -> Result<Daemon> {
+    let (mut daemon, notify) = Daemon::start_watched(machine, "", &[], Some(WATCHDOG))?;
+    let over = AtomicBool::new(false);
+    let measured = thread::scope(|scope| -> Result<Measured> {
+        let pings = scope.spawn(|| longest_gap(&notify, &over));
+        let answers = scope.spawn(|| longest_answer(&over));
+        let flooded = flood();
+        // What was sent is not yet taken.
+        thread::sleep(Duration::from_secs(1));
+        over.store(true, Ordering::Relaxed);
+        let gap = pings.join().map_err(|_| anyhow!("the watchdog panicked"))?;
+        let answer = answers.join().map_err(|_| anyhow!("the client panicked"))??;
+        flooded?;
+        Ok(Measured { gap, answer })
+    })?;
+    let peak = daemon.peak_mib()?;
+    ensure!(
+        measured.gap < GAP && measured.answer < ANSWER && peak <= PEAK_MIB,
+        "{measured:?}, {peak} MiB at its peak"
+    );
+    let start = Instant::now();
+    daemon.signal(Signal::TERM)?;
+    daemon.wait(END)?;
+    ensure!(start.elapsed() < END, "it took {:?} to end", start.elapsed());
+    Ok(daemon)
+}
+
+fn longest_gap(notify: &UnixDatagram, over: &AtomicBool) -> Duration {
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    while !over.load(Ordering::Relaxed) {
+        let mut said = [0; 4096];
+        let said = notify.recv(&mut said).map(|len| said.get(..len).unwrap_or_default().to_vec());
+        if said.is_ok_and(|said| said.split(|b| *b == b'\n').any(|line| line == b"WATCHDOG=1")) {
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    longest.max(last.elapsed())
+}
+
+fn longest_answer(over: &AtomicBool) -> Result<Duration> {
+    let mut longest = Duration::ZERO;
+    while !over.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        let mut socket = UnixStream::connect(SOCKET).context("connecting")?;
+        socket.write_all(b"{\"version\":1,\"request\":\"stats\"}\n").context("asking")?;
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).context("reading the answer")?;
+        ensure!(line.starts_with("{\"answer\""), "the answer is {line}");
+        longest = longest.max(start.elapsed());
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(longest)
+}
+
+fn uevents(machine: &Machine) -> Result<()> {
+    let tmpfs = Tmpfs::new(machine, "16m")?;
+    let disk = Loop::attach(&tmpfs.file("disk", 1 << 20)?)?;
+    let trigger = File::options().write(true).open(format!("/sys/block/{}/uevent", disk.name))?;
+    let daemon = under(machine, || {
+        for _ in 0..30_000 {
+            trigger.write_at(b"change", 0).context("asking for a uevent")?;
+        }
+        // Devices come and go meanwhile, and that is told.
+        let other = Loop::attach(&tmpfs.file("other", 1 << 20)?)?;
+        for _ in 0..30_000 {
+            trigger.write_at(b"change", 0).context("asking for a uevent")?;
+        }
+        other.remove()
+    })?;
+    ensure!(!daemon.log().contains("ERROR"), "{}", daemon.log());
+    Ok(())
+}
+
+fn mounts(machine: &Machine) -> Result<()> {
+    const MOUNTS: usize = 10_000;
+    let tmpfs = Tmpfs::new(machine, "1m")?;
+    let dir = tmpfs.dir.join("dir");
+    std::fs::create_dir(&dir)?;
+    let bind = |dir: &Path| rustix::mount::mount_bind(dir, dir).context("mounting");
+    for _ in 0..MOUNTS {
+        bind(&dir)?;
+    }
+    let flooded = under(machine, || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            bind(&dir)?;
+            rustix::mount::unmount(&dir, UnmountFlags::DETACH).context("unmounting")?;
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    });
+    for _ in 0..MOUNTS {
+        rustix::mount::unmount(&dir, UnmountFlags::DETACH).context("unmounting")?;
+    }
+    flooded.map(drop)
+}
+
+/// Lines that processes write to /dev/kmsg are printed as the kernel's own are, and `printk:console` sees them.
+fn lines(machine: &Machine) -> Result<()> {
+    const LIMIT: &str = "/proc/sys/kernel/printk_devkmsg";
+    const LINES: u64 = 100_000;
+    let usual = std::fs::read_to_string(LIMIT).context("reading the limit of lines")?;
+    std::fs::write(LIMIT, "on\n").context("lifting the limit of lines")?;
+    let mut kmsg = File::options().write(true).open("/dev/kmsg").context("opening /dev/kmsg")?;
+    let flooded = under(machine, || {
+        for number in 0..LINES {
+            kmsg.write_all(format!("<14>line {number} of a process that writes lines").as_bytes())?;
+        }
+        let stats = prpt::json(machine, &["probes", "-J"])?;
+        let sent = stats.iter().find_map(|all| {
+            let console =
+                all.get("probes")?.as_array()?.iter().find(|p| p["tracepoint"] == "printk:console")?;
+            console.pointer("/counts/sent")?.as_u64()
+        });
+        ensure!(sent.is_none_or(|sent| sent < LINES / 10), "{sent:?} records of {LINES} lines in the ring");
+        Ok(())
+    });
+    std::fs::write(LIMIT, usual).context("setting the limit of lines back")?;
+    flooded.map(drop)
+}
+
+fn clients(machine: &Machine) -> Result<()> {
+    under(machine, || {
+        // A process of its own: none gets all of the room.
+        let program = "import socket,sys,time,resource\n\
+            resource.setrlimit(resource.RLIMIT_NOFILE,(4096,4096))\n\
+            all=[]\n\
+            for i in range(1500):\n\
+            \ts=socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1]); all.append(s)\n\
+            \ttry: s.sendall([b'',b'{\"version\":1,',b'{\"version\":1,\"request\":\"events\",\"follow\":true}\\n'][i%3])\n\
+            \texcept OSError: pass\n\
+            time.sleep(1)\n";
+        cmd::run(Command::new("python3").args(["-c", program, SOCKET])).map(drop)
+    })
+    .map(drop)
+}
