@@ -23,8 +23,8 @@ use crate::{
         LiveSources, Saved,
         fuse::{Context, Correlator},
     },
-    event::Event,
-    parser::{RawEvent, rules::RuleSet, uevent},
+    event::{Event, EventType},
+    parser::{RawEvent, rules::RuleSet, stack::StackReader, uevent},
     record::{Body, LogRecord, Record, Stamp},
 };
 
@@ -65,6 +65,7 @@ impl TextParser for RuleSet {
 pub struct Engine {
     correlator: Correlator,
     rules: Box<dyn TextParser>,
+    stacks: StackReader,
 }
 
 impl Engine {
@@ -73,6 +74,7 @@ impl Engine {
         Self {
             correlator: Correlator::new(settings.boot_id, settings.hostname, settings.live),
             rules: Box::new(rules),
+            stacks: StackReader::default(),
         }
     }
 
@@ -95,7 +97,16 @@ impl Engine {
         match &record.body {
             Body::Kernel(record) => self.correlator.kernel(record, time, cx),
             Body::Log(line) => {
-                if let Some(raw) = self.rules.parse(line, time) {
+                let raw = match self.rules.parse(line, time) {
+                    Some(raw) => {
+                        if raw.event_type == EventType::TASK_BLOCKED {
+                            self.stacks.skip();
+                        }
+                        Some(raw)
+                    }
+                    None => self.stacks.push(line, time),
+                };
+                if let Some(raw) = raw {
                     self.correlator.text(raw, cx);
                 }
             }

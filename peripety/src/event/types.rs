@@ -140,6 +140,8 @@ event_types! {
         "a request took longer than the configured limit";
     BLK_READ_ONLY_CHANGED "block" Notice News
         "a block device became read-only, or writable again";
+    BLK_DEVICE_MISSING "block" Error Fault
+        "a device that the system waited for did not appear";
     SCSI_MEDIUM_ERROR "scsi" Error Fault
         "sense key 3";
     SCSI_HARDWARE_ERROR "scsi" Error Fault
@@ -184,6 +186,12 @@ event_types! {
         "the disk is spinning up";
     SCSI_UNALIGNED_PARTIAL_COMPLETION "scsi" Warning Fault
         "a command completed part of an unaligned transfer";
+    SCSI_HOST_ADAPTER_RESET "scsi" Error Fault
+        "a host adapter stopped answering or reported a firmware fault, and was or is being reset";
+    SCSI_HOST_ADAPTER_FAILED "scsi" Critical Fault
+        "a host adapter was given up: its reset failed, or it is dead or offline";
+    SCSI_HOST_ADAPTER_RECOVERED "scsi" Notice Clears
+        "the reset of a host adapter succeeded";
     ATA_COMMAND_ERROR "ata" Error Fault
         "failed command with a device error (media error, ABRT, IDNF …)";
     ATA_LINK_ERROR "ata" Warning Fault
@@ -306,6 +314,44 @@ event_types! {
         "the kernel panics because of a filesystem error";
     FS_WARNING "fs" Warning Fault
         "any other warning of a filesystem";
+    FS_MOUNT_FAILED "fs" Error Fault
+        "a filesystem could not be mounted";
+    FS_NOT_CLEAN "fs" Warning Fault
+        "a filesystem was not cleanly unmounted; it may be refused, or needs a check";
+    FS_NO_SPACE "fs" Error Fault
+        "a filesystem ran out of space";
+    NFS_SERVER_NOT_RESPONDING "nfs" Error Fault
+        "an NFS server does not respond, or timed out";
+    NFS_SERVER_OK "nfs" Notice Clears
+        "an NFS server responds again";
+    NFS_ERROR "nfs" Error Fault
+        "the NFS client could not recover state, or the server refused it";
+    CIFS_SERVER_NOT_RESPONDING "cifs" Error Fault
+        "an SMB server does not respond";
+    CIFS_ERROR "cifs" Error Fault
+        "an SMB session or request failed";
+    CEPH_CONNECTION_LOST "ceph" Error Fault
+        "the connection to a Ceph monitor, OSD or metadata server is lost";
+    CEPH_CONNECTION_RESTORED "ceph" Notice Clears
+        "the connection to a Ceph monitor, OSD or metadata server works again";
+    CEPH_ERROR "ceph" Error Fault
+        "the Ceph client was evicted, or failed a request";
+    ZFS_POOL_SUSPENDED "zfs" Critical Fault
+        "a pool was suspended after an uncorrectable I/O failure: all writes to it wait";
+    ZFS_POOL_ONLINE "zfs" Notice Clears
+        "a pool works again";
+    ZFS_VDEV_FAULTED "zfs" Error Fault
+        "a device of a pool is faulted, degraded, removed or cannot be opened";
+    ZFS_VDEV_ONLINE "zfs" Notice Clears
+        "a device of a pool is online again, or its resilver is done";
+    ZFS_IO_ERROR "zfs" Error Fault
+        "an I/O of a pool failed on a device";
+    ZFS_CHECKSUM_ERROR "zfs" Error Fault
+        "a block of a pool does not match its checksum";
+    ZFS_DATA_ERROR "zfs" Critical Fault
+        "data of a pool is damaged and no copy of it is good";
+    GLUSTER_BRICK_DOWN "gluster" Critical Fault
+        "a brick of a GlusterFS volume failed its health check or lost its process";
     ISCSI_CONNECTION_ERROR "iscsi" Error Fault
         "detected conn error, ping timeout, digest error";
     ISCSI_SESSION_TIMEOUT "iscsi" Critical Fault
@@ -326,6 +372,28 @@ event_types! {
         "what SMART warned of is over";
     USB_STORAGE_ERROR "usb" Error Fault
         "USB storage: reset, timeout or failed command";
+    USB_HOST_CONTROLLER_FAILED "usb" Critical Fault
+        "a USB host controller died: everything behind it is gone";
+    USB_DISCONNECTED "usb" Warning Fault
+        "a USB storage device was disconnected";
+    PCIE_CORRECTED_ERROR "pcie" Warning Fault
+        "PCIe errors that the link corrected, of a storage function or a port above one";
+    PCIE_UNCORRECTED_ERROR "pcie" Error Fault
+        "a PCIe error that was not corrected";
+    PCIE_RECOVERED "pcie" Notice Clears
+        "recovery of a PCIe device from an error succeeded";
+    PCIE_RECOVERY_FAILED "pcie" Critical Fault
+        "recovery of a PCIe device from an error failed";
+    PCIE_LINK_DOWN "pcie" Error Fault
+        "the link of a PCIe slot went down, or its card is gone";
+    PCIE_LINK_UP "pcie" Notice Clears
+        "the link of a PCIe slot is up";
+    IOMMU_FAULT "iommu" Error Fault
+        "the IOMMU refused a DMA access of a device";
+    TASK_BLOCKED "task" Warning Fault
+        "a task has waited for storage for longer than the hung task limit";
+    KERNEL_BUG_IN_STORAGE "kernel" Critical Fault
+        "the kernel hit a bug in storage code (BUG, Oops, general protection fault; a WARNING with severity warning)";
     MMC_ERROR "mmc" Error Fault
         "MMC: reset, timeout or failed command";
     UFS_ERROR "ufs" Error Fault
@@ -346,6 +414,10 @@ event_types! {
         "a RADOS block device reports an error";
     DRBD_STATE_CHANGED "drbd" Error Fault
         "a DRBD resource changed its state";
+    DRBD_CONNECTED "drbd" Notice Clears
+        "a DRBD resource is connected to its peer again";
+    DRBD_UP_TO_DATE "drbd" Notice Clears
+        "a disk of a DRBD resource is up to date again";
     SWAP_IO_ERROR "swap" Critical Fault
         "read or write error on a swap device";
     PERIPETY_BLK_INFO "peripety" Info News

@@ -10,6 +10,7 @@ const HEADS: &[(&str, &str)] = &[
     ("", "attempt to access beyond end of device"),
     ("md/", ": Disk failure on "),
     ("multipath: ", "IO failure on "),
+    ("aacraid: ", "Host adapter abort request."),
 ];
 
 /// Lines of one record.

@@ -11,6 +11,7 @@ pub mod nvme;
 mod raw;
 pub mod rules;
 pub mod scsi;
+pub mod stack;
 pub mod uevent;
 
 pub use command::{Command, command};

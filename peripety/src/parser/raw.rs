@@ -38,6 +38,22 @@ impl Kdev {
     }
 }
 
+/// Major number of floppy drives (Documentation/admin-guide/devices.txt).
+const FLOPPY_MAJOR: u32 = 2;
+
+impl Kdev {
+    /// Whether it is a floppy drive: mostly there is none, or no medium in it, and every probe of it fails.
+    pub fn is_floppy(&self) -> bool {
+        match self {
+            Self::Dev(dev) => dev.major == FLOPPY_MAJOR,
+            Self::Name(name) => name
+                .strip_prefix("fd")
+                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())),
+            Self::Hctl(_) | Self::None => false,
+        }
+    }
+}
+
 /// What one record says, before it is joined with others about the same failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RawEvent {

@@ -8,6 +8,8 @@ const UNITS: &[(&str, &[&str])] = &[
     ("mdadm", &["mdmonitor.service", "mdmonitor-oneshot.service", "mdadm.service"]),
     ("smartd", &["smartd.service", "smartmontools.service"]),
     ("iscsid", &["iscsid.service", "open-iscsi.service"]),
+    // The manager of the system itself.
+    ("systemd", &["init.scope"]),
 ];
 
 /// Executables under which a line of a unit may still be known: a service is such a one until it starts its own.

@@ -20,9 +20,9 @@ use super::{
     build, detail,
 };
 use crate::{
-    block::Transport,
+    block::{Dev, Transport},
     event::{EventType, Op, SubSystem},
-    parser::{self, RawEvent, block, nvme, scsi},
+    parser::{self, Kdev, RawEvent, block, nvme, scsi},
     record::Stamp,
 };
 
@@ -31,6 +31,7 @@ impl Correlator {
     pub fn kernel(&mut self, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let Some(kind) = record.kind() else { return };
         match &record.payload {
+            Payload::BlockRq(rq) if Kdev::Dev(Dev::from_kernel(rq.dev)).is_floppy() => {}
             Payload::BlockRq(rq) if !is_normal(rq.errno, rq.cmd_flags) => {
                 let op = block::request_op(rq);
                 let rq = Request {

@@ -441,6 +441,7 @@ fn detail(raw: &RawEvent) -> u64 {
         "ext4" if raw.event_type == EventType::FS_ERROR => &["function", "line"],
         // Each file that lost data is told of by itself.
         "block" if raw.event_type == EventType::BLK_LOST_WRITE => &["inode"],
+        "task" | "kernel" => &["task", "function"],
         "peripety" => &["source", "reason", "site"],
         _ => &[],
     };

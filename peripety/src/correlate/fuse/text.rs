@@ -66,6 +66,9 @@ impl Correlator {
         if raw.event_type == EventType::PERIPETY_EVENTS_LOST {
             return self.suppressed(raw, cx);
         }
+        if raw.kdev.is_floppy() {
+            return;
+        }
         if raw.program {
             return self.program(raw, cx);
         }

@@ -24,9 +24,12 @@ pub(in crate::offline) const WANTED: &[&str] = &[
     "__MONOTONIC_TIMESTAMP",
     "__REALTIME_TIMESTAMP",
     "fac",
+    "facility",
     "msg",
     "pri",
+    "priority",
     "time",
+    "clock",
     "caller",
 ];
 
@@ -81,18 +84,22 @@ fn program(fields: &mut Fields) -> String {
 }
 
 fn dmesg(fields: &Fields, text: String) -> Option<Entry> {
-    let priority = fields.get("pri")?;
+    // Talos calls the same `priority`, `facility` and, in microseconds, `clock`.
+    let priority = fields.get("pri").or_else(|| fields.get("priority"))?;
     let level = match priority.parse::<u8>() {
         Ok(priority) => priority & 7,
         Err(_) => level_named(priority)?,
     };
-    let of_kernel = match fields.get("fac") {
+    let of_kernel = match fields.get("fac").or_else(|| fields.get("facility")) {
         Some(facility) => facility == "kern" || facility == "0",
         None => priority.parse::<u64>().is_ok_and(|p| p < 8) && super::text::process(&text).is_none(),
     };
-    let seconds: f64 = number(fields, "time").filter(|s: &f64| s.is_finite() && (0.0..1e12).contains(s))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-    let micros = (seconds * 1e6).round() as u64;
+    let micros = number::<u64>(fields, "clock").or_else(|| {
+        let seconds: f64 =
+            number(fields, "time").filter(|s: &f64| s.is_finite() && (0.0..1e12).contains(s))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
+        Some((seconds * 1e6).round() as u64)
+    })?;
     Some(Entry {
         log: LogRecord {
             level,

@@ -1,13 +1,17 @@
-//! JSON of journalctl (`-o json`, `json-pretty`, `json-sse`) and of `dmesg --json`.
+//! JSON of journalctl (`-o json`, `json-pretty`, `json-sse`), of `dmesg --json`, and of programs that ship logs.
 //!
 //! Entries are the innermost objects of the text, wherever their braces are, so that all these layouts, and one that is
-//! cut at either end, are read by the same few lines and in bounded memory.
+//! cut at either end, are read by the same few lines and in bounded memory. A shipper has one object a line, which may have
+//! objects in it: such lines are in `shipped.rs`.
 
 use serde_json::Value;
+
+use crate::offline::Item;
 
 use super::{
     Calendar, Input, Sink, Told,
     fields::{self, Fields, WANTED},
+    shipped::Shipped,
 };
 
 /// Bytes of one object that are kept; a larger one is passed over.
@@ -82,10 +86,18 @@ impl Objects {
     }
 }
 
-pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Told {
+pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Told {
     let mut objects = Objects::default();
+    let mut shipped = Shipped::new(calendar);
     let mut told = Told { name: "journalctl JSON", unknown: 0 };
     while let Some(line) = input.line() {
+        if let Some(item) = shipped.line(line) {
+            told.name = "JSON of a log shipper";
+            if item != Item::Nothing && sink(item).is_break() {
+                return told;
+            }
+            continue;
+        }
         for byte in line {
             if !objects.push(*byte) {
                 continue;
@@ -134,7 +146,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::*;
-    use crate::offline::{Entry, Item};
+    use crate::offline::Entry;
 
     fn entries(file: &[u8]) -> Vec<Entry> {
         let calendar = Calendar::new(jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH);

@@ -7,6 +7,7 @@ mod export;
 pub(super) mod fields;
 mod json;
 mod kmsg;
+mod shipped;
 mod text;
 
 use std::ops::ControlFlow;

@@ -10,7 +10,7 @@ const SD_MAJORS: [u32; 16] = [8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131,
 
 /// Drivers with one fixed major: name, major, minors of each device.
 const FIXED: &[(&str, u32, u32)] =
-    &[("loop", 7, 1), ("md", 9, 1), ("sr", 11, 1), ("ram", 1, 1), ("nbd", 43, 32), ("mmcblk", 179, 8)];
+    &[("loop", 7, 1), ("md", 9, 1), ("sr", 11, 1), ("ram", 1, 1), ("nbd", 43, 32)];
 
 /// Majors that are given out at boot, as far as the log told.
 #[derive(Clone, Debug, Default)]

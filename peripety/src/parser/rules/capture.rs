@@ -13,11 +13,29 @@ use crate::{
 /// Groups whose text stays text even if it looks like a number.
 const TEXTS: &[&str] = &[
     "process", "function", "uuid", "site", "path", "reason", "state", "message", "leg", "name", "target",
-    "pci", "code", "command",
+    "pci", "code", "command", "adapter", "pool", "server", "daemon", "volume", "fsid", "task", "slot",
+    "usb_port", "rport",
 ];
 
-/// Groups that name the device where the line has no better one, the better first.
-pub(super) const INSTEAD: &[&str] = &["hctl", "array", "fs_device", "map"];
+/// Groups that name the device where the line has no better one, the better first; after the block devices what stands for
+/// one: a PCI function, an adapter, a pool, a server.
+pub(super) const INSTEAD: &[&str] = &[
+    "hctl",
+    "array",
+    "fs_device",
+    "map",
+    "pci",
+    "adapter",
+    "pool",
+    "daemon",
+    "server",
+    "usb_port",
+    "rport",
+    "dev_unit",
+    "mount_unit",
+    "volume",
+    "fsid",
+];
 
 /// The event that `rule` makes of a line.
 pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord, time: Stamp) -> RawEvent {
@@ -51,6 +69,9 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             "sense_key" => event.extend(name, sense_key(text)),
             "hostbyte" => event.extend(name, host_byte(text)),
             "dnr" => event.extend(name, true),
+            "dev_unit" | "mount_unit" => event.extend(name, path_of_unit(text)),
+            // Some drivers print it with commas.
+            "hctl" => event.extend(name, text.replace(',', ":")),
             "asc" | "ascq" | "opcode" => event
                 .extend(name, words::number(text).map_or_else(|| text.to_owned(), |n| format!("{n:#04x}"))),
             "nexus" => nexus(&mut event, text),
@@ -142,6 +163,29 @@ fn nexus(event: &mut RawEvent, text: &str) {
         event.extend("hctl", hctl.to_string());
         event.kdev = Kdev::Hctl(hctl);
     }
+}
+
+/// The path that a unit of systemd is named for: `dev-disk-by\x2duuid-1A` is `/dev/disk/by-uuid/1A` (systemd.unit(5)).
+fn path_of_unit(unit: &str) -> String {
+    let mut path = String::from("/");
+    let mut rest = unit;
+    while let Some(at) = rest.find(['-', '\\']) {
+        path.push_str(rest.get(..at).unwrap_or_default());
+        let after = rest.get(at..).unwrap_or_default();
+        let code = after.strip_prefix("\\x").and_then(|hex| hex.get(..2));
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii_graphic) {
+            Some(byte) => {
+                path.push(char::from(byte));
+                rest = after.get(4..).unwrap_or_default();
+            }
+            None => {
+                path.push(if after.starts_with('-') { '/' } else { '\\' });
+                rest = after.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    path.push_str(rest);
+    path
 }
 
 /// What the kernel says of the device beside the text: `b8:16` is a block device's number and more exact than any name,

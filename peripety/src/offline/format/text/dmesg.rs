@@ -22,9 +22,9 @@ pub(super) fn priority(line: &str) -> Option<(u8, bool, &str)> {
     }
     let (facility, rest) = line.split_once(':').filter(|(name, _)| name.len() <= 8)?;
     let (name, rest) = rest.split_once(": ").filter(|(name, _)| name.len() <= 8)?;
-    let facility = facility.trim_end();
-    let level = LEVELS.iter().position(|level| *level == name.trim())?;
-    FACILITIES.contains(&facility).then_some((u8::try_from(level).ok()?, facility == "kern", rest))
+    let facility = facility.trim();
+    let level = level_named(name.trim())?;
+    FACILITIES.contains(&facility).then_some((level, facility == "kern", rest))
 }
 
 /// The level in a syslog priority.
@@ -34,6 +34,13 @@ pub(super) fn level(priority: u64) -> u8 {
 
 /// The name of a level as dmesg and others write it.
 pub(in super::super) fn level_named(name: &str) -> Option<u8> {
+    let name = match name {
+        "warning" => "warn",
+        "error" => "err",
+        "critical" => "crit",
+        "emergency" => "emerg",
+        name => name,
+    };
     LEVELS.iter().position(|level| *level == name).and_then(|at| u8::try_from(at).ok())
 }
 
@@ -55,6 +62,8 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
         }
     };
     let rest = caller(more_stamps(rest, &mut entry, reader), &mut entry);
+    // Talos: `kern: warning: [2024-10-22T11:09:52.481295612Z]: text`.
+    let rest = rest.strip_prefix(": ").filter(|_| entry.wall_us.is_some()).unwrap_or(rest);
     let text = rest.strip_prefix(' ').unwrap_or(rest);
     let (text, from_journal) = without_host(text, &mut entry);
     let identifier = match of_kernel {
@@ -90,9 +99,18 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Entry, reader: &mut Reader) -> Op
     let (inner, delta) = inner.split_once(" <").unwrap_or((inner, ""));
     (delta.is_empty() || delta.ends_with('>')).then_some(())?;
     if let Some((uptime, end)) = stamp::seconds(inner) {
-        end.is_empty().then_some(())?;
+        // Vendors' kernels print the processor too: `[  431.007220@0]`, and then a space more.
+        let processor =
+            end.strip_prefix(['@', '-']).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        (end.is_empty() || processor.is_some()).then_some(())?;
         entry.uptime_us = Some(uptime);
+        if processor.is_some() {
+            return Some(rest.trim_start_matches(' '));
+        }
     } else if let Some((wall, end)) = stamp::ctime(inner, &mut reader.calendar) {
+        end.is_empty().then_some(())?;
+        entry.wall_us = Some(wall);
+    } else if let Some((wall, end)) = stamp::iso(inner, &mut reader.calendar) {
         end.is_empty().then_some(())?;
         entry.wall_us = Some(wall);
     } else {

@@ -3,14 +3,20 @@
 //! A form of line is one file here and one row in [`FORMS`]. The form that took the last line is asked first, so a file
 //! may change its form on the way: two files in one, a syslog daemon with another configuration.
 
+mod container;
+mod copies;
 mod dmesg;
+mod months;
 mod stamp;
 mod syslog;
 
 use std::borrow::Cow;
 
+use copies::Copies;
+
 pub(super) use dmesg::{level_named, process};
 pub use stamp::Calendar;
+pub(super) use stamp::iso;
 
 use super::{Input, Item, Sink, Told, bytes};
 use crate::{offline::Entry, record::LogRecord};
@@ -18,7 +24,11 @@ use crate::{offline::Entry, record::LogRecord};
 type Read = fn(&str, &mut Reader) -> Option<Item>;
 
 /// The forms of a line, in the order in which they are tried.
-const FORMS: &[(&str, Read)] = &[("dmesg", dmesg::line), ("syslog", syslog::line)];
+const FORMS: &[(&str, Read)] =
+    &[("dmesg", dmesg::line), ("container", container::line), ("syslog", syslog::line)];
+
+/// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
+const WRAPPED: &[Read] = &[dmesg::line, syslog::line];
 
 /// What the forms remember from line to line.
 #[derive(Clone, Debug)]
@@ -37,6 +47,7 @@ pub struct Reader {
     taken: [u64; FORMS.len()],
     plain: u64,
     unknown: u64,
+    copies: Copies,
 }
 
 impl Reader {
@@ -52,6 +63,7 @@ impl Reader {
             taken: [0; FORMS.len()],
             plain: 0,
             unknown: 0,
+            copies: Copies::default(),
         }
     }
 
@@ -74,6 +86,9 @@ impl Reader {
                 }
                 if let Item::Entry(entry) = &item {
                     self.indent = line.len().saturating_sub(entry.log.text.len());
+                    if entry.is_kernel() && self.copies.is_copy(at, &entry.log.text) {
+                        return Item::Nothing;
+                    }
                 }
                 return item;
             }
@@ -81,9 +96,19 @@ impl Reader {
         self.unformed(&line)
     }
 
+    /// What a line is that stood in another one. Without a form of its own it is nobody's.
+    pub(super) fn wrapped(&mut self, line: &str) -> Item {
+        WRAPPED.iter().find_map(|read| read(line, self)).unwrap_or(Item::Nothing)
+    }
+
     /// A line that has no time: more of the record before it where it is indented.
     fn unformed(&mut self, line: &str) -> Item {
         let spaces = line.len() - line.trim_start_matches([' ', '\t']).len();
+        // Talos prints what the kernel says of the device below its line.
+        let text = line.trim_start();
+        if spaces > 0 && ["SUBSYSTEM=", "DEVICE="].iter().any(|key| text.starts_with(key)) {
+            return Item::Nothing;
+        }
         if spaces > 0 && self.indent > 0 {
             return Item::More(line.get(spaces.min(self.indent)..).unwrap_or_default().to_owned());
         }
@@ -100,11 +125,11 @@ impl Reader {
     }
 }
 
-/// The line without colours, carriage returns, NUL bytes and bytes that are no text.
+/// The line without control sequences of a terminal, carriage returns, NUL bytes and bytes that are no text.
 fn cleaned(raw: &[u8]) -> Cow<'_, str> {
     let end = raw.iter().rposition(|b| !matches!(b, b'\r' | 0)).map_or(0, |at| at + 1);
     let raw = raw.get(..end).unwrap_or_default();
-    let start = raw.iter().position(|b| *b != 0).unwrap_or(0);
+    let start = raw.iter().position(|b| !matches!(b, b'\r' | 0)).unwrap_or(0);
     let raw = raw.get(start..).unwrap_or_default();
     let line = String::from_utf8_lossy(raw);
     if !raw.contains(&0x1b) && !raw.contains(&0) {
@@ -115,12 +140,13 @@ fn cleaned(raw: &[u8]) -> Cow<'_, str> {
     while let Some(at) = rest.find(['\u{1b}', '\0']) {
         out.push_str(rest.get(..at).unwrap_or_default());
         let after = rest.get(at + 1..).unwrap_or_default();
-        // A sequence that selects colours: ESC [ numbers m.
-        let coloured = after.strip_prefix('[').and_then(|codes| {
-            let end = codes.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
-            codes.get(end..)?.strip_prefix(['m', 'K'])
+        // ECMA-48, section 5.4: ESC [ parameters and a letter. A serial console also has ESC ( B and the like.
+        let sequence = after.strip_prefix('[').and_then(|codes| {
+            let end = codes.find(|c: char| !(c.is_ascii_digit() || ";:<=>?".contains(c)))?;
+            codes.get(end..)?.strip_prefix(|c: char| c.is_ascii_alphabetic())
         });
-        rest = coloured.unwrap_or(after);
+        let charset = || after.strip_prefix(['(', ')'])?.strip_prefix(|c: char| c.is_ascii_alphanumeric());
+        rest = sequence.or_else(charset).unwrap_or(after);
     }
     out.push_str(rest);
     Cow::Owned(out)

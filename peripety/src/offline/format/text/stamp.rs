@@ -1,5 +1,6 @@
 //! Times as logs write them, each with what follows it.
 
+use super::months;
 use jiff::{
     civil::{Date, DateTime, Time},
     tz::{Offset, TimeZone},
@@ -68,6 +69,10 @@ const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The month's number, with what follows its name.
 fn month(text: &str) -> Option<(i8, &str)> {
+    english_month(text).or_else(|| months::month(text))
+}
+
+fn english_month(text: &str) -> Option<(i8, &str)> {
     let (name, rest) = text.split_at_checked(3)?;
     let at = MONTHS.iter().position(|month| *month == name)?;
     Some((i8::try_from(at + 1).ok()?, rest))
@@ -169,8 +174,9 @@ fn offset(text: &str) -> (Option<Offset>, &str) {
 
 /// `Sat 2026-11-21 13:16:50 UTC` of journalctl's short-full. The name of another zone than UTC is taken for the log's own.
 pub fn full<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
-    let (day, rest) = text.split_at_checked(3)?;
-    DAYS.contains(&day).then_some(())?;
+    // The day's name is in the language of whoever printed the log.
+    let (day, rest) = text.split_at_checked(text.bytes().take(24).position(|b| b == b' ')?)?;
+    day.chars().all(|c| c.is_alphabetic() || c == '.').then_some(())?;
     let rest = rest.strip_prefix(' ')?;
     let (wall, rest) = iso(rest, calendar)?;
     if let Some((zone, name)) = rest.strip_prefix(' ').and_then(|zone| Some((zone, zone.find(' ')?))) {
@@ -196,7 +202,7 @@ pub fn ctime<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str
 
 /// `Nov21 14:23` of dmesg -H, to the minute.
 pub fn reltime(text: &str, calendar: &mut Calendar) -> Option<i64> {
-    let (month, rest) = month(text)?;
+    let (month, rest) = english_month(text)?;
     let (day, rest) = small(rest.trim_start_matches(' '), 1, 2)?;
     let (hour, rest) = small(rest.strip_prefix(' ')?, 2, 2)?;
     let (minute, rest) = small(rest.strip_prefix(':')?, 2, 2)?;

@@ -1,0 +1,468 @@
+//! Reports of the kernel that span many lines: a task that is blocked (kernel/hung_task.c), a bug or a warning
+//! (lib/bug.c, arch/*/mm/fault.c). The first line says what happened, the stack below it where. Only those of storage code
+//! become events.
+
+use super::RawEvent;
+use crate::{
+    event::{EventType, Severity, SubSystem},
+    record::{LogRecord, Stamp},
+};
+
+/// Lines of a report that are read at most.
+const LINES_MAX: usize = 80;
+/// A line that comes later after the first is of another report.
+const REPORT_NS: u64 = 5_000_000_000;
+/// Frames of a bug's stack that say where it is: the function itself, and who called it.
+const FRAMES_OF_BUG: usize = 3;
+
+/// Beginnings of the names of functions that wait for, or are of, storage.
+const FUNCTIONS: &[&str] = &[
+    "xfs_",
+    "xlog_",
+    "ext4_",
+    "ext3_",
+    "ext2_",
+    "jbd2_",
+    "journal_commit_transaction",
+    "btrfs_",
+    "f2fs_",
+    "gfs2_",
+    "ocfs2_",
+    "reiserfs_",
+    "nilfs_",
+    "bch2_",
+    "fat_",
+    "exfat_",
+    "ntfs_",
+    "ntfs3_",
+    "squashfs_",
+    "erofs_",
+    "iomap_",
+    "nvme_",
+    "scsi_",
+    "sd_",
+    "ata_",
+    "ahci_",
+    "blk_",
+    "blk_mq_",
+    "bio_",
+    "__bio_",
+    "submit_bio",
+    "md_",
+    "raid1_",
+    "raid10_",
+    "raid5_",
+    "raid0_",
+    "dm_",
+    "__dm_",
+    "kcryptd_",
+    "crypt_",
+    "thin_",
+    "multipath_",
+    "loop_",
+    "nbd_",
+    "rbd_",
+    "ceph_",
+    "bch_",
+    "cached_dev_",
+    "drbd_",
+    "nfs_",
+    "nfs4_",
+    "rpc_wait_bit_killable",
+    "cifs_",
+    "smb2_",
+    "zio_",
+    "txg_",
+    "dmu_",
+    "spa_",
+    "dbuf_",
+    "zfs_",
+    "zil_",
+    "vdev_",
+    "mmc_",
+    "ufshcd_",
+    "iscsi_",
+    "virtblk_",
+    "blkdev_",
+    "__blkdev_",
+    "io_schedule",
+    "blk_io_schedule",
+    "wait_on_buffer",
+    "__wait_on_buffer",
+    "__wait_on_bit_lock",
+    "wait_on_page_writeback",
+    "wait_on_page_bit",
+    "folio_wait_writeback",
+    "folio_wait_bit",
+    "__filemap_fdatawait",
+    "sync_inodes_sb",
+    "__sync_dirty_buffer",
+    "mpt3sas_",
+    "megasas_",
+    "lpfc_",
+    "qla2x00_",
+    "qla24xx_",
+    "qla2xxx_",
+    "hpsa_",
+    "pqi_",
+    "aac_",
+    "storvsc_",
+    "pvscsi_",
+    "usb_stor_",
+    "uas_",
+];
+
+/// Modules that are storage, where the function's name does not say so.
+const MODULES: &[&str] = &[
+    "xfs",
+    "ext4",
+    "jbd2",
+    "btrfs",
+    "f2fs",
+    "gfs2",
+    "ocfs2",
+    "bcachefs",
+    "zfs",
+    "spl",
+    "nfs",
+    "nfsv3",
+    "nfsv4",
+    "cifs",
+    "ceph",
+    "libceph",
+    "rbd",
+    "nbd",
+    "loop",
+    "nvme",
+    "nvme_core",
+    "nvme_tcp",
+    "nvme_rdma",
+    "nvme_fc",
+    "scsi_mod",
+    "sd_mod",
+    "libata",
+    "ahci",
+    "libahci",
+    "dm_mod",
+    "dm_multipath",
+    "dm_thin_pool",
+    "dm_crypt",
+    "dm_raid",
+    "dm_mirror",
+    "dm_snapshot",
+    "dm_cache",
+    "dm_integrity",
+    "dm_bufio",
+    "dm_persistent_data",
+    "raid1",
+    "raid10",
+    "raid456",
+    "md_mod",
+    "bcache",
+    "drbd",
+    "mpt3sas",
+    "mpt2sas",
+    "megaraid_sas",
+    "lpfc",
+    "qla2xxx",
+    "hpsa",
+    "smartpqi",
+    "aacraid",
+    "hv_storvsc",
+    "vmw_pvscsi",
+    "usb_storage",
+    "uas",
+    "virtio_blk",
+    "virtio_scsi",
+    "libiscsi",
+    "iscsi_tcp",
+    "libfc",
+    "libsas",
+    "zram",
+];
+
+/// Directories of the kernel's source that are storage.
+const SOURCES: &[&str] = &[
+    "block/",
+    "drivers/ata/",
+    "drivers/block/",
+    "drivers/md/",
+    "drivers/mmc/",
+    "drivers/nvme/",
+    "drivers/scsi/",
+    "drivers/message/fusion/",
+    "drivers/ufs/",
+    "drivers/target/",
+    "drivers/usb/storage/",
+    "fs/bcachefs/",
+    "fs/btrfs/",
+    "fs/buffer.c",
+    "fs/ceph/",
+    "fs/cifs/",
+    "fs/direct-io.c",
+    "fs/erofs/",
+    "fs/exfat/",
+    "fs/ext2/",
+    "fs/ext4/",
+    "fs/f2fs/",
+    "fs/fat/",
+    "fs/fs-writeback.c",
+    "fs/gfs2/",
+    "fs/iomap/",
+    "fs/jbd2/",
+    "fs/nfs/",
+    "fs/nilfs2/",
+    "fs/ntfs3/",
+    "fs/ocfs2/",
+    "fs/reiserfs/",
+    "fs/smb/",
+    "fs/squashfs/",
+    "fs/xfs/",
+    "net/ceph/",
+];
+
+/// A report whose stack is still to come.
+#[derive(Debug)]
+struct Report {
+    raw: RawEvent,
+    text: String,
+    lines: usize,
+    frames: usize,
+    is_bug: bool,
+}
+
+/// Reads the kernel's lines for such reports.
+#[derive(Debug, Default)]
+pub struct StackReader {
+    open: Option<Report>,
+}
+
+impl StackReader {
+    /// Reads a line of the kernel that no rule is about. Gives an event once the report is known to be of storage.
+    pub fn push(&mut self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
+        if record.identifier.is_some() {
+            return None;
+        }
+        let text = record.text.as_str();
+        if let Some((raw, source)) = head(record, time) {
+            let is_bug = raw.event_type != EventType::TASK_BLOCKED;
+            if source.is_some_and(is_storage_source) {
+                self.open = None;
+                return Some(raw);
+            }
+            self.open = Some(Report { raw, text: text.to_owned(), lines: 0, frames: 0, is_bug });
+            return None;
+        }
+        let report = self.open.as_mut()?;
+        report.lines += 1;
+        let since =
+            report.raw.time.monotonic_ns.zip(time.monotonic_ns).map(|(head, line)| line.saturating_sub(head));
+        if report.lines > LINES_MAX || since.is_some_and(|since| since > REPORT_NS) {
+            self.open = None;
+            return None;
+        }
+        let (function, module) = frame(text)?;
+        report.frames += 1;
+        if !is_storage(function, module) {
+            if report.is_bug && report.frames >= FRAMES_OF_BUG {
+                self.open = None;
+            }
+            return None;
+        }
+        let Report { mut raw, text: first, .. } = self.open.take()?;
+        raw.extend("function", function);
+        if let Some(module) = module {
+            raw.extend("module", module);
+        }
+        raw.raw_msg = Some(format!("{first}\n{}", text.trim()));
+        Some(raw)
+    }
+
+    /// A rule was about the line: whatever follows belongs to that.
+    pub fn skip(&mut self) {
+        self.open = None;
+    }
+}
+
+/// The first line of a report, with the file of the kernel's source that it names.
+fn head(record: &LogRecord, time: Stamp) -> Option<(RawEvent, Option<&str>)> {
+    let text = record.text.as_str();
+    let event = |event_type: EventType| {
+        let mut raw = RawEvent::new(time, "kmsg", record.seq.to_string(), event_type);
+        if let Some(info) = raw.event_type.info() {
+            raw.sub_system = SubSystem::new(info.sub_system);
+        }
+        raw.raw_msg = Some(text.to_owned());
+        raw
+    };
+    if let Some(rest) = text.strip_prefix("INFO: task ") {
+        // The name may be anything, also with colons: the process number stands before the fixed words.
+        let (who, words) = rest.split_once(" blocked for more than ")?;
+        let (task, pid) = who.rsplit_once(':')?;
+        let seconds: u64 = words.strip_suffix(" seconds.")?.parse().ok()?;
+        let pid: u64 = pid.parse().ok()?;
+        let mut raw = event(EventType::TASK_BLOCKED);
+        raw.extend("task", task);
+        raw.extend("pid", pid);
+        raw.extend("seconds", seconds);
+        return Some((raw, None));
+    }
+    if let Some(rest) = text.strip_prefix("kernel BUG at ") {
+        return Some((event(EventType::KERNEL_BUG_IN_STORAGE), Some(rest)));
+    }
+    if let Some(rest) = text.strip_prefix("WARNING: ") {
+        let is_cpu = rest.starts_with("CPU: ");
+        let source = if is_cpu { rest.split_once(" at ").map(|(_, source)| source) } else { Some(rest) };
+        let is_source = |source: &&str| source.split_once(".c:").is_some_and(|(path, _)| !path.contains(' '));
+        return source.filter(is_source).map(|source| {
+            let mut raw = event(EventType::KERNEL_BUG_IN_STORAGE);
+            raw.severity = Severity::Warning;
+            (raw, Some(source))
+        });
+    }
+    const FAULTS: [&str; 6] = [
+        "BUG: unable to handle ",
+        "BUG: kernel NULL pointer dereference",
+        "BUG: KASAN: ",
+        "general protection fault",
+        "Unable to handle kernel ",
+        "watchdog: BUG: soft lockup",
+    ];
+    FAULTS
+        .iter()
+        .any(|fault| text.starts_with(fault))
+        .then(|| (event(EventType::KERNEL_BUG_IN_STORAGE), None))
+}
+
+/// Function and module of a line of a stack: ` xfs_file_fsync+0x5e/0x2a0 [xfs]`, `RIP: 0010:dm_io+0x1/0x2`, and with an
+/// address before it on kernels before 4.10. Frames with `?` are only guesses of the unwinder.
+fn frame(line: &str) -> Option<(&str, Option<&str>)> {
+    let mut text = line.trim();
+    for before in ["RIP: 0010:", "pc : ", "IP: "] {
+        text = text.strip_prefix(before).unwrap_or(text);
+    }
+    while let Some(rest) = text.strip_prefix("[<") {
+        text = rest.split_once(">]")?.1.trim_start();
+    }
+    let (function, rest) = text.split_once("+0x")?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    if function.is_empty() || !function.chars().all(is_name) {
+        return None;
+    }
+    let module = rest.split_once(" [").map(|(_, module)| module);
+    let module = module.and_then(|module| module.split([']', ' ']).next()).filter(|name| !name.is_empty());
+    Some((function, module))
+}
+
+fn is_storage(function: &str, module: Option<&str>) -> bool {
+    module.is_some_and(|module| MODULES.contains(&module))
+        || FUNCTIONS.iter().any(|beginning| function.starts_with(beginning))
+}
+
+fn is_storage_source(path: &str) -> bool {
+    // A build out of tree prints where it was built.
+    let path = path.trim_start_matches("./");
+    SOURCES.iter().any(|source| path.starts_with(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Vec<(String, Option<String>)> {
+        let mut reader = StackReader::default();
+        let mut found = Vec::new();
+        for (at, line) in lines.iter().enumerate() {
+            let record = LogRecord { text: (*line).to_owned(), ..LogRecord::default() };
+            let time = Stamp { monotonic_ns: Some(at as u64 * 1000), realtime_us: 0 };
+            if let Some(raw) = reader.push(&record, time) {
+                let function = raw.extension.get("function").and_then(|f| f.as_str()).map(str::to_owned);
+                found.push((raw.event_type.as_str().to_owned(), function));
+            }
+        }
+        found
+    }
+
+    fn found(event_type: &str, function: &str) -> Vec<(String, Option<String>)> {
+        vec![(event_type.to_owned(), Some(function.to_owned()))]
+    }
+
+    #[test]
+    fn a_task_that_waits_for_storage_is_an_event() {
+        let lines = [
+            "INFO: task worker:7122 blocked for more than 122 seconds.",
+            "      Not tainted 6.4.7-arch1-61 #1",
+            "\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.",
+            "Call Trace:",
+            " <TASK>",
+            " __schedule+0x3e8/0x13f0",
+            " ? __pfx_wake_page_function+0x10/0x10",
+            " xfs_file_fsync+0x5e/0x2a0 [xfs 2be3d2e4a125ddff8482931cb8f078f6393b16a6]",
+            " io_schedule+0x46/0x70",
+        ];
+        assert_eq!(read(&lines), found("TASK_BLOCKED", "xfs_file_fsync"));
+        let old = [
+            "INFO: task rsync:9: a:2511 blocked for more than 120 seconds.",
+            "Call Trace:",
+            " [<ffffffff8150e953>] io_schedule+0x73/0xc0",
+        ];
+        assert_eq!(read(&old), found("TASK_BLOCKED", "io_schedule"));
+    }
+
+    #[test]
+    fn a_task_that_waits_for_something_else_is_none() {
+        let lines = [
+            "INFO: task NetworkManager:812 blocked for more than 120 seconds.",
+            " __schedule+0x3e8/0x13f0",
+            " schedule_preempt_disabled+0x18/0x30",
+            " __mutex_lock.constprop.0+0x4f3/0x6f0",
+            " rtnl_lock+0x15/0x20",
+            " ? ext4_dirty_inode+0x10/0x20",
+        ];
+        assert_eq!(read(&lines), []);
+        // The name of a process is its own choice.
+        assert_eq!(read(&["INFO: task xfs_io+0x1/0x2:5 blocked for more than 120 seconds."]), []);
+        assert_eq!(read(&["INFO: task a blocked for more than x seconds."]), []);
+        assert_eq!(read(&[" xfs_file_fsync+0x5e/0x2a0 [xfs]"]), []);
+    }
+
+    #[test]
+    fn a_bug_is_where_its_stack_says() {
+        assert_eq!(
+            read(&["kernel BUG at fs/ext4/inode.c:2721!"]),
+            [("KERNEL_BUG_IN_STORAGE".to_owned(), None)]
+        );
+        assert_eq!(read(&["kernel BUG at net/core/skbuff.c:111!", " skb_panic+0x4a/0x4c"]), []);
+        let oops = [
+            "BUG: kernel NULL pointer dereference, address: 0000000000000058",
+            "#PF: supervisor read access in kernel mode",
+            "Oops: 0000 [#1] PREEMPT SMP",
+            "RIP: 0010:nvme_tcp_io_work+0x11/0x90 [nvme_tcp]",
+        ];
+        assert_eq!(read(&oops), found("KERNEL_BUG_IN_STORAGE", "nvme_tcp_io_work"));
+        let other = [
+            "BUG: unable to handle page fault for address: ffffb0c0",
+            "RIP: 0010:amdgpu_ring_write+0x11/0x90 [amdgpu]",
+            " drm_sched_main+0x1/0x2",
+            " kthread+0xd7/0x100",
+            " blk_mq_run_work_fn+0x1/0x2",
+        ];
+        assert_eq!(read(&other), []);
+    }
+
+    #[test]
+    fn a_warning_is_one_of_storage_by_its_file() {
+        let old = "WARNING: CPU: 3 PID: 1233 at fs/btrfs/extent-tree.c:2966 __btrfs_free_extent+0x30b/0xc40 [btrfs]";
+        assert_eq!(read(&[old]), [("KERNEL_BUG_IN_STORAGE".to_owned(), None)]);
+        let new = "WARNING: fs/iomap/buffered-io.c:1041 at iomap_iter+0x32f/0x360, CPU#1: fio/811";
+        assert_eq!(read(&[new]), [("KERNEL_BUG_IN_STORAGE".to_owned(), None)]);
+        for other in [
+            "WARNING: CPU: 0 PID: 0 at net/sched/sch_generic.c:525 dev_watchdog+0x207/0x210",
+            "WARNING: Pool 'fs/ext4/' has something",
+            "WARNING: possible circular locking dependency detected",
+            "WARNING: ",
+        ] {
+            assert_eq!(read(&[other]), [], "{other}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Logs of real machines (rewritten: names, serials, addresses and times changed) against what an expert expects of them.
+//!
+//! `reports/NAME/log.txt` is what a user has, `expect.json` what has to be found in it: events by type, device and severity,
+//! and what must not be called a fault.
+
+#![expect(clippy::unwrap_used, reason = "this is a test; clippy knows that of functions marked so only")]
+
+use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
+
+use jiff::{Timestamp, tz::TimeZone};
+use peripety::{
+    event::{Event, Severity},
+    offline::{Calendar, Given, Input, Logs, read},
+    parser::rules::RuleSet,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Expected {
+    must: Vec<Must>,
+    #[serde(default)]
+    must_not: Vec<MustNot>,
+}
+
+#[derive(Deserialize)]
+struct Must {
+    event_type_any: Vec<String>,
+    device_any: Option<Vec<Option<String>>>,
+    severity_min: Severity,
+    why: String,
+}
+
+#[derive(Deserialize)]
+struct MustNot {
+    what: String,
+    device_any: Option<Vec<String>>,
+    event_type_any: Option<Vec<String>>,
+    severity_min: Option<Severity>,
+}
+
+/// Names that an expert proposed, and the name of the vocabulary for the same.
+const SAME: &[(&str, &str)] = &[("SCSI_HOST_ADAPTER_ERROR", "SCSI_HOST_ADAPTER_RESET")];
+
+fn is_type(wanted: &[String], event: &Event) -> bool {
+    wanted.iter().map(|name| name.trim_start_matches("NEW: ")).any(|name| {
+        let name = SAME.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours);
+        name == event.event_type.as_str()
+    })
+}
+
+fn devices(event: &Event) -> Vec<String> {
+    let mut names = vec![event.kdev.clone()];
+    let ids = event.block.iter().flat_map(|b| [&b.id].into_iter().chain(&b.owners).chain(&b.holders));
+    for id in ids {
+        names.extend([
+            id.blk_path.clone(),
+            id.blk_path.trim_start_matches("/dev/").to_owned(),
+            id.transport_id.clone(),
+        ]);
+    }
+    names.extend(event.extension.values().filter_map(|value| value.as_str()).map(str::to_owned));
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// The device that the event itself is about.
+fn own_device(event: &Event) -> String {
+    let path = event.block.as_ref().map(|block| block.id.blk_path.trim_start_matches("/dev/").to_owned());
+    path.unwrap_or_else(|| event.kdev.clone())
+}
+
+fn events(log: &[u8]) -> Vec<Event> {
+    let newest: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+    let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+    let mut events = Vec::new();
+    read(&mut Input::new(log), Calendar::new(TimeZone::UTC, newest), &mut |item| {
+        logs.push(item, &mut events);
+        ControlFlow::Continue(())
+    });
+    logs.finish(&mut events);
+    // An event that grows is written again: the last time counts.
+    let mut last = BTreeMap::new();
+    for event in events {
+        last.insert(event.event_id, event);
+    }
+    last.into_values().collect()
+}
+
+fn missing(name: &str, expected: &Expected, events: &[Event]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for must in &expected.must {
+        let is_device = |event: &Event| {
+            must.device_any.as_ref().is_none_or(|wanted| {
+                let names = devices(event);
+                let none = event.block.is_none() && event.kdev.is_empty();
+                wanted.iter().any(|wanted| wanted.as_ref().map_or(none, |wanted| names.contains(wanted)))
+            })
+        };
+        let found = events.iter().any(|event| {
+            is_type(&must.event_type_any, event)
+                && event.severity.at_least(must.severity_min)
+                && is_device(event)
+        });
+        if !found {
+            wrong.push(format!("{name}: missing: {}", must.why));
+        }
+    }
+    for not in &expected.must_not {
+        // What has neither type nor device is for a reader to judge.
+        if not.device_any.is_none() && not.event_type_any.is_none() {
+            continue;
+        }
+        let is_wrong = |event: &&Event| {
+            not.event_type_any.as_ref().is_none_or(|wanted| is_type(wanted, event))
+                && not.device_any.as_ref().is_none_or(|w| w.contains(&own_device(event)))
+                && not.severity_min.is_none_or(|least| event.severity.at_least(least))
+        };
+        if let Some(event) = events.iter().find(is_wrong) {
+            wrong.push(format!("{name}: {} is wrong: {}", event.event_type, not.what));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn what_an_expert_finds_in_a_reported_log_is_found() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/offline/reports");
+    let (mut wrong, mut musts) = (Vec::new(), 0);
+    for report in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
+        let expected: Expected =
+            serde_json::from_slice(&fs::read(report.join("expect.json")).unwrap()).unwrap();
+        let found = events(&fs::read(report.join("log.txt")).unwrap());
+        musts += expected.must.len();
+        wrong.extend(missing(&report.file_name().unwrap().to_string_lossy(), &expected, &found));
+    }
+    println!("{musts} expectations");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
