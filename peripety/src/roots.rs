@@ -27,7 +27,18 @@ pub struct Roots {
     pub log: PathBuf,
     /// Directory of journal files to read instead of the system's own.
     pub journal: Option<PathBuf>,
+    /// Program that reads the journal in a process of its own (`--read-journal`). Without one this process reads it itself,
+    /// and dies with it.
+    pub journal_reader: Option<PathBuf>,
+    /// Where peripetyd is installed: what these executables write into the journal is believed.
+    pub daemons: Vec<PathBuf>,
 }
+
+/// Directories where peripetyd may be installed.
+const SYSTEM_DIRS: [&str; 6] =
+    ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/sbin", "/bin"];
+/// The daemon's name.
+const DAEMON: &str = "peripetyd";
 
 impl Roots {
     /// The running system.
@@ -49,7 +60,19 @@ impl Roots {
             usr: root.join("usr"),
             log: root.join("var/log"),
             journal: None,
+            journal_reader: None,
+            daemons: SYSTEM_DIRS.iter().map(|dir| Path::new(dir).join(DAEMON)).collect(),
         }
+    }
+
+    /// The same, for a program of peripety: it has a process read the journal, and believes the daemon that lies beside it,
+    /// and the one that its administrator names.
+    pub fn for_program(mut self, daemon: Option<&Path>) -> Self {
+        self.journal_reader = Some(PathBuf::from("/proc/self/exe"));
+        let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(DAEMON)));
+        self.daemons.extend(beside);
+        self.daemons.extend(daemon.map(Path::to_owned));
+        self
     }
 
     /// tracefs: its own mount point, or the one below debugfs on old kernels.

@@ -85,6 +85,7 @@ fn a_real_journald_keeps_events_and_forgeries_are_not_believed() {
         .arg(env::current_exe().unwrap())
         .arg(directory.path())
         .env("PERIPETY_TEST_DAEMON", &copy)
+        .env("PERIPETY_DAEMON", &copy)
         .status()
         .unwrap();
     assert!(status.success(), "{status}");
@@ -135,7 +136,9 @@ fn ids(reader: &mut Reader, filter: &Filter, select: Select) -> (Vec<(u128, u32)
 fn inside() {
     let Some(daemon) = env::var_os("PERIPETY_TEST_DAEMON") else { return };
     let daemon = Path::new(&daemon);
-    let roots = Roots::system();
+    // The one that is installed, so to say.
+    let mut roots = Roots::system();
+    roots.daemons = vec![daemon.to_owned()];
     run(daemon, "1 4 3");
 
     // Forgeries: by an ordinary user through the native protocol and through syslog, by root with another program, and
@@ -153,6 +156,10 @@ fn inside() {
         daemon.display()
     ));
     run(&env::current_exe().unwrap(), "98 1 1");
+    // By root, with a program of the daemon's name that is not the one that is installed.
+    fs::create_dir("/run/elsewhere").unwrap();
+    fs::copy(daemon, "/run/elsewhere/peripetyd").unwrap();
+    run(Path::new("/run/elsewhere/peripetyd"), "97 1 1");
     shell("journalctl --sync");
 
     let mut reader = Reader::open(&roots).unwrap();
@@ -161,12 +168,12 @@ fn inside() {
     let all = Filter::default();
     let (found, skipped) = ids(&mut reader, &all, Select::default());
     assert_eq!(found, [(1, 2), (2, 2), (3, 2), (4, 2)], "the last revision of each, oldest first");
-    assert_eq!(skipped, Skipped { forged: 4, corrupt: 0 });
+    assert_eq!(skipped, Skipped { forged: 5, corrupt: 0 });
     let (found, _) = ids(&mut reader, &all, Select { lines: Some(2), ..Select::default() });
     assert_eq!(found, [(3, 2), (4, 2)]);
     let (found, skipped) = ids(&mut reader, &all, Select { reverse: true, ..Select::default() });
     assert_eq!(found, [(4, 2), (3, 2), (2, 2), (1, 2)]);
-    assert_eq!(skipped.forged, 4);
+    assert_eq!(skipped.forged, 5);
     let (found, _) = ids(&mut reader, &all, Select { all_revisions: true, ..Select::default() });
     assert_eq!(found.len(), 12);
     let since = Some(jiff::Timestamp::now());
@@ -206,7 +213,7 @@ fn inside() {
     let out =
         Command::new(prpt).args(["query", "--event-type", "FS_ERROR", "--format", "Json"]).output().unwrap();
     let errors = String::from_utf8(out.stderr).unwrap();
-    assert!(errors.contains("passed over 4 journal entries"), "{errors}");
+    assert!(errors.contains("passed over 5 journal entries"), "{errors}");
     assert_eq!(String::from_utf8(out.stdout).unwrap().lines().count(), 4, "events 2, 4, 10 and 12");
     let all = shell(&format!("{prpt} query --all-revisions --boot --blk wwid-3 2>/dev/null | wc -l"));
     assert_eq!(all.trim(), "15");

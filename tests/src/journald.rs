@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::cmd;
@@ -44,6 +45,11 @@ impl Journald {
 }
 
 impl Journald {
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).context("a process id")?;
+        rustix::process::kill_process(pid, signal).with_context(|| format!("sending {signal:?} to journald"))
+    }
+
     /// Ends it, and keeps what it wrote.
     pub fn stop(mut self) {
         let _already_gone = self.process.kill();

@@ -21,6 +21,8 @@ pub enum Need {
     Loop,
     /// A filesystem of the kernel, and its mkfs.
     Filesystem(&'static str),
+    /// Filesystems in user space.
+    Fuse,
     /// A program.
     Program(&'static str),
 }
@@ -78,6 +80,7 @@ impl Machine {
                 (!Path::new("/dev/loop-control").exists()).then(|| "there are no loop devices".to_owned())
             }
             Need::Filesystem(name) => lacks_filesystem(name),
+            Need::Fuse => (!Path::new("/dev/fuse").exists()).then(|| "the kernel has no FUSE".to_owned()),
             Need::Program(name) => (!cmd::exists(name)).then(|| format!("there is no {name}")),
         }
     }

@@ -17,9 +17,11 @@ mod fs;
 mod hits;
 mod journald;
 mod machine;
+mod mutate;
 mod prpt;
 mod sandbox;
 mod scene;
+mod slow;
 
 use std::{env, process::ExitCode, sync::Arc};
 

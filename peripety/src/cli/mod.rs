@@ -55,6 +55,9 @@ pub struct Global {
     /// Directory of journal files to read instead of the system's journal
     #[arg(long, global = true, value_name = "DIR", env = "PERIPETY_JOURNAL_DIR", hide = true)]
     journal_dir: Option<PathBuf>,
+    /// Another peripetyd whose events in the journal are believed
+    #[arg(long, global = true, value_name = "FILE", env = "PERIPETY_DAEMON", hide = true)]
+    daemon: Option<PathBuf>,
 }
 
 impl Global {
@@ -64,7 +67,7 @@ impl Global {
             roots.runtime = dir.clone();
         }
         roots.journal = self.journal_dir.clone();
-        roots
+        roots.for_program(self.daemon.as_deref())
     }
 }
 
@@ -149,6 +152,12 @@ commands! {
 
 /// Runs `prpt` with the arguments of the process.
 pub fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if args.next().is_some_and(|option| option == crate::journal::OPTION)
+        && let Some(code) = args.next().and_then(|orders| crate::journal::main(&orders))
+    {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error)

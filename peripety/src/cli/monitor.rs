@@ -13,14 +13,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     OK, Output,
     filter::FilterArgs,
-    query::tell_skipped,
+    query::{tell_foreign, tell_skipped, tell_unread},
     render::{Printer, note},
 };
 use crate::{
+    daemon::Host,
     event::{Event, EventId},
     query::{
         Filter,
-        journald::{Access, Direction, Position, Reader, access},
+        journald::{Access, Direction, Position, Reader},
         socket::{Client, ClientError, Events, Message, Wanted},
     },
     roots::Roots,
@@ -52,16 +53,14 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         return Err(unknown.context("--blk"));
     }
     end_at_interrupt()?;
-    let mut monitor = Monitor {
-        printer: Printer::new(args.output, args.verbose),
-        filter: built.filter,
-        shown: Shown::default(),
-    };
+    let mut printer = Printer::new(args.output, args.verbose);
+    printer.name_others(Host::read(roots).hostname);
+    let mut monitor = Monitor { printer, filter: built.filter, shown: Shown::default() };
     match Client::connect(roots) {
         Ok(client) => monitor.follow_daemon(client, roots)?,
         Err(error) => {
             let journal = Reader::open(roots).ok().filter(Reader::has_files);
-            let Some(reader) = journal.filter(|_| access(roots) == Access::Readable) else {
+            let Some(reader) = journal.filter(|reader| reader.access() == Access::Readable) else {
                 return Err(error.into());
             };
             let why = if matches!(error, ClientError::Permission { .. }) {
@@ -163,6 +162,8 @@ impl Monitor {
                 }
             }
             tell_skipped(reader.take_skipped());
+            tell_foreign(&mut reader);
+            tell_unread(&reader.take_unread());
             if stdout_closed_before(None, Some(Duration::ZERO)) {
                 return Ok(());
             }

@@ -8,12 +8,14 @@ use super::{
     render::{Printer, note},
 };
 use crate::{
+    daemon::Host,
     event::Event,
+    journal::Unread,
     notifier,
     query::{
         Filter,
         boot::{self, Boot},
-        journald::{Access, Direction, Position, Reader, Skipped, access},
+        journald::{Access, Direction, Position, ReadError, Reader, Skipped},
         select::{Select, Sink, from_journal, from_memory},
         socket::{Client, Message, Wanted},
     },
@@ -74,14 +76,15 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     filter.boot = boot_id(&boot, &mut source, roots).context("--boot")?;
 
     let select = Select { all_revisions: args.all_revisions, lines: args.lines, reverse: args.reverse };
-    let printer = Printer::new(args.output, args.verbose);
+    let mut printer = Printer::new(args.output, args.verbose);
+    printer.name_others(Host::read(roots).hostname);
     let mut found = false;
-    read(source, filter, select, &mut |event| {
+    let complete = read(source, filter, select, &mut |event| {
         found = true;
         printer.event(&event)
     })?;
     if found {
-        return Ok(OK);
+        return Ok(if complete { OK } else { NOTHING });
     }
     if let Some(unknown) = built.unknown_device {
         return Err(unknown.context("--blk"));
@@ -95,7 +98,7 @@ fn open(source: Source, roots: &Roots) -> anyhow::Result<Open> {
         return Ok(Open::Memory(Client::connect(roots)?, "as asked"));
     }
     let mut journal = Reader::open(roots);
-    let denied = matches!(access(roots), Access::Denied(_));
+    let denied = journal.as_ref().is_ok_and(|reader| matches!(reader.access(), Access::Denied(_)));
     if source == Source::Journal || roots.journal.is_some() {
         if denied {
             bail!(DENIED);
@@ -108,12 +111,26 @@ fn open(source: Source, roots: &Roots) -> anyhow::Result<Open> {
         return journal.map(|reader| Open::Journal(Box::new(reader))).map_err(Into::into);
     }
     match (Client::connect(roots), journal) {
-        (Ok(client), _) => {
-            let why = if denied { "the journal may not be read" } else { "the journal has no events" };
+        (Ok(client), mut journal) => {
+            let why = match &mut journal {
+                _ if denied => "the journal may not be read",
+                Ok(reader) => {
+                    tell_unread(&reader.take_unread());
+                    "the journal has no events"
+                }
+                Err(ReadError::None { .. }) => "there is no journal",
+                Err(error) => {
+                    note(&error.to_string());
+                    "the journal cannot be read"
+                }
+            };
             Ok(Open::Memory(client, why))
         }
         (Err(_), _) if denied => bail!(DENIED),
-        (Err(_), Ok(reader)) if reader.has_files() || notifier::journald::present(roots) => {
+        (Err(_), Err(error @ (ReadError::System { .. } | ReadError::Process(_)))) => Err(error.into()),
+        (Err(_), Ok(reader))
+            if reader.has_files() || reader.is_incomplete() || notifier::journald::present(roots) =>
+        {
             Ok(Open::Journal(Box::new(reader)))
         }
         (Err(no_daemon), _) => Err(anyhow::Error::new(no_daemon).context("there is no journal to read")),
@@ -137,19 +154,27 @@ fn boot_id(boot: &Boot, source: &mut Open, roots: &Roots) -> anyhow::Result<Opti
     })?)
 }
 
-fn read(source: Open, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+/// Whether all of it could be read.
+fn read(source: Open, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<bool> {
     match source {
         Open::Journal(mut reader) => {
-            let skipped = from_journal(&mut reader, filter, select, sink)?;
-            tell_skipped(skipped);
-            Ok(())
+            let skipped = from_journal(&mut reader, filter, select, sink);
+            let unread = reader.take_unread();
+            tell_unread(&unread);
+            tell_skipped(skipped?);
+            tell_foreign(&mut reader);
+            if !unread.is_empty() && !reader.has_files() {
+                bail!("nothing of the journal can be read, so what happened cannot be known");
+            }
+            Ok(unread.is_empty())
         }
         Open::Memory(client, why) => {
             note(&format!("{why}: these are the events in peripetyd's memory"));
             if select.all_revisions {
                 note("peripetyd's memory has the last revision of each event only");
             }
-            from_memory(stored(client, filter)?, filter, select, sink)
+            from_memory(stored(client, filter)?, filter, select, sink)?;
+            Ok(true)
         }
     }
 }
@@ -173,6 +198,20 @@ fn stored(client: Client, filter: &Filter) -> anyhow::Result<Vec<Event>> {
         note(&format!("{unreadable} events are not readable for this version of prpt"));
     }
     Ok(events)
+}
+
+/// Says which parts of the journal are unknown.
+pub(super) fn tell_unread(unread: &[Unread]) {
+    for unread in unread {
+        note(&unread.to_string());
+    }
+}
+
+/// Says which machines events are of, if not of this one.
+pub(super) fn tell_foreign(reader: &mut Reader) {
+    for machine in reader.take_foreign() {
+        note(&format!("there are events of another machine: {machine}"));
+    }
 }
 
 pub(super) fn tell_skipped(skipped: Skipped) {

@@ -32,11 +32,17 @@ pub(super) struct Printer {
     format: Format,
     verbose: bool,
     live: Live,
+    host: Option<String>,
 }
 
 impl Printer {
     pub(super) fn new(output: Output, verbose: bool) -> Self {
-        Self { format: output.format(), verbose, live: Live::default() }
+        Self { format: output.format(), verbose, live: Live::default(), host: None }
+    }
+
+    /// Names the host of events that are not this one's.
+    pub(super) fn name_others(&mut self, host: String) {
+        self.host = Some(host).filter(|host| !host.is_empty());
     }
 
     /// An event by itself.
@@ -65,7 +71,13 @@ impl Printer {
 
     /// A terminal may change its width at any time.
     fn style(&self) -> Style {
-        Style { width: width(), colour: true, verbose: self.verbose, ..Style::default() }
+        Style {
+            width: width(),
+            colour: true,
+            verbose: self.verbose,
+            host: self.host.clone(),
+            ..Style::default()
+        }
     }
 }
 

@@ -34,6 +34,16 @@ struct Notifier {
     trouble: Option<String>,
 }
 
+/// How the journal is read.
+#[derive(Debug, Default, Deserialize)]
+struct Journal {
+    /// What could not be.
+    #[serde(default)]
+    unread: Vec<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut stats = Client::connect(roots)?.answer("stats")?;
     let probes = Client::connect(roots)?.answer("probes")?;
@@ -46,16 +56,44 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut losses: Vec<Loss> = serde_json::from_value(part("ledger")).context(versions)?;
     let notifiers: std::collections::BTreeMap<String, Notifier> =
         serde_json::from_value(part("notifiers")).context(versions)?;
+    let journal: Journal = serde_json::from_value(part("journal")).context(versions)?;
+    let at_start: Journal = serde_json::from_value(part("journal_at_start")).unwrap_or_default();
+    let unchecked = stats.get("sent_again_unchecked").and_then(Value::as_u64).unwrap_or(0);
+    let unknown = unknown(&journal, &at_start, unchecked);
     losses.extend(misses(&status));
     losses.extend(unseen(&status));
 
     let mut out = anstream::stdout().lock();
     match args.output.format() {
-        Format::Plain => plain(&mut out, &losses, &notifiers, &status)?,
+        Format::Plain => plain(&mut out, &losses, &unknown, &notifiers, &status)?,
         Format::Json => writeln!(out, "{stats}")?,
         Format::JsonPretty => writeln!(out, "{stats:#}")?,
     }
-    Ok(if losses.iter().all(|loss| loss.counted_by.is_some()) { OK } else { NOTHING })
+    let sound = unknown.is_empty() && losses.iter().all(|loss| loss.counted_by.is_some());
+    Ok(if sound { OK } else { NOTHING })
+}
+
+/// What is not known because the journal cannot be read.
+fn unknown(journal: &Journal, at_start: &Journal, unchecked: u64) -> Vec<String> {
+    let mut unknown: Vec<String> = journal
+        .unread
+        .iter()
+        .map(|unread| format!("what daemons such as multipathd said: {unread}"))
+        .chain(
+            at_start
+                .error
+                .iter()
+                .filter(|error| !at_start.unread.contains(error))
+                .chain(&at_start.unread)
+                .map(|why| format!("what was wrong before peripetyd started: {why}")),
+        )
+        .collect();
+    if unchecked > 0 {
+        unknown.push(format!(
+            "whether the journal had {unchecked} events already, which were sent once more: it did not answer in time"
+        ));
+    }
+    unknown
 }
 
 /// Runs that the kernel skipped because the program was running on that CPU.
@@ -80,6 +118,7 @@ fn unseen(status: &Status) -> impl Iterator<Item = Loss> {
 fn plain(
     out: &mut impl Write,
     losses: &[Loss],
+    unknown: &[String],
     notifiers: &std::collections::BTreeMap<String, Notifier>,
     status: &Status,
 ) -> io::Result<()> {
@@ -93,6 +132,9 @@ fn plain(
         if let Some(probe) = &loss.counted_by {
             writeln!(out, "{:>14}no failure is lost by it: {} counts them", "", printable(probe))?;
         }
+    }
+    for what in unknown {
+        writeln!(out, "Not known: {}.", printable(what))?;
     }
     writeln!(
         out,

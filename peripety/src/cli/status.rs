@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{
     Format, NOTHING, OK, Output,
+    query::tell_unread,
     render::{json, note, width},
 };
 use crate::{
@@ -95,13 +96,18 @@ fn known(roots: &Roots) -> anyhow::Result<(Table, bool)> {
         note(&format!("{why}, and the journal may not be read: this is what sysfs tells"));
         return Ok((Table::default(), false));
     }
-    match journal::table(roots) {
-        Ok(table) => {
+    match journal::table(roots, journald::PATIENCE) {
+        Ok(known) => {
             note(&format!("{why}: this is what the journal of this boot and sysfs tell"));
-            Ok((table, true))
+            tell_unread(&known.unread);
+            Ok((known.table, known.unread.is_empty()))
+        }
+        Err(error @ journald::ReadError::None { .. }) => {
+            note(&format!("{why}, and there is no journal ({error}): this is what sysfs tells"));
+            Ok((Table::default(), false))
         }
         Err(error) => {
-            note(&format!("{why}, and there is no journal ({error}): this is what sysfs tells"));
+            note(&format!("{why}, and the journal cannot be read ({error}): this is what sysfs tells"));
             Ok((Table::default(), false))
         }
     }

@@ -1,9 +1,8 @@
 //! What daemons say of storage, from journald: multipathd, iscsid, dmeventd, mdadm, smartd, and who else has a rule.
 //!
-//! Journal files lie on a disk, which may be the one that fails: reading them may block for minutes, and a page that
-//! cannot be read ends the process that mapped it. So a process of its own reads them ([`read`]), and writes what it found
-//! into a pipe, from which the daemon takes it without waiting ([`Item`]). If that process dies, the daemon does not
-//! (promise 6).
+//! Journal files are read by a process that may die (see [`crate::journal`]); this one runs as long as the daemon. It writes
+//! what it found into a pipe ([`read`]), from which the daemon takes it without waiting ([`Item`]). If it dies, the daemon
+//! does not (promise 6), and starts the next one without the file that was to blame.
 //!
 //! Only fields that journald itself adds say who speaks ([`Speaker`], promise 7): what a sender says of itself is worth
 //! nothing.
@@ -11,7 +10,9 @@
 mod item;
 mod reader;
 mod speaker;
+mod stall;
 
 pub use item::{BadItem, Item};
 pub use reader::{Orders, ReadError, read};
 pub use speaker::{Fields, Speaker};
+pub use stall::SILENCE_MS;

@@ -41,6 +41,7 @@ impl Answers for Daemon {
                 let mut stats = snapshot().stats.clone();
                 if let Value::Object(all) = &mut stats {
                     all.insert("socket".to_owned(), self.socket.to_json());
+                    all.insert("journal_at_start".to_owned(), self.status.journal_stats());
                 }
                 Some(stats)
             }

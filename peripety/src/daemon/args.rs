@@ -58,6 +58,6 @@ impl Args {
         if let Some(directory) = &self.runtime_dir {
             roots.runtime = directory.clone();
         }
-        roots
+        roots.for_program(None)
     }
 }

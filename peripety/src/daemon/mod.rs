@@ -7,6 +7,7 @@ mod clock;
 pub mod config;
 mod host;
 mod ledger;
+mod left_out;
 mod logbook;
 mod mounts;
 mod outputs;
@@ -20,6 +21,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 pub use args::Args;
 use clap::Parser as _;
+pub use host::Host;
 use tracing_subscriber::EnvFilter;
 
 use crate::collector::journal;
@@ -51,18 +53,18 @@ fn start(args: Args) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(args))
 }
 
-/// The process that reads the journal for the daemon (see [`crate::collector::journal`]).
+/// The process that reads the journal: for the daemons' lines, or when it is asked.
 fn read_journal(orders: &str) -> ExitCode {
-    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    use crate::journal::{confine, is_orphan};
+    if let Some(code) = crate::journal::main(orders) {
+        return code;
+    }
     let Ok(orders) = serde_json::from_str::<journal::Orders>(orders) else {
         tracing::error!("--read-journal is for peripetyd itself");
         return ExitCode::from(2);
     };
-    // It ends with the daemon, however that ends.
-    let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
-    let orphan =
-        getppid().is_none_or(|parent| u32::try_from(parent.as_raw_nonzero().get()) != Ok(orders.parent));
-    if !bound || orphan {
+    confine();
+    if is_orphan(orders.parent) {
         return ExitCode::SUCCESS;
     }
     match journal::read(&orders, &mut std::io::BufWriter::new(std::io::stdout())) {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,6 +15,7 @@ use super::{config::Main, status::Status};
 use crate::{
     cli::render::width,
     event::Event,
+    journal::Patience,
     notifier::{
         self, Queue, Spool, WentOut,
         journald::{self, Journald},
@@ -19,13 +23,16 @@ use crate::{
         plain::Style,
         stdout::{self, Lines, Stdout},
     },
-    query::journald::{Direction, Position, Reader},
+    query::journald::{Direction, Position, ReadError, Reader},
     record::Lost,
     roots::Roots,
 };
 
 /// How long the queues may take at the end, all together.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How long the journal may take to tell whether it has an event: others wait behind that.
+const CHECK: Patience = Patience { silence: Duration::from_secs(1), total: Duration::from_secs(2) };
 
 /// The ways out of this daemon.
 pub struct Outputs {
@@ -38,6 +45,8 @@ pub struct Outputs {
     told_lost: BTreeMap<&'static str, u64>,
     /// Last event in the spool that an earlier daemon is known to have meant.
     spooled: Option<u64>,
+    /// Events that were sent though the journal may have had them.
+    unchecked: Arc<AtomicU64>,
 }
 
 impl Outputs {
@@ -53,6 +62,7 @@ impl Outputs {
             queues: BTreeMap::new(),
             told_lost: BTreeMap::new(),
             spooled,
+            unchecked: Arc::default(),
         }
     }
 
@@ -76,10 +86,12 @@ impl Outputs {
         }
         let spooled = self.spooled.take();
         let bound = u64::from(main.spool_mib) << 20;
+        let unchecked = Arc::clone(&self.unchecked);
         self.switch(journald::NAME, to_journald, |roots| match Spool::open(&roots.runtime, bound, spooled) {
             Ok(spool) => {
                 let roots_of_journal = roots.clone();
-                let went_out: WentOut = Box::new(move |event| is_in_journal(&roots_of_journal, event));
+                let went_out: WentOut =
+                    Box::new(move |event| is_in_journal(&roots_of_journal, event, &unchecked));
                 notifier::spawn_spooled(Journald::new(roots), spool, went_out)
             }
             Err(error) => {
@@ -178,6 +190,7 @@ impl Outputs {
         let memory = self.memory.usage();
         json!({
             "notifiers": queues,
+            "sent_again_unchecked": self.unchecked.load(Ordering::Relaxed),
             "memory": { "events": memory.events, "bytes": memory.bytes, "evicted": memory.evicted },
         })
     }
@@ -194,19 +207,32 @@ impl Outputs {
 }
 
 /// Whether the journal has this revision of an event: an earlier daemon may have been killed between sending it and writing
-/// that down. It is among the latest entries, or not there.
-fn is_in_journal(roots: &Roots, event: &Event) -> bool {
+/// that down. It is among the latest entries, or not there. Where that cannot be known in time it is sent once more, which
+/// readers see by its id and revision, and never lost.
+fn is_in_journal(roots: &Roots, event: &Event, unknown: &AtomicU64) -> bool {
     const ENTRIES: usize = 256;
-    let search = || {
-        let mut reader = Reader::open(roots).ok()?;
-        reader.seek(&Position::Tail).ok()?;
+    let search = || -> Result<bool, ReadError> {
+        let mut reader = Reader::open_with(roots, CHECK)?;
+        reader.set_heads_only(true);
+        reader.set_own_only();
+        reader.seek(&Position::Tail)?;
         for _entry in 0..ENTRIES {
-            let head = reader.step(Direction::Back).ok()??;
+            let Some(head) = reader.step(Direction::Back)? else { break };
             if head.id == event.event_id && head.revision == event.revision {
-                return Some(());
+                return Ok(true);
             }
         }
-        None
+        match reader.take_unread().into_iter().next() {
+            Some(unread) => Err(ReadError::Unread(unread)),
+            None => Ok(false),
+        }
     };
-    search().is_some()
+    search().unwrap_or_else(|error| {
+        unknown.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            "{error}: whether the journal has event {} already is not known, so it is sent again",
+            event.event_id
+        );
+        false
+    })
 }

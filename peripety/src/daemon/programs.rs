@@ -13,12 +13,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{clock, sources::readable};
+use super::{clock, left_out::LeftOut, sources::readable};
 use crate::{
     collector::{
-        journal::{Item, Orders},
+        journal::{Item, Orders, SILENCE_MS},
         wait::{drained, watch},
     },
+    journal::{self, Key, Touch, Why, blame},
     parser::rules::{Rule, RuleSet},
     record::{Body, LogRecord, Record, Stamp},
 };
@@ -28,6 +29,8 @@ const BATCH_BYTES: usize = 256 << 10;
 /// After its first unexpected end the reader is started again at once, then after ever longer times.
 const RESTART_FIRST: Duration = Duration::from_secs(1);
 const RESTART_MAX: Duration = Duration::from_secs(300);
+/// When it is known what it ended of: the next one leaves that out.
+const RESTART_WITHOUT: Duration = Duration::from_millis(100);
 
 /// The programs of the rules, and the process that listens to them.
 pub(super) struct Programs {
@@ -35,9 +38,15 @@ pub(super) struct Programs {
     reader: Option<(Child, AsyncFd<ChildStdout>)>,
     buffer: Vec<u8>,
     restart: Restart,
+    /// What the reader is at, until it has read all that is there.
+    touched: Option<Touch>,
+    left_out: LeftOut,
     saved: Option<String>,
     lost: u64,
     lines: u64,
+    ends: u64,
+    /// What `prpt stats` tells changed.
+    changed: bool,
     /// What `prpt stats` tells: whether there is a journal.
     journal: bool,
 }
@@ -51,17 +60,27 @@ impl Programs {
     /// Starts to listen to the programs that the built-in rules and a user's are about, from the entry after `after`, where
     /// the last daemon of this boot stopped.
     pub(super) fn start(after: Option<String>, boot_id: &str, user: Vec<Rule>) -> Self {
-        let orders =
-            Orders { programs: names(user), boot_id: boot_id.to_owned(), after, parent: std::process::id() };
+        let orders = Orders {
+            programs: names(user),
+            boot_id: boot_id.to_owned(),
+            after,
+            parent: std::process::id(),
+            avoid: Vec::new(),
+            behind: Vec::new(),
+        };
         let restart = Restart { at: None, next: RESTART_FIRST };
         let mut this = Self {
             orders,
             reader: None,
             buffer: Vec::new(),
             restart,
+            touched: None,
+            left_out: LeftOut::default(),
             saved: None,
             lost: 0,
             lines: 0,
+            ends: 0,
+            changed: false,
             journal: true,
         };
         this.spawn();
@@ -80,6 +99,8 @@ impl Programs {
 
     fn spawn(&mut self) {
         self.buffer.clear();
+        self.touched = None;
+        (self.orders.avoid, self.orders.behind) = self.left_out.orders();
         match self.try_spawn() {
             Ok(reader) => self.reader = Some(reader),
             Err(error) => self.fell(&format!("cannot start: {error}")),
@@ -88,7 +109,7 @@ impl Programs {
 
     fn try_spawn(&self) -> io::Result<(Child, AsyncFd<ChildStdout>)> {
         let mut child = Command::new("/proc/self/exe")
-            .arg("--read-journal")
+            .arg(journal::OPTION)
             .arg(serde_json::to_string(&self.orders)?)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -102,6 +123,8 @@ impl Programs {
 
     /// The reader is gone, and not for this daemon's sake. Nothing is lost: the next one goes on where it stopped.
     fn fell(&mut self, why: &str) {
+        self.ends += 1;
+        self.changed = true;
         let wait = self.restart.next;
         if wait == RESTART_FIRST {
             tracing::warn!(
@@ -109,6 +132,24 @@ impl Programs {
             );
         }
         self.restart = Restart { at: Some(Instant::now() + wait), next: (wait * 2).min(RESTART_MAX) };
+    }
+
+    /// The reader is gone, or is ended now, because of what it was at: the next one leaves that out.
+    fn leave_out(&mut self, touched: Touch, why: Why) {
+        self.end();
+        self.ends += 1;
+        self.changed = true;
+        let is_directory = touched.id.is_none();
+        self.left_out.add(touched.unread(why, None), self.orders.after.clone());
+        if is_directory {
+            // Nothing can be read without it.
+            self.restart = Restart {
+                at: Some(Instant::now() + self.restart.next),
+                next: (self.restart.next * 2).min(RESTART_MAX),
+            };
+        } else {
+            self.restart.at = Some(Instant::now() + RESTART_WITHOUT);
+        }
     }
 
     /// Ends the reader.
@@ -123,17 +164,24 @@ impl Programs {
     /// Waits for what programs say. May be dropped at any time.
     pub(super) async fn recv(&mut self) -> Vec<Record> {
         loop {
+            let retry = self.left_out.retry_at();
             if let Some((_, pipe)) = &mut self.reader {
-                let open = readable(Some(pipe)).await.and_then(|()| fill(pipe, &mut self.buffer));
-                if !matches!(open, Ok(true)) {
-                    // Its end of the pipe closes just before it is gone, so that it mostly can be asked why.
-                    let status = self.reader.as_mut().and_then(|(child, _)| child.try_wait().ok().flatten());
+                let ready = tokio::select! {
+                    ready = readable(Some(pipe)) => Some(ready),
+                    () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => None,
+                };
+                let Some(ready) = ready else {
                     self.end();
-                    let why = status.map_or_else(|| "ended".to_owned(), |status| format!("ended ({status})"));
-                    self.fell(&why);
-                }
+                    self.left_out.try_again();
+                    self.spawn();
+                    continue;
+                };
+                let open = ready.and_then(|()| fill(pipe, &mut self.buffer));
                 let records = self.take();
-                if !records.is_empty() {
+                if !matches!(open, Ok(true)) {
+                    self.ended();
+                }
+                if !records.is_empty() || std::mem::take(&mut self.changed) {
                     return records;
                 }
             } else if let Some(at) = self.restart.at {
@@ -142,6 +190,28 @@ impl Programs {
                 self.spawn();
             } else {
                 future::pending().await
+            }
+        }
+    }
+
+    /// The reader has closed its end of the pipe.
+    fn ended(&mut self) {
+        // It closes just before it is gone, so that it mostly can be asked why.
+        let Some((child, _)) = self.reader.as_mut() else { return };
+        let mut status = None;
+        for _try in 0..5 {
+            status = child.try_wait().ok().flatten();
+            if status.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.end();
+        match (self.touched.take(), status.and_then(blame)) {
+            (Some(touched), Some(why)) => self.leave_out(touched, why),
+            _ => {
+                let why = status.map_or_else(|| "ended".to_owned(), |status| format!("ended ({status})"));
+                self.fell(&why);
             }
         }
     }
@@ -167,11 +237,15 @@ impl Programs {
     }
 
     fn record(&mut self, item: Item, now: Stamp) -> Option<Record> {
-        self.restart.next = RESTART_FIRST;
         let time = item.time(now);
         let body = match item {
             Item::Line { program, priority, text, seq, cursor, .. } => {
-                self.orders.after = Some(cursor);
+                // A file that was left out for a while has older ones.
+                let key = |cursor: &Option<String>| cursor.as_deref().and_then(Key::parse);
+                let (known, new) = (key(&self.orders.after), Key::parse(&cursor));
+                if known.zip(new).is_none_or(|(known, new)| new.order(&known).is_gt()) {
+                    self.orders.after = Some(cursor);
+                }
                 self.lines += 1;
                 Body::Log(LogRecord {
                     seq,
@@ -197,6 +271,25 @@ impl Programs {
                 tracing::info!("journald runs now: daemons such as multipathd are heard");
                 return None;
             }
+            Item::Touch(touched) => {
+                self.touched = Some(touched);
+                return None;
+            }
+            Item::Unread(unread) => {
+                self.changed = true;
+                self.left_out.add(unread, self.orders.after.clone());
+                return None;
+            }
+            Item::Silent(touched) => {
+                self.leave_out(touched, Why::Silence(SILENCE_MS));
+                return None;
+            }
+            Item::Read => {
+                self.touched = None;
+                self.restart.next = RESTART_FIRST;
+                self.changed |= self.left_out.read();
+                return None;
+            }
         };
         Some(Record { time, body })
     }
@@ -217,6 +310,8 @@ impl Programs {
             "lines": self.lines,
             "lost": self.lost,
             "journal": self.journal,
+            "reader_ends": self.ends,
+            "unread": self.left_out.words(),
             "reader": self.reader.as_ref().map(|(child, _)| child.id()),
         })
     }

@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -10,9 +11,20 @@ use serde_json::{Value, json};
 
 use crate::{
     event::{Event, Severity},
+    journal::{Patience, Unread},
     roots::Roots,
-    state::{Change, Table, journal, look::Look},
+    state::{
+        Change, Table,
+        journal::{self, Known},
+        look::Look,
+    },
 };
+
+/// How long a disk of the journal may take. Nothing waits for this but the state of things itself.
+const PATIENCE: Patience = Patience { silence: Duration::from_secs(20), total: Duration::from_secs(60) };
+/// When it is read again after it could not be read: after ever longer times.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(1800);
 
 /// Shared by the event loop, the socket, and the thread that reads the journal.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +33,12 @@ pub struct Status(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     table: Table,
-    /// How the reading of the journal went; none while it goes on.
+    /// How the reading of the journal went; none while it goes on for the first time.
     journal: Option<Result<(), String>>,
+    /// Files of the journal that could not be read.
+    unread: Vec<String>,
+    /// How often it was tried.
+    tries: u32,
 }
 
 impl Status {
@@ -31,21 +47,52 @@ impl Status {
         let status = Self::default();
         let (shared, roots) = (status.clone(), roots.clone());
         let read = move || {
-            let older = journal::table(&roots);
-            let mut inner = shared.inner();
-            match older {
-                Ok(mut older) => {
-                    Look::new(&roots).at(&mut older, Timestamp::now());
-                    inner.table.add_older(older);
-                    inner.journal = Some(Ok(()));
-                }
-                Err(error) => inner.journal = Some(Err(error.to_string())),
+            let mut wait = RETRY_FIRST;
+            while !shared.read_journal(&roots) {
+                thread::sleep(wait);
+                wait = (wait * 2).min(RETRY_MAX);
             }
         };
         if let Err(error) = thread::Builder::new().name("state".to_owned()).spawn(read) {
             status.inner().journal = Some(Err(error.to_string()));
         }
         status
+    }
+
+    /// Adds what the journal tells of this boot. Whether that is all that it will ever tell.
+    fn read_journal(&self, roots: &Roots) -> bool {
+        let known = journal::table(roots, PATIENCE);
+        let mut inner = self.inner();
+        inner.tries += 1;
+        let first = inner.tries == 1;
+        let Known { mut table, unread } = match known {
+            Ok(known) => known,
+            Err(error) => {
+                let error = error.to_string();
+                if first {
+                    tracing::warn!(
+                        "{error}: what went wrong in this boot before this start is not known; it is tried again"
+                    );
+                }
+                inner.journal = Some(Err(error));
+                return false;
+            }
+        };
+        Look::new(roots).at(&mut table, Timestamp::now());
+        inner.table.add_older(table);
+        let done = !unread.iter().any(Unread::may_pass);
+        if first {
+            for unread in &unread {
+                tracing::warn!("{unread}; what went wrong in this boot before this start may be incomplete");
+            }
+        } else if done {
+            tracing::info!(
+                "the journal is read now: what went wrong in this boot before this start is known"
+            );
+        }
+        inner.unread = unread.iter().map(ToString::to_string).collect();
+        inner.journal = Some(inner.unread.first().map_or(Ok(()), |unread| Err(unread.clone())));
+        done
     }
 
     /// Takes an event on its way out. Tells whether it changes something: a first failure, the end of one, or the first
@@ -66,6 +113,18 @@ impl Status {
             "dropped": inner.table.dropped(),
             "journal_read": matches!(inner.journal, Some(Ok(()))),
             "journal_error": inner.journal.as_ref().and_then(|read| read.as_ref().err()),
+            "journal_unread": inner.unread,
+        })
+    }
+
+    /// For `prpt stats`: whether the journal could be read for the state at the start.
+    pub fn journal_stats(&self) -> Value {
+        let inner = self.inner();
+        json!({
+            "read": matches!(inner.journal, Some(Ok(()))),
+            "error": inner.journal.as_ref().and_then(|read| read.as_ref().err()),
+            "unread": inner.unread,
+            "tries": inner.tries,
         })
     }
 

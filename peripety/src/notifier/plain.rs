@@ -29,11 +29,13 @@ pub struct Style {
     pub zone: TimeZone,
     /// All that is known, on lines of its own.
     pub verbose: bool,
+    /// This host, where events of others are to be named so.
+    pub host: Option<String>,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: None, colour: false, zone: TimeZone::system(), verbose: false }
+        Self { width: None, colour: false, zone: TimeZone::system(), verbose: false, host: None }
     }
 }
 
@@ -70,6 +72,9 @@ fn head(event: &Event, style: &Style) -> Line {
     line.push(&time(event.timestamp, style), Ansi::new().dimmed(), style.colour);
     line.push(&format!("{:<8}", event.severity), colour(event), style.colour);
     line.push(&printable(event.event_type.as_str()), colour(event).bold(), style.colour);
+    if style.host.as_ref().is_some_and(|own| !event.hostname.is_empty() && *own != event.hostname) {
+        line.push(&format!("at {}", printable(&event.hostname)), Ansi::new().bold(), style.colour);
+    }
     line.push(&printable(&device(event)), Ansi::new().bold(), style.colour);
     line.push(&printable(&mounts(event)), Ansi::new(), style.colour);
     line
@@ -137,7 +142,7 @@ mod tests {
     };
 
     fn style(width: Option<usize>, verbose: bool) -> Style {
-        Style { width, colour: false, zone: TimeZone::fixed(jiff::tz::offset(1)), verbose }
+        Style { width, colour: false, zone: TimeZone::fixed(jiff::tz::offset(1)), verbose, host: None }
     }
 
     #[test]

@@ -1,25 +1,44 @@
 //! Reads events from the journal, and believes only what the daemon wrote (promise 7).
+//!
+//! libsystemd is not called here, but by a process that may die (see [`crate::journal`]).
 
 use std::{
-    fs::{self, File},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use systemd::journal::{Journal, OpenDirectoryOptions, OpenOptions};
 
+pub use super::believed::Foreign;
+use super::believed::{Believed, Judge};
 use crate::{
     event::{Event, EventId},
+    journal::{
+        self, Answer, Entry, FileId, From, Message, Orders, Patience, Place, Process, Request, Unread, Worker,
+    },
     notifier::journald::MARK,
     roots::Roots,
 };
 
-/// Bytes of a field that are read; the JSON of an event is bounded well below.
-const MAX_FIELD: usize = 4 << 20;
-/// The daemon's name, as its executable shows it.
-const DAEMON: &str = "peripetyd";
+/// How long a disk may take that does not answer, and all such disks together.
+pub const PATIENCE: Patience = Patience { silence: Duration::from_secs(10), total: Duration::from_secs(30) };
+
+/// Fields that are read of an entry.
+const HEAD: [&str; 10] = [
+    "_UID",
+    "_EXE",
+    "_TRANSPORT",
+    "_SYSTEMD_UNIT",
+    "_SYSTEMD_SLICE",
+    "_SYSTEMD_CGROUP",
+    "_MACHINE_ID",
+    "_HOSTNAME",
+    "EVENT_ID",
+    "REVISION",
+];
+const JSON: &str = "JSON";
 
 /// The journal could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +49,7 @@ pub enum ReadError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// libsystemd failed.
+    /// It failed.
     #[error("cannot {what} the journal: {source}")]
     System {
         /// What was tried.
@@ -38,20 +57,19 @@ pub enum ReadError {
         /// Why not.
         source: io::Error,
     },
+    /// A part of it cannot be read.
+    #[error("{0}")]
+    Unread(Unread),
+    /// The process that reads it failed.
+    #[error(transparent)]
+    Process(#[from] journal::AskError),
 }
 
-fn system(what: &'static str) -> impl FnOnce(systemd::Error) -> ReadError {
-    move |error| ReadError::System { what, source: error.into_io_error() }
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> ReadError {
+    move |source| ReadError::System { what, source }
 }
 
-/// Which way to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// To later entries.
-    Forward,
-    /// To earlier entries.
-    Back,
-}
+pub use crate::journal::Direction;
 
 /// Where to start. The first step goes to the entry there.
 #[derive(Clone, Debug)]
@@ -87,14 +105,74 @@ pub struct Skipped {
 }
 
 /// Events of the journal.
+#[derive(Debug)]
 pub struct Reader {
-    journal: Journal,
+    source: Source,
+    place: Place,
+    judge: Judge,
+    heads_only: bool,
+    own_only: bool,
+    from: From,
+    buffer: VecDeque<Entry>,
+    present: Option<(Entry, Option<Foreign>)>,
+    readable: usize,
+    denied: Option<PathBuf>,
     skipped: Skipped,
+    /// Other machines that wrote something; whether that was said.
+    foreign: BTreeMap<Foreign, bool>,
+    unread: Vec<Unread>,
+    known_unread: BTreeSet<(PathBuf, Option<FileId>)>,
 }
 
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("skipped", &self.skipped).finish_non_exhaustive()
+/// Who reads the files.
+#[derive(Debug)]
+enum Source {
+    /// A process of its own.
+    Process(Box<Process>),
+    /// This process, which is none of peripety's programs.
+    Here(Box<Worker>),
+}
+
+impl Source {
+    fn new(roots: &Roots, place: &Place, patience: Patience) -> Self {
+        let orders = Orders {
+            place: place.clone(),
+            matches: vec![(MARK.0.to_owned(), MARK.1.to_owned())],
+            avoid: Vec::new(),
+            parent: std::process::id(),
+        };
+        match &roots.journal_reader {
+            Some(program) => Self::Process(Box::new(Process::new(program.clone(), orders, patience))),
+            None => Self::Here(Box::new(Worker::new(orders))),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        request: &Request,
+        what: &'static str,
+        unread: &mut Vec<Unread>,
+    ) -> Result<Answer, ReadError> {
+        match self {
+            Self::Process(process) => {
+                let answer = process.ask(request);
+                unread.extend(process.take_unread());
+                Ok(answer?)
+            }
+            Self::Here(worker) => {
+                let mut answer = None;
+                let say = &mut |message| {
+                    match message {
+                        Message::Answer(given) => answer = Some(given),
+                        Message::Unread(file) => unread.push(file),
+                        Message::Touch(_) => {}
+                    }
+                    Ok(())
+                };
+                worker.answer(request, say).map_err(system(what))?;
+                answer.ok_or_else(confused)
+            }
+        }
     }
 }
 
@@ -103,117 +181,206 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// There is no such directory, or libsystemd fails.
+    /// There is no such directory, or it does not answer.
     pub fn open(roots: &Roots) -> Result<Self, ReadError> {
-        let mut journal = match directory(roots) {
-            Some(path) if !path.is_dir() => return Err(ReadError::None { path }),
-            Some(path) => OpenDirectoryOptions::default()
-                .open_directory(path.to_string_lossy().as_ref())
-                .map_err(system("open"))?,
-            // The files of users hold nothing that the daemon wrote.
-            None => OpenOptions::default().system(true).local_only(true).open().map_err(system("open"))?,
+        Self::open_with(roots, PATIENCE)
+    }
+
+    /// The same, and waits no longer than `patience` for it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such directory, or it does not answer.
+    pub fn open_with(roots: &Roots, patience: Patience) -> Result<Self, ReadError> {
+        let place = Place::of(roots);
+        let source = Source::new(roots, &place, patience);
+        let mut this = Self {
+            source,
+            judge: Judge::new(roots),
+            heads_only: false,
+            own_only: false,
+            from: From::Head,
+            buffer: VecDeque::new(),
+            present: None,
+            readable: 0,
+            denied: None,
+            skipped: Skipped::default(),
+            foreign: BTreeMap::new(),
+            unread: Vec::new(),
+            known_unread: BTreeSet::new(),
+            place,
         };
-        journal.set_data_threshold(MAX_FIELD).map_err(system("read"))?;
-        journal.match_add(MARK.0, MARK.1).map_err(system("search"))?;
-        Ok(Self { journal, skipped: Skipped::default() })
+        let Answer::Files { readable, denied, exists } = this.ask(&Request::List, "open")? else {
+            return Err(confused());
+        };
+        (this.readable, this.denied) = (readable, denied);
+        // The system's own may come later.
+        let given = !matches!(this.place, Place::Directories { system: true, .. });
+        if !exists && given && !this.is_incomplete() {
+            return Err(ReadError::None { path: this.place.path() });
+        }
+        Ok(this)
+    }
+
+    fn ask(&mut self, request: &Request, what: &'static str) -> Result<Answer, ReadError> {
+        let mut unread = Vec::new();
+        let answer = self.source.ask(request, what, &mut unread);
+        // Another process meets the same.
+        unread.retain(|file| self.known_unread.insert((file.path.clone(), file.id)));
+        self.unread.extend(unread);
+        answer
     }
 
     /// Whether there is any journal file that this process may read.
     pub fn has_files(&self) -> bool {
-        self.journal.has_persistent_files().unwrap_or(false)
-            || self.journal.has_runtime_files().unwrap_or(false)
-            || self.journal.usage().is_ok_and(|bytes| bytes > 0)
+        self.readable > 0
+    }
+
+    /// Whether a part of it could not be read, which nobody has asked for yet.
+    pub fn is_incomplete(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// What the journal lets this process do.
+    pub fn access(&self) -> Access {
+        match &self.denied {
+            _ if self.readable > 0 || !self.unread.is_empty() => Access::Readable,
+            Some(denied) => Access::Denied(denied.clone()),
+            None => Access::NoFiles,
+        }
+    }
+
+    /// Reads what [`Self::step`] gives and nothing more: [`Self::event`] has nothing then.
+    pub fn set_heads_only(&mut self, heads_only: bool) {
+        self.heads_only = heads_only;
+    }
+
+    /// Passes over the events of other machines.
+    pub fn set_own_only(&mut self) {
+        self.own_only = true;
     }
 
     /// Goes to a position.
     ///
     /// # Errors
     ///
-    /// libsystemd fails; a cursor that is none.
+    /// A cursor that is none.
     pub fn seek(&mut self, position: &Position) -> Result<(), ReadError> {
-        let done = match position {
-            Position::Head => self.journal.seek_head(),
-            Position::Tail => self.journal.seek_tail(),
-            Position::Time(time) => {
-                self.journal.seek_realtime_usec(u64::try_from(time.as_microsecond()).unwrap_or(0))
-            }
-            Position::After(cursor) => self.journal.seek_cursor(cursor.as_str()).and_then(|()| {
-                // The entry with the cursor may be gone by rotation; then the next step is to the one after it.
-                // Going back would not leave the first entry of all, and the next step would pass it over.
-                if self.journal.next()? > 0 && !self.journal.test_cursor(cursor.as_str())? {
-                    self.journal.seek_cursor(cursor.as_str())?;
-                }
-                Ok(())
-            }),
+        let from = match position {
+            Position::Head => From::Head,
+            Position::Tail => From::Tail,
+            Position::Time(time) => From::Time(u64::try_from(time.as_microsecond()).unwrap_or(0)),
+            Position::After(cursor) if journal::Key::parse(cursor).is_some() => From::Beyond(cursor.clone()),
+            Position::After(_) => return Err(system("search")(io::Error::other("that is no cursor"))),
         };
-        done.map_err(system("search"))
+        self.go(from);
+        Ok(())
+    }
+
+    fn go(&mut self, from: From) {
+        self.from = from;
+        self.buffer.clear();
+        self.present = None;
     }
 
     /// Goes after the last entry that is there now, so that [`Self::step`] gives what comes later.
     ///
     /// # Errors
     ///
-    /// libsystemd fails.
+    /// The journal cannot be read.
     pub fn seek_end(&mut self) -> Result<(), ReadError> {
-        // seek_tail alone leaves open where "next" starts; being at the last entry does not.
-        self.journal.seek_tail().and_then(|()| self.journal.previous()).map(|_| ()).map_err(system("search"))
+        let request = Request::Entries { from: From::End, direction: Direction::Forward, fields: Vec::new() };
+        let Answer::Entries { stands, .. } = self.ask(&request, "search")? else { return Err(confused()) };
+        // Where there is none yet, every one comes later.
+        self.go(stands.map_or(From::Head, From::Beyond));
+        Ok(())
     }
 
     /// Goes to the next entry that the daemon wrote.
     ///
     /// # Errors
     ///
-    /// libsystemd fails.
+    /// The journal cannot be read.
     pub fn step(&mut self, direction: Direction) -> Result<Option<Head>, ReadError> {
+        self.present = None;
+        let mut end = false;
         loop {
-            let moved = match direction {
-                Direction::Forward => self.journal.next(),
-                Direction::Back => self.journal.previous(),
-            };
-            if moved.map_err(system("read"))? == 0 {
-                return Ok(None);
-            }
-            let (uid, exe, transport) = (self.field("_UID"), self.field("_EXE"), self.field("_TRANSPORT"));
-            if !believed(uid.as_deref(), exe.as_deref(), transport.as_deref()) {
-                self.skipped.forged += 1;
+            let Some(entry) = self.buffer.pop_front() else {
+                if end {
+                    return Ok(None);
+                }
+                end = self.fetch(direction)?;
                 continue;
-            }
-            match self.head() {
-                Some(head) => return Ok(Some(head)),
+            };
+            let foreign = match self.judge.of(&entry) {
+                Believed::Own => None,
+                Believed::Foreign(_) if self.own_only => continue,
+                Believed::Foreign(machine) => Some(machine),
+                Believed::No => {
+                    self.skipped.forged += 1;
+                    continue;
+                }
+                Believed::Unknown => {
+                    self.skipped.corrupt += 1;
+                    continue;
+                }
+            };
+            match head(&entry) {
+                Some(head) => {
+                    if let Some(machine) = &foreign {
+                        self.foreign.entry(machine.clone()).or_default();
+                    }
+                    self.present = Some((entry, foreign));
+                    return Ok(Some(head));
+                }
                 None => self.skipped.corrupt += 1,
             }
         }
     }
 
-    fn head(&mut self) -> Option<Head> {
-        Some(Head {
-            id: self.field("EVENT_ID")?.parse().ok()?,
-            revision: self.field("REVISION")?.parse().ok()?,
-            written_us: i64::try_from(self.journal.timestamp_usec().ok()?).ok()?,
-        })
+    /// Gets some entries. Whether there are no more after them.
+    fn fetch(&mut self, direction: Direction) -> Result<bool, ReadError> {
+        let json = (!self.heads_only).then_some(JSON);
+        let fields = HEAD.into_iter().chain(json).map(str::to_owned).collect();
+        let request = Request::Entries { from: self.from.clone(), direction, fields };
+        let Answer::Entries { entries, end, .. } = self.ask(&request, "read")? else {
+            return Err(confused());
+        };
+        if let Some(last) = entries.last() {
+            self.from = From::Beyond(last.cursor.clone());
+        }
+        self.buffer.extend(entries);
+        Ok(end)
     }
 
     /// The event of the entry that the last step went to; none, and counted, when its JSON cannot be read.
     pub fn event(&mut self) -> Option<Event> {
-        let event = self.field("JSON").and_then(|json| serde_json::from_str(&json).ok());
-        if event.is_none() {
+        let (entry, foreign) = self.present.as_ref()?;
+        let event = entry.get(JSON).and_then(|json| serde_json::from_str::<Event>(json).ok());
+        let Some(mut event) = event else {
             self.skipped.corrupt += 1;
+            return None;
+        };
+        if let Some(foreign) = foreign {
+            // What its journald says, not what it says itself.
+            event.hostname = foreign.host().to_owned();
         }
-        event
+        Some(event)
     }
 
     /// What names the entry that the last step went to, for [`Position::After`].
     pub fn cursor(&self) -> Option<String> {
-        self.journal.cursor().ok()
+        self.present.as_ref().map(|(entry, _)| entry.cursor.clone())
     }
 
     /// Waits until the journal changes, no longer than `patience`.
     ///
     /// # Errors
     ///
-    /// libsystemd fails.
+    /// The journal cannot be read.
     pub fn wait(&mut self, patience: Duration) -> Result<(), ReadError> {
-        self.journal.wait(Some(patience)).map(|_| ()).map_err(system("wait for"))
+        let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.ask(&Request::Wait(ms), "wait for").map(drop)
     }
 
     /// What was passed over since the last call.
@@ -221,61 +388,45 @@ impl Reader {
         std::mem::take(&mut self.skipped)
     }
 
+    /// Files, or parts of them, that could not be read, since the last call.
+    pub fn take_unread(&mut self) -> Vec<Unread> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Other machines whose entries were stepped on, each once.
+    pub fn take_foreign(&mut self) -> Vec<Foreign> {
+        let mut new = Vec::new();
+        for (machine, said) in &mut self.foreign {
+            if !std::mem::replace(said, true) {
+                new.push(machine.clone());
+            }
+        }
+        new
+    }
+
     /// Ids of the boots that the journal knows, oldest first.
     ///
     /// # Errors
     ///
-    /// libsystemd fails.
+    /// The journal cannot be read.
     pub fn boots(&mut self) -> Result<Vec<String>, ReadError> {
-        let mut ids = Vec::new();
-        self.journal.query_unique("_BOOT_ID").map_err(system("search"))?;
-        while let Some(field) = self.journal.enumerate_unique().map_err(system("search"))? {
-            if let Some(id) = field.value().and_then(|v| std::str::from_utf8(v).ok()) {
-                ids.push(id.to_owned());
-            }
+        match self.ask(&Request::Boots, "search")? {
+            Answer::Boots(ids) => Ok(ids),
+            _ => Err(confused()),
         }
-        let mut boots = Vec::with_capacity(ids.len());
-        for id in ids {
-            self.journal
-                .match_flush()
-                .and_then(|j| j.match_add("_BOOT_ID", id.as_str()))
-                .and_then(|j| j.seek_head())
-                .and_then(|()| self.journal.next())
-                .map_err(system("search"))?;
-            if let Ok(first) = self.journal.timestamp_usec() {
-                boots.push((first, id));
-            }
-        }
-        self.journal.match_flush().and_then(|j| j.match_add(MARK.0, MARK.1)).map_err(system("search"))?;
-        boots.sort_unstable();
-        Ok(boots.into_iter().map(|(_, id)| id).collect())
-    }
-
-    fn field(&mut self, name: &str) -> Option<String> {
-        let value = self.journal.get_data(name).ok()??.value()?.to_vec();
-        String::from_utf8(value).ok()
     }
 }
 
-/// Whether journald's own word on the sender shows the daemon: root, and an executable of that name. The fields with an
-/// underscore are journald's, no client can set them.
-fn believed(uid: Option<&str>, exe: Option<&str>, transport: Option<&str>) -> bool {
-    let name = exe
-        .map(|exe| exe.strip_suffix(" (deleted)").unwrap_or(exe))
-        .and_then(|exe| Path::new(exe).file_name());
-    uid == Some("0") && transport == Some("journal") && name.is_some_and(|name| name == DAEMON)
+fn confused() -> ReadError {
+    system("read")(io::Error::other("another question was answered"))
 }
 
-/// The directory to read instead of the system's journal.
-fn directory(roots: &Roots) -> Option<PathBuf> {
-    if let Some(directory) = &roots.journal {
-        return Some(directory.clone());
-    }
-    if roots.run == Path::new("/run") {
-        return None;
-    }
-    let lasting = roots.log.join("journal");
-    Some(if lasting.is_dir() { lasting } else { roots.run.join("log/journal") })
+fn head(entry: &Entry) -> Option<Head> {
+    Some(Head {
+        id: entry.get("EVENT_ID")?.parse().ok()?,
+        revision: entry.get("REVISION")?.parse().ok()?,
+        written_us: i64::try_from(entry.realtime_us).ok()?,
+    })
 }
 
 /// What the system's journal lets this process do.
@@ -291,63 +442,20 @@ pub enum Access {
 
 /// Whether this process may read the system's journal files. libsystemd passes over those it may not read, in silence.
 pub fn access(roots: &Roots) -> Access {
-    let parents = match &roots.journal {
-        Some(directory) => vec![directory.clone()],
-        None => vec![roots.log.join("journal"), roots.run.join("log/journal")],
-    };
-    let mut denied = None;
-    for directory in parents.iter().flat_map(|parent| [parent.clone()].into_iter().chain(children(parent))) {
-        for file in children(&directory).filter(|file| is_journal(file, roots.journal.is_none())) {
-            match File::open(&file) {
-                Ok(_) => return Access::Readable,
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = Some(file),
-                Err(_) => {}
-            }
-        }
-        if fs::read_dir(&directory).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
-            denied = Some(directory);
-        }
+    let mut source = Source::new(roots, &Place::of(roots), PATIENCE);
+    match source.ask(&Request::MayRead, "open", &mut Vec::new()) {
+        Ok(Answer::MayRead { readable: false, denied: Some(denied) }) => Access::Denied(denied),
+        Ok(Answer::MayRead { readable: false, denied: None }) => Access::NoFiles,
+        // Of one that does not answer nothing else is known.
+        _ => Access::Readable,
     }
-    denied.map_or(Access::NoFiles, Access::Denied)
-}
-
-fn children(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
-}
-
-/// Whether it is a journal file; of the system, and not of a user, where it is asked so.
-fn is_journal(file: &Path, of_system: bool) -> bool {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    (name.starts_with("system") || !of_system) && (name.ends_with(".journal") || name.ends_with(".journal~"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    #[test]
-    fn only_the_daemon_is_believed() {
-        for (uid, exe, transport) in [
-            (Some("0"), Some("/usr/sbin/peripetyd"), Some("journal")),
-            (Some("0"), Some("/usr/sbin/peripetyd (deleted)"), Some("journal")),
-        ] {
-            assert!(believed(uid, exe, transport), "{uid:?} {exe:?} {transport:?}");
-        }
-        for (uid, exe, transport) in [
-            (Some("1000"), Some("/home/eve/peripetyd"), Some("journal")),
-            (Some("00"), Some("/usr/sbin/peripetyd"), Some("journal")),
-            (None, Some("/usr/sbin/peripetyd"), Some("journal")),
-            (Some("0"), Some("/usr/bin/logger"), Some("journal")),
-            (Some("0"), Some("/usr/bin/peripetyd/logger"), Some("journal")),
-            (Some("0"), Some("/usr/bin/notperipetyd"), Some("journal")),
-            (Some("0"), None, Some("journal")),
-            (Some("0"), Some(""), Some("journal")),
-            (Some("0"), Some("/usr/sbin/peripetyd"), Some("syslog")),
-            (Some("0"), Some("/usr/sbin/peripetyd"), None),
-        ] {
-            assert!(!believed(uid, exe, transport), "{uid:?} {exe:?} {transport:?}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn no_journal_is_told_apart_from_an_empty_one() {
@@ -372,6 +480,8 @@ mod tests {
         let mut reader = Reader::open(&roots).unwrap();
         reader.seek(&Position::Head).unwrap();
         assert_eq!(reader.step(Direction::Forward).unwrap(), None);
+        let unread: Vec<_> = reader.take_unread().iter().map(|unread| unread.path.clone()).collect();
+        assert_eq!(unread, ["system.journal", "system@x.journal"].map(|name| directory.path().join(name)));
         assert_eq!(reader.boots().unwrap(), Vec::<String>::new());
         assert!(reader.seek(&Position::After("not a cursor".into())).is_err());
     }

@@ -1,5 +1,6 @@
 //! Reading events back: from the journal, or from the daemon's memory over its socket.
 
+mod believed;
 pub mod boot;
 mod device;
 mod filter;

@@ -72,9 +72,11 @@ pub fn from_journal(
 fn latest(reader: &mut Reader, start: Option<Timestamp>) -> Result<Latest, ReadError> {
     let mut latest = Latest::default();
     reader.seek(&start.map_or(Position::Head, Position::Time))?;
+    reader.set_heads_only(true);
     while let Some(head) = reader.step(Direction::Forward)? {
         latest.note(head.id, head.revision);
     }
+    reader.set_heads_only(false);
     Ok(latest)
 }
 

@@ -1,6 +1,7 @@
 //! The tests, one file for each subject.
 
 mod cli;
+mod damaged_journal;
 mod filesystems;
 mod floods;
 mod forgery;
@@ -41,6 +42,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reload::CASES,
         no_journald::CASES,
         programs::CASES,
+        damaged_journal::CASES,
         removed::CASES,
         replay::CASES,
         status::CASES,

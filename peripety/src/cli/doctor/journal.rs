@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 use super::{Row, machine::Machine};
 use crate::{
     notifier,
-    query::journald::{Access, access},
+    query::journald::{Access, Direction, Position, ReadError, Reader, access},
     roots::Roots,
 };
 
@@ -79,7 +79,15 @@ pub(super) fn rate_limit(machine: &Machine) -> Row {
 pub(super) fn readable(machine: &Machine) -> Row {
     const CHECK: &str = "reading";
     match access(&machine.roots) {
-        Access::Readable => Row::ok(CHECK, "this user may read the system's journal"),
+        Access::Readable => match unread(&machine.roots) {
+            None => Row::ok(CHECK, "this user may read the system's journal"),
+            Some(unread) => Row::degraded(
+                CHECK,
+                unread,
+                "what happened is known in part",
+                "look at the disk of the journal; journalctl --verify",
+            ),
+        },
         Access::NoFiles => Row::ok(CHECK, "there are no journal files"),
         Access::Denied(_) => Row::degraded(
             CHECK,
@@ -87,6 +95,24 @@ pub(super) fn readable(machine: &Machine) -> Row {
             "no prpt query",
             "use sudo, or join group systemd-journal",
         ),
+    }
+}
+
+/// What of the journal cannot be read.
+fn unread(roots: &Roots) -> Option<String> {
+    let mut reader = match Reader::open(roots) {
+        Ok(reader) => reader,
+        Err(ReadError::None { .. }) => return None,
+        Err(error) => return Some(error.to_string()),
+    };
+    let entry = reader.seek(&Position::Tail).and_then(|()| reader.step(Direction::Back));
+    let unread = reader.take_unread();
+    let more = unread.len().saturating_sub(1);
+    match (unread.first(), entry) {
+        (Some(first), _) if more > 0 => Some(format!("{first}; and {more} more files")),
+        (Some(first), _) => Some(first.to_string()),
+        (None, Err(error)) => Some(error.to_string()),
+        (None, Ok(_)) => None,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Lost, Stamp};
+use crate::{
+    journal::{Touch, Unread},
+    record::{Lost, Stamp},
+};
 
 /// Bytes of one item; a line of a program takes less.
 const ITEM_MAX: usize = 64 << 10;
@@ -41,6 +44,14 @@ pub enum Item {
     NoJournal,
     /// There is one now, after there was none.
     Journal,
+    /// It is about to touch this for the first time: if it ends now, that is why.
+    Touch(Touch),
+    /// It cannot read a file and goes on without it.
+    Unread(Unread),
+    /// This does not answer.
+    Silent(Touch),
+    /// All that is there was read. Told once.
+    Read,
 }
 
 /// What came from the reader is no item.

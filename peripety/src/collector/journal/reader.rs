@@ -1,24 +1,29 @@
 //! Reads the journal, in a process of its own.
 
 use std::{
-    fs::File,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use rustix::fs::inotify;
 use serde::{Deserialize, Serialize};
-use systemd::journal::{Journal, JournalWaitResult, OpenOptions};
+use systemd::journal::Journal;
 
-use super::{Fields, Item, Speaker};
+use super::{Fields, Item, Speaker, stall::Stall};
+use crate::{
+    journal::{
+        Change, Direction, Entry, FileId, Files, Found, Header, Key, Place, Start, Touched, Watch, list,
+    },
+    roots::Roots,
+};
 
 /// Bytes of a line that are read.
 const TEXT_MAX: usize = 8192;
 /// Said by journald when it drops what a service sends too fast.
 const SUPPRESSED: &str = "a596d6fe7bfa4994828e72309e95d61e";
-/// Bytes of inotify's answers that are read at a time.
-const NOTICE_BYTES: usize = 4096;
+/// Fields that are read of an entry.
+const FIELDS: [&str; 8] =
+    ["_UID", "_TRANSPORT", "_EXE", "_SYSTEMD_UNIT", "PRIORITY", "MESSAGE", "MESSAGE_ID", "N_DROPPED"];
 
 /// What the reader is told to read, as it stands on its command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,12 +36,18 @@ pub struct Orders {
     pub after: Option<String>,
     /// The daemon's process id: the reader ends with it.
     pub parent: u32,
+    /// Files that are not to be touched.
+    #[serde(default)]
+    pub avoid: Vec<FileId>,
+    /// Files that could not be read for a while, with the entry after which each goes on.
+    #[serde(default)]
+    pub behind: Vec<(FileId, Option<String>)>,
 }
 
 /// The reader ends.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// libsystemd failed.
+    /// The system failed.
     #[error("cannot {what} the journal: {source}")]
     System {
         /// What was tried.
@@ -49,259 +60,265 @@ pub enum ReadError {
     Pipe(#[from] io::Error),
 }
 
-fn system(what: &'static str) -> impl FnOnce(systemd::Error) -> ReadError {
-    move |error| ReadError::System { what, source: error.into_io_error() }
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> ReadError {
+    move |source| ReadError::System { what, source }
 }
 
 /// Reads until nobody listens: writes [`Item`]s to `out` as the journal gets entries, and sleeps in between (promise 5).
 ///
 /// # Errors
-/// libsystemd fails, or `out` is closed.
+/// The kernel does not tell when files change, or `out` is closed.
 pub fn read(orders: &Orders, out: &mut impl Write) -> Result<(), ReadError> {
-    let mut reader = Reader { journal: open()?, speakers: speakers(orders), looked_us: None };
-    if !has_files(&reader.journal) {
-        tell(out, &Item::NoJournal)?;
-        while !has_files(&reader.journal) {
-            wait_for_directory()?;
-            reader.journal = open()?;
+    let place = Place::of(&Roots::system());
+    // What changes from now on is seen.
+    let watch = Watch::new(&place).map_err(system("watch"))?;
+    let mut reader = Reader::new(orders, place, out)?;
+    if reader.found.is_empty() {
+        reader.tell(&Item::NoJournal)?;
+        while reader.found.is_empty() {
+            watch.wait(None).map_err(system("wait for"))?;
+            reader.list()?;
         }
-        tell(out, &Item::Journal)?;
+        reader.tell(&Item::Journal)?;
     }
-    reader.select(orders)?;
-    reader.seek(orders.after.as_deref(), out)?;
+    reader.open()?;
+    reader.lost_since_orders()?;
     loop {
-        reader.take(out)?;
-        // The first call begins to watch and says so at once, and nothing is missed.
-        if let JournalWaitResult::Invalidate = reader.journal.wait(None).map_err(system("wait for"))? {
-            reader.look_for_losses(out)?;
+        reader.take()?;
+        if watch.wait(None).map_err(system("wait for"))? == Change::Files && reader.list()? {
+            reader.open()?;
+            reader.lost_since_look()?;
         }
     }
 }
 
-struct Reader {
-    journal: Journal,
+struct Reader<'a, W: Write> {
+    orders: &'a Orders,
+    out: &'a mut W,
+    place: Place,
     speakers: Vec<Speaker>,
-    /// When all that was there had been looked at, CLOCK_MONOTONIC in microseconds.
-    looked_us: Option<u64>,
+    found: Vec<Found>,
+    files: Option<Files>,
+    /// The last entry that was looked at.
+    after: Option<String>,
+    /// What the headers said when all that was there had been looked at.
+    looked: Vec<Header>,
+    stall: Stall,
+    /// All that was there at the start was read.
+    is_through: bool,
 }
 
-/// The number of an entry, within the numbering of one journald.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seq {
-    numbering: String,
-    number: u64,
-}
-
-impl Seq {
-    /// Of a cursor: `s=NUMBERING;i=HEX;b=…`.
-    fn of(cursor: &str) -> Option<Self> {
-        let part = |key: &str| cursor.split(';').find_map(|part| part.strip_prefix(key));
-        Some(Self { numbering: part("s=")?.to_owned(), number: u64::from_str_radix(part("i=")?, 16).ok()? })
-    }
-
-    /// How many entries lie between this one and a later one.
-    fn until(&self, later: &Self) -> u64 {
-        if self.numbering == later.numbering { later.number.saturating_sub(self.number + 1) } else { 0 }
-    }
-}
-
-impl Reader {
-    /// Root's entries of this boot by the programs, and journald's own about what it dropped.
-    fn select(&mut self, orders: &Orders) -> Result<(), ReadError> {
-        let journal = &mut self.journal;
-        let mut select = || {
-            journal.match_add("_BOOT_ID", orders.boot_id.as_str())?.match_add("_UID", "0")?.match_and()?;
-            for speaker in &self.speakers {
-                journal.match_add("_COMM", speaker.comm.as_str())?;
-            }
-            journal.match_or()?;
-            for unit in self.speakers.iter().flat_map(|speaker| &speaker.units) {
-                journal.match_add("_SYSTEMD_UNIT", unit.as_str())?;
-            }
-            journal.match_or()?.match_add("MESSAGE_ID", SUPPRESSED)?;
-            journal.set_data_threshold(TEXT_MAX)
+impl<'a, W: Write> Reader<'a, W> {
+    fn new(orders: &'a Orders, place: Place, out: &'a mut W) -> Result<Self, ReadError> {
+        let speakers = orders.programs.iter().map(|name| Speaker::new(name)).collect();
+        let after = orders.after.clone().filter(|cursor| Key::parse(cursor).is_some());
+        let mut this = Self {
+            orders,
+            out,
+            place,
+            speakers,
+            found: Vec::new(),
+            files: None,
+            after,
+            looked: Vec::new(),
+            stall: Stall::start().map_err(system("watch"))?,
+            is_through: false,
         };
-        select().map_err(system("search"))
+        this.list()?;
+        Ok(this)
     }
 
-    /// Goes after the entry with the cursor; to the start if there is none.
-    fn seek(&mut self, after: Option<&str>, out: &mut impl Write) -> Result<(), ReadError> {
-        let Some((cursor, seq)) = after.and_then(|cursor| Some((cursor, Seq::of(cursor)?))) else {
-            return self.journal.seek_head().map_err(system("search"));
-        };
-        if let Some((first, _)) = first() {
-            lost_before(&first, seq.until(&first), out)?;
+    /// Looks which files there are. Whether those are others than before.
+    fn list(&mut self) -> Result<bool, ReadError> {
+        let Self { place, out, stall, is_through, .. } = self;
+        let mut listing = list(place, &mut |path| {
+            announce(&Touched { path, id: None, header: None }, stall, !*is_through, out)
+        })?;
+        self.stall.pause();
+        for unread in std::mem::take(&mut listing.unread) {
+            self.tell(&Item::Unread(unread))?;
         }
-        let mut seek = || -> systemd::Result<()> {
-            self.journal.seek_cursor(cursor)?;
-            // The entry may be gone; then this one is already the next, and is sought once more.
-            if self.journal.next()? > 0 && !self.journal.test_cursor(cursor)? {
-                self.journal.seek_cursor(cursor)?;
-            }
-            Ok(())
-        };
-        match seek() {
-            Ok(()) => Ok(()),
-            // A cursor that is none.
-            Err(_) => self.journal.seek_head().map_err(system("search")),
-        }
+        listing.files.retain(|found| !self.orders.avoid.contains(&found.id));
+        let ids = |files: &[Found]| files.iter().map(|found| found.id).collect::<BTreeSet<_>>();
+        let changed = ids(&self.found) != ids(&listing.files);
+        self.found = listing.files;
+        Ok(changed)
     }
 
-    /// Hands over all that is there.
-    fn take(&mut self, out: &mut impl Write) -> Result<(), ReadError> {
-        loop {
-            match self.journal.next() {
-                Ok(0) => break,
-                Ok(_) => {
-                    if let Some(item) = self.item() {
-                        out.write_all(item.to_line().as_bytes())?;
-                    }
-                }
-                Err(error) => {
-                    self.skip(&error.into_io_error(), out)?;
-                    break;
-                }
-            }
+    /// Opens the files and goes after the last entry that was looked at; to the start if there is none.
+    fn open(&mut self) -> Result<(), ReadError> {
+        let Self { orders, speakers, out, stall, is_through, .. } = self;
+        let mut touch = |touched: Touched<'_>| announce(&touched, stall, !*is_through, out);
+        let mut files = Files::open(&self.found, &|journal| select(journal, orders, speakers), &mut touch)?;
+        let start = |after: &Option<String>| after.clone().map_or(Start::Outermost, Start::Beyond);
+        let behind: BTreeMap<FileId, Start> = if *is_through {
+            BTreeMap::new()
+        } else {
+            orders.behind.iter().map(|(id, after)| (*id, start(after))).collect()
+        };
+        files.seek(&start(&self.after), Direction::Forward, &behind, &mut touch)?;
+        self.stall.pause();
+        self.files = Some(files);
+        self.tell_unread()
+    }
+
+    fn tell_unread(&mut self) -> Result<(), ReadError> {
+        for unread in self.files.as_mut().map(Files::take_unread).unwrap_or_default() {
+            self.tell(&Item::Unread(unread))?;
         }
-        out.flush()?;
-        self.looked_us = Some(now_us());
         Ok(())
     }
 
-    /// A part of the journal cannot be read: goes on after all that is there now.
-    fn skip(&mut self, error: &io::Error, out: &mut impl Write) -> Result<(), ReadError> {
-        let reason = format!("the journal cannot be read: {error}");
-        tell(out, &Item::Lost { count: 1, reason, sequence: format!("read/{}", now_us()) })?;
-        self.journal.seek_tail().and_then(|()| self.journal.previous()).map(drop).map_err(system("search"))
+    /// Hands over all that is there.
+    fn take(&mut self) -> Result<(), ReadError> {
+        let Self { files: Some(files), out, stall, is_through, .. } = self else { return Ok(()) };
+        let names = FIELDS.map(str::to_owned);
+        files.again();
+        loop {
+            stall.goes_on();
+            let mut touch = |touched: Touched<'_>| announce(&touched, stall, !*is_through, out);
+            if !files.step(&mut touch)? {
+                break;
+            }
+            let entry = files.entry(&names, &mut touch)?;
+            stall.pause();
+            if let Some(item) = item(&entry, &self.speakers) {
+                out.write_all(item.to_line().as_bytes())?;
+            }
+            self.after = Some(entry.cursor);
+        }
+        let mut touch = |touched: Touched<'_>| announce(&touched, stall, !*is_through, out);
+        self.looked = files.headers(&mut touch)?;
+        stall.pause();
+        out.flush()?;
+        self.tell_unread()?;
+        if !self.is_through {
+            self.is_through = true;
+            self.tell(&Item::Read)?;
+        }
+        Ok(())
+    }
+
+    /// Entries that went since the last reader ended.
+    fn lost_since_orders(&mut self) -> Result<(), ReadError> {
+        let Some(last) = self.orders.after.as_deref().and_then(Key::parse) else { return Ok(()) };
+        let headers = self.headers()?;
+        self.lost(&headers, last.numbering, last.number)
     }
 
     /// Files went away: were there entries in them that nobody has looked at?
-    fn look_for_losses(&mut self, out: &mut impl Write) -> Result<(), ReadError> {
-        let (Some(looked_us), Some((first, first_us))) = (self.looked_us, first()) else { return Ok(()) };
-        // How many went in between nobody knows.
-        lost_before(&first, u64::from(first_us > looked_us), out)
-    }
-
-    /// The entry as an item; none if nobody that is heard said it.
-    fn item(&mut self) -> Option<Item> {
-        let fields = Fields {
-            uid: self.field("_UID"),
-            transport: self.field("_TRANSPORT"),
-            exe: self.field("_EXE"),
-            unit: self.field("_SYSTEMD_UNIT"),
-        };
-        let cursor = self.journal.cursor().ok()?;
-        let seq = Seq::of(&cursor)?;
-        if fields.transport.as_deref() == Some("driver") {
-            return self.suppressed(&fields, &seq);
+    fn lost_since_look(&mut self) -> Result<(), ReadError> {
+        let now = self.headers()?;
+        let looked = std::mem::take(&mut self.looked);
+        for (numbering, (_, last)) in numbers(&looked) {
+            self.lost(&now, numbering, last)?;
         }
-        let program = self.speakers.iter().find(|speaker| speaker.said(&fields))?.name.clone();
-        let (monotonic_us, _) = self.journal.monotonic_timestamp().ok()?;
-        let realtime_us = i64::try_from(self.journal.timestamp_usec().ok()?).ok()?;
-        Some(Item::Line {
-            program,
-            priority: self.field("PRIORITY").and_then(|p| p.parse().ok()).filter(|p| *p < 8).unwrap_or(6),
-            text: self.field("MESSAGE")?,
-            seq: seq.number,
-            monotonic_us,
-            realtime_us,
-            cursor,
-        })
+        Ok(())
     }
 
-    /// journald dropped what one of the programs sent: `Suppressed 7 messages from multipathd.service`.
-    fn suppressed(&mut self, fields: &Fields, seq: &Seq) -> Option<Item> {
-        let by_journald = fields.exe.as_deref().is_some_and(|exe| exe.ends_with("/systemd-journald"));
-        if !by_journald || self.field("MESSAGE_ID").as_deref() != Some(SUPPRESSED) {
-            return None;
+    fn headers(&mut self) -> Result<Vec<Header>, ReadError> {
+        let Self { files: Some(files), out, stall, is_through, .. } = self else { return Ok(Vec::new()) };
+        let headers = files.headers(&mut |touched| announce(&touched, stall, !*is_through, out))?;
+        self.stall.pause();
+        Ok(headers)
+    }
+
+    /// Tells of entries of a numbering that went before they were looked at: those between the last one that was, and the
+    /// first one that is there.
+    fn lost(&mut self, now: &[Header], numbering: u128, last: u64) -> Result<(), ReadError> {
+        let Some((first, _)) = numbers(now).get(&numbering).copied() else { return Ok(()) };
+        let count = first.saturating_sub(last.saturating_add(1));
+        if count > 0 {
+            let reason = "rotated away before it was read, entries of all programs".to_owned();
+            self.tell(&Item::Lost { count, reason, sequence: format!("{numbering:032x}/{first}") })?;
         }
-        let message = self.field("MESSAGE")?;
-        let (_, unit) = message.rsplit_once(" from ")?;
-        let unit = unit.rsplit('/').next().unwrap_or(unit);
-        let heard = self.speakers.iter().any(|speaker| speaker.units.iter().any(|of| of == unit));
-        let dropped = self.field("N_DROPPED").or_else(|| message.split(' ').nth(1).map(str::to_owned));
-        heard.then(|| Item::Lost {
-            count: dropped.and_then(|n| n.parse().ok()).unwrap_or(1),
-            reason: format!("journald's rate limit for {unit}"),
-            sequence: format!("{}/{}", seq.numbering, seq.number),
-        })
+        Ok(())
     }
 
-    fn field(&mut self, name: &str) -> Option<String> {
-        let value = self.journal.get_data(name).ok()??.value()?.to_vec();
-        Some(String::from_utf8_lossy(&value).into_owned())
+    fn tell(&mut self, item: &Item) -> Result<(), ReadError> {
+        self.out.write_all(item.to_line().as_bytes())?;
+        Ok(self.out.flush()?)
     }
 }
 
-fn speakers(orders: &Orders) -> Vec<Speaker> {
-    orders.programs.iter().map(|name| Speaker::new(name)).collect()
-}
-
-fn open() -> Result<Journal, ReadError> {
-    // Daemons speak into the system's journal; the files of users hold nothing of theirs.
-    OpenOptions::default().system(true).local_only(true).open().map_err(system("open"))
-}
-
-fn has_files(journal: &Journal) -> bool {
-    journal.has_persistent_files().unwrap_or(false) || journal.has_runtime_files().unwrap_or(false)
-}
-
-/// The first entry that is there, of any program, and its time in microseconds by CLOCK_MONOTONIC; 0 if it is of another
-/// boot.
-fn first() -> Option<(Seq, u64)> {
-    let mut journal = open().ok()?;
-    journal.seek_head().ok()?;
-    (journal.next().ok()? > 0).then_some(())?;
-    let time = journal.monotonic_timestamp_current_boot().unwrap_or(0);
-    Some((Seq::of(&journal.cursor().ok()?)?, time))
-}
-
-/// Tells that entries before the first one went before they were looked at.
-fn lost_before(first: &Seq, count: u64, out: &mut impl Write) -> Result<(), ReadError> {
-    if count > 0 {
-        let reason = "rotated away before it was read, entries of all programs".to_owned();
-        tell(out, &Item::Lost { count, reason, sequence: format!("{}/{}", first.numbering, first.number) })?;
+/// Says what is touched: to the daemon until all was read once, so that it knows what is to blame if this process ends; and
+/// always to who watches that it does not take for ever.
+fn announce(touched: &Touched<'_>, stall: &Stall, first: bool, out: &mut impl Write) -> io::Result<()> {
+    let touch = touched.to_wire();
+    if first {
+        stall.pause();
+        out.write_all(Item::Touch(touch.clone()).to_line().as_bytes())?;
+        out.flush()?;
     }
+    stall.at(touch);
     Ok(())
 }
 
-fn now_us() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
+/// Root's entries of this boot by the programs, and journald's own about what it dropped.
+fn select(journal: &mut Journal, orders: &Orders, speakers: &[Speaker]) -> systemd::Result<()> {
+    journal.match_add("_BOOT_ID", orders.boot_id.as_str())?.match_add("_UID", "0")?.match_and()?;
+    for speaker in speakers {
+        journal.match_add("_COMM", speaker.comm.as_str())?;
+    }
+    journal.match_or()?;
+    for unit in speakers.iter().flat_map(|speaker| &speaker.units) {
+        journal.match_add("_SYSTEMD_UNIT", unit.as_str())?;
+    }
+    journal.match_or()?.match_add("MESSAGE_ID", SUPPRESSED)?;
+    journal.set_data_threshold(TEXT_MAX)
 }
 
-fn tell(out: &mut impl Write, item: &Item) -> io::Result<()> {
-    out.write_all(item.to_line().as_bytes())?;
-    out.flush()
+/// The first and the last number of each numbering.
+fn numbers(headers: &[Header]) -> BTreeMap<u128, (u64, u64)> {
+    let mut numbers = BTreeMap::new();
+    for header in headers.iter().filter(|header| header.entries > 0) {
+        let (first, last) = numbers.entry(header.numbering).or_insert((header.first, header.last));
+        (*first, *last) = ((*first).min(header.first), (*last).max(header.last));
+    }
+    numbers
 }
 
-/// Sleeps until something appears where journald puts its files, or the directories for them.
-fn wait_for_directory() -> Result<(), ReadError> {
-    let failed = |source: rustix::io::Errno| ReadError::System { what: "wait for", source: source.into() };
-    let watch: OwnedFd = inotify::init(inotify::CreateFlags::CLOEXEC).map_err(failed)?;
-    let news = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::ONLYDIR;
-    for leaf in ["/run/log/journal", "/var/log/journal"] {
-        for directory in [leaf.to_owned()].into_iter().chain(children(Path::new(leaf))) {
-            let _not_there = inotify::add_watch(&watch, directory, news);
-        }
+/// The entry as an item; none if nobody that is heard said it.
+fn item(entry: &Entry, speakers: &[Speaker]) -> Option<Item> {
+    let field = |name: &str| entry.get(name).map(str::to_owned);
+    let fields = Fields {
+        uid: field("_UID"),
+        transport: field("_TRANSPORT"),
+        exe: field("_EXE"),
+        unit: field("_SYSTEMD_UNIT"),
+    };
+    let key = Key::parse(&entry.cursor)?;
+    if fields.transport.as_deref() == Some("driver") {
+        return suppressed(entry, &fields, &key, speakers);
     }
-    for parent in ["/run", "/run/log", "/var/log"] {
-        let _not_there = inotify::add_watch(&watch, parent, news);
-    }
-    // A file that came in between is there already.
-    if !has_files(&open()?) {
-        let mut notices = [0; NOTICE_BYTES];
-        io::Read::read(&mut File::from(watch), &mut notices)?;
-    }
-    Ok(())
+    let program = speakers.iter().find(|speaker| speaker.said(&fields))?.name.clone();
+    Some(Item::Line {
+        program,
+        priority: entry.get("PRIORITY").and_then(|p| p.parse().ok()).filter(|p| *p < 8).unwrap_or(6),
+        text: field("MESSAGE")?,
+        seq: key.number,
+        monotonic_us: entry.monotonic_us.as_ref()?.0,
+        realtime_us: i64::try_from(entry.realtime_us).ok()?,
+        cursor: entry.cursor.clone(),
+    })
 }
 
-fn children(directory: &Path) -> impl Iterator<Item = String> + use<> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .filter(|path: &PathBuf| path.is_dir())
-        .map(|path| path.display().to_string())
+/// journald dropped what one of the programs sent: `Suppressed 7 messages from multipathd.service`.
+fn suppressed(entry: &Entry, fields: &Fields, key: &Key, speakers: &[Speaker]) -> Option<Item> {
+    let by_journald = fields.exe.as_deref().is_some_and(|exe| exe.ends_with("/systemd-journald"));
+    if !by_journald || entry.get("MESSAGE_ID") != Some(SUPPRESSED) {
+        return None;
+    }
+    let message = entry.get("MESSAGE")?;
+    let (_, unit) = message.rsplit_once(" from ")?;
+    let unit = Path::new(unit).file_name()?.to_str()?;
+    let heard = speakers.iter().any(|speaker| speaker.units.iter().any(|of| of == unit));
+    let dropped = entry.get("N_DROPPED").or_else(|| message.split(' ').nth(1));
+    heard.then(|| Item::Lost {
+        count: dropped.and_then(|n| n.parse().ok()).unwrap_or(1),
+        reason: format!("journald's rate limit for {unit}"),
+        sequence: format!("{:032x}/{}", key.numbering, key.number),
+    })
 }
 
 #[cfg(test)]
@@ -310,14 +327,30 @@ mod tests {
 
     #[test]
     fn numbers_count_what_lies_between() {
-        let cursor = "s=0639ebd0d1b04eec8a4f9b3ad5a0a40d;i=4b2;b=77;m=5;t=6;x=7";
-        let seen = Seq::of(cursor).unwrap();
-        assert_eq!(seen.number, 0x4b2);
-        let at = |number| Seq { number, ..seen.clone() };
-        assert_eq!((seen.until(&at(0x4b3)), seen.until(&at(0x4b9)), seen.until(&at(1))), (0, 6, 0));
-        assert_eq!(seen.until(&Seq { numbering: "other".into(), number: 9999 }), 0, "another numbering");
-        for nonsense in ["", "s=1", "i=zz;s=1", "s=;i="] {
-            assert_eq!(Seq::of(nonsense), None, "{nonsense}");
+        let header =
+            |numbering, first, last| Header { numbering, first, last, entries: 1, ..Header::default() };
+        let lost = |headers: &[Header], last: u64| {
+            let orders = Orders {
+                programs: Vec::new(),
+                boot_id: String::new(),
+                after: None,
+                parent: 0,
+                avoid: Vec::new(),
+                behind: Vec::new(),
+            };
+            let mut out = Vec::new();
+            let place = Place::Files(Vec::new());
+            Reader::new(&orders, place, &mut out).unwrap().lost(headers, 1, last).unwrap();
+            match Item::take(&mut out).pop() {
+                Some(Ok(Item::Lost { count, .. })) => count,
+                None => 0,
+                other => panic!("{other:?}"),
+            }
+        };
+        let there = [header(1, 20, 29), header(1, 10, 19), header(2, 500, 600)];
+        for (last, count) in [(9, 0), (5, 4), (15, 0), (29, 0), (100, 0), (0, 9), (u64::MAX, 0)] {
+            assert_eq!(lost(&there, last), count, "after {last}");
         }
+        assert_eq!(lost(&there[2..], 5), 0, "another numbering");
     }
 }

@@ -1,0 +1,48 @@
+//! The journal, read by a process that may die.
+//!
+//! Journal files lie on a disk, which may be the one that fails. libsystemd maps them: a page that cannot be read ends the
+//! process with SIGBUS, a damaged file may end it with an assertion, and a disk that does not answer holds it up for ever.
+//! So nothing that has to live reads them itself. It starts itself again ([`Process`]) with the orders what to read, asks
+//! over one pipe, gets answers over another, and never waits longer than it said. The other side ([`Worker`]) opens every
+//! file by itself and says which one it is about to touch: when it dies or says no more, that file is to blame; it is left
+//! out, the next process goes on where the last one stopped, and what is not known for it is told ([`Unread`]).
+//!
+//! What daemons say is read by a process that runs as long as `peripetyd` (see [`crate::collector::journal`]): the same
+//! files ([`Files`]), but it is not asked, it tells.
+
+mod cursor;
+mod files;
+mod header;
+mod place;
+mod process;
+mod watch;
+mod wire;
+mod worker;
+
+pub use cursor::Key;
+pub use files::{Files, Start, Touched};
+pub use header::Header;
+pub use place::{FileId, Found, Listing, Place, list, machine_id};
+pub use process::{AskError, Patience, Process, blame, confine, is_orphan};
+pub use watch::{Change, Watch};
+pub use wire::{Answer, Direction, Entry, From, Message, Orders, Request, Touch, Unread, Why};
+pub use worker::{Worker, serve};
+
+use std::process::ExitCode;
+
+/// Option with which a program of peripety becomes the process that reads.
+pub const OPTION: &str = "--read-journal";
+
+/// Is the process that reads, if the program was started as such.
+pub fn main(orders: &str) -> Option<ExitCode> {
+    let orders: Orders = serde_json::from_str(orders).ok()?;
+    confine();
+    if !is_orphan(orders.parent) {
+        // That nobody asks any more is the end of it.
+        let _closed = serve(orders, std::io::stdin().lock(), std::io::stdout().lock());
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+/// Bytes of a field that are read; the JSON of an event is bounded well below.
+pub const MAX_FIELD: usize = 4 << 20;
