@@ -3,6 +3,7 @@
 //! Names of keys, types, severities and subsystems are an API. [`SCHEMA_VERSION`] counts its incompatible changes; the
 //! JSON Schema that belongs to it is checked in as `doc/event.schema.json`.
 
+mod advice;
 mod id;
 mod model;
 mod schema;
@@ -10,6 +11,7 @@ mod severity;
 mod subsystem;
 mod types;
 
+pub use advice::{Advice, advice};
 pub use id::{EventId, MessageId, event_id, message_id};
 pub use model::{Event, Io, Op, SCHEMA_VERSION, SectorRange};
 pub use schema::json_schema;

@@ -1,7 +1,7 @@
 //! journald's message catalog: what `journalctl -x` says below an event. Generated from the vocabulary.
 
 use super::plain::wrap;
-use crate::event::{Nature, TYPES, TypeInfo, message_id};
+use crate::event::{Nature, TYPES, TypeInfo, advice, message_id};
 
 /// Columns of the text, beside what journalctl puts before it.
 const WIDTH: usize = 76;
@@ -32,50 +32,16 @@ fn entry(info: &TypeInfo) -> String {
         name = info.name,
         meaning = info.meaning,
     );
-    if let Some(words) = advice(info) {
-        text.push_str(&wrap(words, WIDTH).join("\n"));
-        text.push_str("\n\n");
+    if let Some(advice) = advice(info.name) {
+        let causes = format!("Likely causes: {}.", advice.causes.join("; "));
+        for words in [&causes, &advice.check, &advice.first, &advice.avoid] {
+            let words = words.replace("{device}", "@DEV_PATH@");
+            text.push_str(&wrap(&words, WIDTH).join("\n"));
+            text.push('\n');
+        }
+        text.push('\n');
     }
     text + "All that is known about it, and about the device it is on:\n  prpt query -v --event-id @EVENT_ID@\n"
-}
-
-/// What to do about it, where that can be said for all of a kind.
-fn advice(info: &TypeInfo) -> Option<&'static str> {
-    if info.nature != Nature::Fault {
-        return None;
-    }
-    let name = info.name;
-    Some(match info.sub_system {
-        "peripety" => {
-            "Events or records are missing: 'prpt doctor' tells what this machine can see, 'prpt probes' what was lost."
-        }
-        "fs" if name == "FS_REMOUNT_READ_ONLY" || name == "FS_SHUTDOWN" || name == "FS_JOURNAL_ABORTED" => {
-            "The filesystem takes no more writes. Find the failure of the device below it first; then unmount and check \
-             the filesystem (fsck, xfs_repair, btrfs check)."
-        }
-        "fs" => {
-            "Find out first whether a device below it failed at the same time; a check of the filesystem on a failing \
-                 device makes it worse."
-        }
-        "ata" => {
-            "Look at cable, backplane and power of the drive before the drive itself; 'smartctl -x' counts link errors."
-        }
-        "scsi" | "nvme" | "block" if name.contains("MEDIUM") => {
-            "The medium has a bad spot: data there can only come from a copy. See 'smartctl -x' or 'nvme smart-log', and \
-             plan to replace the drive when the count grows."
-        }
-        "multipath" | "iscsi" | "fc" => {
-            "Look at the path: port, cable, switch, target. 'multipath -ll' shows what is left."
-        }
-        "dm-thin" => {
-            "The pool needs space, or a repair: 'lvs -a' shows data and metadata use, 'lvextend' adds space."
-        }
-        "md" => {
-            "See /proc/mdstat and 'mdadm --detail' for what redundancy is left before anything is pulled."
-        }
-        "smart" => "The drive predicts its own failure: save the data, then replace it.",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
