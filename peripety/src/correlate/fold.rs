@@ -4,7 +4,7 @@ use peripety_common::Kind;
 
 use serde::{Deserialize, Serialize};
 
-use super::{cause::Node, key::FoldKey, message, ranges::Ranges};
+use super::{cause::Node, crowd::Crowd, key::FoldKey, message, ranges::Ranges};
 use crate::{
     event::{Event, EventType, Op, Severity},
     parser::{RawEvent, errno, source_name},
@@ -51,6 +51,12 @@ pub struct Fold {
     /// Whether it is told once, and waits for where it was mounted.
     #[serde(default)]
     pub waits_for_mount: bool,
+    /// Those for which it stands, where it stands for many.
+    #[serde(default)]
+    pub crowd: Option<Box<Crowd>>,
+    /// How often it was written since it changed in more than numbers.
+    #[serde(default)]
+    pub written: u32,
     /// Its place among the devices, for finding causes.
     pub node: Node,
     /// Keys it is found by; whether the index still points here is for the table to know.
@@ -79,6 +85,8 @@ impl Fold {
             fault: 0,
             has_requests: false,
             waits_for_mount: false,
+            crowd: None,
+            written: 0,
             node,
             keys: Vec::with_capacity(4),
         }
@@ -179,6 +187,7 @@ impl Fold {
     /// Notes a source.
     pub fn source(&mut self, source: &str) {
         if !self.event.sources.iter().any(|s| s == source) {
+            self.written = 0;
             self.event.sources.push(source.to_owned());
         }
     }
@@ -211,6 +220,7 @@ impl Fold {
     /// many of them the last ones, of which the requests failed.
     pub fn request_failed(&mut self, errno: i32, name: Option<&str>, last: u64) {
         self.retried(self.total().saturating_sub(last));
+        self.written = 0;
         self.counts = [0; 5];
         self.has_requests = true;
         let event = &mut self.event;
@@ -261,6 +271,7 @@ impl Fold {
 
     /// Makes the type more precise.
     pub fn refine(&mut self, event_type: EventType, fault: u8) {
+        self.written = 0;
         if let Some(info) = event_type.info() {
             // A request did fail; the first line of a chain did not know yet how bad it is.
             let severity =
@@ -274,6 +285,7 @@ impl Fold {
 
     /// Takes the type that a line gives, if the line knows better.
     pub fn refine_type(&mut self, raw: &RawEvent) {
+        self.written = 0;
         self.event.severity = self.event.severity.min(raw.severity);
         self.event.event_type = raw.event_type.clone();
     }
@@ -312,7 +324,11 @@ impl Fold {
         if self.missed != 0 {
             event.extension.insert("details_missing".to_owned(), self.missed.into());
         }
+        if let Some(crowd) = &self.crowd {
+            crowd.tell(&mut event.extension);
+        }
         event.msg = message::compose(&event);
+        self.written = self.written.saturating_add(1);
         self.event.revision += 1;
         event
     }

@@ -60,6 +60,9 @@ impl Scope {
         Self(1 << 62 | (family as u64) << 40 | number as u64)
     }
 
+    /// The devices for which there is no room.
+    pub const REST: Self = Self(1 << 61);
+
     /// The device number, if it is one.
     pub const fn as_dev(self) -> Option<u32> {
         if self.0 >> 32 == 0 && self.0 != 0 { Some(self.0 as u32) } else { None }
@@ -97,6 +100,11 @@ impl FoldKey {
     /// An event type on a device; `code` tells different ones apart.
     pub fn typed(scope: Scope, event_type: &str, code: u64) -> Self {
         Self { scope: scope.0, code, family: (Layer::Type as u64) << 56 | hash(event_type) >> 8 }
+    }
+
+    /// The rest of an event type on a device, where there are too many to tell apart.
+    pub fn rest(scope: Scope, event_type: &str) -> Self {
+        Self::typed(scope, event_type, u64::MAX)
     }
 
     /// An error of ext4.

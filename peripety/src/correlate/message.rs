@@ -17,6 +17,7 @@ const LINE_CHARS: usize = 160;
 /// in fields of their own, beside which whoever shows the line puts it.
 pub fn compose(event: &Event) -> String {
     let text = match event.event_type.as_str() {
+        _ if total(event, "devices_total").is_some() || total(event, "others_total").is_some() => many(event),
         _ if is_request(event) => request(event),
         "BLK_LOST_WRITE" => lost_write(event),
         "FS_ERROR" if event.extension.contains_key("function") => filesystem_error(event),
@@ -137,8 +138,26 @@ fn reason(event: &Event, io: &Io) -> String {
     told
 }
 
+/// How many one event stands for.
+fn total(event: &Event, key: &str) -> Option<u64> {
+    event.extension.get(key)?.as_u64()
+}
+
+/// Those that are not events of their own.
+fn many(event: &Event) -> String {
+    let meaning =
+        event.event_type.info().map_or_else(|| event.event_type.to_string(), |i| i.meaning.to_owned());
+    match (total(event, "devices_total"), total(event, "others_total")) {
+        (Some(n), _) => format!("{n} more devices fail at the same time: {meaning}"),
+        (_, n) => format!("{}: {meaning}, in {} more ways or places", device(event), n.unwrap_or_default()),
+    }
+}
+
 fn lost_write(event: &Event) -> String {
     let mut text = "written data".to_owned();
+    if let Some(files) = total(event, "files_total") {
+        let _ = write!(text, " of {files} more files");
+    }
     if let Some(inode) = event.extension.get("inode") {
         let _ = write!(text, " of inode {inode}");
     }

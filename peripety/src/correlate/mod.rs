@@ -5,6 +5,7 @@
 
 pub mod build;
 mod cause;
+mod crowd;
 mod fold;
 pub mod fuse;
 mod held;

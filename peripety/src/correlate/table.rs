@@ -15,12 +15,23 @@ use super::{
 
 /// Folds that are open at a time. The one that was quiet for longest is closed for a new one.
 pub const FOLDS_MAX: usize = 512;
-/// How often a fold that grows is written.
+/// How soon a fold that grew is written again. As long as it only grows, twice as late each time: a storm of hours is not to
+/// fill the journal, and what its event says last is said when it ends.
 pub const UPDATE_NS: u64 = 1_000_000_000;
+/// How late at most.
+pub const UPDATE_MOST_NS: u64 = 60_000_000_000;
+/// A fold that was quiet for so long makes room for another one.
+const ROOM_NS: u64 = 1_000_000_000;
 /// After how long without a failure a fold is closed.
 pub const QUIET_NS: u64 = 5_000_000_000;
 
 const NONE: u32 = u32::MAX;
+
+/// How long after a writing the next one is, when there were so many.
+fn spacing(written: u32) -> u64 {
+    let doublings = written.saturating_sub(1).min(u64::BITS - 1);
+    UPDATE_NS.checked_mul(1 << doublings).map_or(UPDATE_MOST_NS, |ns| ns.min(UPDATE_MOST_NS))
+}
 
 /// A fold's place, as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +149,13 @@ impl Table {
         Some(Place { slot: self.oldest, generation: slot.generation })
     }
 
+    /// Whether there is no room for another one, and none that was quiet for a while.
+    pub fn is_busy(&self, now_ns: u64) -> bool {
+        self.must_go()
+            .and_then(|place| self.slots.get(place.slot as usize))
+            .is_some_and(|slot| now_ns.saturating_sub(slot.touched_ns) < ROOM_NS)
+    }
+
     /// Takes a fold in, to be written `settle_ns` from now.
     pub fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> Place {
         let write_ns = now_ns.saturating_add(settle_ns);
@@ -181,12 +199,14 @@ impl Table {
         }
     }
 
-    /// The fold at a place for one more failure: it is written at most once a second.
+    /// The fold at a place for one more failure: it is written at most once a second, and more and more seldom.
     pub fn touch(&mut self, place: Place, now_ns: u64) -> Option<&mut Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
         slot.touched_ns = now_ns;
-        if slot.write_ns.is_none() {
-            let write_ns = slot.written_ns.saturating_add(UPDATE_NS).max(now_ns);
+        let written = slot.fold.as_ref().map_or(0, |fold| fold.written);
+        let write_ns = slot.written_ns.saturating_add(spacing(written)).max(now_ns);
+        // The first writing waits for what others have to say.
+        if slot.write_ns.is_none_or(|planned| planned > write_ns && slot.written_ns > 0) {
             slot.write_ns = Some(write_ns);
             if write_ns < slot.wake_ns {
                 slot.wake_ns = write_ns;
@@ -198,6 +218,20 @@ impl Table {
             self.link_newest(place.slot);
         }
         self.get_mut(place)
+    }
+
+    /// The fold at a place has learned something: it is written soon, though nothing failed.
+    pub fn write_again(&mut self, place: Place, now_ns: u64) {
+        let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation);
+        let Some(slot) = slot else { return };
+        let write_ns = slot.written_ns.saturating_add(UPDATE_NS).max(now_ns);
+        if slot.written_ns > 0 && slot.write_ns.is_none_or(|planned| planned > write_ns) {
+            slot.write_ns = Some(write_ns);
+            if write_ns < slot.wake_ns {
+                slot.wake_ns = write_ns;
+                self.timers.push(Reverse((write_ns, place.slot, place.generation)));
+            }
+        }
     }
 
     /// Takes a fold out.

@@ -6,8 +6,8 @@ use peripety_common::wb_err::WbErr;
 
 use super::key::{BuildKeyHasher, FoldKey};
 
-/// Inodes that are remembered.
-const INODES_MAX: usize = 1024;
+/// Inodes that are remembered: as many as the kernel's map has.
+const INODES_MAX: usize = 8192;
 
 /// The counts of the latest records.
 #[derive(Debug, Default)]

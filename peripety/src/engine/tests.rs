@@ -248,6 +248,39 @@ fn one_failure_is_out_within_100_ms_and_closed_after_5_s() {
 }
 
 #[test]
+fn a_failure_of_which_no_driver_speaks_is_out_at_once_and_its_text_comes_with_it_or_later() {
+    for text_ns in [2 * MS, 30 * MS] {
+        let (mut engine, mut facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+        Arc::make_mut(facts.0.get_mut(&LOOP0).unwrap()).id.blk_type = BlkType::Loop;
+        engine.push(&rq(START, LOOP0, 0, 5, 2048), &facts, &mut out);
+        let text = line(START + text_ns, "BLK_IO_ERROR block loop0 op=read sector=2048");
+        let (mut pushed, mut ns) = (false, 0);
+        while ns < 7 * SECOND {
+            if !pushed && ns >= text_ns {
+                engine.push(&text, &facts, &mut out);
+                pushed = true;
+            }
+            engine.tick(START + ns, &facts, &mut out);
+            if out.is_empty() {
+                assert!(ns < 15 * MS, "nothing is out after {ns} ns");
+            }
+            ns += MS;
+        }
+        assert_eq!(types(&finals(&out)), [("BLK_IO_ERROR".to_owned(), 1)]);
+        let first_with_text = out.iter().position(|event| !event.raw_msgs.is_empty());
+        assert_eq!(first_with_text, Some(usize::from(text_ns > 15 * MS)));
+        let written = out[usize::from(text_ns > 15 * MS)].is_final;
+        assert!(!written, "its text waits for its end");
+        assert!(out.iter().all(|event| event.event_id == out[0].event_id));
+    }
+    // What a driver may have to say is waited for.
+    let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+    engine.push(&rq(START, SDA, 0, 5, 2048), &facts, &mut out);
+    engine.tick(START + 40 * MS, &facts, &mut out);
+    assert!(out.is_empty());
+}
+
+#[test]
 fn text_of_a_counted_failure_is_its_line_whichever_comes_first() {
     let text = |ns| line(ns, "BLK_IO_ERROR block loop0 op=read sector=2048");
     let ring = |ns| rq(ns, LOOP0, 0, 5, 2048);
@@ -548,7 +581,76 @@ fn many_different_failures_stay_in_bounds_and_are_all_counted() {
     }
     engine.finish(&NoFacts, &mut out);
     assert_eq!(finals(&out).iter().map(|e| e.count).sum::<u64>(), total);
-    assert_eq!(out.len() as u64, total);
+    assert!(out.len() < 1000, "{} revisions of one cause", out.len());
+    // Those for which there was no room are in one event, which counts devices too.
+    let finals = finals(&out);
+    let rest: Vec<_> = finals.iter().filter(|e| e.extension.contains_key("devices_total")).collect();
+    assert_eq!((rest.len(), &rest[0].extension["devices_total"]), (1, &rest[0].count.into()));
+    assert_eq!(rest[0].extension["devices"].as_array().unwrap().len(), 32);
+    assert_eq!(finals.len() as u64 - 1 + rest[0].count, total);
+}
+
+#[test]
+fn devices_that_fail_one_after_the_other_are_events_of_their_own() {
+    let (mut engine, mut out) = (engine(all_live()), Vec::new());
+    let total = 2_000u64;
+    for i in 0..total {
+        engine.push(&rq(START + i * 3 * MS, Dev::new(8, i as u32), 0, 5, 8), &NoFacts, &mut out);
+    }
+    engine.finish(&NoFacts, &mut out);
+    assert_eq!(finals(&out).len() as u64, total);
+}
+
+fn lost_write(ns: u64, ino: u64, count: u64) -> Record {
+    kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(WbErr { ino, count, dev: SDA.to_kernel(), errno: 5 }))
+}
+
+#[test]
+fn files_that_one_shutdown_cost_are_one_event_that_grows() {
+    let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+    let (files, again) = (30_000u64, 8_000);
+    // Some of them lose more while others begin to.
+    for ino in 1..=again {
+        engine.push(&lost_write(START + ino * 50_000, ino, 1), &facts, &mut out);
+    }
+    for ino in 1..=again {
+        engine.push(&lost_write(START + SECOND + ino * 50_000, ino, 3), &facts, &mut out);
+    }
+    for ino in again + 1..=files {
+        engine.push(&lost_write(START + 2 * SECOND + ino * 50_000, ino, 1), &facts, &mut out);
+    }
+    engine.finish(&facts, &mut out);
+    assert!(out.len() < 100, "{} revisions of one cause", out.len());
+    let finals = finals(&out);
+    let rest = finals.iter().find(|e| e.extension.contains_key("files_total")).unwrap();
+    assert_eq!(rest.extension["files_total"], files - 16);
+    let named = rest.extension["lost_files"].as_array().unwrap();
+    assert_eq!((named.len(), &named[0]), (32, &serde_json::json!({ "inode": 17, "pages": 3 })));
+    assert!(!rest.extension.contains_key("inode"));
+    assert_eq!(finals.iter().map(|e| e.count).sum::<u64>(), files + 2 * again);
+    assert_eq!(rest.msg, format!("written data of {} more files on /dev/sda was lost (EIO)", files - 16));
+}
+
+#[test]
+fn a_storm_of_ten_minutes_is_written_a_few_times_and_at_once_when_it_gets_worse() {
+    let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
+    for i in 0..6_000 {
+        engine.push(&rq(START + i * 100 * MS, SDA, 0, 5, 8), &facts, &mut out);
+    }
+    let apart: Vec<u64> =
+        out.windows(2).map(|e| (e[1].monotonic_ns.unwrap() - e[0].monotonic_ns.unwrap()) / SECOND).collect();
+    assert_eq!(apart.get(..7), Some([1, 2, 4, 8, 16, 32, 60].as_slice()), "{apart:?}");
+    let before = out.len();
+    engine.push(
+        &line(START + 600 * SECOND, "SCSI_MEDIUM_ERROR scsi sda tag=117 sense_key=3"),
+        &facts,
+        &mut out,
+    );
+    engine.push(&rq(START + 600 * SECOND + 100 * MS, SDA, 0, 5, 8), &facts, &mut out);
+    engine.push(&rq(START + 602 * SECOND, SDA, 0, 5, 8), &facts, &mut out);
+    assert!(out.len() > before, "what is new waits for a minute");
+    engine.finish(&facts, &mut out);
+    assert_eq!(finals(&out).iter().map(|e| e.count).max(), Some(6_002));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use peripety::event::Event;
 use rustix::{mount::UnmountFlags, process::Signal};
 
 use super::Case;
@@ -22,8 +23,13 @@ use crate::{
     cmd,
     daemon::Daemon,
     disk::{Loop, Tmpfs},
+    events,
+    fault::FailingDisk,
+    fs::{self, Mount},
+    journald,
     machine::{Machine, Need},
     prpt,
+    scene::Scene,
 };
 
 pub const CASES: &[Case] = &[
@@ -31,6 +37,16 @@ pub const CASES: &[Case] = &[
     Case { name: "a_flood_of_mounts_holds_nobody_up", needs: &[], run: mounts },
     Case { name: "a_flood_of_lines_of_processes_holds_nobody_up", needs: &[Need::Bpf], run: lines },
     Case { name: "a_flood_of_clients_keeps_nobody_out", needs: &[Need::Program("python3")], run: clients },
+    Case {
+        name: "files_that_a_failing_xfs_lost_do_not_flood_the_journal",
+        needs: &[Need::Bpf, Need::Loop, Need::Journald, Need::Filesystem("xfs")],
+        run: |machine| shut_down(machine, "xfs", "FS_SHUTDOWN"),
+    },
+    Case {
+        name: "files_that_a_failing_ext4_lost_do_not_flood_the_journal",
+        needs: &[Need::Bpf, Need::Loop, Need::Journald, Need::Filesystem("xfs"), Need::Filesystem("ext4")],
+        run: |machine| shut_down(machine, "ext4", "FS_JOURNAL_ABORTED"),
+    },
 ];
 
 /// What systemd allows between two signs of life.
@@ -189,4 +205,48 @@ fn clients(machine: &Machine) -> Result<()> {
         cmd::run(Command::new("python3").args(["-c", program, SOCKET])).map(drop)
     })
     .map(drop)
+}
+
+/// The disk fails below a filesystem with thousands of files that are not yet on disk, which shuts itself down.
+fn shut_down(machine: &Machine, kind: &str, end: &str) -> Result<()> {
+    const FILES: u64 = 3_000;
+    let scene = Scene::start(machine, "")?;
+    let since = jiff::Timestamp::now();
+    let failing = FailingDisk::new(machine, 512)?;
+    let disk = &failing.disk;
+    fs::make(kind, disk)?;
+    let mount = Mount::new(machine, disk, "")?;
+    for number in 0..FILES {
+        std::fs::write(mount.dir.join(format!("{number}")), [7; 4096]).context("writing a file")?;
+    }
+    failing.fail()?;
+    let _fails = cmd::sh(&format!("sync --file-system {}", mount.dir.display()));
+    let is = |event: &Event, name: &str| event.event_type.as_str() == name;
+    let told = events::expect(
+        "most files",
+        || scene.seen(&disk.name),
+        |event| {
+            event
+                .extension
+                .get("files_total")
+                .and_then(serde_json::Value::as_u64)
+                .is_some_and(|n| n > FILES / 2)
+        },
+    )?;
+    let files = told.extension.get("lost_files").and_then(|files| files.as_array()).context("no files")?;
+    ensure!(files.iter().all(|file| file.get("inode").is_some()), "{files:?}");
+    scene.settled(&disk.name)?;
+    cmd::wait_for("the journal", events::SOON, || {
+        let mut all = Vec::new();
+        for entry in journald::entries(&["IS_PERIPETY=TRUE"])? {
+            let json = entry.get("JSON").and_then(|json| json.as_str()).context("an entry without JSON")?;
+            all.push(serde_json::from_str::<Event>(json)?);
+        }
+        all.retain(|event| events::about(event, &disk.name) && event.first_timestamp >= since);
+        ensure!(all.iter().any(|event| is(event, end)), "no {end} in {}", events::told(&all));
+        ensure!(all.iter().any(|event| event.event_id == told.event_id && event.is_final), "it is not over");
+        let entries = all.len();
+        ensure!(entries < 200, "{entries} entries of one cause: {}", events::told(&events::latest(all)));
+        Ok(())
+    })
 }

@@ -74,7 +74,27 @@ impl Correlator {
             }
             return;
         }
+        if told.is_none() && self.is_counted_with_other_devices(&rq, time) {
+            return;
+        }
         self.first_request(rq, record, time, told, refined, cx);
+    }
+
+    /// So many devices fail that there is no room for another event: then numbers are all that is looked at.
+    fn is_counted_with_other_devices(&mut self, rq: &Request, time: Stamp) -> bool {
+        if !self.table.is_busy(self.now_ns) {
+            return false;
+        }
+        let key = FoldKey::block(Scope::REST, rq.op as u8, rq.errno, 0);
+        let Some(place) = self.table.find(&key) else { return false };
+        let Some(fold) = self.table.touch(place, self.now_ns) else { return false };
+        fold.add(Witness::Probe, 1, time, None);
+        fold.told_by(rq.kind);
+        let Some(crowd) = &mut fold.crowd else { return true };
+        crowd.add(Scope::dev(rq.dev).0, 1, || {
+            [("kdev".to_owned(), Dev::from_kernel(rq.dev).to_string().into())].into_iter().collect()
+        });
+        true
     }
 
     /// Attempts at this very request that failed before were told of already: it is the same failure, which is worse now.
@@ -175,19 +195,22 @@ impl Correlator {
         let op = parser::block::op(missed.op);
         let scope = Scope::dev(missed.dev);
         let key = FoldKey::block(scope, op as u8, missed.errno, 0);
-        let place = self.open_at(&key, time, cx).or_else(|| {
-            let raw = parser::block::missed(missed, kind, time);
-            let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
-            let block = cx.facts.by_dev(Dev::from_kernel(missed.dev), time.monotonic_ns);
-            let keys = [key, FoldKey::latest_request(scope), typed];
-            let place = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx)?;
-            let fold = self.table.get_mut(place)?;
+        if let Some(place) = self.open_at(&key, time, cx) {
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                fold.count(Witness::Probe, missed.count);
+                fold.told_by(kind);
+                fold.missed(missed.count);
+            }
+            return;
+        }
+        let mut raw = parser::block::missed(missed, kind, time);
+        raw.count = missed.count;
+        let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
+        let block = cx.facts.by_dev(Dev::from_kernel(missed.dev), time.monotonic_ns);
+        let keys = [key, FoldKey::latest_request(scope), typed];
+        let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx) else { return };
+        if let Some(fold) = self.table.get_mut(place) {
             fold.has_requests = true;
-            Some(place)
-        });
-        if let Some(fold) = place.and_then(|place| self.table.touch(place, self.now_ns)) {
-            fold.count(Witness::Probe, missed.count);
-            fold.told_by(kind);
             fold.missed(missed.count);
         }
     }

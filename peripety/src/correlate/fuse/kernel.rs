@@ -116,6 +116,9 @@ impl Correlator {
             raw.sub_system = SubSystem::known("ata");
         }
         let scope = super::scope(&raw, block.as_deref());
+        if self.goes_with_the_rest(&raw, scope, block.as_ref(), Witness::Probe, Some(kind), cx) {
+            return;
+        }
         let typed = |detail| FoldKey::typed(scope, raw.event_type.as_str(), detail);
         // Not every line about a lost write names the inode: those that do not are about the latest.
         let keys = [key, typed(0), typed(detail(&raw))];

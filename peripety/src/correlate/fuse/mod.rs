@@ -14,6 +14,7 @@ use peripety_common::Kind;
 use super::{
     build,
     cause::{Cause, Causes, Node},
+    crowd::{self, Crowd, Openings},
     fold::{Fold, Witness},
     held::Held,
     key::{FoldKey, Scope, hash},
@@ -26,14 +27,17 @@ use super::{
     wb_seen::WbSeen,
 };
 use crate::{
-    block::{BlkInfo, Dev, DeviceFacts, Hctl},
-    event::{Event, EventId, EventType},
+    block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl},
+    event::{Event, EventId, EventType, Severity},
     parser::{Kdev, RawEvent},
     record::{Lost, Stamp},
 };
 
 /// How long a new event waits for what text has to say about it.
 pub const SETTLE_NS: u64 = 50_000_000;
+/// The same where no driver has anything to say: for the block layer's own line, which the kernel hands over with its next
+/// tick. If it comes later, it comes with a later revision.
+pub const SETTLE_SOON_NS: u64 = 8_000_000;
 /// How long the news of a mount waits for the mount point: the kernel tells of it before it is in mountinfo.
 const MOUNT_NS: u64 = 300_000_000;
 /// How many causes of causes are looked for.
@@ -64,6 +68,7 @@ pub struct Correlator {
     pub(super) wb_seen: WbSeen,
     pub(super) said: Said,
     pub(super) outages: Outages,
+    openings: Openings,
     /// Devices that went, of late.
     gone: VecDeque<Dev>,
     /// Records lost since the last event.
@@ -84,6 +89,7 @@ impl Correlator {
             held: Held::default(),
             causes: Causes::default(),
             wb_seen: WbSeen::default(),
+            openings: Openings::default(),
             gone: VecDeque::new(),
             said: Said::default(),
             outages: Outages::default(),
@@ -232,9 +238,98 @@ impl Correlator {
             }
             return;
         }
+        if self.goes_with_the_rest(raw, scope, block.as_ref(), witness, None, cx) {
+            return;
+        }
         if let Some(place) = self.open(raw, block, &[key], witness, None, cx) {
             self.attach_held(place);
         }
+    }
+
+    /// What differs from other events of its type on its device in a detail only, and comes after too many of them, goes
+    /// into one event with the rest. Whether it did.
+    fn goes_with_the_rest(
+        &mut self,
+        raw: &RawEvent,
+        scope: Scope,
+        block: Option<&Arc<BlkInfo>>,
+        witness: Witness,
+        kind: Option<Kind>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let id = detail(raw);
+        if id == 0 || raw.sub_system.as_str() == "peripety" {
+            return false;
+        }
+        let rest = FoldKey::rest(scope, raw.event_type.as_str());
+        let of_type = FoldKey::typed(scope, raw.event_type.as_str(), 0);
+        let open = self.open_at(&rest, raw.time, cx);
+        let is_new = open.is_none();
+        if is_new && !self.openings.is_too_many(of_type, self.now_ns) {
+            return false;
+        }
+        let place = open.or_else(|| {
+            let mut raw = raw.clone();
+            for key in detail_keys(&raw) {
+                raw.extension.remove(*key);
+            }
+            self.open(&raw, block.cloned(), &[rest, of_type], witness, kind, cx)
+        });
+        // There was no room even for that: it was counted with other devices.
+        let Some(place) = place else { return true };
+        let Some(fold) = self.table.touch(place, self.now_ns) else { return true };
+        if !is_new {
+            fold.add(witness, raw.count, raw.time, None);
+            match kind {
+                Some(kind) => fold.told_by(kind),
+                None => fold.source(&raw.source),
+            }
+        }
+        let crowd = fold.crowd.get_or_insert_with(|| Box::new(Crowd::new(crowd::of(&raw.event_type))));
+        crowd.add(id, raw.count, || crowd::names(raw, detail_keys(raw)));
+        true
+    }
+
+    /// So many devices fail that there is no room for another event: one event for all that there is no room for.
+    fn goes_with_other_devices(
+        &mut self,
+        raw: &RawEvent,
+        block: Option<&Arc<BlkInfo>>,
+        witness: Witness,
+        kind: Option<Kind>,
+        cx: &mut Context<'_>,
+    ) {
+        let key = FoldKey::rest(Scope::REST, raw.event_type.as_str());
+        let is_new = self.table.find(&key).is_none();
+        if is_new {
+            if let Some(oldest) = self.table.must_go() {
+                self.close(oldest, cx);
+            }
+            let mut event = build::event(raw, None, &self.boot_id, &self.hostname);
+            event.kdev = String::new();
+            event.extension.clear();
+            event.io = None;
+            event.lost_before = std::mem::take(&mut self.lost_before);
+            let node = Node::of(&event, None, raw.time.monotonic_ns.unwrap_or(self.now_ns), false);
+            let mut fold = Fold::new(event, node);
+            fold.crowd = Some(Box::new(Crowd::new(crowd::Of::Devices)));
+            let place = self.table.open(fold, self.now_ns, 0);
+            self.table.add_key(place, key);
+        }
+        let Some(place) = self.table.find(&key) else { return };
+        if let Some(request) = rest_of_requests(raw) {
+            self.table.add_key(place, request);
+        }
+        let Some(fold) = self.table.touch(place, self.now_ns) else { return };
+        fold.add(witness, raw.count, raw.time, None);
+        match kind {
+            Some(kind) => fold.told_by(kind),
+            None => fold.source(&raw.source),
+        }
+        let Some(crowd) = &mut fold.crowd else { return };
+        crowd.add(scope(raw, block.map(|block| &**block)).0, raw.count, || {
+            [("kdev".to_owned(), build::kdev(raw, block.map(|block| &**block)).into())].into_iter().collect()
+        });
     }
 
     /// The open fold with this key, unless it was quiet for so long before `time` that it is another failure, or is about
@@ -266,6 +361,13 @@ impl Correlator {
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) -> Option<Place> {
+        if !happens_once(&raw.event_type)
+            && !raw.severity.at_least(Severity::Critical)
+            && self.table.is_busy(self.now_ns)
+        {
+            self.goes_with_other_devices(raw, block.as_ref(), witness, kind, cx);
+            return None;
+        }
         let dev = match (&raw.kdev, &block) {
             (_, Some(info)) if !info.id.dev.is_none() => Some(info.id.dev),
             (Kdev::Dev(dev), _) => Some(*dev),
@@ -306,7 +408,13 @@ impl Correlator {
             self.table.open(fold, self.now_ns, MOUNT_NS);
             return None;
         }
-        let settle_ns = if self.live.text() && !is_loss { SETTLE_NS } else { 0 };
+        let is_request =
+            matches!(kind, Some(Kind::BlockRqError | Kind::BlockRqComplete | Kind::BlockBioComplete));
+        let settle_ns = match &fold.event().block {
+            _ if !self.live.text() || is_loss => 0,
+            Some(block) if is_request && is_silent(block) => SETTLE_SOON_NS,
+            _ => SETTLE_NS,
+        };
         let place = self.table.open(fold, self.now_ns, settle_ns);
         if let Some(fold) = self.table.get(place) {
             self.causes.remember(&fold.node, fold.event(), Some(place), first_ns);
@@ -402,6 +510,23 @@ fn identify(fold: &mut Fold, cx: &Context<'_>) {
     fold.event_mut().block = Some(block);
 }
 
+/// Whether neither the device's driver nor one below it prints anything of a request that fails.
+fn is_silent(block: &BlkInfo) -> bool {
+    const SILENT: [BlkType; 10] = [
+        BlkType::Loop,
+        BlkType::Zram,
+        BlkType::Ram,
+        BlkType::Virtio,
+        BlkType::Pmem,
+        BlkType::Partition,
+        BlkType::Dm,
+        BlkType::DmLvm,
+        BlkType::DmCrypt,
+        BlkType::DmPartition,
+    ];
+    std::iter::once(&block.id).chain(&block.owners).all(|id| SILENT.contains(&id.blk_type))
+}
+
 /// What is told once and does not grow.
 fn happens_once(event_type: &EventType) -> bool {
     const ONCE: [EventType; 4] = [
@@ -429,13 +554,21 @@ fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
 
 /// What tells events of one type on one device apart: the leg of a mirror, the place of a loss.
 fn detail(raw: &RawEvent) -> u64 {
-    // An array is rebuilt as a whole, also where mdadm names the spare that took part.
-    if [EventType::MD_RECOVERY_STARTED, EventType::MD_RECOVERY_DONE].contains(&raw.event_type) {
-        return 0;
+    if raw.sub_system.as_str() == "nvme" {
+        return controller(raw).map_or(0, hash);
     }
-    let keys: &[&str] = match raw.sub_system.as_str() {
+    detail_keys(raw)
+        .iter()
+        .filter_map(|key| raw.extension.get(*key).map(|value| hash(&(key, value.to_string()))))
+        .fold(0, |sum, one| sum.rotate_left(7) ^ one)
+}
+
+/// Where in its extension that stands.
+fn detail_keys(raw: &RawEvent) -> &'static [&'static str] {
+    match raw.sub_system.as_str() {
+        // An array is rebuilt as a whole, also where mdadm names the spare that took part.
+        _ if [EventType::MD_RECOVERY_STARTED, EventType::MD_RECOVERY_DONE].contains(&raw.event_type) => &[],
         "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
-        "nvme" => return controller(raw).map_or(0, hash),
         "iscsi" => &["session"],
         // As ext4's tracepoint tells them apart.
         "ext4" if raw.event_type == EventType::FS_ERROR => &["function", "line"],
@@ -444,10 +577,13 @@ fn detail(raw: &RawEvent) -> u64 {
         "task" | "kernel" => &["task", "function"],
         "peripety" => &["source", "reason", "site"],
         _ => &[],
-    };
-    keys.iter()
-        .filter_map(|key| raw.extension.get(*key).map(|value| hash(&(key, value.to_string()))))
-        .fold(0, |sum, one| sum.rotate_left(7) ^ one)
+    }
+}
+
+/// Where requests that fail so are counted, when there is no room for the device's own event.
+fn rest_of_requests(raw: &RawEvent) -> Option<FoldKey> {
+    let io = raw.io.as_ref()?;
+    Some(FoldKey::block(Scope::REST, io.op as u8, io.errno?, 0))
 }
 
 /// The controller that a raw event names: each is another way to the same namespace.

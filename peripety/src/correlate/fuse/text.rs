@@ -157,6 +157,9 @@ impl Correlator {
         let own = if super::happens_once(&raw.event_type) { None } else { raw.raw_msg.take() };
         let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
         let witness = if covered { Witness::Text } else { Witness::TextAlone };
+        if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), witness, None, cx) {
+            return;
+        }
         let Some(place) = self.open(&raw, block, &keys, witness, None, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             fold.has_requests = request.is_some();
@@ -278,8 +281,13 @@ impl Correlator {
     fn attach(&mut self, place: Place, raw: &RawEvent, scope: Scope) {
         let covered = self.live.covers(probes_for(raw), raw.time.monotonic_ns);
         let Some(fold) = self.table.get_mut(place) else { return };
+        let first_line = fold.event().raw_msgs.is_empty() && fold.is_out();
         fold.learn(raw);
         fold.kernel_knows_better(raw);
+        if first_line {
+            self.table.write_again(place, self.now_ns);
+        }
+        let Some(fold) = self.table.get_mut(place) else { return };
         // A sense line makes the failed request more precise.
         let was = fold.fault;
         let is_sharper = |fault: &ScsiFault| {
