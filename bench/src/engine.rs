@@ -10,7 +10,7 @@ use peripety::{
     parser::rules::RuleSet,
     record::{Body, Record, Stamp},
 };
-use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, block_rq::BlockRq};
+use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, block_rq::BlockRq, wb_err::WbErr};
 use serde_json::Value;
 
 use crate::paired::{Clock, Side, figure};
@@ -63,6 +63,20 @@ fn ring(records: u32, device: impl Fn(u32) -> u32) -> Vec<Vec<u8>> {
         .collect()
 }
 
+fn lost_writes(records: u32) -> Vec<Vec<u8>> {
+    (0..records)
+        .map(|n| {
+            let wb = WbErr { ino: u64::from(n), count: 1, dev: Dev::new(8, 0).to_kernel(), errno: 5 };
+            let mono_ns = 1_000_000_000 + u64::from(n) * 5_000;
+            let (kind, seq) = (Kind::FilemapSetWbErr.number(), u64::from(n));
+            let header = Header { kind, len: 0, version: VERSION, flags: 0, cpu: 0, seq, mono_ns };
+            let mut bytes = Vec::new();
+            KernelRecord { header, payload: Payload::WbErr(wb) }.encode(&mut |b| bytes.extend_from_slice(b));
+            bytes
+        })
+        .collect()
+}
+
 fn compare(what: &str, ring: &[Vec<u8>]) -> Value {
     let devices = devices();
     let mut drain = || {
@@ -98,6 +112,7 @@ pub fn run() -> Result<Vec<Value>> {
     Ok(vec![
         compare("a storm on one device", &ring(400_000, |_| 0)),
         compare("a storm on three devices", &ring(400_000, |n| n % 3)),
-        compare("every record another event", &ring(50_000, |n| n)),
+        compare("every record another event", &ring(1_000_000, |n| n)),
+        compare("every record another file that lost data", &lost_writes(1_000_000)),
     ])
 }

@@ -14,6 +14,7 @@ use super::{
         fold::Witness,
         key::{FoldKey, Scope},
         pending::{At, Driver, Pending, nvme_scope, scsi_scope},
+        table::Place,
     },
     Context, Correlator,
     block::Request,
@@ -140,10 +141,23 @@ impl Correlator {
             }
             return;
         }
+        let rest = FoldKey::rest(Scope::dev(wb.dev), EventType::BLK_LOST_WRITE.as_str());
+        if let Some(place) = self.open_at(&rest, time, cx) {
+            self.count_file(place, wb, news, time);
+            return;
+        }
         if let Some(mut raw) = parser::kernel(record, time) {
             raw.count = news;
             self.first(raw, key, Kind::FilemapSetWbErr, cx);
         }
+    }
+
+    /// One more file of a filesystem that loses so many that they are told together: numbers only.
+    fn count_file(&mut self, place: Place, wb: &WbErr, news: u64, time: Stamp) {
+        let Some(fold) = self.table.touch(place, self.now_ns) else { return };
+        fold.add(Witness::Probe, news, time, None);
+        let Some(crowd) = &mut fold.crowd else { return };
+        crowd.add(wb.ino, news, || [("inode".to_owned(), wb.ino.into())].into_iter().collect());
     }
 
     fn scsi_done(&mut self, header: &Header, cmd: &ScsiCmd, time: Stamp, cx: &mut Context<'_>) {

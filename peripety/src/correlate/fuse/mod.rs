@@ -286,7 +286,8 @@ impl Correlator {
             }
         }
         let crowd = fold.crowd.get_or_insert_with(|| Box::new(Crowd::new(crowd::of(&raw.event_type))));
-        crowd.add(id, raw.count, || crowd::names(raw, detail_keys(raw)));
+        let inode = || raw.extension.get("inode").and_then(serde_json::Value::as_u64);
+        crowd.add(inode().unwrap_or(id), raw.count, || crowd::names(raw, detail_keys(raw)));
         true
     }
 
@@ -361,10 +362,10 @@ impl Correlator {
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) -> Option<Place> {
-        if !happens_once(&raw.event_type)
-            && !raw.severity.at_least(Severity::Critical)
-            && self.table.is_busy(self.now_ns)
-        {
+        let goes_alone = happens_once(&raw.event_type)
+            || raw.severity.at_least(Severity::Critical)
+            || raw.sub_system.as_str() == "peripety";
+        if !goes_alone && self.table.is_busy(self.now_ns) {
             self.goes_with_other_devices(raw, block.as_ref(), witness, kind, cx);
             return None;
         }
