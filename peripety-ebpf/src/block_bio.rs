@@ -1,6 +1,11 @@
 //! `block_bio_complete`.
 
-use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
+use core::ptr;
+
+use aya_ebpf::{
+    EbpfContext,
+    programs::{BtfTracePointContext, RawTracePointContext, TracePointContext},
+};
 use peripety_common::{
     FLAG_CLASSIC, Kind,
     block_bio::{BlockBio, is_normal},
@@ -34,12 +39,27 @@ offsets! {
     static TP_BIO_RWBS;
 }
 
+/// The verifier knows that the argument is a bio, and lets its fields be loaded.
+pub(crate) fn typed(ctx: &BtfTracePointContext) -> Option<()> {
+    let bio: *const u8 = ctx.arg(1);
+    // SAFETY: the verifier checks that the place lies in the bio.
+    let status: u8 = unsafe { ptr::read_volatile(bio.add(usize::from(BIO_STATUS.load()))) };
+    if status == 0 {
+        return None;
+    }
+    failed(ctx, bio, status)
+}
+
 pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
     let bio: *const u8 = ctx.arg(1);
     let status: u8 = field(bio, &BIO_STATUS)?;
     if status == 0 {
         return None;
     }
+    failed(ctx, bio, status)
+}
+
+fn failed(ctx: &impl EbpfContext, bio: *const u8, status: u8) -> Option<()> {
     let dev = if has(&BIO_DISK) {
         field(bio, &BIO_DISK).and_then(dev_of_disk)
     } else {
@@ -83,7 +103,7 @@ pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
     send(ctx, FLAG_CLASSIC, body)
 }
 
-fn send(ctx: &impl aya_ebpf::EbpfContext, flags: u8, body: BlockBio) -> Option<()> {
+fn send(ctx: &impl EbpfContext, flags: u8, body: BlockBio) -> Option<()> {
     if is_normal(&body) {
         return None;
     }

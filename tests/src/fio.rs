@@ -9,6 +9,17 @@ use crate::{cmd, disk::Loop};
 
 /// Makes `requests` requests of 4 KiB; gives how many failed.
 pub fn failed_requests(disk: &Loop, pattern: &str, requests: u64) -> Result<u64> {
+    // Not --number_ios, which counts only those that succeed.
+    run(disk, pattern, &[format!("--size={}", requests * 4096)])
+}
+
+/// Makes requests of 4 KiB for some seconds, no more than `rate` in each; gives how many failed.
+pub fn failed_requests_for(disk: &Loop, pattern: &str, seconds: u64, rate: u64) -> Result<u64> {
+    let of = ["--time_based".to_owned(), format!("--runtime={seconds}"), format!("--rate_iops={rate}")];
+    run(disk, pattern, &of)
+}
+
+fn run(disk: &Loop, pattern: &str, how_many: &[String]) -> Result<u64> {
     let mut fio = Command::new("fio");
     fio.args([
         "--name=e2e",
@@ -20,8 +31,7 @@ pub fn failed_requests(disk: &Loop, pattern: &str, requests: u64) -> Result<u64>
     ]);
     fio.args(["--allow_file_create=0", "--output-format=json"]);
     fio.arg(format!("--rw={pattern}")).arg(format!("--filename={}", disk.path.display()));
-    // Not --number_ios, which counts only those that succeed.
-    fio.arg(format!("--size={}", requests * 4096));
+    fio.args(how_many);
     // Its exit status tells of the very errors that are wanted.
     let output = cmd::output(&mut fio)?;
     let text = String::from_utf8_lossy(&output.stdout);

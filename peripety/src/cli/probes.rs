@@ -134,7 +134,14 @@ mod tests {
             need: "driver".into(),
             lost_without: "SCSI timeouts that a retry heals".into(),
             program,
-            counts: Counts { seen: 1_000_000, sent: 1_000_000, dropped: 0, folded: 0, unseen: 0 },
+            counts: Counts {
+                seen: 1_000_000,
+                sent: 1_000_000,
+                dropped: 0,
+                folded: 0,
+                unseen: 0,
+                unchecked: 0,
+            },
         }
     }
 

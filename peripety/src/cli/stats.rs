@@ -59,7 +59,8 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let journal: Journal = serde_json::from_value(part("journal")).context(versions)?;
     let at_start: Journal = serde_json::from_value(part("journal_at_start")).unwrap_or_default();
     let unchecked = stats.get("sent_again_unchecked").and_then(Value::as_u64).unwrap_or(0);
-    let unknown = unknown(&journal, &at_start, unchecked);
+    let mut unknown = unknown(&journal, &at_start, unchecked);
+    unknown.extend(unchecked_by_perf(&status));
     losses.extend(misses(&status));
     losses.extend(unseen(&status));
 
@@ -115,6 +116,17 @@ fn unseen(status: &Status) -> impl Iterator<Item = Loss> {
     })
 }
 
+/// What is not known of probes whose programs ran while nothing counted beside them.
+fn unchecked_by_perf(status: &Status) -> impl Iterator<Item = String> {
+    status.probes.iter().filter(|probe| probe.counts.unchecked > 0).map(|probe| {
+        format!(
+            "whether the kernel ran the program of {} for each failure while perf did not count beside it (no daemon ran, \
+             or another program held the tracepoint); it ran for {} meanwhile",
+            probe.tracepoint, probe.counts.unchecked
+        )
+    })
+}
+
 fn plain(
     out: &mut impl Write,
     losses: &[Loss],
@@ -123,7 +135,8 @@ fn plain(
     status: &Status,
 ) -> io::Result<()> {
     if losses.is_empty() {
-        writeln!(out, "Nothing was lost since peripetyd started.")?;
+        let known = if unknown.is_empty() { "Nothing" } else { "Nothing that is known of" };
+        writeln!(out, "{known} was lost since peripetyd started.")?;
     } else {
         writeln!(out, "{:>12}  LOST AT", "COUNT")?;
     }

@@ -134,6 +134,12 @@ impl Fold {
         told.saturating_add(text_alone).max(uevent).max(program)
     }
 
+    /// How many failed requests are counted for no more than their lines of text, though a probe counts them, too.
+    pub fn counted_by_text(&self) -> u64 {
+        let [probe, _, text, ..] = self.counts;
+        if self.has_requests && probe == 0 { text } else { 0 }
+    }
+
     /// When the latest was.
     pub fn last(&self) -> Stamp {
         self.last

@@ -107,6 +107,11 @@ impl FoldKey {
         Self::typed(scope, event_type, u64::MAX)
     }
 
+    /// Whether it is that of failed requests, whatever their driver said.
+    pub const fn is_block(&self) -> bool {
+        self.family == (Layer::Block as u64) << 56 && self.code != u64::MAX
+    }
+
     /// An error of ext4.
     pub fn ext4(scope: Scope, function: &[u8], line: u32) -> Self {
         Self {

@@ -19,6 +19,7 @@ mod ranges;
 mod said;
 mod save;
 mod table;
+mod text_counts;
 mod wb_seen;
 
 pub use live::LiveSources;

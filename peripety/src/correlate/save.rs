@@ -31,6 +31,8 @@ enum Note<S, W> {
     Said(Vec<(u64, u64, bool)>),
     /// Controllers in trouble.
     Outages(VecDeque<String>),
+    /// Failures that text stood for.
+    TextCounts(Vec<(FoldKey, u64, u64)>),
     /// Records lost since the last event.
     LostBefore(u64),
 }
@@ -49,6 +51,7 @@ pub struct Saved {
     inodes: Vec<(FoldKey, u64)>,
     said: Vec<(u64, u64, bool)>,
     outages: VecDeque<String>,
+    text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
 }
 
@@ -69,6 +72,7 @@ impl Saved {
             Note::Inodes(mut inodes) => self.inodes.append(&mut inodes),
             Note::Said(said) => self.said = said,
             Note::Outages(outages) => self.outages = outages,
+            Note::TextCounts(counts) => self.text_counts = counts,
             Note::LostBefore(count) => self.lost_before = count,
         }
         Ok(())
@@ -122,6 +126,9 @@ impl Correlator {
         if let Some(outages) = self.outages.changed(all) {
             note(&Note::Outages(outages.clone()))?;
         }
+        if let Some(counts) = self.text_counts.changed(all) {
+            note(&Note::TextCounts(counts))?;
+        }
         if self.lost_before != self.noted.lost_before || all {
             note(&Note::LostBefore(self.lost_before))?;
         }
@@ -140,6 +147,7 @@ impl Correlator {
         self.held = saved.waiting.lines;
         self.said.restore(saved.said);
         self.outages.restore(saved.outages);
+        self.text_counts.restore(saved.text_counts);
         self.lost_before = saved.lost_before;
         self.table.restore(saved.slots.into_values().collect());
         for place in self.table.oldest_first() {

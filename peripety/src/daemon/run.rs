@@ -234,23 +234,26 @@ impl Daemon {
         self.engine.tick(now, &self.cache, &mut self.events);
         if self.chores_at.is_some_and(|at| at <= now) {
             self.chores_at = None;
-            self.chores();
+            self.chores(false);
         }
     }
 
     fn plan_chores(&mut self) {
-        if self.chores_at.is_none() {
-            self.chores_at = Some(clock::monotonic_ns() + CHORES_AFTER_NS);
-        }
+        self.plan_chores_after(CHORES_AFTER_NS);
+    }
+
+    fn plan_chores_after(&mut self, after_ns: u64) {
+        let at = clock::monotonic_ns() + after_ns;
+        self.chores_at = Some(self.chores_at.map_or(at, |planned| planned.min(at)));
     }
 
     /// What is done a second after something happened: ask the kernel for what the ring could not take, tell what the
-    /// notifiers lost, remember how far the log is read.
-    fn chores(&mut self) {
+    /// notifiers lost, remember how far the log is read. `last` when it is not done again, and the probes end.
+    fn chores(&mut self, last: bool) {
         let now = clock::now();
         let mut records = Vec::new();
         if let Some(probes) = &self.probes {
-            self.losses.ask(&mut probes.lock(), now, &mut records);
+            self.losses.ask(&mut probes.lock(), now, last, &mut records);
         }
         records.extend(
             self.outputs.take_lost().into_iter().map(|lost| Record { time: now, body: Body::Lost(lost) }),
@@ -259,8 +262,8 @@ impl Daemon {
             self.push(record);
         }
         self.tell_unrecorded();
-        if self.losses.wants_another_look() {
-            self.plan_chores();
+        if let Some(after_ns) = self.losses.wants_another_look() {
+            self.plan_chores_after(after_ns);
         }
         self.refresh_snapshot();
     }

@@ -17,6 +17,7 @@ use crate::{
     hits::Hits,
     journald::{self, Journald},
     machine::{Machine, Need},
+    prpt,
     scene::Scene,
 };
 
@@ -27,6 +28,13 @@ const NEEDS_JOURNALD: &[Need] =
 
 pub const CASES: &[Case] = &[
     Case { name: "a_full_ring_costs_details_and_no_count", needs: NEEDS, run: full_ring },
+    Case { name: "an_overflow_costs_no_count_of_a_storm_that_goes_on", needs: NEEDS, run: overflow },
+    Case {
+        name: "a_gap_between_daemons_costs_no_count_of_a_storm_that_goes_on",
+        needs: NEEDS_JOURNALD,
+        run: gap,
+    },
+    Case { name: "text_of_dropped_records_is_not_counted_again", needs: NEEDS, run: dropped_with_text },
     Case {
         name: "kills_in_a_storm_cost_nothing_and_repeat_nothing",
         needs: NEEDS_JOURNALD,
@@ -107,6 +115,104 @@ fn full_ring(machine: &Machine) -> Result<()> {
     let told = scene.all()?;
     let lost = told.iter().find(|e| e.extension.get("reason").is_some_and(|r| r == "ring full"));
     ensure!(lost.is_some(), "the loss is not told: {}", events::told(&told));
+    Ok(())
+}
+
+/// The sectors of a ring that was full for a moment are gone; the storm hides for as long as it lasts how many there were.
+const SMALL_RING: &str = "[main]\nring_size_kib = 64\n";
+const SECONDS: u64 = 11;
+const RATE: u64 = 8_000;
+
+fn overflow(machine: &Machine) -> Result<()> {
+    let scene = Scene::start(machine, SMALL_RING)?;
+    let failing = FailingDisk::new(machine, 256)?;
+    // Whoever looks at a new disk may still read it when it fails.
+    let (before, _) = failing.disk.completed()?;
+    failing.fail()?;
+    let failed = thread::scope(|scope| -> Result<u64> {
+        let storm = scope.spawn(|| fio::failed_requests_for(&failing.disk, "randread", SECONDS, RATE));
+        thread::sleep(Duration::from_secs(1));
+        scene.daemon.signal(Signal::STOP)?;
+        thread::sleep(Duration::from_millis(700));
+        scene.daemon.signal(Signal::CONT)?;
+        storm.join().map_err(|_| anyhow!("fio panicked"))?
+    })?;
+    let submitted = failing.disk.completed()?.0 - before;
+    let mut events = scene.settled(&failing.disk.name)?;
+    events.retain(|event| event.event_type.as_str() == "BLK_IO_ERROR");
+    let missing = missing_details(&events);
+    ensure!(missing > RATE / 4, "the ring was never full: {missing} details are missing");
+    whole(&events, failed, submitted)?;
+    ensure!(events.len() == 1, "a storm is one event: {}", events::told(&events));
+    nothing_is_forgotten(machine)
+}
+
+fn gap(machine: &Machine) -> Result<()> {
+    let _journald = Journald::start()?;
+    let mut daemon = Daemon::start(machine, SMALL_RING)?;
+    let failing = FailingDisk::new(machine, 256)?;
+    let since = Timestamp::now();
+    // Whoever looks at a new disk may still read it when it fails.
+    let (before, _) = failing.disk.completed()?;
+    failing.fail()?;
+    let failed = thread::scope(|scope| -> Result<u64> {
+        let storm = scope.spawn(|| fio::failed_requests_for(&failing.disk, "randread", SECONDS, RATE));
+        thread::sleep(Duration::from_secs(1));
+        daemon.signal(Signal::KILL)?;
+        daemon.wait(Duration::from_secs(10))?;
+        thread::sleep(Duration::from_secs(1));
+        daemon = Daemon::start(machine, SMALL_RING)?;
+        storm.join().map_err(|_| anyhow!("fio panicked"))?
+    })?;
+    let submitted = failing.disk.completed()?.0 - before;
+    let told = exactly(&failing.disk.name, since, failed, submitted)?;
+    let missing = missing_details(&told);
+    ensure!(missing > RATE / 4, "the ring was never full: {missing} details are missing");
+    nothing_is_forgotten(machine)
+}
+
+/// Lines of the kernel about requests whose records were dropped stand for requests that its map counts, too.
+fn dropped_with_text(machine: &Machine) -> Result<()> {
+    const REQUESTS: u64 = 3_000;
+    let scene = Scene::start(machine, SMALL_RING)?;
+    let failing = FailingDisk::new(machine, 256)?;
+    // Whoever looks at a new disk may still read it when it fails.
+    let (before, _) = failing.disk.completed()?;
+    failing.fail()?;
+    scene.daemon.signal(Signal::STOP)?;
+    let mut failed = 0;
+    // The kernel prints ten lines in five seconds.
+    for _burst in 0..3 {
+        failed += fio::failed_requests(&failing.disk, "randread", REQUESTS)?;
+        thread::sleep(Duration::from_millis(5_500));
+    }
+    scene.daemon.signal(Signal::CONT)?;
+    let submitted = failing.disk.completed()?.0 - before;
+    cmd::wait_for("exact counts", events::SOON, || {
+        let events = scene.settled(&failing.disk.name)?;
+        whole(&events, failed, submitted)
+    })?;
+    nothing_is_forgotten(machine)
+}
+
+fn whole(events: &[Event], failed: u64, submitted: u64) -> Result<()> {
+    let count = counted(events);
+    ensure!(
+        (failed..=submitted.max(failed) + OTHERS).contains(&count),
+        "fio saw {failed} fail, the kernel completed {submitted}, {count} are counted: {}",
+        events::told(events)
+    );
+    Ok(())
+}
+
+/// Whether each failure was counted for its device.
+fn nothing_is_forgotten(machine: &Machine) -> Result<()> {
+    let stats = prpt::json(machine, &["stats", "-J"])?;
+    let ledger = stats.first().and_then(|stats| stats.get("ledger")?.as_array()).context("no ledger")?;
+    let forgotten = ledger.iter().find(|row| {
+        row.get("reason").is_some_and(|r| r.as_str().is_some_and(|reason| reason.contains("forgotten")))
+    });
+    ensure!(forgotten.is_none(), "{forgotten:?}");
     Ok(())
 }
 

@@ -90,6 +90,9 @@ static MEMBERS: &[Member] = &[
 /// The tracepoint whose prototype tells what its error is.
 const RQ_COMPLETE: &str = "btf_trace_block_rq_complete";
 
+/// Types of tracepoints that programs with typed arguments attach to, all of them of the kernel itself.
+const PROTOTYPES: [&str; 1] = ["btf_trace_block_bio_complete"];
+
 /// Why there are no offsets at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the kernel's type information {path}: {reason}")]
@@ -116,6 +119,8 @@ pub struct Offsets {
     pub members: BTreeMap<&'static str, u16>,
     /// scsi_cmnd.cmnd is an array (from 5.19) and no pointer.
     pub cmnd_is_array: bool,
+    /// Numbers of the types that programs with typed arguments are loaded for, by their names.
+    pub prototypes: BTreeMap<&'static str, u32>,
     /// The second argument of block_rq_complete is an errno (up to 5.16) and no blk_status_t.
     pub rq_complete_errno: bool,
 }
@@ -128,7 +133,8 @@ impl Offsets {
     pub fn resolve(roots: &Roots, drivers: &[&str]) -> Result<Self, NoBtf> {
         let directory = roots.sysfs.join("kernel/btf");
         let path = directory.join("vmlinux");
-        let mut wanted: Vec<&str> = MEMBERS.iter().map(|member| member.of).chain([RQ_COMPLETE]).collect();
+        let mut wanted: Vec<&str> =
+            MEMBERS.iter().map(|member| member.of).chain([RQ_COMPLETE]).chain(PROTOTYPES).collect();
         wanted.dedup();
         let read = |path: &PathBuf, base| -> Result<Btf<'_>, Unreadable> {
             Ok(Btf::parse(fs::read(path)?, base, &wanted)?)
@@ -161,6 +167,8 @@ impl Offsets {
         if let Some(size) = vmlinux.named("request").and_then(|request| u16::try_from(request.size()).ok()) {
             offsets.members.insert("RQ_SIZE", size);
         }
+        let prototype = |name| Some((name, vmlinux.named(name)?.id()));
+        offsets.prototypes = PROTOTYPES.into_iter().filter_map(prototype).collect();
         // The prototype's first parameter is the tracer's own. blk_status_t is a typedef.
         offsets.rq_complete_errno = (vmlinux.named(RQ_COMPLETE))
             .and_then(|prototype| vmlinux.parameter(prototype, 2))

@@ -54,6 +54,11 @@ impl Hits {
         cpus.into_iter().map(open).collect::<io::Result<_>>().map(Self).map_err(NoCount::Open)
     }
 
+    /// Whether it counts at all.
+    pub const fn is_counting(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The count so far.
     ///
     /// # Errors

@@ -62,6 +62,12 @@ impl Layout {
         }
     }
 
+    /// Number of the type that a program with typed arguments attaches to, if the kernel tells.
+    pub(super) fn prototype(&self, probe: &Probe) -> Option<u32> {
+        let name = format!("btf_trace_{}", probe.event());
+        self.btf.as_ref()?.prototypes.get(name.as_str()).copied()
+    }
+
     /// Why a probe cannot be a classic tracepoint, if so.
     pub(super) fn classic_obstacle(&self, probe: &Probe) -> Option<String> {
         self.no_format.get(probe.event()).cloned()

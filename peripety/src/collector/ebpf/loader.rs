@@ -27,6 +27,7 @@ use crate::{
 
 mod instance;
 mod pins;
+mod prototype;
 mod refusal;
 mod unseen;
 
@@ -303,7 +304,7 @@ impl Ebpf {
                     }
                     Ok(record) => {
                         if let Some(key) = CountKey::of(&record) {
-                            instance.book.note(key);
+                            instance.book.note(key, position);
                         }
                         if (instance.from_ns..instance.until_ns).contains(&record.header.mono_ns) {
                             each(record);
@@ -334,11 +335,12 @@ impl Ebpf {
 
     /// How far the rings are read.
     pub fn ring_states(&mut self, all: bool) -> Vec<RingState> {
-        let state = |instance: &mut Instance| {
-            let ring = instance.ring.get_ref();
-            RingState { map: ring.id(), position: ring.position(), book: instance.book.save(all) }
+        let checked: Vec<_> = (0..self.instances.len()).map(|at| self.checked_runs(at)).collect();
+        let state = |(instance, checked_runs): (&mut Instance, Option<u64>)| {
+            let (ring, book) = (instance.ring.get_ref(), instance.book.save(all));
+            RingState { map: ring.id(), position: ring.position(), book, checked_runs }
         };
-        self.instances.iter_mut().map(state).collect()
+        self.instances.iter_mut().zip(checked).map(state).collect()
     }
 
     /// Whether programs of an earlier daemon go on.
@@ -349,9 +351,14 @@ impl Ebpf {
     /// Goes on where an earlier daemon was, in the rings that are still the same. Whether there is any.
     pub fn resume(&mut self, states: &[RingState]) -> bool {
         let mut any = false;
-        for instance in &mut self.instances {
+        let mut taken_up = Vec::new();
+        for (at, instance) in self.instances.iter_mut().enumerate() {
             let ring = instance.ring.get_mut();
-            match states.iter().find(|state| state.map == ring.id()) {
+            let state = states.iter().find(|state| state.map == ring.id());
+            if matches!(instance.programs, Programs::TakenUp(_)) {
+                taken_up.push((at, state.and_then(|state| state.checked_runs)));
+            }
+            match state {
                 Some(state) => {
                     ring.skip_to(state.position);
                     instance.book = state.book.as_ref().map(Book::restore).unwrap_or_default();
@@ -359,22 +366,35 @@ impl Ebpf {
                 }
                 // Taken up, and its notes are gone: what was counted until now was told, or never will be.
                 None if matches!(instance.programs, Programs::TakenUp(_)) => {
-                    instance.book = Book::begin_at(instance.maps.exact(), instance.maps.dropped());
+                    let produced = ring.produced();
+                    instance.book = Book::begin_at(instance.maps.exact(), instance.maps.dropped(), produced);
                 }
                 None => {}
             }
         }
+        for (at, checked) in taken_up {
+            self.resume_checked(at, checked);
+        }
         any
     }
 
-    /// Finds failures that were counted and for which a ring had no room.
-    pub fn look_for_missed(&mut self) -> Found {
+    /// How many rows a look at the kernel's counts compares, at least.
+    pub fn counted_rows(&self) -> usize {
+        self.instances.iter().map(|instance| instance.book.rows()).sum()
+    }
+
+    /// Finds failures that were counted and for which a ring had no room; `last` when the programs are to end.
+    pub fn look_for_missed(&mut self, last: bool) -> Found {
         let mut all = Found::default();
         for Instance { maps, ring, book, .. } in &mut self.instances {
             let dropped = maps.dropped();
             if book.wants_look(dropped) {
                 let ring = ring.get_ref();
-                let found = book.look(maps.exact(), dropped, ring.position(), ring.produced());
+                let found = if last {
+                    book.last_look(maps.exact(), dropped)
+                } else {
+                    book.look(maps.exact(), dropped, ring.position(), ring.produced())
+                };
                 all.missed.extend(found.missed);
                 all.given_up += found.given_up;
                 all.look_again |= found.look_again;
@@ -400,6 +420,7 @@ impl Ebpf {
         }
         if kind == unseen::KIND {
             all.unseen = self.unseen.found();
+            all.unchecked = self.unchecked();
         }
         all
     }
@@ -446,6 +467,7 @@ impl Ebpf {
         let program = self.instances.get(instance)?.programs.get(name)?;
         let info = match program {
             Program::RawTracePoint(p) => p.info(),
+            Program::BtfTracePoint(p) => p.info(),
             Program::TracePoint(p) => p.info(),
             _ => return None,
         }

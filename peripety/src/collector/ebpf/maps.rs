@@ -91,6 +91,11 @@ impl Maps {
         self.counts.iter().filter_map(Result::ok)
     }
 
+    #[cfg(test)]
+    pub(super) fn set_exact(&mut self, key: CountKey, count: u64) -> Result<(), MapError> {
+        self.counts.insert(key, count, 0)
+    }
+
     /// Most bytes that ever waited in the ring.
     pub(super) fn ring_most_filled(&self) -> u64 {
         self.ring_fill.get(&0, 0).map_or(0, |per_cpu| per_cpu.iter().copied().max().unwrap_or(0))

@@ -83,6 +83,10 @@ pub struct Counts {
     /// Failures for which the kernel did not run the program, as perf counts them.
     #[serde(default)]
     pub unseen: u64,
+    /// Failures that passed the filter while perf did not count beside the program: of these it is not known whether there
+    /// were more for which the kernel did not run it.
+    #[serde(default)]
+    pub unchecked: u64,
 }
 
 /// What the kernel knows about a loaded program: the same as `bpftool prog show`.

@@ -24,6 +24,8 @@ pub struct Probe {
     pub category: &'static str,
     /// Name of the raw tracepoint program.
     pub raw: &'static str,
+    /// Name of the raw tracepoint program whose arguments have types, where good requests are to cost less than by `raw`.
+    pub typed: Option<&'static str>,
     /// Name of the classic tracepoint program.
     pub classic: &'static str,
     /// Whether a machine must have it.
@@ -105,6 +107,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::BlockRqError,
         category: "block",
         raw: "prpt_rq_error",
+        typed: None,
         classic: "prpt_rq_error_c",
         need: Need::Required,
         module: None,
@@ -118,6 +121,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::BlockRqComplete,
         category: "block",
         raw: "prpt_rq_compl",
+        typed: None,
         classic: "prpt_rq_compl_c",
         need: Need::Optional,
         module: None,
@@ -133,6 +137,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::BlockBioComplete,
         category: "block",
         raw: "prpt_bio_err",
+        typed: Some("prpt_bio_err_b"),
         classic: "prpt_bio_err_c",
         need: Need::Required,
         module: None,
@@ -152,6 +157,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::ScsiDone,
         category: "scsi",
         raw: "prpt_scsi_done",
+        typed: None,
         classic: "prpt_scsi_dn_c",
         need: Need::Driver,
         module: Some("scsi_mod"),
@@ -165,6 +171,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::ScsiTimeout,
         category: "scsi",
         raw: "prpt_scsi_tmo",
+        typed: None,
         classic: "prpt_scsi_tmo_c",
         need: Need::Driver,
         module: Some("scsi_mod"),
@@ -178,6 +185,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::ScsiEhWakeup,
         category: "scsi",
         raw: "prpt_scsi_eh",
+        typed: None,
         classic: "prpt_scsi_eh_c",
         need: Need::Driver,
         module: Some("scsi_mod"),
@@ -191,6 +199,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::NvmeCompleteRq,
         category: "nvme",
         raw: "prpt_nvme_rq",
+        typed: None,
         classic: "prpt_nvme_rq_c",
         need: Need::Driver,
         module: Some("nvme_core"),
@@ -214,6 +223,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::NvmeAsyncEvent,
         category: "nvme",
         raw: "prpt_nvme_aen",
+        typed: None,
         classic: "prpt_nvme_aen_c",
         need: Need::Driver,
         module: Some("nvme_core"),
@@ -227,6 +237,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::Console,
         category: "printk",
         raw: "prpt_console",
+        typed: None,
         classic: "prpt_console_c",
         need: Need::Optional,
         module: None,
@@ -248,6 +259,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::Ext4Error,
         category: "ext4",
         raw: "prpt_ext4_err",
+        typed: None,
         classic: "prpt_ext4_err_c",
         need: Need::Driver,
         module: Some("ext4"),
@@ -265,6 +277,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::Ext4Shutdown,
         category: "ext4",
         raw: "prpt_ext4_off",
+        typed: None,
         classic: "prpt_ext4_off_c",
         need: Need::Driver,
         module: Some("ext4"),
@@ -278,6 +291,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::XfsForceShutdown,
         category: "xfs",
         raw: "prpt_xfs_off",
+        typed: None,
         classic: "prpt_xfs_off_c",
         need: Need::Driver,
         module: Some("xfs"),
@@ -297,6 +311,7 @@ pub static PROBES: &[Probe] = &[
         kind: Kind::FilemapSetWbErr,
         category: "filemap",
         raw: "prpt_wb_err",
+        typed: None,
         classic: "prpt_wb_err_c",
         need: Need::Required,
         module: None,
@@ -318,7 +333,7 @@ mod tests {
             assert_eq!(PROBES.iter().filter(|p| p.kind == *kind).count(), 1, "{}", kind.name());
         }
         for probe in PROBES {
-            for name in [probe.raw, probe.classic] {
+            for name in [probe.raw, probe.classic].into_iter().chain(probe.typed) {
                 assert!(name.len() <= 15 && name.starts_with("prpt_"), "{name}: BPF_OBJ_NAME_LEN is 16");
             }
         }

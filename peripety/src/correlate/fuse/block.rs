@@ -195,23 +195,31 @@ impl Correlator {
         let op = parser::block::op(missed.op);
         let scope = Scope::dev(missed.dev);
         let key = FoldKey::block(scope, op as u8, missed.errno, 0);
-        if let Some(place) = self.open_at(&key, time, cx) {
+        // When they failed is not known: not later than what is still open.
+        let open = self.open_of_device(&key, time, cx);
+        // An old line of text does not name the operation.
+        let unknown = FoldKey::block(scope, Op::Unknown as u8, missed.errno, 0);
+        let count = missed.count - self.text_counts.take([key, unknown], missed.count, self.now_ns);
+        if count == 0 {
+            return;
+        }
+        if let Some(place) = open {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.count(Witness::Probe, missed.count);
+                fold.count(Witness::Probe, count);
                 fold.told_by(kind);
-                fold.missed(missed.count);
+                fold.missed(count);
             }
             return;
         }
         let mut raw = parser::block::missed(missed, kind, time);
-        raw.count = missed.count;
+        raw.count = count;
         let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
         let block = cx.facts.by_dev(Dev::from_kernel(missed.dev), time.monotonic_ns);
         let keys = [key, FoldKey::latest_request(scope), typed];
         let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             fold.has_requests = true;
-            fold.missed(missed.count);
+            fold.missed(count);
         }
     }
 

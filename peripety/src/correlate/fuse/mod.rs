@@ -24,6 +24,7 @@ use super::{
     said::Said,
     save::Noted,
     table::{Due, Place, QUIET_NS, Table},
+    text_counts::TextCounts,
     wb_seen::WbSeen,
 };
 use crate::{
@@ -69,6 +70,7 @@ pub struct Correlator {
     pub(super) said: Said,
     pub(super) outages: Outages,
     openings: Openings,
+    pub(super) text_counts: TextCounts,
     /// Devices that went, of late.
     gone: VecDeque<Dev>,
     /// Records lost since the last event.
@@ -93,6 +95,7 @@ impl Correlator {
             gone: VecDeque::new(),
             said: Said::default(),
             outages: Outages::default(),
+            text_counts: TextCounts::default(),
             lost_before: 0,
             noted: Noted::default(),
         }
@@ -352,6 +355,16 @@ impl Correlator {
         Some(place)
     }
 
+    /// The open fold with this key, however long it was quiet.
+    fn open_of_device(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
+        let place = self.table.find(key)?;
+        if is_of_predecessor(self.table.get(place)?, time, cx) {
+            self.close(place, cx);
+            return None;
+        }
+        Some(place)
+    }
+
     /// Opens an event.
     fn open(
         &mut self,
@@ -483,6 +496,12 @@ impl Correlator {
         }
         self.decide_at(place, 0);
         let Some(mut fold) = self.table.close(place) else { return };
+        let by_text = fold.counted_by_text();
+        if by_text > 0
+            && let Some(key) = fold.keys.iter().find(|key| key.is_block())
+        {
+            self.text_counts.note(*key, by_text, self.now_ns);
+        }
         if let (true, Some(dev)) = (fold.waits_for_mount, fold.node.dev)
             && let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns))
         {

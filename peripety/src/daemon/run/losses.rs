@@ -36,7 +36,15 @@ pub(super) struct Losses {
     changed: bool,
     texts: VecDeque<(Vec<u8>, u64)>,
     another_look: bool,
+    /// The kernel's counts are being looked at, and are soon compared.
+    soon: bool,
 }
+
+/// Until the next look at the kernel's maps: the usual time, and where a look was begun and is little work.
+const LATER_NS: u64 = 1_000_000_000;
+const SOON_NS: u64 = 250_000_000;
+/// Rows of counts that are little work.
+const FEW_ROWS: usize = 1024;
 
 impl Losses {
     /// Goes on from what an earlier daemon had told.
@@ -89,15 +97,18 @@ impl Losses {
         Some(mono_ns)
     }
 
-    /// Whether the maps are to be asked again in a second.
-    pub(super) fn wants_another_look(&mut self) -> bool {
-        std::mem::take(&mut self.another_look)
+    /// After how long the maps are to be asked again, if they are.
+    pub(super) fn wants_another_look(&mut self) -> Option<u64> {
+        let soon = std::mem::take(&mut self.soon);
+        let after_ns = if soon { SOON_NS } else { LATER_NS };
+        std::mem::take(&mut self.another_look).then_some(after_ns)
     }
 
-    /// Asks the kernel's counters and maps.
-    pub(super) fn ask(&mut self, ebpf: &mut Ebpf, now: Stamp, records: &mut Vec<Record>) {
-        let found = ebpf.look_for_missed();
+    /// Asks the kernel's counters and maps; `last` when nobody will ask again.
+    pub(super) fn ask(&mut self, ebpf: &mut Ebpf, now: Stamp, last: bool, records: &mut Vec<Record>) {
+        let found = ebpf.look_for_missed(last);
         self.another_look |= found.look_again;
+        self.soon = found.look_again && ebpf.counted_rows() <= FEW_ROWS;
         records.extend(found.missed.into_iter().map(|m| Record { time: now, body: Body::Missed(m) }));
         if found.given_up > 0 {
             self.given_up += found.given_up;

@@ -64,7 +64,7 @@ impl Daemon {
                 break;
             }
         }
-        self.chores();
+        self.chores(!sees_on);
         let mut msg = "peripetyd stopped".to_owned();
         if sees_on {
             msg.push_str("; its probes stay attached for the next one (peripetyd --detach removes them)");

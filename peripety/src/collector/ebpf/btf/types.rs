@@ -93,6 +93,11 @@ pub(super) struct Member<'a> {
 }
 
 impl Type {
+    /// Its number in the kernel.
+    pub(super) const fn id(&self) -> u32 {
+        self.id
+    }
+
     pub(super) const fn is_array(&self) -> bool {
         self.kind == kind::ARRAY
     }

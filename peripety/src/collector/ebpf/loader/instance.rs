@@ -8,7 +8,7 @@ use std::{
 };
 
 use aya::{
-    EbpfLoader, VerifierLogLevel,
+    Btf, EbpfLoader, VerifierLogLevel,
     programs::{Program, ProgramError, links::FdLink},
 };
 
@@ -23,7 +23,7 @@ use super::{
     },
     Options,
     pins::{self, PinFailure, Pinned, Pins},
-    refusal,
+    prototype, refusal,
 };
 use crate::roots::Roots;
 
@@ -250,10 +250,9 @@ impl Source {
         };
         let raw_failed = match obstacle {
             Some(obstacle) => obstacle,
-            None => match attach_program(ebpf, probe, Way::Raw, self.kernel, pinned.as_deref()) {
-                Ok(outcome) => {
-                    pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
-                    return (Verdict::Attached { way: Way::Raw, fallback: String::new() }, Some(probe.raw));
+            None => match self.attach_raw(ebpf, pinned, layout, probe) {
+                Ok(program) => {
+                    return (Verdict::Attached { way: Way::Raw, fallback: String::new() }, Some(program));
                 }
                 Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
                 Err(error) => refusal::explain(&self.roots, &error),
@@ -261,7 +260,12 @@ impl Source {
         };
         let classic_failed = match layout.classic_obstacle(probe) {
             Some(obstacle) => obstacle,
-            None => match attach_program(ebpf, probe, Way::Classic, self.kernel, pinned.as_deref()) {
+            None => match attach_program(
+                ebpf,
+                probe,
+                &Attempt::Classic { pin_link: self.kernel >= KernelVersion::new(5, 15) },
+                pinned.as_deref(),
+            ) {
                 Ok(outcome) => {
                     pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
                     return (
@@ -280,6 +284,46 @@ impl Source {
         };
         (Verdict::Refused { reason }, None)
     }
+
+    /// With types for the arguments where that is cheaper and the kernel can, else without. The name of the program.
+    fn attach_raw(
+        &self,
+        ebpf: &mut aya::Ebpf,
+        pinned: &mut Option<PathBuf>,
+        layout: &Layout,
+        probe: &Probe,
+    ) -> Result<&'static str, ProgramError> {
+        let typed = probe.typed.zip(layout.prototype(probe));
+        if let Some((name, id)) = typed {
+            let attached = prototype::with_number(&format!("btf_trace_{}", probe.event()), id)
+                .map_err(ProgramError::from)
+                .and_then(|btf| attach_program(ebpf, probe, &Attempt::Typed(name, btf), pinned.as_deref()));
+            match attached {
+                Ok(outcome) => {
+                    pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
+                    return Ok(name);
+                }
+                Err(error) => tracing::info!(
+                    "{} without types for its arguments, at a higher price: {}",
+                    probe.event(),
+                    refusal::explain(&self.roots, &error)
+                ),
+            }
+        }
+        let outcome = attach_program(ebpf, probe, &Attempt::Raw, pinned.as_deref())?;
+        pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
+        Ok(probe.raw)
+    }
+}
+
+/// A way to attach, with what it takes.
+enum Attempt {
+    /// Raw tracepoint.
+    Raw,
+    /// Raw tracepoint with types for its arguments: name of the program, and the tracepoint's type.
+    Typed(&'static str, Btf),
+    /// Classic tracepoint. Before Linux 5.15 it is no link, and cannot be pinned.
+    Classic { pin_link: bool },
 }
 
 static OFFSETS: Mutex<BTreeMap<u16, &'static u16>> = Mutex::new(BTreeMap::new());
@@ -291,45 +335,48 @@ fn lasting<T: Ord + Copy>(made: &Mutex<BTreeMap<T, &'static T>>, value: T) -> &'
     made.entry(value).or_insert_with(|| Box::leak(Box::new(value)))
 }
 
-/// Room for every CPU's own reserve of an LRU map, so that none is evicted early (kernel/bpf/bpf_lru_list.c).
-fn lru_entries() -> u32 {
+/// Room for some thousand devices, each with every operation and some errors (70 bytes for each of these), and for every
+/// CPU's own reserve of an LRU map, so that none is evicted early (kernel/bpf/bpf_lru_list.c).
+pub(super) fn lru_entries() -> u32 {
     let cpus = aya::util::nr_cpus().unwrap_or(64);
-    u32::try_from(cpus.saturating_mul(256)).unwrap_or(u32::MAX).clamp(8192, 1 << 18)
+    u32::try_from(cpus.saturating_mul(256)).unwrap_or(u32::MAX).clamp(1 << 16, 1 << 18)
 }
 
 /// Loads and attaches; then pins, the outcome of which comes back. Whatever that is, the program is attached.
 fn attach_program(
     ebpf: &mut aya::Ebpf,
     probe: &Probe,
-    way: Way,
-    kernel: KernelVersion,
+    attempt: &Attempt,
     pin: Option<&Path>,
 ) -> Result<Result<(), PinFailure>, ProgramError> {
-    let name = match way {
-        Way::Raw => probe.raw,
-        Way::Classic => probe.classic,
+    let name = match attempt {
+        Attempt::Raw => probe.raw,
+        Attempt::Typed(name, _) => name,
+        Attempt::Classic { .. } => probe.classic,
     };
     let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
-    let link = match program {
-        Program::RawTracePoint(program) => {
+    let link = match (program, attempt) {
+        (Program::BtfTracePoint(program), Attempt::Typed(_, btf)) => {
+            program.load(probe.event(), btf)?;
+            let link = program.attach()?;
+            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
+        }
+        (Program::RawTracePoint(program), Attempt::Raw) => {
             program.load()?;
             let link = program.attach(probe.event())?;
             pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
         }
-        Program::TracePoint(program) => {
+        (Program::TracePoint(program), Attempt::Classic { pin_link }) => {
             program.load()?;
             let link = program.attach(probe.category, probe.event())?;
-            // Before Linux 5.15 it is no link: it stays with the program, and ends with this daemon.
-            if pin.is_some() && kernel >= KernelVersion::new(5, 15) {
-                FdLink::try_from(program.take_link(link)?).ok()
-            } else {
-                None
-            }
+            // What is no link stays with the program, and ends with this daemon.
+            if pin.is_some() && *pin_link { FdLink::try_from(program.take_link(link)?).ok() } else { None }
         }
         _ => return Err(ProgramError::UnexpectedProgramType),
     };
     let Some(dir) = pin else { return Ok(Ok(())) };
     let was_taken = link.is_some();
+    let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
     let pinned = pins::pin_program(program, name, link, dir);
     if pinned.is_err() && was_taken {
         // The link went with the attempt.
@@ -339,6 +386,9 @@ fn attach_program(
             }
             Program::TracePoint(program) => {
                 let _kept_by_the_program = program.attach(probe.category, probe.event())?;
+            }
+            Program::BtfTracePoint(program) => {
+                let _kept_by_the_program = program.attach()?;
             }
             _ => {}
         }

@@ -17,7 +17,7 @@ use aya::{
     maps::{Map, MapData, MapError},
     pin::PinError,
     programs::{
-        Program, ProgramError, RawTracePoint, TracePoint,
+        BtfTracePoint, Program, ProgramError, RawTracePoint, TracePoint,
         links::{FdLink, LinkError, PinnedLink},
     },
 };
@@ -218,6 +218,13 @@ pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Program, Way, &'stat
         drop(PinnedLink::from_pin(&path)?);
         Ok(true)
     };
+    if let Some(name) = probe.typed.filter(|name| has(name)) {
+        let mut program = BtfTracePoint::from_pin(dir.join(format!("prog_{name}")))?;
+        if !linked(name)? {
+            program.attach()?;
+        }
+        return Ok((Program::BtfTracePoint(program), Way::Raw, name));
+    }
     if has(probe.raw) {
         let mut program = RawTracePoint::from_pin(dir.join(format!("prog_{}", probe.raw)))?;
         if !linked(probe.raw)? {

@@ -5,7 +5,7 @@ use crate::collector::ebpf::status::Way;
 fn the_object_has_both_programs_of_every_probe() {
     let object = aya_obj_names();
     for probe in PROBES {
-        for name in [probe.raw, probe.classic] {
+        for name in [probe.raw, probe.classic].into_iter().chain(probe.typed) {
             assert!(object.contains(name), "{name}");
         }
     }
@@ -39,5 +39,29 @@ async fn the_running_kernel_takes_every_probe_it_has_both_ways() {
             }
         }
         assert!(ebpf.attached().any(|kind| kind == Kind::FilemapSetWbErr));
+        let bio = status.probes.iter().find(|p| p.tracepoint == "block:block_bio_complete").unwrap();
+        let program = bio.program.as_ref().map(|program| program.name.as_str());
+        assert_eq!(program, Some(if only_classic { "prpt_bio_err_c" } else { "prpt_bio_err_b" }), "{bio:?}");
     }
+}
+
+/// Every operation of 2,000 disks failing with three errors.
+#[tokio::test]
+async fn the_map_of_counts_has_room_for_thousands_of_disks() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: loading eBPF takes root");
+        return;
+    }
+    let mut ebpf = Ebpf::load(&Roots::system(), Options { ring_bytes: 1 << 16, ..Options::default() });
+    let keys = (0..2_000)
+        .flat_map(|dev| (0..5).map(move |op| (dev, op)))
+        .flat_map(|(dev, op)| [5, 61, 110].map(|code| (dev, op, code)))
+        .map(|(dev, op, code)| CountKey { dev: dev << 4, code, kind: 0, op, reserved: 0 });
+    let maps = &mut ebpf.instances[0].maps;
+    let mut wanted = 0;
+    for key in keys {
+        maps.set_exact(key, 1).unwrap();
+        wanted += 1;
+    }
+    assert_eq!((maps.exact().count(), wanted), (30_000, 30_000));
 }

@@ -8,6 +8,9 @@
 //!
 //! A program of somebody else that perf runs on this very tracepoint (bpftrace on `block_rq_error`) ends perf's count for
 //! as long as it is there: then nothing is found, and nothing is made up.
+//!
+//! perf's count ends with the daemon, also where the program goes on. What the program ran for in between is unchecked: how
+//! many more there were is not known, and `prpt stats` says so.
 
 use std::collections::HashMap;
 
@@ -36,6 +39,10 @@ pub(super) struct Unseen {
     /// What failed, as far as it was seen, since the last look that found nothing to be open.
     recent: HashMap<CountKey, u64>,
     fruitless: u32,
+    /// Runs that were compared with perf's count.
+    checked: u64,
+    /// Runs beside which nobody had perf count, before this daemon did.
+    unchecked_before: u64,
 }
 
 impl Unseen {
@@ -46,6 +53,12 @@ impl Unseen {
             self.perf = Hits::default();
             0
         })
+    }
+
+    /// Failures that the program saw and beside which perf did not count.
+    fn unchecked(&self, runs: u64) -> u64 {
+        let since = if self.perf.is_counting() { 0 } else { runs.saturating_sub(self.checked) };
+        self.unchecked_before + since
     }
 
     /// Failures that were not seen since the last call, and whether there may be more. perf may have counted a hit for
@@ -69,6 +82,9 @@ impl Unseen {
             *self.recent.entry(key).or_default() += count;
         }
         let (new, more) = self.newly_found(hits, runs);
+        if self.perf.is_counting() {
+            self.checked = runs;
+        }
         self.open += new;
         self.tell(found);
         found.look_again |= more;
@@ -142,9 +158,30 @@ impl Ebpf {
         let Some(instance) = self.instances.get(at) else { return };
         let runs_before = instance.maps.runs_of(KIND);
         match Hits::count(&self.source.roots, probe) {
-            Ok(perf) => self.unseen = Unseen { perf, runs_before, ..Unseen::default() },
+            Ok(perf) => {
+                self.unseen = Unseen { perf, runs_before, checked: runs_before, ..Unseen::default() };
+            }
             Err(error) => tracing::info!("perf does not count {} beside the program: {error}", KIND.name()),
         }
+    }
+
+    /// Runs of the hook's program that were compared with perf's count, if it is of this instance.
+    pub(super) fn checked_runs(&self, instance: usize) -> Option<u64> {
+        self.unseen_probe().filter(|(_, at)| *at == instance).map(|_| self.unseen.checked)
+    }
+
+    /// Takes over how far an earlier daemon had come, in an instance whose program went on since.
+    pub(super) fn resume_checked(&mut self, instance: usize, checked: Option<u64>) {
+        if self.unseen_probe().is_some_and(|(_, at)| at == instance) {
+            let before = self.unseen.runs_before;
+            self.unseen.unchecked_before = before.saturating_sub(checked.unwrap_or(0));
+        }
+    }
+
+    /// Failures that the hook's program saw and beside which perf did not count.
+    pub(super) fn unchecked(&self) -> u64 {
+        let Some((_probe, at)) = self.unseen_probe() else { return 0 };
+        self.instances.get(at).map_or(0, |instance| self.unseen.unchecked(instance.maps.runs_of(KIND)))
     }
 
     /// Finds what the program did not see.
