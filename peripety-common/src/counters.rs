@@ -47,10 +47,7 @@ impl CountKey {
 
     /// What a failed bio counts as.
     pub const fn of_bio(bio: &BlockBio) -> Self {
-        let flush = bio.op == block_rq::OP_WRITE
-            && bio.nr_sectors == 0
-            && bio.cmd_flags & block_rq::REQ_PREFLUSH != 0;
-        let op = if flush { block_rq::OP_FLUSH } else { bio.op };
+        let op = if bio.is_flush() { block_rq::OP_FLUSH } else { bio.op };
         Self { dev: bio.dev, code: bio.errno as u32, kind: Kind::BlockBioComplete as u16, op, reserved: 0 }
     }
 

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use peripety_common::{
     FLAG_CLASSIC, Kind,
     block_bio::{BlockBio, is_normal},
-    block_rq::{OP_PASSTHROUGH_FIRST, op_from_rwbs},
+    block_rq::{OP_PASSTHROUGH_FIRST, OP_READ, OP_WRITE, op_from_rwbs},
     counters::CountKey,
 };
 
@@ -29,7 +29,15 @@ offsets! {
     /// bio.bi_disk, up to Linux 5.11.
     static BIO_DISK;
     static BDEV_DEV;
+    static BIO_IDX;
+    static BIO_BVEC_DONE;
+    static BIO_IO_VEC;
+    static BVEC_LEN;
+    static BVEC_SIZE;
 }
+
+/// BIO_MAX_VECS (include/linux/bio.h).
+const VECS_MAX: u32 = 256;
 
 offsets! {
     static TP_BIO_DEV;
@@ -59,6 +67,27 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
     failed(ctx, bio, status)
 }
 
+/// How many sectors a bio of data had before those that are left. Nothing tells for operations without data.
+fn advanced(bio: *const u8, op: u8) -> Option<u32> {
+    if (op != OP_READ && op != OP_WRITE) || !has(&BVEC_SIZE) {
+        return None;
+    }
+    let vecs: *const u8 = field(bio, &BIO_IO_VEC)?;
+    let passed: u32 = field(bio, &BIO_IDX)?;
+    if passed > VECS_MAX {
+        return None;
+    }
+    let mut bytes: u32 = field(bio, &BIO_BVEC_DONE)?;
+    for place in 0..VECS_MAX {
+        if place >= passed {
+            break;
+        }
+        let vec = vecs.wrapping_add(place as usize * usize::from(BVEC_SIZE.load()));
+        bytes = bytes.wrapping_add(field(vec, &BVEC_LEN)?);
+    }
+    Some(bytes >> 9)
+}
+
 fn failed(ctx: &impl EbpfContext, bio: *const u8, status: u8) -> Option<()> {
     let dev = if has(&BIO_DISK) {
         field(bio, &BIO_DISK).and_then(dev_of_disk)
@@ -71,6 +100,7 @@ fn failed(ctx: &impl EbpfContext, bio: *const u8, status: u8) -> Option<()> {
         return None;
     }
     let size: u32 = field(bio, &BIO_SIZE)?;
+    let advanced = advanced(bio, op);
     let body = BlockBio {
         sector: field(bio, &BIO_SECTOR)?,
         dev: dev.unwrap_or(0),
@@ -79,7 +109,8 @@ fn failed(ctx: &impl EbpfContext, bio: *const u8, status: u8) -> Option<()> {
         cmd_flags,
         op,
         status,
-        reserved: [0; 6],
+        extent: u16::from(advanced.is_some()),
+        advanced: advanced.unwrap_or(0),
     };
     send(ctx, 0, body)
 }
@@ -98,7 +129,8 @@ pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
         cmd_flags: 0,
         op: op_from_rwbs(rwbs[0], rwbs[1]),
         status: 0xff,
-        reserved: [0; 6],
+        extent: 0,
+        advanced: 0,
     };
     send(ctx, FLAG_CLASSIC, body)
 }

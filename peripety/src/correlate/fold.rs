@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{cause::Node, crowd::Crowd, key::FoldKey, message, ranges::Ranges};
 use crate::{
-    event::{Event, EventType, Op, Severity},
+    event::{Event, EventType, Extent, Op, Severity},
     parser::{RawEvent, errno, source_name},
     record::Stamp,
 };
@@ -104,6 +104,22 @@ impl Fold {
         }
         if let Some((start, count)) = sectors {
             self.ranges.insert(start, count);
+        }
+    }
+
+    /// Takes in how the sectors of one more failure are meant: what is vague stays so.
+    pub fn extent(&mut self, extent: Option<Extent>) {
+        if let (Some(io), Some(extent)) = (&mut self.event.io, extent)
+            && io.extent != Some(Extent::Within)
+        {
+            io.extent = Some(extent);
+        }
+    }
+
+    /// More pages were lost.
+    pub fn lost_pages(&mut self, pages: u64) {
+        if let Some(io) = &mut self.event.io {
+            io.lost_pages = Some(io.lost_pages.unwrap_or(0).saturating_add(pages));
         }
     }
 
@@ -318,6 +334,11 @@ impl Fold {
         event.monotonic_ns = self.last.monotonic_ns;
         event.sector_ranges = self.ranges.as_slice().to_vec();
         event.is_final = is_final;
+        // A flush is of the whole cache: what stands in its request is no place.
+        if let Some(io) = event.io.as_mut().filter(|io| io.op == Op::Flush) {
+            (io.sector, io.nr_sectors, io.extent) = (None, None, None);
+            event.sector_ranges.clear();
+        }
         if self.ranges.coarsened() {
             event.extension.insert("ranges_coarsened".to_owned(), true.into());
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::{
-    event::{Event, EventType, Io, Op},
+    event::{Event, EventType, Extent, Io, Op},
     parser::errno,
     text::printable,
 };
@@ -95,6 +95,9 @@ fn request(event: &Event) -> String {
     if let Some(bad) = io.bad_lba {
         let _ = write!(text, ", bad sector {bad}");
     }
+    if io.extent == Some(Extent::Within) && io.op != Op::Flush {
+        text.push_str("; which of these sectors is not known");
+    }
     if event.extension.contains_key("tried_again") {
         text.push_str("; it was tried again");
     } else if io.op == Op::Flush {
@@ -162,6 +165,13 @@ fn lost_write(event: &Event) -> String {
         let _ = write!(text, " of inode {inode}");
     }
     let _ = write!(text, " on {} was lost", device(event));
+    match event.io.as_ref().and_then(|io| io.lost_pages) {
+        Some(1) => text.push_str(", 1 page"),
+        Some(pages) => {
+            let _ = write!(text, ", {pages} pages");
+        }
+        None => {}
+    }
     if let Some(name) = event.io.as_ref().and_then(|io| io.errno_name.as_ref()) {
         let _ = write!(text, " ({name})");
     }

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Identity, NoFacts},
-    event::{EventType, Io, Op, Severity},
+    event::{Event, EventType, Extent, Io, Op, Severity},
     parser::Kdev,
     record::{Lost, Uevent},
 };
@@ -63,7 +63,8 @@ pub(super) fn bio(ns: u64, dev: Dev, errno: i32, sector: u64) -> Record {
         cmd_flags: 0,
         op: 0,
         status: 10,
-        reserved: [0; 6],
+        extent: 0,
+        advanced: 0,
     };
     kernel(Kind::BlockBioComplete, ns, Payload::BlockBio(bio))
 }
@@ -489,10 +490,12 @@ fn lost_writes_count_on_and_keep_to_their_inode() {
         ],
     );
     let finals = finals(&events);
-    let mut counts: Vec<(u64, u64)> =
-        finals.iter().map(|e| (e.extension["inode"].as_u64().unwrap(), e.count)).collect();
+    let pages = |e: &Event| e.io.as_ref().and_then(|io| io.lost_pages).unwrap();
+    let mut counts: Vec<(u64, u64, u64)> =
+        finals.iter().map(|e| (e.extension["inode"].as_u64().unwrap(), e.count, pages(e))).collect();
     counts.sort_unstable();
-    assert_eq!(counts, [(12, 6), (12, 494), (13, 1)]);
+    // Pages that were lost are no failures.
+    assert_eq!(counts, [(12, 1, 6), (12, 1, 494), (13, 1, 1)]);
 }
 
 #[test]
@@ -829,8 +832,43 @@ fn io_of_an_event_is_that_of_its_first_failure() {
         errno: Some(5),
         errno_name: Some("EIO".to_owned()),
         bad_lba: None,
+        extent: None,
+        lost_pages: None,
     };
     assert_eq!(finals(&events)[0].io.as_ref(), Some(&io));
     assert_eq!(finals(&events)[0].sector_ranges.len(), 2);
     assert_eq!(NO_SECTOR, u64::MAX);
+}
+
+#[test]
+fn sectors_of_a_bio_are_what_it_was_for_and_a_flush_has_none() {
+    let of_bio = |advanced, nr_sectors, cmd_flags, op| {
+        let mut record = bio(START, LOOP0, 5, 10_001);
+        if let Body::Kernel(kernel) = &mut record.body
+            && let Payload::BlockBio(bio) = &mut kernel.payload
+        {
+            (bio.extent, bio.advanced, bio.nr_sectors) = (1, advanced, nr_sectors);
+            (bio.cmd_flags, bio.op) = (cmd_flags, op);
+        }
+        record
+    };
+    let told = |records: &[Record]| {
+        let events = run(all_live(), records);
+        let event = finals(&events).remove(0);
+        let io = event.io.clone().unwrap();
+        let ranges: Vec<_> = event.sector_ranges.iter().map(|r| (r.start, r.end)).collect();
+        (io.op, io.sector, io.nr_sectors, io.extent, ranges, event.count)
+    };
+    let whole = of_bio(0, 7, 0, 0);
+    assert_eq!(
+        told(&[whole.clone()]),
+        (Op::Read, Some(10_001), Some(7), Some(Extent::Exact), vec![(10_001, 10_007)], 1)
+    );
+    let cut = of_bio(9, 7, 0, 0);
+    assert_eq!(
+        told(&[whole, cut]),
+        (Op::Read, Some(10_001), Some(7), Some(Extent::Within), vec![(9_992, 10_007)], 2)
+    );
+    const PREFLUSH: u32 = 1 << 18;
+    assert_eq!(told(&[of_bio(0, 0, PREFLUSH, 1)]), (Op::Flush, None, None, None, vec![], 1));
 }

@@ -13,7 +13,7 @@ mod types;
 
 pub use advice::{Advice, advice};
 pub use id::{EventId, MessageId, event_id, message_id};
-pub use model::{Event, Io, Op, SCHEMA_VERSION, SectorRange};
+pub use model::{Event, Extent, Io, Op, SCHEMA_VERSION, SectorRange};
 pub use schema::json_schema;
 pub use severity::{Severity, UnknownSeverity};
 pub use subsystem::{SUB_SYSTEMS, SubSystem};

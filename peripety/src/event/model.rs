@@ -97,12 +97,16 @@ const fn one() -> u64 {
 pub struct Io {
     /// What was asked of the device.
     pub op: Op,
-    /// First sector of the request, in units of 512 bytes from the start of the device `kdev`.
+    /// First sector of the request, in units of 512 bytes from the start of the device `kdev`. A cache flush has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sector: Option<u64>,
-    /// Sectors of the request; 0 with a write means that a cache flush failed.
+    /// Sectors of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nr_sectors: Option<u32>,
+    /// For a bio-based device (device mapper, md, zram), whether all of these sectors and of `sector_ranges` failed, or some
+    /// of them did. Where it is not known the sectors may be no more than what its driver had not yet worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<Extent>,
     /// Linux errno, positive: 5 is EIO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
@@ -112,6 +116,19 @@ pub struct Io {
     /// The bad block itself, where the device's sense data names one, in units of 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_lba: Option<u64>,
+    /// Pages of the page cache that were lost with the writes that failed (large folios count as one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_pages: Option<u64>,
+}
+
+/// How sectors are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// All of them failed.
+    Exact,
+    /// Those that failed are among them.
+    Within,
 }
 
 /// Operation of a request: the kernel's `enum req_op` (include/linux/blk_types.h).

@@ -62,6 +62,8 @@ pub(crate) fn sample() -> Event {
             errno: Some(5),
             errno_name: Some("EIO".into()),
             bad_lba: None,
+            extent: None,
+            lost_pages: None,
         }),
         count: 3,
         revision: 1,

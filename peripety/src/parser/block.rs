@@ -9,7 +9,7 @@ use peripety_common::{
 use super::{Kdev, RawEvent, errno, kernel::draft};
 use crate::{
     block::Dev,
-    event::{Io, Op},
+    event::{Extent, Io, Op},
     record::{Missed, Stamp},
 };
 
@@ -42,8 +42,17 @@ pub const fn request_op(rq: &BlockRq) -> Op {
 /// The operation of a bio. Its sectors may have been counted down before it is seen, so that only the flag tells a flush.
 pub const fn bio_op(bio: &BlockBio) -> Op {
     match op(bio.op) {
-        Op::Write if bio.nr_sectors == 0 && bio.cmd_flags & block_rq::REQ_PREFLUSH != 0 => Op::Flush,
+        Op::Write if bio.is_flush() => Op::Flush,
         other => other,
+    }
+}
+
+/// Whether all of a bio's sectors failed, as far as that is known.
+pub const fn bio_extent(bio: &BlockBio) -> Option<Extent> {
+    match bio.is_exact() {
+        Some(true) => Some(Extent::Exact),
+        Some(false) => Some(Extent::Within),
+        None => None,
     }
 }
 
@@ -77,7 +86,12 @@ pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
     if block_bio::is_normal(bio) {
         return None;
     }
-    Some(failed(h, bio.dev, bio.errno, bio_op(bio), bio.sector, bio.nr_sectors, time))
+    let (sector, nr_sectors) = bio.sectors();
+    let mut raw = failed(h, bio.dev, bio.errno, bio_op(bio), sector, nr_sectors, time);
+    if let Some(io) = &mut raw.io {
+        io.extent = bio_extent(bio);
+    }
+    Some(raw)
 }
 
 fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {
@@ -92,7 +106,7 @@ fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32
         nr_sectors: Some(nr_sectors),
         errno: Some(errno),
         errno_name: errno::name(errno).map(str::to_owned),
-        bad_lba: None,
+        ..Io::default()
     });
     raw
 }
@@ -169,7 +183,8 @@ pub(crate) mod tests {
             cmd_flags: 0,
             op: 1,
             status: 10,
-            reserved: [0; 6],
+            extent: 0,
+            advanced: 0,
         };
         assert_eq!(bio_op(&bio), Op::Write);
         bio.cmd_flags = block_rq::REQ_PREFLUSH;

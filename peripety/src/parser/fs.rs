@@ -67,14 +67,15 @@ pub(super) fn xfs_shutdown(h: &Header, shutdown: &XfsShutdown, time: Stamp) -> O
     Some(raw)
 }
 
-/// The page cache lost written data. The record counts what happened to the inode so far.
+/// The page cache lost written data. The record counts the inode's pages so far, which are no failures: a write that fails
+/// loses many of them.
 pub(super) fn lost_write(h: &Header, wb: &WbErr, time: Stamp) -> Option<RawEvent> {
     let mut raw = draft(h, time, EventType::BLK_LOST_WRITE, kdev(wb.dev));
-    raw.count = wb.count.max(1);
     raw.io = Some(Io {
         op: Op::Write,
         errno: Some(wb.errno),
         errno_name: errno::name(wb.errno).map(str::to_owned),
+        lost_pages: Some(wb.count.max(1)),
         ..Io::default()
     });
     if wb.ino != 0 {
@@ -154,7 +155,8 @@ mod tests {
     fn lost_writes_name_the_inode_but_not_the_one_of_a_device_file() {
         let mut wb = WbErr { ino: 12, count: 494, dev: Dev::new(0, 45).to_kernel(), errno: 5 };
         let raw = lost_write(&header(Kind::FilemapSetWbErr), &wb, TIME).unwrap();
-        assert_eq!((raw.severity, raw.count), (Severity::Critical, 494));
+        assert_eq!((raw.severity, raw.count), (Severity::Critical, 1));
+        assert_eq!(raw.io.as_ref().unwrap().lost_pages, Some(494));
         assert_eq!(raw.kdev.to_text(), "0:45");
         assert_eq!(raw.extension["inode"], 12);
         wb.ino = 0;

@@ -57,6 +57,10 @@ static MEMBERS: &[Member] = &[
     member("BDEV_DEV", "block_device", &["bd_dev"]),
     member("SB_DEV", "super_block", &["s_dev"]),
     member("MAPPING_HOST", "address_space", &["host"]),
+    member("BIO_IDX", "bio", &["bi_iter", "bi_idx"]),
+    member("BIO_BVEC_DONE", "bio", &["bi_iter", "bi_bvec_done"]),
+    member("BIO_IO_VEC", "bio", &["bi_io_vec"]),
+    member("BVEC_LEN", "bio_vec", &["bv_len"]),
     member("MAPPING_WB_ERR", "address_space", &["wb_err"]),
     member("INODE_INO", "inode", &["i_ino"]),
     member("INODE_SB", "inode", &["i_sb"]),
@@ -164,8 +168,10 @@ impl Offsets {
         if offsets.members.contains_key("Q_DISK") {
             offsets.members.remove("RQ_DISK");
         }
-        if let Some(size) = vmlinux.named("request").and_then(|request| u16::try_from(request.size()).ok()) {
-            offsets.members.insert("RQ_SIZE", size);
+        for (global, name) in [("RQ_SIZE", "request"), ("BVEC_SIZE", "bio_vec")] {
+            if let Some(size) = vmlinux.named(name).and_then(|found| u16::try_from(found.size()).ok()) {
+                offsets.members.insert(global, size);
+            }
         }
         let prototype = |name| Some((name, vmlinux.named(name)?.id()));
         offsets.prototypes = PROTOTYPES.into_iter().filter_map(prototype).collect();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{EventType, Op},
+    event::{EventType, Extent, Op},
     parser::{self, RawEvent, errno, nvme, scsi},
     record::{Missed, Stamp},
 };
@@ -28,6 +28,7 @@ pub(super) struct Request {
     pub errno: i32,
     pub sector: u64,
     pub nr_sectors: u32,
+    pub extent: Option<Extent>,
     pub kind: Kind,
 }
 
@@ -66,6 +67,7 @@ impl Correlator {
         if let Some(place) = place {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.add(Witness::Probe, 1, time, sectors);
+                fold.extent(rq.extent);
                 fold.told_by(rq.kind);
                 if let Some(told) = &told {
                     fold.told_by(told.kind());

@@ -41,13 +41,15 @@ impl Correlator {
                     errno: rq.errno,
                     sector: rq.sector,
                     nr_sectors: rq.nr_sectors,
+                    extent: None,
                     kind,
                 };
                 self.request(rq, record, time, cx);
             }
             Payload::BlockBio(bio) if !block_bio::is_normal(bio) => {
-                let (op, nr_sectors) = (block::bio_op(bio), bio.nr_sectors);
-                let rq = Request { dev: bio.dev, op, errno: bio.errno, sector: bio.sector, nr_sectors, kind };
+                let (op, extent) = (block::bio_op(bio), block::bio_extent(bio));
+                let (sector, nr_sectors) = bio.sectors();
+                let rq = Request { dev: bio.dev, op, errno: bio.errno, sector, nr_sectors, extent, kind };
                 self.request(rq, record, time, cx);
             }
             Payload::ScsiDone(cmd) => self.scsi_done(&record.header, cmd, time, cx),
@@ -137,7 +139,8 @@ impl Correlator {
         }
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Witness::Probe, news, time, None);
+                fold.add(Witness::Probe, 0, time, None);
+                fold.lost_pages(news);
             }
             return;
         }
@@ -147,7 +150,9 @@ impl Correlator {
             return;
         }
         if let Some(mut raw) = parser::kernel(record, time) {
-            raw.count = news;
+            if let Some(io) = &mut raw.io {
+                io.lost_pages = Some(news);
+            }
             self.first(raw, key, Kind::FilemapSetWbErr, cx);
         }
     }

@@ -61,6 +61,11 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             }
             "sub_system" => event.sub_system = SubSystem::new(text),
             "sector" => io.sector = words::number(text),
+            // btrfs gives the place on the device in bytes.
+            "physical" => {
+                io.sector = words::number(text).map(|bytes| bytes >> 9);
+                event.extend(name, value(name, text));
+            }
             "nr_sectors" => io.nr_sectors = words::number(text).and_then(|n| u32::try_from(n).ok()),
             "bad_lba" => io.bad_lba = words::number(text),
             "op" => io.op = words::op(text),

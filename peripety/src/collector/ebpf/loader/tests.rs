@@ -58,10 +58,11 @@ async fn the_map_of_counts_has_room_for_thousands_of_disks() {
         .flat_map(|(dev, op)| [5, 61, 110].map(|code| (dev, op, code)))
         .map(|(dev, op, code)| CountKey { dev: dev << 4, code, kind: 0, op, reserved: 0 });
     let maps = &mut ebpf.instances[0].maps;
-    let mut wanted = 0;
-    for key in keys {
-        maps.set_exact(key, 1).unwrap();
-        wanted += 1;
+    let wanted: std::collections::HashSet<_> = keys.collect();
+    assert_eq!(wanted.len(), 30_000);
+    for key in &wanted {
+        maps.set_exact(*key, 1).unwrap();
     }
-    assert_eq!((maps.exact().count(), wanted), (30_000, 30_000));
+    // A disk may fail meanwhile.
+    assert_eq!(maps.exact().filter(|(key, _)| wanted.contains(key)).count(), 30_000);
 }
