@@ -46,6 +46,11 @@ pub const CASES: &[Case] = &[
         run: |machine| restarted(machine, Signal::TERM),
     },
     Case {
+        name: "storms_of_many_disks_with_kills_and_overflows_add_up",
+        needs: NEEDS_JOURNALD,
+        run: many_disks,
+    },
+    Case {
         name: "a_storm_while_no_daemon_runs_is_told_once_and_whole",
         needs: NEEDS_JOURNALD,
         run: without_daemon,
@@ -192,6 +197,62 @@ fn dropped_with_text(machine: &Machine) -> Result<()> {
         let events = scene.settled(&failing.disk.name)?;
         whole(&events, failed, submitted)
     })?;
+    nothing_is_forgotten(machine)
+}
+
+/// Four disks, three kills and two overflows; with `PERIPETY_STORM_REQUESTS` sixteen disks, twenty and five.
+fn many_disks(machine: &Machine) -> Result<()> {
+    let is_long = std::env::var_os("PERIPETY_STORM_REQUESTS").is_some();
+    let (disks, kills, overflows) = if is_long { (16, 20, 5) } else { (4, 3, 2) };
+    let requests = requests(100_000)? / disks;
+    let _journald = Journald::start()?;
+    let mut daemon = Daemon::start(machine, SMALL_RING)?;
+    let disks: Vec<_> = (0..disks).map(|_| disk_for(machine, requests)).collect::<Result<_>>()?;
+    let mut hits = Hits::count(machine)?;
+    let since = Timestamp::now();
+    let mut before = Vec::new();
+    for failing in &disks {
+        before.push(failing.disk.completed()?.0);
+        failing.fail()?;
+    }
+    let mut done = (0, 0);
+    let failed: Vec<u64> = thread::scope(|scope| -> Result<_> {
+        let storms: Vec<_> = disks
+            .iter()
+            .map(|failing| scope.spawn(|| fio::failed_requests(&failing.disk, "randread", requests)))
+            .collect();
+        while storms.iter().any(|storm| !storm.is_finished()) {
+            thread::sleep(Duration::from_millis(200));
+            if done.1 * kills < done.0 * overflows && done.1 < overflows {
+                daemon.signal(Signal::STOP)?;
+                thread::sleep(Duration::from_millis(300));
+                daemon.signal(Signal::CONT)?;
+                done.1 += 1;
+            } else if done.0 < kills {
+                daemon.signal(Signal::KILL)?;
+                daemon.wait(Duration::from_secs(20))?;
+                daemon = Daemon::start(machine, SMALL_RING)?;
+                done.0 += 1;
+            }
+        }
+        storms.into_iter().map(|storm| storm.join().map_err(|_| anyhow!("fio panicked"))?).collect()
+    })?;
+    ensure!(done.0 > 0 && done.1 > 0, "the storms were over after {} kills, {} stops", done.0, done.1);
+    let unseen = hits.unseen()?;
+    let mut counts = 0;
+    for ((failing, failed), before) in disks.iter().zip(&failed).zip(&before) {
+        let submitted = failing.disk.completed()?.0 - before;
+        // Of which disk a failure was that the kernel ran no program for is an estimate.
+        let told = exactly(&failing.disk.name, since, failed.saturating_sub(unseen), submitted + unseen)?;
+        counts += counted(&told);
+    }
+    let failed: u64 = failed.iter().sum();
+    ensure!(counts + unseen >= failed, "{failed} failed, {unseen} unseen, {counts} are counted");
+    if counts < failed {
+        // What perf counted of them goes with the daemon that is killed; that it is not known is said.
+        let stats = prpt::run(machine, &["stats"])?;
+        ensure!(stats.stdout.contains("Not known: whether"), "{counts} of {failed}, and {}", stats.stdout);
+    }
     nothing_is_forgotten(machine)
 }
 

@@ -3,6 +3,7 @@
 //! Each part is a file. A ratio is the median of pairs of runs, one with and one without, taken in turn; a time alone says
 //! nothing about another machine.
 
+mod bio_price;
 mod daemon;
 mod disks;
 mod idle;

@@ -6,14 +6,14 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{
-    Bench, Figure,
+    Bench, Figure, bio_price,
     daemon::Daemon,
     disks::{Disks, fio},
     median,
 };
 
 const PAIRS: usize = 9;
-const READS: [&str; 5] =
+pub const READS: [&str; 5] =
     ["--rw=randread", "--ioengine=psync", "--runtime=1500ms", "--time_based", "--randrepeat=0"];
 
 /// Reads a second.
@@ -42,12 +42,14 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
         of: "none attached".to_owned(),
         detail: format!("{PAIRS} pairs, from {:.3} to {:.3}", spread.0, spread.1),
     }];
-    figures.extend(each(bench, disk)?);
+    figures.extend(each(bench, disk, &READS)?);
+    drop(disks);
+    figures.extend(bio_price::run(bench)?);
     Ok(figures)
 }
 
 /// What each program took, as the kernel counts it, as a part of the time of a read.
-fn each(bench: &Bench, disk: &str) -> Result<Vec<Figure>> {
+pub fn each(bench: &Bench, disk: &str, reads: &[&str]) -> Result<Vec<Figure>> {
     const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
     let before = fs::read_to_string(SWITCH).unwrap_or_else(|_| "0".to_owned());
     let daemon = Daemon::start(bench, &[], "[main]\nsave_to_journald = false")?;
@@ -67,7 +69,7 @@ fn each(bench: &Bench, disk: &str) -> Result<Vec<Figure>> {
     fs::write(SWITCH, "1").context("switching the kernel's statistics on")?;
     let measured = (|| {
         let start = ran(&daemon)?;
-        let report = fio(disk, &READS)?;
+        let report = fio(disk, reads)?;
         Ok::<_, anyhow::Error>((start, report, ran(&daemon)?))
     })();
     let _restored = fs::write(SWITCH, before.trim());
