@@ -861,7 +861,7 @@ fn sectors_of_a_bio_are_what_it_was_for_and_a_flush_has_none() {
     };
     let whole = of_bio(0, 7, 0, 0);
     assert_eq!(
-        told(&[whole.clone()]),
+        told(std::slice::from_ref(&whole)),
         (Op::Read, Some(10_001), Some(7), Some(Extent::Exact), vec![(10_001, 10_007)], 1)
     );
     let cut = of_bio(9, 7, 0, 0);
