@@ -9,6 +9,8 @@ mod chains;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod impact;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod program_tests;
@@ -24,7 +26,7 @@ use crate::{
         fuse::{Context, Correlator},
     },
     event::{Event, EventType},
-    parser::{RawEvent, rules::RuleSet, stack::StackReader, uevent},
+    parser::{RawEvent, farewell, rules::RuleSet, stack::StackReader, uevent},
     record::{Body, LogRecord, Record, Stamp},
 };
 
@@ -97,6 +99,9 @@ impl Engine {
         match &record.body {
             Body::Kernel(record) => self.correlator.kernel(record, time, cx),
             Body::Log(line) => {
+                if let Some(said) = farewell(line) {
+                    self.correlator.farewell(&said, time, cx);
+                }
                 let raw = match self.rules.parse(line, time) {
                     Some(raw) => {
                         if raw.event_type == EventType::TASK_BLOCKED {

@@ -70,6 +70,12 @@ pub struct BlkId {
     /// Number that the kernel gives to a disk when it appears and never gives again (Linux 5.15).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diskseq: Option<u64>,
+    /// Level of an md array: `raid1`, `raid5` …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub raid_level: String,
+    /// By how many controllers an NVMe namespace is reached, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<u32>,
     /// Size in sectors of 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_sectors: Option<u64>,

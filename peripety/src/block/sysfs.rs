@@ -136,8 +136,12 @@ fn disk(roots: &Roots, device: &mut SysDevice) {
         }
         _ => {}
     }
+    if found.kind == BlkType::Md {
+        device.id.raid_level = attr::text(&dir.join("md/level")).unwrap_or_default();
+    }
     let reached = transport::of(roots, device);
     device.id.transport = reached.transport;
+    device.id.paths = u32::try_from(reached.ways.len()).ok().filter(|ways| *ways > 1);
     device.ways = reached.ways;
     device.id.transport_id = reached.id;
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    fold::Fold,
     key::BuildKeyHasher,
     layer::{self, Answer, Failed, Layer, may_cause},
     table::{Place, Table},
@@ -167,6 +168,9 @@ impl Causes {
             })
             .filter_map(|(f, below)| {
                 let open = f.place.and_then(|place| table.get(place));
+                if open.is_some_and(Fold::is_path_state) {
+                    return None;
+                }
                 let last_ns =
                     open.and_then(|fold| fold.last().monotonic_ns).unwrap_or(f.last_ns).max(f.last_ns);
                 let is_cause = f.id != id
@@ -197,6 +201,21 @@ impl Causes {
 
     fn get(&mut self, node: &Node, id: EventId) -> Option<&mut Failure> {
         self.by_dev.get_mut(&node.dev?.to_kernel())?.iter_mut().find(|f| f.id == id)
+    }
+
+    /// Whether a device was in trouble before `at_ns`, and not long before.
+    pub fn was_in_trouble(&self, dev: Dev, at_ns: u64) -> bool {
+        self.by_dev.get(&dev.to_kernel()).into_iter().flatten().any(|f| {
+            let bad = f.failed.layer <= Layer::Request && f.failed.layer != Layer::Removed;
+            bad && f.first_ns < at_ns && at_ns.saturating_sub(f.last_ns) < OUTAGE_NS
+        })
+    }
+
+    /// It was no failure.
+    pub fn drop(&mut self, node: &Node, id: EventId) {
+        if let Some(failures) = node.dev.and_then(|dev| self.by_dev.get_mut(&dev.to_kernel())) {
+            failures.retain(|f| f.id != id);
+        }
     }
 
     /// A failure that is remembered went on until `last_ns`.

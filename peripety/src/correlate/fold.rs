@@ -4,13 +4,23 @@ use peripety_common::Kind;
 
 use serde::{Deserialize, Serialize};
 
-use super::{cause::Node, crowd::Crowd, key::FoldKey, message, ranges::Ranges};
+use super::{
+    cause::Node,
+    crowd::Crowd,
+    impact::{self, Known},
+    key::FoldKey,
+    message,
+    ranges::Ranges,
+    table::QUIET_NS,
+};
 use crate::{
     event::{Event, EventType, Extent, Op, Severity},
     parser::{RawEvent, errno, source_name},
     record::Stamp,
 };
 
+/// After how long without one losses at one place are over.
+const LOSSES_QUIET_NS: u64 = 300_000_000_000;
 /// Lines of the kernel that an event keeps.
 pub const RAW_MSGS_MAX: usize = 8;
 /// Bytes of each of them.
@@ -57,6 +67,15 @@ pub struct Fold {
     /// How often it was written since it changed in more than numbers.
     #[serde(default)]
     pub written: u32,
+    /// Whether that was told when it began: it may fail yet.
+    #[serde(default)]
+    pub only_begun: bool,
+    /// What it has learned of its impact.
+    #[serde(default)]
+    pub known: Known,
+    /// How often sense data said that a path is not the active one, and how often something else.
+    #[serde(default)]
+    senses: (u64, u64),
     /// Its place among the devices, for finding causes.
     pub node: Node,
     /// Keys it is found by; whether the index still points here is for the table to know.
@@ -87,6 +106,9 @@ impl Fold {
             waits_for_mount: false,
             crowd: None,
             written: 0,
+            only_begun: false,
+            known: Known::default(),
+            senses: (0, 0),
             node,
             keys: Vec::with_capacity(4),
         }
@@ -182,6 +204,11 @@ impl Fold {
         self.probes != 0
     }
 
+    /// After how long without a failure it is over. A place in the kernel that leaves out lines does so again and again.
+    pub fn quiet_ns(&self) -> u64 {
+        if self.event.event_type == EventType::PERIPETY_EVENTS_LOST { LOSSES_QUIET_NS } else { QUIET_NS }
+    }
+
     /// Whether it is about peripety itself, and part of no incident.
     pub fn is_own(&self) -> bool {
         self.event.event_type.info().is_some_and(|info| info.sub_system == "peripety")
@@ -190,6 +217,18 @@ impl Fold {
     /// Its place among the devices, by what is known of the failure now.
     pub fn node_learns(&mut self) {
         self.node.learn(&self.event);
+    }
+
+    /// Notes what sense data said: that a path is not the one in use now, or anything else.
+    pub fn sensed(&mut self, is_path_state: bool) {
+        let (states, others) = &mut self.senses;
+        let counter = if is_path_state { states } else { others };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Whether nothing failed: a path that is not the active one answered that it is not.
+    pub fn is_path_state(&self) -> bool {
+        self.senses.0 > 0 && self.senses.1 == 0
     }
 
     /// Whether it has been written already.
@@ -353,6 +392,12 @@ impl Fold {
         }
         if let Some(crowd) = &self.crowd {
             crowd.tell(&mut event.extension);
+        }
+        impact::weigh(&mut event, Known { has_requests: self.has_requests, ..self.known });
+        if is_final && self.known.watched && self.known.settled && event.extension.contains_key("tried_again")
+        {
+            // No request failed of it.
+            event.extension.insert("succeeded".to_owned(), true.into());
         }
         event.msg = message::compose(&event);
         self.written = self.written.saturating_add(1);

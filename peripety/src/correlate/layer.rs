@@ -38,7 +38,7 @@ pub enum Layer {
     Stacked,
     /// The page cache.
     Cache,
-    /// A filesystem or swap saw I/O fail.
+    /// A filesystem saw I/O fail.
     Fs,
     /// A filesystem found its contents wrong.
     Contents,
@@ -48,7 +48,7 @@ pub enum Layer {
     Reaction,
     /// Put right, from another copy: an effect, and never a cause.
     Mended,
-    /// What a user's rule introduced: an effect, and never a cause.
+    /// Swap, and what a user's rule introduced: an effect, and never a cause.
     Other,
     /// Not part of a chain.
     #[default]
@@ -146,7 +146,10 @@ pub fn of(event: &Event) -> Failed {
         layer,
         op: match event.event_type.as_str() {
             "BLK_LOST_WRITE" | "FS_DATA_LOST" => Op::Write,
-            "MD_READ_ERROR" | "MD_READ_ERROR_CORRECTED" | "FS_READ_ERROR_CORRECTED" => Op::Read,
+            "MD_READ_ERROR"
+            | "MD_READ_ERROR_CORRECTED"
+            | "MD_READ_REDIRECTED"
+            | "FS_READ_ERROR_CORRECTED" => Op::Read,
             _ => io.map_or(Op::Unknown, |io| io.op),
         },
         errno: io.and_then(|io| io.errno),
@@ -178,7 +181,7 @@ fn layer(event: &Event) -> Layer {
         "DM_MPATH_NO_PATH" | "DM_MPATH_QUEUE_TIMEOUT" => Layer::NoPath,
         "MD_ARRAY_FAILED" | "DM_MIRROR_FAILED" => Layer::Array,
         "MD_DISK_FAILED" | "MD_READ_ERROR" | "DM_RAID_LEG_FAILED" | "DM_MIRROR_LEG_FAILED" => Layer::Member,
-        "MD_READ_ERROR_CORRECTED" | "FS_READ_ERROR_CORRECTED" => Layer::Mended,
+        "MD_READ_ERROR_CORRECTED" | "MD_READ_REDIRECTED" | "FS_READ_ERROR_CORRECTED" => Layer::Mended,
         "DM_SNAPSHOT_INVALID" | "DM_CACHE_MODE_CHANGED" => Layer::Pool,
         pool if pool.starts_with("DM_THIN_POOL_") => Layer::Pool,
         "DM_INTEGRITY_CHECKSUM_FAILED" | "DM_VERITY_CORRUPTION" | "DM_CRYPT_INTEGRITY_ERROR" => Layer::Guard,
@@ -187,7 +190,7 @@ fn layer(event: &Event) -> Layer {
         "FS_CHECKSUM_ERROR" => Layer::Checksum,
         "FS_SHUTDOWN" | "FS_REMOUNT_READ_ONLY" | "FS_PANIC" | "FS_JOURNAL_ABORTED" => Layer::Reaction,
         fs if fs.starts_with("FS_") => Layer::Fs,
-        "SWAP_IO_ERROR" => Layer::Fs,
+        "SWAP_IO_ERROR" => Layer::Other,
         "NBD_CONNECTION_LOST" => Layer::Way,
         _ => match info.sub_system {
             "iscsi" | "fc" => Layer::Way,
@@ -259,7 +262,8 @@ pub fn may_cause(cause: &Failed, effect: &Failed, below: bool) -> bool {
         }
         // Data that came, and are wrong.
         Checksum => cause.layer == Guard,
-        Contents | Fs | Other => {
+        Other => outage || stack || request,
+        Contents | Fs => {
             outage || stack || request || (!below && matches!(cause.layer, Cache | Checksum | Reaction))
         }
         Reaction => {

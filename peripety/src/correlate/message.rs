@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::impact;
 use crate::{
     event::{Event, EventType, Extent, Io, Op},
     parser::errno,
@@ -29,6 +30,10 @@ pub fn compose(event: &Event) -> String {
             Some(block) => format!("controller {} of {} went away", event.kdev, block.id.name()),
             None => format!("controller {} went away", event.kdev),
         },
+        "NVME_CONTROLLER_RECOVERED" => match &event.block {
+            Some(block) => format!("controller {} of {} works again", event.kdev, block.id.name()),
+            None => format!("controller {} works again", event.kdev),
+        },
         "NVME_PATH_RECOVERED" if event.raw_msgs.is_empty() => match &event.block {
             Some(block) => format!("controller {} of {} is connected", event.kdev, block.id.name()),
             None => format!("controller {} is connected", event.kdev),
@@ -37,7 +42,7 @@ pub fn compose(event: &Event) -> String {
             format!("the error handler of {} woke up", event.kdev)
         }
         "BLK_DEVICE_ADDED" => format!("{} appeared", device(event)),
-        "BLK_DEVICE_REMOVED" => format!("{} went away", device(event)),
+        "BLK_DEVICE_REMOVED" => removed(event),
         "BLK_CAPACITY_CHANGED" if event.raw_msgs.is_empty() => {
             format!("the size of {} changed", device(event))
         }
@@ -60,6 +65,17 @@ fn device(event: &Event) -> String {
         name
     } else {
         format!("{name} ({kdev})")
+    }
+}
+
+fn removed(event: &Event) -> String {
+    let devices = event.extension.get("devices").and_then(Value::as_array);
+    match devices.filter(|devices| devices.len() > 1) {
+        Some(devices) => {
+            let names: Vec<&str> = devices.iter().filter_map(Value::as_str).collect();
+            cut(&format!("{} devices went away: {}", event.count.max(names.len() as u64), names.join(", ")))
+        }
+        None => format!("{} went away", device(event)),
     }
 }
 
@@ -87,8 +103,12 @@ fn request(event: &Event) -> String {
         (op, Some(sector), _) => format!("{} at sector {sector}", verb(op)),
         (op, None, _) => verb(op).to_owned(),
     };
+    let again = event.extension.contains_key("tried_again");
     let mut text = if event.event_type == EventType::BLK_NOT_SUPPORTED {
         format!("{what} is not supported by {}", device(event))
+    } else if again || (io.errno.is_none() && impact::is_attempt(event)) {
+        // The request did not fail: an attempt at it did.
+        format!("an attempt at a {what} failed on {}: {}", device(event), reason(event, io))
     } else {
         format!("{what} failed on {}: {}", device(event), reason(event, io))
     };
@@ -98,11 +118,20 @@ fn request(event: &Event) -> String {
     if io.extent == Some(Extent::Within) && io.op != Op::Flush {
         text.push_str("; which of these sectors is not known");
     }
-    if event.extension.contains_key("tried_again") {
-        text.push_str("; it was tried again");
-    } else if io.op == Op::Flush {
-        text.push_str("; written data may be lost");
-    }
+    let has = |key: &str| event.extension.contains_key(key);
+    text.push_str(match () {
+        () if has("succeeded") => "; it was retried and succeeded",
+        () if again => "; it was tried again",
+        () if has("requested") => "; its removal was asked for",
+        () if has("removed") => "; it was removed",
+        () if has("spared") => "; another path or copy serves it",
+        () if has("mended") => "; another copy served it",
+        () if event.event_type == EventType::NVME_PATH_FAILED && io.errno.is_none() => {
+            "; it goes to another path"
+        }
+        () if io.op == Op::Flush && io.errno.is_some() => "; written data may be lost",
+        () => "",
+    });
     text
 }
 

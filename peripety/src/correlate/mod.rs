@@ -3,12 +3,14 @@
 //! Everything is bounded: open folds ([`FOLDS_MAX`]), commands that wait for their request, lines that wait for their
 //! record, failures that are remembered as causes.
 
+mod asked;
 pub mod build;
 mod cause;
 mod crowd;
 mod fold;
 pub mod fuse;
 mod held;
+mod impact;
 mod key;
 mod layer;
 mod live;

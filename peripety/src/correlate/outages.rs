@@ -3,15 +3,32 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Event, Nature};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    block::Dev,
+    event::{Event, EventType, Nature},
+};
 
 /// Controllers that are remembered.
 const MOST: usize = 256;
 
+/// A controller in trouble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    controller: String,
+    /// Since when; 0 where that is not known.
+    since_ns: u64,
+    /// It was told of as a path to a namespace.
+    pub is_path: bool,
+    /// The namespace.
+    dev: Option<Dev>,
+}
+
 /// The controllers about which something was told since they last worked.
 #[derive(Debug, Default)]
 pub struct Outages {
-    controllers: VecDeque<String>,
+    controllers: VecDeque<Outage>,
     /// Since they were last saved.
     changed: bool,
 }
@@ -25,39 +42,52 @@ impl Outages {
         }
         let told = event.extension.get("controller").and_then(|name| name.as_str()).map(str::to_owned);
         let Some(controller) = told.or_else(|| controller(&event.kdev)) else { return };
-        if self.controllers.contains(&controller) {
+        let is_path = event.event_type == EventType::NVME_PATH_FAILED;
+        if let Some(known) = self.controllers.iter_mut().find(|known| known.controller == controller) {
+            self.changed |= is_path && !known.is_path;
+            known.is_path |= is_path;
             return;
         }
         if self.controllers.len() >= MOST {
             self.controllers.pop_front();
         }
-        self.controllers.push_back(controller);
+        let dev = event.block.as_ref().map(|block| block.id.dev).filter(|dev| !dev.is_none());
+        let since_ns = event.monotonic_ns.unwrap_or_default();
+        self.controllers.push_back(Outage { controller, since_ns, is_path, dev });
         self.changed = true;
     }
 
-    /// A controller works: whether it was in trouble before.
-    pub fn end(&mut self, controller: &str) -> bool {
-        let before = self.controllers.len();
-        self.controllers.retain(|known| known != controller);
-        let ended = self.controllers.len() != before;
-        self.changed |= ended;
-        ended
+    /// A controller works: the trouble that it was in before.
+    pub fn end(&mut self, controller: &str) -> Option<Outage> {
+        let place = self.controllers.iter().position(|known| known.controller == controller)?;
+        self.changed = true;
+        self.controllers.remove(place)
+    }
+
+    /// Whether a controller was in trouble at `at_ns` already.
+    pub fn was_down(&self, controller: &str, at_ns: u64) -> bool {
+        self.controllers.iter().any(|known| known.controller == controller && known.since_ns <= at_ns)
+    }
+
+    /// How many of the controllers by which a namespace is reached are in trouble as its paths.
+    pub fn paths_down(&self, dev: Dev) -> usize {
+        self.controllers.iter().filter(|known| known.is_path && known.dev == Some(dev)).count()
     }
 
     /// All of them, if they changed since the last call.
-    pub fn changed(&mut self, all: bool) -> Option<&VecDeque<String>> {
+    pub fn changed(&mut self, all: bool) -> Option<&VecDeque<Outage>> {
         (std::mem::take(&mut self.changed) || all).then_some(&self.controllers)
     }
 
     /// Takes in what was saved.
-    pub fn restore(&mut self, saved: VecDeque<String>) {
+    pub fn restore(&mut self, saved: VecDeque<Outage>) {
         self.controllers = saved;
         self.controllers.truncate(MOST);
     }
 }
 
 /// The controller of `nvme0`, of the disk `nvme0n1`, and of `nvme2c0n1`, a path to a disk by controller 0.
-fn controller(kdev: &str) -> Option<String> {
+pub fn controller(kdev: &str) -> Option<String> {
     let number = |text: &str| {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         text.get(..digits).filter(|digits| !digits.is_empty()).map(str::to_owned)

@@ -13,6 +13,7 @@ use super::{
     fuse::Correlator,
     held::Held,
     key::FoldKey,
+    outages::Outage,
     pending::{At, Pending},
     table::SavedSlot,
 };
@@ -30,7 +31,7 @@ enum Note<S, W> {
     /// What programs have said of the state of devices.
     Said(Vec<(u64, u64, bool)>),
     /// Controllers in trouble.
-    Outages(VecDeque<String>),
+    Outages(VecDeque<Outage>),
     /// Failures that text stood for.
     TextCounts(Vec<(FoldKey, u64, u64)>),
     /// Records lost since the last event.
@@ -50,7 +51,7 @@ pub struct Saved {
     waiting: Waiting<Held>,
     inodes: Vec<(FoldKey, u64)>,
     said: Vec<(u64, u64, bool)>,
-    outages: VecDeque<String>,
+    outages: VecDeque<Outage>,
     text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
 }

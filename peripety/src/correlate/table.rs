@@ -72,6 +72,8 @@ struct Slot {
     written_ns: u64,
     /// The timer that counts; others in the heap are left over.
     wake_ns: u64,
+    /// After how long without a failure it is closed.
+    quiet_ns: u64,
     newer: u32,
     older: u32,
     /// Among those that changed since they were last saved.
@@ -159,6 +161,7 @@ impl Table {
     /// Takes a fold in, to be written `settle_ns` from now.
     pub fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> Place {
         let write_ns = now_ns.saturating_add(settle_ns);
+        let fold_quiet_ns = fold.quiet_ns();
         let new = Slot {
             fold: Some(fold),
             generation: 0,
@@ -166,6 +169,7 @@ impl Table {
             touched_ns: now_ns,
             written_ns: 0,
             wake_ns: write_ns,
+            quiet_ns: fold_quiet_ns,
             newer: NONE,
             older: NONE,
             changed: false,
@@ -262,7 +266,7 @@ impl Table {
                 continue;
             }
             let place = Place { slot: number, generation };
-            let close_ns = slot.touched_ns.saturating_add(QUIET_NS);
+            let close_ns = slot.touched_ns.saturating_add(slot.quiet_ns);
             let write = slot.write_ns.is_some_and(|write_ns| write_ns <= now_ns);
             if close_ns <= now_ns && !write {
                 return Some(Due::Close(place));
@@ -347,7 +351,7 @@ impl Table {
                 self.index.insert(*key, place.slot);
             }
             if let Some(slot) = self.slots.get_mut(place.slot as usize) {
-                let close_ns = touched_ns.saturating_add(QUIET_NS);
+                let close_ns = touched_ns.saturating_add(slot.quiet_ns);
                 (slot.write_ns, slot.written_ns) = (write_ns, written_ns);
                 slot.wake_ns = write_ns.map_or(close_ns, |write_ns| write_ns.min(close_ns));
                 self.timers.push(Reverse((slot.wake_ns, place.slot, place.generation)));

@@ -251,7 +251,8 @@ fn what_md_says_of_a_superblock_is_about_the_member_that_it_names_next() {
         let one = finals(&events);
         assert_eq!(
             one.iter().map(|e| brief(e)).collect::<Vec<_>>(),
-            [("MD_DISK_FAILED", 1, Severity::Error)]
+            [("MD_DISK_FAILED", 1, Severity::Warning)],
+            "the other one serves"
         );
         assert_eq!((one[0].kdev.as_str(), one[0].raw_msgs.len()), ("sda", 2));
     }

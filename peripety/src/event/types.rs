@@ -222,6 +222,8 @@ event_types! {
         "a path of a multipath namespace failed over, or no usable path";
     NVME_PATH_RECOVERED "nvme" Notice Clears
         "reconnected";
+    NVME_CONTROLLER_RECOVERED "nvme" Notice Clears
+        "a controller works again after a reset";
     NVME_ASYNC_EVENT "nvme" Warning Fault
         "asynchronous event (critical warning, persistent internal error …)";
     DM_MPATH_PATH_FAILED "multipath" Error Fault
@@ -282,6 +284,8 @@ event_types! {
         "no more redundancy left, cannot continue";
     MD_READ_ERROR_CORRECTED "md" Warning Fault
         "a read error was corrected from redundancy";
+    MD_READ_REDIRECTED "md" Warning Fault
+        "a read that failed on one member was sent to another";
     MD_READ_ERROR "md" Error Fault
         "read error that redundancy could not or did not correct";
     MD_RECOVERY_STARTED "md" Notice News

@@ -5,6 +5,7 @@
 pub mod block;
 mod command;
 pub mod errno;
+mod farewell;
 pub mod fs;
 mod kernel;
 pub mod nvme;
@@ -15,5 +16,6 @@ pub mod stack;
 pub mod uevent;
 
 pub use command::{Command, command};
+pub use farewell::{Farewell, farewell};
 pub use kernel::{kernel, ring_sequence, source_name};
 pub use raw::{Kdev, RawEvent};

@@ -197,9 +197,13 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
     };
     let own = text(event, "source").unwrap_or("peripetyd");
     let own = (event.sub_system.as_str() == "peripety").then(|| Subject::named(own));
+    // Devices that went together.
+    let others = event.extension.get("devices").and_then(Value::as_array).into_iter().flatten();
+    let others = others.filter_map(|name| name.as_str().map(Subject::named));
     [Some(Subject::of_device(event)), path(event), map, array(event), controller(event), named, own]
         .into_iter()
         .flatten()
+        .chain(others)
         .filter(|subject| !subject.name.is_empty() || subject.dev.is_some())
         .collect()
 }

@@ -4,7 +4,7 @@ use peripety_common::{KernelRecord, Kind};
 
 use super::{
     super::{
-        fold::Witness,
+        fold::{Fold, Witness},
         key::{FoldKey, Scope},
         pending::{Driver, Pending},
         table::Place,
@@ -44,6 +44,12 @@ impl Correlator {
         let key = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, fault);
         let plain = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, 0);
         let mut place = self.open_at(&key, time, cx);
+        // A request without a driver's word is none that a path answered so.
+        if told.is_none() && self.live.has(Kind::ScsiDone) {
+            place = place.filter(|place| {
+                self.table.get(*place).is_none_or(|fold| fold.fault != scsi::ScsiFault::PathState as u8)
+            });
+        }
         // The first requests of a fold came without their driver's word.
         if place.is_none()
             && let Some((event_type, fault)) = &refined
@@ -72,6 +78,7 @@ impl Correlator {
                 if let Some(told) = &told {
                     fold.told_by(told.kind());
                     fold.retried(told.attempts.saturating_sub(1));
+                    sensed(fold, told);
                 }
             }
             return;
@@ -264,6 +271,7 @@ impl Correlator {
             if let Some(told) = &told {
                 fold.told_by(told.kind());
                 fold.retried(told.attempts.saturating_sub(1));
+                sensed(fold, told);
             }
         }
         self.attach_held(place);
@@ -285,6 +293,7 @@ impl Correlator {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.add(Witness::Probe, told.attempts, told.time, told.sectors());
                 fold.told_by(told.kind());
+                sensed(fold, told);
             }
             return;
         }
@@ -301,6 +310,7 @@ impl Correlator {
         if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(told.kind()), cx) {
             if let Some(fold) = self.table.get_mut(place) {
                 fold.fault = told.fault;
+                sensed(fold, told);
             }
             self.attach_held(place);
         }
@@ -380,6 +390,15 @@ fn retyped(raw: RawEvent, event_type: EventType) -> RawEvent {
         sub_system: fresh.sub_system,
         event_type: fresh.event_type,
         ..raw
+    }
+}
+
+/// Notes what the sense data of a command say of its path.
+fn sensed(fold: &mut Fold, told: &Pending) {
+    if let Driver::Scsi(cmd) = &told.driver
+        && let Some(fault) = scsi::classify(cmd).filter(|fault| *fault != scsi::ScsiFault::UnknownSense)
+    {
+        fold.sensed(fault == scsi::ScsiFault::PathState);
     }
 }
 

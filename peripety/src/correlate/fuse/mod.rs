@@ -5,6 +5,7 @@ mod btrfs;
 mod command;
 mod kernel;
 mod program;
+mod removal;
 mod text;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -12,12 +13,15 @@ use std::{collections::VecDeque, sync::Arc};
 use peripety_common::Kind;
 
 use super::{
+    asked::Asked,
     build,
     cause::{Cause, Causes, Node},
     crowd::{self, Crowd, Openings},
     fold::{Fold, Witness},
     held::Held,
+    impact,
     key::{FoldKey, Scope, hash},
+    layer::Layer,
     live::LiveSources,
     outages::Outages,
     pending::PendingTable,
@@ -41,8 +45,12 @@ pub const SETTLE_NS: u64 = 50_000_000;
 pub const SETTLE_SOON_NS: u64 = 8_000_000;
 /// How long the news of a mount waits for the mount point: the kernel tells of it before it is in mountinfo.
 const MOUNT_NS: u64 = 300_000_000;
+/// How long requests may fail of the removal of a device before it is announced.
+const GOING_NS: u64 = 2_000_000_000;
 /// How many causes of causes are looked for.
 const DEPTH_MAX: u32 = 16;
+/// How long a mount that began may take.
+const MOUNTING_NS: u64 = 30_000_000_000;
 /// Devices of which it is remembered that they went.
 const GONE_MAX: usize = 256;
 
@@ -71,6 +79,7 @@ pub struct Correlator {
     pub(super) outages: Outages,
     openings: Openings,
     pub(super) text_counts: TextCounts,
+    pub(super) asked: Asked,
     /// Devices that went, of late.
     gone: VecDeque<Dev>,
     /// Records lost since the last event.
@@ -96,6 +105,7 @@ impl Correlator {
             said: Said::default(),
             outages: Outages::default(),
             text_counts: TextCounts::default(),
+            asked: Asked::default(),
             lost_before: 0,
             noted: Noted::default(),
         }
@@ -136,7 +146,12 @@ impl Correlator {
         while let Some(due) = self.table.due(now_ns) {
             match due {
                 Due::Write(place) => self.write(place, cx),
-                Due::Close(place) => self.close(place, cx),
+                Due::Close(place) => {
+                    if let Some(fold) = self.table.get_mut(place) {
+                        fold.known.settled = true;
+                    }
+                    self.close(place, cx);
+                }
             }
         }
     }
@@ -156,8 +171,12 @@ impl Correlator {
 
     /// A uevent.
     pub fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
-        if raw.event_type == EventType::NVME_PATH_RECOVERED && !self.outages.end(&raw.kdev.to_text()) {
-            return;
+        let mut raw = raw;
+        if raw.event_type == EventType::NVME_PATH_RECOVERED {
+            let Some(outage) = self.outages.end(&raw.kdev.to_text()) else { return };
+            if !outage.is_path {
+                raw.event_type = EventType::NVME_CONTROLLER_RECOVERED;
+            }
         }
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
@@ -166,10 +185,20 @@ impl Correlator {
         {
             return;
         }
+        if let (true, Some(dev)) = (raw.event_type == EventType::BLK_DEVICE_REMOVED, scope.as_dev()) {
+            let at_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
+            let dev = Dev::from_kernel(dev);
+            if !self.causes.was_in_trouble(dev, at_ns.saturating_sub(GOING_NS)) {
+                self.asked.went(dev, at_ns);
+            }
+        }
         if raw.event_type == EventType::BLK_DEVICE_REMOVED
             && let Some(place) = block.as_ref().and_then(|block| block.id.transport_id.parse().ok())
         {
             self.vacated(place, cx);
+        }
+        if raw.event_type == EventType::BLK_DEVICE_REMOVED {
+            return self.removed(&raw, block, cx);
         }
         self.plain(&raw, scope, block, Witness::Uevent, cx);
         if raw.event_type == EventType::NVME_CONTROLLER_FAILED {
@@ -348,7 +377,7 @@ impl Correlator {
                 .unwrap_or(0)
                 .saturating_mul(1000),
         };
-        if gap > QUIET_NS || is_of_predecessor(fold, time, cx) {
+        if gap > fold.quiet_ns() || is_of_predecessor(fold, time, cx) {
             self.close(place, cx);
             return None;
         }
@@ -400,15 +429,17 @@ impl Correlator {
         let first_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
         let node = Node::of(&event, dev, first_ns, witness == Witness::Probe);
         let mut fold = Fold::new(event, node);
+        fold.known.watched = self.live.requests();
         fold.count(witness, raw.count);
         match kind {
             Some(kind) => fold.told_by(kind),
             None => fold.learn(raw),
         }
-        let known = |block: &BlkInfo| !block.id.mount_points.is_empty();
-        if raw.event_type == EventType::FS_MOUNTED && !fold.event().block.as_deref().is_none_or(known) {
+        fold.only_begun = fold.event_mut().extension.remove("stage").is_some_and(|stage| stage == "begun");
+        let waits = fold.only_begun || !fold.event().block.as_deref().is_none_or(is_mounted);
+        if raw.event_type == EventType::FS_MOUNTED && waits {
             fold.waits_for_mount = true;
-        } else if happens_once(&raw.event_type) {
+        } else if happens_once(&raw.event_type, keys) {
             self.decide(&mut fold, 0);
             self.causes.remember(&fold.node, fold.event(), None, first_ns);
             let event = fold.render(true);
@@ -476,13 +507,44 @@ impl Correlator {
         self.table.put(place, fold);
     }
 
+    /// What is known of the impact by now.
+    fn assess(&mut self, place: Place, cx: &Context<'_>) {
+        let Some(fold) = self.table.get_mut(place) else { return };
+        fold.node_learns();
+        let event = fold.event();
+        let mut known = fold.known;
+        known.asked = known.asked || self.asked.covers(fold) == Some(true);
+        known.went = known.went || self.asked.covers(fold) == Some(false);
+        if let Some(block) = &event.block {
+            let is_below =
+                fold.node.failed.layer <= Layer::Request && fold.node.failed.layer != Layer::Removed;
+            known.spared = known.spared || (is_below && impact::is_spared(block, cx.facts));
+            if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
+                let down = self.outages.paths_down(block.id.dev);
+                known.last = known.last || down >= paths as usize;
+                known.spared = !known.last;
+            }
+        }
+        fold.known = known;
+    }
+
     fn write(&mut self, place: Place, cx: &mut Context<'_>) {
         let now_ns = self.now_ns;
         let Some(fold) = self.table.get_mut(place) else { return };
         if fold.waits_for_mount {
+            let since_ns = now_ns.saturating_sub(fold.node.first_ns);
+            if fold.only_begun && since_ns < MOUNTING_NS && !fold.node.dev.is_some_and(|dev| mounted(dev, cx))
+            {
+                self.table.touch(place, now_ns);
+                return;
+            }
             return self.close(place, cx);
         }
         identify(fold, cx);
+        self.assess(place, cx);
+        if self.table.get(place).is_some_and(Fold::is_path_state) {
+            return;
+        }
         self.decide_at(place, 0);
         let Some(fold) = self.table.get_mut(place) else { return };
         let event = fold.render(false);
@@ -494,8 +556,16 @@ impl Correlator {
         if let Some(fold) = self.table.get_mut(place) {
             identify(fold, cx);
         }
-        self.decide_at(place, 0);
+        self.assess(place, cx);
+        let is_silent = self.table.get(place).is_some_and(Fold::is_path_state);
+        if !is_silent {
+            self.decide_at(place, 0);
+        }
         let Some(mut fold) = self.table.close(place) else { return };
+        if is_silent && !fold.is_out() {
+            self.lost_before = self.lost_before.saturating_add(fold.event().lost_before);
+            return self.causes.drop(&fold.node, fold.event().event_id);
+        }
         let by_text = fold.counted_by_text();
         if by_text > 0
             && let Some(key) = fold.keys.iter().find(|key| key.is_block())
@@ -506,6 +576,11 @@ impl Correlator {
             && let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns))
         {
             fold.event_mut().block = Some(block);
+        }
+        if fold.only_begun && !fold.event().block.as_deref().is_some_and(is_mounted) {
+            // Nobody saw it mounted.
+            self.lost_before = self.lost_before.saturating_add(fold.event().lost_before);
+            return;
         }
         let event = fold.render(true);
         let last_ns = fold.last().monotonic_ns.unwrap_or(self.now_ns);
@@ -547,14 +622,21 @@ fn is_silent(block: &BlkInfo) -> bool {
     std::iter::once(&block.id).chain(&block.owners).all(|id| SILENT.contains(&id.blk_type))
 }
 
+fn is_mounted(block: &BlkInfo) -> bool {
+    !block.id.mount_points.is_empty()
+}
+
+fn mounted(dev: Dev, cx: &Context<'_>) -> bool {
+    cx.facts.by_dev(dev, None).as_deref().is_some_and(is_mounted)
+}
+
 /// What is told once and does not grow.
-fn happens_once(event_type: &EventType) -> bool {
-    const ONCE: [EventType; 4] = [
-        EventType::BLK_DEVICE_ADDED,
-        EventType::BLK_DEVICE_REMOVED,
-        EventType::FS_MOUNTED,
-        EventType::FS_UNMOUNTED,
-    ];
+fn happens_once(event_type: &EventType, keys: &[FoldKey]) -> bool {
+    if *event_type == EventType::BLK_DEVICE_REMOVED {
+        return keys.is_empty();
+    }
+    const ONCE: [EventType; 3] =
+        [EventType::BLK_DEVICE_ADDED, EventType::FS_MOUNTED, EventType::FS_UNMOUNTED];
     ONCE.contains(event_type)
 }
 

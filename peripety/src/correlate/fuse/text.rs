@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     event::{EventType, Op, Severity},
-    parser::{Kdev, RawEvent, errno, scsi::ScsiFault, source_name},
+    parser::{
+        Farewell, Kdev, RawEvent, errno,
+        scsi::{ScsiFault, is_path_state},
+        source_name,
+    },
     record::Stamp,
 };
 
@@ -92,6 +96,16 @@ impl Correlator {
         }
     }
 
+    /// Somebody asked for something to go. The driver says the same of a controller that it gave up.
+    pub fn farewell(&mut self, said: &Farewell<'_>, time: Stamp, cx: &Context<'_>) {
+        let at_ns = time.monotonic_ns.unwrap_or(self.now_ns);
+        if self.outages.was_down(said.name, at_ns.saturating_sub(super::GOING_NS)) {
+            return;
+        }
+        let block = cx.facts.by_name(said.name, time.monotonic_ns);
+        self.asked.note(said, block.as_deref(), at_ns);
+    }
+
     /// A line that waited in vain: the record was lost, or the failure was before the probe.
     pub(super) fn unmatched(&mut self, line: Line, cx: &mut Context<'_>) {
         if line.raw.program {
@@ -154,7 +168,7 @@ impl Correlator {
         }
         let block = build::device(&raw, cx.facts);
         // The lines that came before this one stand before it.
-        let own = if super::happens_once(&raw.event_type) { None } else { raw.raw_msg.take() };
+        let own = if super::happens_once(&raw.event_type, &keys) { None } else { raw.raw_msg.take() };
         let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
         let witness = if covered { Witness::Text } else { Witness::TextAlone };
         if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), witness, None, cx) {
@@ -162,6 +176,9 @@ impl Correlator {
         }
         let Some(place) = self.open(&raw, block, &keys, witness, None, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
+            if let Some(is_path_state) = senses(&raw) {
+                fold.sensed(is_path_state);
+            }
             fold.has_requests = request.is_some();
             fold.fault = if request.is_none() { fault.map_or(0, |fault| fault as u8) } else { 0 };
         }
@@ -283,6 +300,9 @@ impl Correlator {
         let Some(fold) = self.table.get_mut(place) else { return };
         let first_line = fold.event().raw_msgs.is_empty() && fold.is_out();
         fold.learn(raw);
+        if let Some(is_path_state) = senses(raw) {
+            fold.sensed(is_path_state);
+        }
         fold.kernel_knows_better(raw);
         if first_line {
             self.table.write_again(place, self.now_ns);
@@ -338,6 +358,17 @@ impl Correlator {
         }
         self.plain(&raw, Scope::name(""), None, Witness::TextAlone, cx);
     }
+}
+
+/// Whether the additional sense of a line is that a path is not the active one; none if the line has no such sense.
+fn senses(raw: &RawEvent) -> Option<bool> {
+    let byte = |key: &str| {
+        let text = raw.extension.get(key)?.as_str()?;
+        u8::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+    };
+    let (asc, ascq) = (byte("asc")?, byte("ascq")?);
+    // The line names no key, and no other key has these.
+    Some([2, 5].iter().any(|key| is_path_state(*key, asc, ascq)))
 }
 
 /// What md says of a member that failed; the line about its superblock, which names no device, is about it.

@@ -27,6 +27,8 @@ pub enum ScsiFault {
     OtherSense,
     /// The status says nothing more, and the sense data was out of reach.
     UnknownSense,
+    /// 02/04/0A to 0C and their like: the target serves the unit by another port. Nothing is wrong.
+    PathState,
     /// Host byte.
     Transport,
     /// DID_TIME_OUT.
@@ -63,6 +65,7 @@ impl ScsiFault {
         Self::Aborted,
         Self::OtherSense,
         Self::UnknownSense,
+        Self::PathState,
         Self::Transport,
         Self::Timeout,
         Self::Reservation,
@@ -82,7 +85,7 @@ impl ScsiFault {
             Self::Medium => EventType::SCSI_MEDIUM_ERROR,
             Self::Hardware => EventType::SCSI_HARDWARE_ERROR,
             Self::Recovered => EventType::SCSI_RECOVERED_ERROR,
-            Self::NotReady => EventType::SCSI_NOT_READY,
+            Self::NotReady | Self::PathState => EventType::SCSI_NOT_READY,
             Self::IllegalRequest => EventType::SCSI_ILLEGAL_REQUEST,
             Self::DataProtect => EventType::SCSI_DATA_PROTECT,
             Self::Aborted => EventType::SCSI_ABORTED_COMMAND,
@@ -108,6 +111,7 @@ impl ScsiFault {
             Self::Medium
                 | Self::Hardware
                 | Self::NotReady
+                | Self::PathState
                 | Self::DataProtect
                 | Self::Aborted
                 | Self::OtherSense
@@ -135,10 +139,7 @@ impl ScsiFault {
     /// Severity of a command that failed but whose request did not: it was sent again.
     pub fn severity_when_retried(self) -> Severity {
         let usual = self.event_type().info().map_or(Severity::Warning, |info| info.severity);
-        match self {
-            Self::Transport | Self::NotReady | Self::Reservation => usual.max(Severity::Warning),
-            _ => usual,
-        }
+        if self.is_news() { usual } else { usual.max(Severity::Warning) }
     }
 }
 
@@ -190,6 +191,12 @@ pub fn classify(cmd: &ScsiCmd) -> Option<ScsiFault> {
     }
 }
 
+/// Whether sense data say that a path is not the active one: a change of the port's state is under way, or it is in standby or
+/// unavailable (SPC-4, 5.15.2), or the unit is owned by the other controller (LSI's RDAC, EMC's CLARiiON).
+pub const fn is_path_state(key: u8, asc: u8, ascq: u8) -> bool {
+    matches!((key, asc, ascq), (2, 0x04, 0x0a..=0x0c) | (5, 0x94, 0x01) | (5, 0x25, 0x01))
+}
+
 fn by_sense(sense: &sense::Sense, data_path: bool) -> Option<ScsiFault> {
     let told = match (sense.key, sense.asc, sense.ascq) {
         // The test value of the failure prediction.
@@ -207,6 +214,7 @@ fn by_sense(sense: &sense::Sense, data_path: bool) -> Option<ScsiFault> {
         // No medium in the drive; a unit that gets ready.
         (2, 0x3a, _) | (2, 0x04, 0x01) => return None,
         (0 | 0xf, ..) => return None,
+        (key, asc, ascq) if is_path_state(key, asc, ascq) => ScsiFault::PathState,
         (1, ..) => ScsiFault::Recovered,
         (2, ..) => ScsiFault::NotReady,
         (3, ..) => ScsiFault::Medium,

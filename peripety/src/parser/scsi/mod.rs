@@ -7,7 +7,7 @@ pub mod sense;
 #[cfg(test)]
 mod tests;
 
-pub use fault::{ScsiFault, classify, command};
+pub use fault::{ScsiFault, classify, command, is_path_state};
 use peripety_common::{
     Header,
     scsi_cmd::{NO_SECTOR, ScsiCmd},

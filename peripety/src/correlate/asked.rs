@@ -1,0 +1,112 @@
+//! What somebody asked to go, and what went: requests that were still under way fail of that, and that is no failure.
+
+use std::collections::VecDeque;
+
+use super::{
+    fold::Fold,
+    layer::{Answer, Layer},
+    outages::controller,
+};
+use crate::{
+    block::{BlkInfo, BlkType, Dev, Transport},
+    event::EventType,
+    parser::Farewell,
+};
+
+/// How long before it was said, and after, a request may fail of it.
+const BEFORE_NS: u64 = 2_000_000_000;
+const AFTER_NS: u64 = 10_000_000_000;
+/// What is remembered.
+const MOST: usize = 256;
+
+#[derive(Debug)]
+struct Gone {
+    /// The device.
+    dev: Option<Dev>,
+    /// The NVMe controller, or the kernel's name of the device.
+    name: String,
+    /// Name of the NVMe subsystem that the controller is of.
+    nqn: String,
+    at_ns: u64,
+    /// The kernel says that it was asked for. Else it just went, with no trouble before.
+    asked: bool,
+}
+
+/// What went of late.
+#[derive(Debug, Default)]
+pub struct Asked(VecDeque<Gone>);
+
+impl Asked {
+    /// The kernel says that somebody asked for it.
+    pub fn note(&mut self, said: &Farewell<'_>, block: Option<&BlkInfo>, at_ns: u64) {
+        // A controller is not the namespace that it leads to.
+        let dev = block.map(|b| b.id.dev).filter(|dev| said.nqn.is_empty() && !dev.is_none());
+        let (name, nqn) = (said.name.to_owned(), said.nqn.to_owned());
+        self.push(Gone { dev, name, nqn, at_ns, asked: true });
+    }
+
+    /// A device went.
+    pub fn went(&mut self, dev: Dev, at_ns: u64) {
+        self.push(Gone { dev: Some(dev), name: String::new(), nqn: String::new(), at_ns, asked: false });
+    }
+
+    fn push(&mut self, gone: Gone) {
+        if self.0.len() >= MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(gone);
+    }
+
+    /// Whether what a fold tells of comes of something that went: by request (true), or without a word (false).
+    pub fn covers(&self, fold: &Fold) -> Option<bool> {
+        if self.0.is_empty() || !is_consequence(fold) {
+            return None;
+        }
+        let first_ns = fold.node.first_ns;
+        let found = self.0.iter().filter(|gone| {
+            first_ns.saturating_add(BEFORE_NS) >= gone.at_ns
+                && first_ns <= gone.at_ns.saturating_add(AFTER_NS)
+        });
+        found.filter(|gone| self.is_of(gone, fold)).map(|gone| gone.asked).max()
+    }
+
+    fn is_of(&self, gone: &Gone, fold: &Fold) -> bool {
+        let event = fold.event();
+        let block = event.block.as_deref();
+        if let (Some(dev), Some(of)) = (gone.dev, fold.node.dev) {
+            let is_part = block.is_some_and(|b| b.id.blk_type == BlkType::Partition);
+            return dev == of || (is_part && fold.node.owners.contains(&dev));
+        }
+        if gone.name.is_empty() {
+            return false;
+        }
+        let named = event.extension.get("controller").and_then(|name| name.as_str());
+        if event.kdev == gone.name || named == Some(gone.name.as_str()) {
+            return true;
+        }
+        // A namespace: of the one controller by which it is reached, or of all of them, which were all asked to go.
+        match block.and_then(|b| b.id.transport.as_ref().map(|way| (way, b.id.paths))) {
+            Some((Transport::Nvme { subsystem_nqn, .. }, Some(paths))) => {
+                let all = self.0.iter().filter(|g| g.asked && !g.nqn.is_empty() && g.nqn == *subsystem_nqn);
+                !gone.nqn.is_empty() && all.count() >= paths as usize
+            }
+            Some((Transport::Nvme { controller, subsystem_nqn, .. }, None)) => {
+                *controller == gone.name || (!gone.nqn.is_empty() && *subsystem_nqn == gone.nqn)
+            }
+            _ => controller(&event.kdev).is_some_and(|name| name == gone.name),
+        }
+    }
+}
+
+/// Whether it is what becomes of requests to a device that goes.
+fn is_consequence(fold: &Fold) -> bool {
+    let failed = &fold.node.failed;
+    match failed.layer {
+        Layer::Way | Layer::NoAnswer | Layer::GivenUp => true,
+        Layer::Command => failed.answer != Answer::Given || fold.event().sub_system.as_str() == "nbd",
+        Layer::Request => failed.answer != Answer::Given,
+        // What was cached for it can be written no more.
+        Layer::Cache => fold.event().event_type == EventType::BLK_BUFFER_IO_ERROR,
+        _ => false,
+    }
+}

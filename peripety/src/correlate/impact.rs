@@ -1,0 +1,117 @@
+//! How bad a failure is for those who use the data: what another path or copy serves, what was sent again, what somebody asked
+//! for. The kernel prints its lines without looking at any of it.
+
+use serde_json::Value;
+
+use crate::{
+    block::{BlkInfo, BlkType, DeviceFacts},
+    event::{Event, EventType, Severity},
+};
+
+/// What an event has learned beside the failure itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Known {
+    /// A probe tells of every request that fails: what it does not tell of succeeded in the end.
+    pub watched: bool,
+    /// It is over for so long that a request which failed of it would be known.
+    pub settled: bool,
+    /// It counts failed requests.
+    pub has_requests: bool,
+    /// Another path or copy of the device serves what this one does not.
+    pub spared: bool,
+    /// The last path of its device.
+    pub last: bool,
+    /// The filesystem put it right from another copy.
+    pub mended: bool,
+    /// Somebody asked for the device to go.
+    pub asked: bool,
+    /// The device went, and nothing was wrong with it before.
+    pub went: bool,
+}
+
+/// Sets the severity by the impact, and says in `extension` what it follows from.
+pub fn weigh(event: &mut Event, known: Known) {
+    let number = |event: &Event, key: &str| event.extension.get(key).and_then(Value::as_u64);
+    let at_most = |event: &mut Event, severity: Severity| event.severity = event.severity.max(severity);
+    if known.watched && !known.has_requests && is_attempt(event) {
+        at_most(event, Severity::Warning);
+    }
+    let left = match event.event_type.as_str() {
+        "DM_MPATH_PATH_FAILED" | "MULTIPATHD_PATH_DOWN" => number(event, "valid_paths"),
+        "MD_DISK_FAILED" | "DM_RAID_LEG_FAILED" => {
+            number(event, "devices_left").or_else(|| number(event, "left"))
+        }
+        "DM_MIRROR_LEG_FAILED" => {
+            let other = event.extension.get("message").is_some_and(|m| m == "Trying alternative device");
+            other.then_some(1)
+        }
+        _ => None,
+    };
+    match left {
+        Some(0) => event.severity = event.severity.min(Severity::Critical),
+        Some(_) => at_most(event, Severity::Warning),
+        None if known.last => event.severity = event.severity.min(Severity::Critical),
+        None if known.spared => {
+            at_most(event, Severity::Warning);
+            event.extension.insert("spared".to_owned(), true.into());
+        }
+        None => {}
+    }
+    if known.mended {
+        at_most(event, Severity::Warning);
+        event.extension.insert("mended".to_owned(), true.into());
+    }
+    if known.went {
+        at_most(event, Severity::Warning);
+        event.extension.insert("removed".to_owned(), true.into());
+    }
+    if known.asked {
+        at_most(event, Severity::Notice);
+        event.extension.insert("requested".to_owned(), true.into());
+    }
+}
+
+/// Whether an event is about commands that did not come back or failed, and not about what became of their requests.
+pub fn is_attempt(event: &Event) -> bool {
+    const SILENT: [EventType; 4] = [
+        EventType::SCSI_TIMEOUT,
+        EventType::NVME_TIMEOUT,
+        EventType::ATA_TIMEOUT,
+        EventType::ATA_COMMAND_ERROR,
+    ];
+    let failed = event.io.as_ref().is_some_and(|io| io.errno.is_some());
+    !failed && (SILENT.contains(&event.event_type) || event.extension.contains_key("tried_again"))
+}
+
+/// Whether all that uses a disk has it as one of several paths or copies: then what it fails, another one serves.
+pub fn is_spared(block: &BlkInfo, facts: &dyn DeviceFacts) -> bool {
+    if !block.id.mount_points.is_empty() {
+        return false;
+    }
+    let own = block.id.preferred_blk_path.as_str();
+    let mut safe = Vec::new();
+    for holder in &block.holders {
+        let copies = match holder.blk_type {
+            BlkType::DmMultipath => true,
+            BlkType::Md => {
+                matches!(holder.raid_level.as_str(), "raid1" | "raid4" | "raid5" | "raid6" | "raid10")
+            }
+            // Legs of LVM's RAID and mirrors. One without a metadata device beside it may be striped.
+            BlkType::DmLvmInternal => {
+                let name = holder.preferred_blk_path.as_str();
+                let raid = || block.holders.iter().any(|other| other.preferred_blk_path.contains("_rmeta_"));
+                name.contains("_mimage_") || (name.contains("_rimage_") && raid()) || name.contains("_rmeta_")
+            }
+            BlkType::DmLvm => own.contains("_mimage_") || own.contains("_rimage_") || own.contains("_rmeta_"),
+            _ => false,
+        };
+        if copies {
+            safe.push(holder.dev);
+            if let Some(info) = facts.by_dev(holder.dev, None) {
+                safe.extend(info.holders.iter().map(|above| above.dev));
+                safe.extend(info.owners.iter().map(|below| below.dev));
+            }
+        }
+    }
+    !safe.is_empty() && block.holders.iter().all(|holder| safe.contains(&holder.dev))
+}
