@@ -29,6 +29,10 @@ pub struct Known {
     pub went: bool,
 }
 
+/// What says that a leg or member failed, and not always how many are left.
+pub const LEG_FAILED: [EventType; 3] =
+    [EventType::DM_MIRROR_LEG_FAILED, EventType::DM_RAID_LEG_FAILED, EventType::MD_DISK_FAILED];
+
 /// Sets the severity by the impact, and says in `extension` what it follows from.
 pub fn weigh(event: &mut Event, known: Known) {
     let number = |event: &Event, key: &str| event.extension.get(key).and_then(Value::as_u64);

@@ -516,8 +516,9 @@ impl Correlator {
         known.asked = known.asked || self.asked.covers(fold) == Some(true);
         known.went = known.went || self.asked.covers(fold) == Some(false);
         if let Some(block) = &event.block {
-            let is_below =
-                fold.node.failed.layer <= Layer::Request && fold.node.failed.layer != Layer::Removed;
+            let layer = fold.node.failed.layer;
+            let is_below = (layer <= Layer::Request && layer != Layer::Removed)
+                || impact::LEG_FAILED.contains(&event.event_type);
             known.spared = known.spared || (is_below && impact::is_spared(block, cx.facts));
             if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
                 let down = self.outages.paths_down(block.id.dev);
