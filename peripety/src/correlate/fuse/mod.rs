@@ -404,7 +404,7 @@ impl Correlator {
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) -> Option<Place> {
-        let goes_alone = happens_once(&raw.event_type)
+        let goes_alone = happens_once(&raw.event_type, keys)
             || raw.severity.at_least(Severity::Critical)
             || raw.sub_system.as_str() == "peripety";
         if !goes_alone && self.table.is_busy(self.now_ns) {
