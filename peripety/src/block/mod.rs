@@ -28,3 +28,4 @@ pub(crate) use kind::{by_name as kind_by_name, lvm_names, of_dm as kind_of_dm};
 pub use model::{BlkId, BlkInfo, BlkType, Identity, Transport};
 pub(crate) use mounts::unescape as unescape_mount;
 pub use resolve::ResolveError;
+pub(crate) use sysfs::ids;

@@ -1,13 +1,14 @@
 //! `prpt`: one file per subcommand, one line in the table below for each.
 //!
 //! Data goes to stdout, words to stderr. The exit status is 0 when all is well, 1 when nothing was found or something is
-//! degraded, 2 for a usage error or a failure. A closed pipe is no error.
+//! degraded, 2 for a usage error, a failure, or what cannot be known. A closed pipe is no error.
 
 mod blk_text;
 mod check_config;
 mod doctor;
 mod filter;
 mod info;
+mod known;
 mod list;
 mod match_line;
 mod monitor;
@@ -16,6 +17,7 @@ mod probes;
 mod query;
 pub(crate) mod render;
 mod replay;
+mod resolve;
 mod stats;
 mod status;
 mod types;
@@ -132,6 +134,8 @@ commands! {
     Parse parse,
     /// List what is wrong now
     Status status,
+    /// Say that a fault is over, and why
+    Resolve resolve,
     /// Tell all that is known about a block device, by any of its names
     Info info,
     /// List block devices

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     OK, Output,
     filter::FilterArgs,
+    known,
     query::{tell_foreign, tell_skipped, tell_unread},
     render::{Printer, note},
 };
@@ -57,7 +58,10 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     printer.name_others(Host::read(roots).hostname);
     let mut monitor = Monitor { printer, filter: built.filter, shown: Shown::default() };
     match Client::connect(roots) {
-        Ok(client) => monitor.follow_daemon(client, roots)?,
+        Ok(client) => {
+            known::note_limits(roots);
+            monitor.follow_daemon(client, roots)?;
+        }
         Err(error) => {
             let journal = Reader::open(roots).ok().filter(Reader::has_files);
             let Some(reader) = journal.filter(|reader| reader.access() == Access::Readable) else {

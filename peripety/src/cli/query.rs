@@ -5,13 +5,13 @@ use anyhow::{Context as _, bail};
 use super::{
     NOTHING, OK, Output,
     filter::{FilterArgs, set_until},
+    known,
     render::{Printer, note},
 };
 use crate::{
     daemon::Host,
     event::Event,
     journal::Unread,
-    notifier,
     query::{
         Filter,
         boot::{self, Boot},
@@ -73,6 +73,10 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     set_until(filter, args.until.as_deref())?;
     let boot: Boot = args.boot.parse().context("--boot")?;
     let mut source = open(args.source, roots)?;
+    let has_any = match &mut source {
+        Open::Journal(reader) => has_events(reader),
+        Open::Memory(..) => true,
+    };
     filter.boot = boot_id(&boot, &mut source, roots).context("--boot")?;
 
     let select = Select { all_revisions: args.all_revisions, lines: args.lines, reverse: args.reverse };
@@ -83,6 +87,9 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         found = true;
         printer.event(&event)
     })?;
+    // A journal that is read on purpose may be another machine's.
+    let is_other = args.source == Source::Journal || roots.journal.is_some();
+    let is_watched = !is_other && known::note_limits(roots);
     if found {
         return Ok(if complete { OK } else { NOTHING });
     }
@@ -90,6 +97,12 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         return Err(unknown.context("--blk"));
     }
     note("no event found");
+    if !is_other && !is_watched {
+        note("peripetyd does not run, or may not be asked: what happens now goes unseen");
+        if !has_any {
+            bail!("the journal has no event of peripetyd: whether something failed cannot be known");
+        }
+    }
     Ok(NOTHING)
 }
 
@@ -128,9 +141,7 @@ fn open(source: Source, roots: &Roots) -> anyhow::Result<Open> {
         }
         (Err(_), _) if denied => bail!(DENIED),
         (Err(_), Err(error @ (ReadError::System { .. } | ReadError::Process(_)))) => Err(error.into()),
-        (Err(_), Ok(reader))
-            if reader.has_files() || reader.is_incomplete() || notifier::journald::present(roots) =>
-        {
+        (Err(_), Ok(reader)) if reader.has_files() || reader.is_incomplete() => {
             Ok(Open::Journal(Box::new(reader)))
         }
         (Err(no_daemon), _) => Err(anyhow::Error::new(no_daemon).context("there is no journal to read")),

@@ -2,24 +2,17 @@
 
 use std::io::{self, Write};
 
-use anyhow::{Context as _, bail};
 use jiff::{Timestamp, tz::TimeZone};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Format, NOTHING, OK, Output,
-    query::tell_unread,
+    FAILED, Format, NOTHING, OK, Output, known,
     render::{json, note, width},
 };
 use crate::{
     notifier::plain::wrap,
-    query::{
-        journald,
-        socket::{Client, ClientError},
-    },
     roots::Roots,
-    state::{Condition, Table, journal, look::Look, rows::row},
+    state::{Condition, Known, Problem, look::Look, problems, rows::row},
     text::printable,
 };
 
@@ -30,117 +23,138 @@ pub struct Args {
     output: Output,
 }
 
-/// The daemon's answer.
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(flatten)]
-    table: Table,
-    journal_read: bool,
-    journal_error: Option<String>,
-}
-
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
-    let (mut table, sure) = known(roots)?;
+    let (mut table, known) = known::state(roots)?;
     Look::new(roots).at(&mut table, Timestamp::now());
-    let conditions = table.conditions();
-    if !sure && conditions.is_empty() {
-        bail!(
-            "nothing is known of what went wrong in this boot: neither peripetyd nor the journal can be asked"
-        );
-    }
-    match args.output.format() {
-        Format::Plain => {
-            let mut out = anstream::stdout().lock();
-            plain(&mut out, &conditions, width().unwrap_or(80), &TimeZone::system())?;
-            out.flush()?;
-        }
-        format => {
-            for condition in &conditions {
-                json(condition, format)?;
-            }
-            if conditions.is_empty() && format == Format::JsonPretty {
-                json(&json!([]), format)?;
-            }
-        }
+    let problems = problems(table.conditions());
+    for limit in &known.limits {
+        note(&limit.why);
     }
     if table.dropped() > 0 {
         note(&format!("{} older conditions are left out: there were too many", table.dropped()));
     }
-    Ok(if conditions.is_empty() { OK } else { NOTHING })
-}
-
-/// What the daemon knows, or what the journal has; and whether either could be asked.
-fn known(roots: &Roots) -> anyhow::Result<(Table, bool)> {
-    let refused = match Client::connect(roots) {
-        Ok(client) => {
-            let answer = client.answer("status")?;
-            let answer: Answer = serde_json::from_value(answer)
-                .context("prpt and the running peripetyd are of different versions")?;
-            match answer.journal_error {
-                Some(error) => note(&format!("only what happened since peripetyd's start is known: {error}")),
-                None if !answer.journal_read => {
-                    note("peripetyd still reads the journal: what is older than its start may be missing");
-                }
-                None => {}
+    match args.output.format() {
+        Format::Plain => {
+            let mut out = anstream::stdout().lock();
+            plain(&mut out, &problems, &known, width().unwrap_or(80), &TimeZone::system())?;
+            out.flush()?;
+        }
+        format => {
+            for problem in &problems {
+                json(problem, format)?;
             }
-            return Ok((answer.table, true));
-        }
-        Err(refused @ (ClientError::NoDaemon { .. } | ClientError::Permission { .. })) => refused,
-        Err(error) => return Err(error.into()),
-    };
-    let why = match refused {
-        ClientError::NoDaemon { .. } => "peripetyd does not run",
-        _ => "peripetyd may not be asked",
-    };
-    if matches!(journald::access(roots), journald::Access::Denied(_)) {
-        note(&format!("{why}, and the journal may not be read: this is what sysfs tells"));
-        return Ok((Table::default(), false));
-    }
-    match journal::table(roots, journald::PATIENCE) {
-        Ok(known) => {
-            note(&format!("{why}: this is what the journal of this boot and sysfs tell"));
-            tell_unread(&known.unread);
-            Ok((known.table, known.unread.is_empty()))
-        }
-        Err(error @ journald::ReadError::None { .. }) => {
-            note(&format!("{why}, and there is no journal ({error}): this is what sysfs tells"));
-            Ok((Table::default(), false))
-        }
-        Err(error) => {
-            note(&format!("{why}, and the journal cannot be read ({error}): this is what sysfs tells"));
-            Ok((Table::default(), false))
+            if !known.limits.is_empty() {
+                json(&json!({ "known": known }), format)?;
+            } else if problems.is_empty() && format == Format::JsonPretty {
+                json(&json!([]), format)?;
+            }
         }
     }
+    Ok(match (problems.is_empty(), known.is_nothing()) {
+        (true, true) => FAILED,
+        (true, false) if known.limits.is_empty() => OK,
+        _ => NOTHING,
+    })
 }
 
-fn plain(out: &mut impl Write, conditions: &[Condition], width: usize, zone: &TimeZone) -> io::Result<()> {
-    if conditions.is_empty() {
-        return writeln!(out, "Nothing is wrong.");
-    }
+fn plain(
+    out: &mut impl Write,
+    problems: &[Problem],
+    known: &Known,
+    width: usize,
+    zone: &TimeZone,
+) -> io::Result<()> {
     let time = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-    for condition in conditions {
-        let words = row(&condition.condition).map_or(condition.condition.as_str(), |row| row.words);
-        let device = printable(&condition.device.shown()).into_owned();
-        let since = condition.since.map_or_else(|| "a time not known".to_owned(), time);
-        let mut told =
-            format!("{}: {words} since {since}", if device.is_empty() { "peripety" } else { &device });
-        if !condition.device.mount_points.is_empty() {
-            told.push_str(&format!(", mounted on {}", printable(&condition.device.mount_points.join(", "))));
+    for problem in problems {
+        let mut points: Vec<&String> = problem.conditions().flat_map(|c| &c.device.mount_points).collect();
+        points.sort();
+        points.dedup();
+        let since = problem.conditions().filter_map(|c| c.since).min();
+        let mut head = format!("{}: {}", printable(&problem.name), words(&problem.worst));
+        let mut named = vec![words(&problem.worst)];
+        for other in problem.also.iter().filter(|c| c.device.shown() == problem.name) {
+            if !named.contains(&words(other)) {
+                named.push(words(other));
+                head.push_str(&format!(", {}", words(other)));
+            }
         }
-        for (n, line) in wrap(&told, width.saturating_sub(2)).iter().enumerate() {
+        head.push_str(
+            &since
+                .map_or_else(|| ", since when is not known".to_owned(), |at| format!(", since {}", time(at))),
+        );
+        if !points.is_empty() {
+            let points: Vec<&str> = points.into_iter().map(String::as_str).collect();
+            head.push_str(&format!(", mounted on {}", printable(&points.join(", "))));
+        }
+        for (n, line) in wrap(&head, width.saturating_sub(2)).iter().enumerate() {
             writeln!(out, "{}{line}", if n == 0 { "" } else { "  " })?;
         }
-        for line in wrap(&printable(&condition.msg), width.saturating_sub(4)) {
-            writeln!(out, "    {line}")?;
+        for condition in problem.conditions() {
+            details(out, problem, condition, width, &time)?;
         }
-        if let Some(id) = condition.event_id {
-            let latest = condition.last.filter(|last| Some(*last) != condition.since);
-            writeln!(out, "    event {id}")?;
-            if latest.is_some() || condition.count > 1 {
-                let last = latest.map_or_else(String::new, |last| format!("last {}, ", time(last)));
-                writeln!(out, "    {last}{} times", condition.count)?;
-            }
+    }
+    let unseen: Vec<&str> = known.limits.iter().map(|limit| limit.what.as_str()).collect();
+    let said = match (problems.is_empty(), unseen.is_empty()) {
+        (true, true) => "Nothing is wrong.".to_owned(),
+        (true, false) if known.is_nothing() => {
+            format!("What is wrong cannot be known: nothing can be learned from {}.", unseen.join(", "))
         }
+        (true, false) => {
+            format!("Nothing is known to be wrong, but not all is known: {}.", unseen.join(", "))
+        }
+        (false, true) => return Ok(()),
+        (false, false) => format!("Not all is known: {}.", unseen.join(", ")),
+    };
+    wrap(&said, width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    let span = match (known.since, known.until) {
+        (Some(since), Some(until)) => {
+            format!("Known is what happened from {} to {}.", time(since), time(until))
+        }
+        (Some(since), None) if problems.is_empty() => format!("Known since {}.", time(since)),
+        _ => return Ok(()),
+    };
+    writeln!(out, "{span}")
+}
+
+fn words(condition: &Condition) -> &str {
+    row(&condition.condition).map_or(condition.condition.as_str(), |row| row.words)
+}
+
+fn details(
+    out: &mut impl Write,
+    problem: &Problem,
+    condition: &Condition,
+    width: usize,
+    time: &dyn Fn(Timestamp) -> String,
+) -> io::Result<()> {
+    let device = condition.device.shown();
+    let other = if device == problem.name || device.is_empty() {
+        String::new()
+    } else {
+        format!("{}: {}: ", printable(&device), words(condition))
+    };
+    let msg = printable(&condition.msg);
+    for (n, line) in wrap(&format!("{other}{msg}"), width.saturating_sub(6)).iter().enumerate() {
+        writeln!(out, "    {}{line}", if n == 0 { "" } else { "  " })?;
+    }
+    let mut said = Vec::new();
+    if condition.count > 1 {
+        said.push(format!("{} times", condition.count));
+    }
+    if let Some(last) = condition.last.filter(|last| Some(*last) != condition.since) {
+        said.push(format!("last {}", time(last)));
+    }
+    if let Some(at) = condition.expires {
+        said.push(format!("transient: leaves this list at {} if it does not happen again", time(at)));
+    }
+    if let Some(id) = condition.event_id {
+        said.push(format!("event {id}"));
+    }
+    if said.is_empty() {
+        return Ok(());
+    }
+    for line in wrap(&said.join(", "), width.saturating_sub(6)) {
+        writeln!(out, "      {line}")?;
     }
     Ok(())
 }
@@ -148,7 +162,7 @@ fn plain(out: &mut impl Write, conditions: &[Condition], width: usize, zone: &Ti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::EventType, notifier::fixture::sample};
+    use crate::{event::EventType, notifier::fixture::sample, state::Table};
 
     #[test]
     fn it_is_a_screenful_for_humans() {
@@ -159,7 +173,7 @@ mod tests {
             (EventType::FS_SHUTDOWN, "a\u{1b}[31m ".to_owned() + &"long ".repeat(40));
         table.apply(&event);
         let mut out = Vec::new();
-        plain(&mut out, &table.conditions(), 80, &TimeZone::UTC).unwrap();
+        plain(&mut out, &problems(table.conditions()), &Known::default(), 80, &TimeZone::UTC).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(out.lines().all(|line| line.chars().count() <= 80) && !out.contains('\u{1b}'), "{out}");
         insta::assert_snapshot!(out);

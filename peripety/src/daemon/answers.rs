@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{sources::Probes, status::Status};
 use crate::{
     collector::ebpf::status::RingStatus,
-    notifier::socket::{Answers, SocketCounters},
+    notifier::socket::{Answers, Later, Peer, Request, SocketCounters},
 };
 
 /// What the loop tells the socket, renewed whenever it changes.
@@ -19,12 +20,37 @@ pub(super) struct Snapshot {
     pub(super) config: Value,
 }
 
+/// What only the event loop can answer.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// `status`.
+    Status(Reply),
+    /// `resolve`: what, why, and who says so.
+    Resolve { target: String, reason: String, peer: Peer, reply: Reply },
+}
+
+/// Where the answer goes.
+pub(super) type Reply = oneshot::Sender<Result<Value, String>>;
+
+/// Questions that may wait for the loop.
+pub(super) const ASKED_MAX: usize = 64;
+
 /// The daemon's side of the socket.
 pub(super) struct Daemon {
     pub(super) probes: Option<Probes>,
     pub(super) snapshot: Arc<Mutex<Snapshot>>,
     pub(super) status: Status,
+    pub(super) asked: mpsc::Sender<Asked>,
     pub(super) socket: Arc<SocketCounters>,
+}
+
+impl Daemon {
+    fn ask(&self, question: impl FnOnce(Reply) -> Asked) -> Later {
+        let (reply, later) = oneshot::channel();
+        // What is refused is dropped, and so the answer is.
+        let _full = self.asked.try_send(question(reply));
+        later
+    }
 }
 
 impl Answers for Daemon {
@@ -45,8 +71,19 @@ impl Answers for Daemon {
                 }
                 Some(stats)
             }
-            "status" => Some(self.status.to_json()),
             "config" => Some(snapshot().config.clone()),
+            _ => None,
+        }
+    }
+
+    fn answer_later(&self, request: &Request, peer: Peer) -> Option<Later> {
+        match request.request.as_str() {
+            "status" => Some(self.ask(Asked::Status)),
+            "resolve" => {
+                let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                let (target, reason) = (text(&request.target), text(&request.reason));
+                Some(self.ask(|reply| Asked::Resolve { target, reason, peer, reply }))
+            }
             _ => None,
         }
     }

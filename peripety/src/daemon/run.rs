@@ -10,11 +10,12 @@ use anyhow::Context as _;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    answers::{self, Snapshot},
+    answers::{self, Asked, Snapshot},
     args::Args,
     attach::Attacher,
     clock,
@@ -37,9 +38,11 @@ use crate::{
     record::{Body, Record},
     recording::RecordedEngine,
     roots::Roots,
+    state::Condition,
 };
 
 mod devices;
+mod look;
 mod losses;
 mod out;
 mod slice;
@@ -100,6 +103,9 @@ struct Daemon {
     snapshot: Arc<Mutex<Snapshot>>,
     server: Option<Server>,
     serving: Option<Serving>,
+    questions: (mpsc::Sender<Asked>, mpsc::Receiver<Asked>),
+    looked: look::Looked,
+    looks: look::Looks,
     chores_at: Option<u64>,
     /// When the probes were attached: older text has no record in the ring.
     live_since_ns: u64,
@@ -121,6 +127,8 @@ enum Wake {
     Kmsg,
     Attached(Option<Addition>),
     Programs(Vec<Record>),
+    Asked(Asked),
+    Looked(Vec<Condition>),
     Deadline,
 }
 
@@ -135,6 +143,7 @@ impl Daemon {
                 probes: self.probes.clone(),
                 snapshot: Arc::clone(&self.snapshot),
                 status: self.outputs.status(),
+                asked: self.questions.0.clone(),
                 socket: server.counters(),
             };
             let serving = server.start(self.outputs.memory(), Arc::new(answers));
@@ -154,6 +163,8 @@ impl Daemon {
                 Wake::Kmsg => self.plan_chores(),
                 Wake::Attached(addition) => self.take_probes(addition),
                 Wake::Programs(records) => self.take_programs(&records),
+                Wake::Asked(asked) => self.take_asked(asked),
+                Wake::Looked(new) => self.take_look(new),
                 Wake::Deadline => self.wake(),
             }
             if is_of_source {
@@ -187,7 +198,19 @@ impl Daemon {
         watchdog: &mut Watchdog,
     ) -> anyhow::Result<Wake> {
         let deadline = self.next_deadline();
-        let Self { uevents, mounts, mount_readings, rescan, probes, attacher, kmsg, programs, .. } = self;
+        let Self {
+            uevents,
+            mounts,
+            mount_readings,
+            rescan,
+            probes,
+            attacher,
+            kmsg,
+            programs,
+            questions,
+            looked,
+            ..
+        } = self;
         let rescans = rescan.is_some();
         Ok(tokio::select! {
             biased;
@@ -221,12 +244,17 @@ impl Daemon {
             }
             addition = attacher.done() => Wake::Attached(addition),
             records = programs.recv() => Wake::Programs(records),
+            Some(asked) = questions.1.recv() => Wake::Asked(asked),
+            Some(new) = looked.1.recv() => Wake::Looked(new),
             () = sleep_to(deadline) => Wake::Deadline,
         })
     }
 
     fn next_deadline(&self) -> Option<u64> {
-        [self.engine.next_deadline_ns(), self.chores_at].into_iter().flatten().min()
+        [self.engine.next_deadline_ns(), self.chores_at, self.looks.next_deadline_ns()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn wake(&mut self) {
@@ -235,7 +263,9 @@ impl Daemon {
         if self.chores_at.is_some_and(|at| at <= now) {
             self.chores_at = None;
             self.chores(false);
+            self.plan_look();
         }
+        self.look_when_due();
     }
 
     fn plan_chores(&mut self) {

@@ -14,8 +14,8 @@ use crate::{
     journal::{Patience, Unread},
     roots::Roots,
     state::{
-        Change, Table,
-        journal::{self, Known},
+        Change, Condition, Known, Limit, Table,
+        journal::{self, Read},
         look::Look,
     },
 };
@@ -26,7 +26,7 @@ const PATIENCE: Patience = Patience { silence: Duration::from_secs(20), total: D
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(1800);
 
-/// Shared by the event loop, the socket, and the thread that reads the journal.
+/// Shared by the event loop and the threads that read the journal and look at sysfs.
 #[derive(Clone, Debug, Default)]
 pub struct Status(Arc<Mutex<Inner>>);
 
@@ -65,7 +65,7 @@ impl Status {
         let mut inner = self.inner();
         inner.tries += 1;
         let first = inner.tries == 1;
-        let Known { mut table, unread } = match known {
+        let Read { table, unread } = match known {
             Ok(known) => known,
             Err(error) => {
                 let error = error.to_string();
@@ -78,7 +78,6 @@ impl Status {
                 return false;
             }
         };
-        Look::new(roots).at(&mut table, Timestamp::now());
         inner.table.add_older(table);
         let done = !unread.iter().any(Unread::may_pass);
         if first {
@@ -105,15 +104,50 @@ impl Status {
         }
     }
 
+    /// Looks at sysfs and mountinfo. Gives what nothing told of before; conditions of these kinds are left for an event to
+    /// open. To be called on a thread: sysfs may take its time.
+    pub fn look(&self, roots: &Roots, for_events: &[&str]) -> Vec<Condition> {
+        let before = self.inner().table.clone();
+        let mut after = before.clone();
+        let mut look = Look::new(roots).keeping_absent();
+        let mut new = look.at(&mut after, Timestamp::now());
+        new.retain(|condition| for_events.contains(&condition.condition.as_str()));
+        let is_new = |c: &Condition| new.iter().any(|n| n.condition == c.condition && n.device.is(&c.device));
+        after.remove(&is_new);
+        self.inner().table.take_look(&before, after);
+        // What lies in the journal may tell of it.
+        if self.inner().journal.is_none() { Vec::new() } else { new }
+    }
+
+    /// The conditions that a name, an event's id or a condition's name selects.
+    pub fn select(&self, wanted: &str) -> Vec<Condition> {
+        self.inner().table.select(wanted)
+    }
+
     /// The answer to `status`.
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self, mut limits: Vec<Limit>) -> Value {
         let inner = self.inner();
+        let (since, _) = inner.table.span();
+        let mut known = Known { by: vec!["peripetyd".to_owned()], since, ..Known::default() };
+        match &inner.journal {
+            Some(Ok(())) => known.by.push("journal".to_owned()),
+            Some(Err(error)) => {
+                let why = format!("only what happened since peripetyd's start is known: {error}");
+                limits.push(Limit::past("journal", why));
+            }
+            None => {
+                let why = "peripetyd still reads the journal: what is older than its start may be missing";
+                limits.push(Limit::past("journal", why));
+            }
+        }
+        known.limits = limits;
         json!({
             "conditions": inner.table.conditions(),
             "dropped": inner.table.dropped(),
             "journal_read": matches!(inner.journal, Some(Ok(()))),
             "journal_error": inner.journal.as_ref().and_then(|read| read.as_ref().err()),
             "journal_unread": inner.unread,
+            "known": known,
         })
     }
 

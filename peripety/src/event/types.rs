@@ -142,6 +142,8 @@ event_types! {
         "a block device became read-only, or writable again";
     BLK_DEVICE_MISSING "block" Error Fault
         "a device that the system waited for did not appear";
+    BLK_READ_BACK "block" Notice Clears
+        "sectors that had failed were read, or written, with success since";
     SCSI_MEDIUM_ERROR "scsi" Error Fault
         "sense key 3";
     SCSI_HARDWARE_ERROR "scsi" Error Fault
@@ -432,6 +434,8 @@ event_types! {
         "the daemon started";
     PERIPETY_STOPPED "peripety" Info News
         "the daemon stopped";
+    PERIPETY_RESOLVED "peripety" Notice News
+        "a person says that a fault is over: who, and why, stand in the extension";
     PERIPETY_CONFIG_RELOADED "peripety" Info News
         "a changed configuration is in force";
     PERIPETY_CONFIG_REJECTED "peripety" Error Fault

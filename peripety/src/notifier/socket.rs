@@ -49,11 +49,28 @@ const READING: Duration = Duration::from_secs(30);
 /// Who may read the journal may read the socket: it tells the same.
 const READERS: &str = "systemd-journal";
 
+/// Who asks, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// User.
+    pub uid: u32,
+    /// Process, where it could be told.
+    pub pid: Option<i32>,
+}
+
+/// An answer that is still to come; or why the daemon refuses.
+pub type Later = oneshot::Receiver<Result<Value, String>>;
+
 /// What the daemon answers to requests other than `events`.
 pub trait Answers: Send + Sync {
-    /// The answer to `probes`, `stats`, `status`, `config`; none when the daemon does not know the request. Called on
-    /// the socket's thread: it must not block for long.
+    /// The answer to `probes`, `stats`, `config`; none when the daemon does not know the request. Called on the socket's
+    /// thread: it must not block for long.
     fn answer(&self, request: &str) -> Option<Value>;
+
+    /// The same for what takes a while, or depends on who asks: `resolve`. None for what [`Self::answer`] knows.
+    fn answer_later(&self, _request: &Request, _peer: Peer) -> Option<Later> {
+        None
+    }
 }
 
 /// The socket cannot be had.
@@ -194,17 +211,23 @@ impl Server {
                     continue;
                 }
             };
-            let peer = stream.peer_cred().ok();
-            let is_root = peer.is_some_and(|peer| peer.uid() == 0);
+            let peer = match stream.peer_cred() {
+                Ok(peer) => Peer { uid: peer.uid(), pid: peer.pid() },
+                Err(error) => {
+                    tracing::warn!("cannot know who asks at {}: {error}", self.path.display());
+                    continue;
+                }
+            };
+            let is_root = peer.uid == 0;
             let (memory, answers, counters) = (memory.clone(), Arc::clone(&answers), self.counters());
-            match counters.slots.enter(is_root, peer.and_then(|peer| peer.pid())) {
+            match counters.slots.enter(is_root, peer.pid) {
                 Some(number) => {
                     counters.accepted.fetch_add(1, Ordering::Relaxed);
                     let served = Arc::clone(&counters);
                     let task = clients.spawn(async move {
                         let client = Client::new(stream, &counters, number);
                         // A client that went away is no error.
-                        let _gone = client.serve(&memory, answers.as_ref()).await;
+                        let _gone = client.serve(&memory, answers.as_ref(), peer).await;
                         counters.slots.leave(number);
                     });
                     served.slots.is_served_by(number, task);
@@ -288,7 +311,7 @@ fn group(file: &Path, name: &str) -> Option<u32> {
 }
 
 /// What a client asks for. Keys that this version does not know are ignored.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Request {
     /// Version of the protocol.
     pub version: u32,
@@ -303,6 +326,12 @@ pub struct Request {
     /// At most this many of the latest stored events; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u64>,
+    /// `resolve` only: a condition's name, a device, or an event's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// `resolve` only: why it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 struct Client<'a> {
@@ -324,7 +353,7 @@ impl<'a> Client<'a> {
         timeout(READING, self.to.write_all(line)).await?
     }
 
-    async fn serve(mut self, memory: &Memory, answers: &dyn Answers) -> io::Result<()> {
+    async fn serve(mut self, memory: &Memory, answers: &dyn Answers, peer: Peer) -> io::Result<()> {
         let request = match timeout(PATIENCE, read_request(&mut self.from)).await {
             Ok(Ok(request)) => request,
             Ok(Err(wrong)) => return self.complain(&wrong).await,
@@ -333,14 +362,19 @@ impl<'a> Client<'a> {
         if request.request == "events" {
             return self.events(&request, memory).await;
         }
-        match answers.answer(&request.request) {
-            Some(answer) => {
+        let unknown = || format!("peripetyd knows no request '{}'", shorten(&request.request));
+        let answer = match answers.answer_later(&request, peer) {
+            Some(later) => {
+                later.await.unwrap_or_else(|_| Err("peripetyd is busy, or ending; ask again".to_owned()))
+            }
+            None => answers.answer(&request.request).ok_or_else(unknown),
+        };
+        match answer {
+            Ok(answer) => {
                 self.say(&json!({ "answer": answer })).await?;
                 self.end().await
             }
-            None => {
-                self.complain(&format!("peripetyd knows no request '{}'", shorten(&request.request))).await
-            }
+            Err(why) => self.complain(&why).await,
         }
     }
 

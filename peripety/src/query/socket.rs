@@ -124,7 +124,16 @@ impl Client {
     ///
     /// The daemon does not know the request, or does not answer in time.
     pub fn answer(self, request: &str) -> Result<Value, ClientError> {
-        let mut lines = self.ask(request, Wanted::default())?;
+        self.request(Request { request: request.to_owned(), ..Request::default() })
+    }
+
+    /// Asks for something that has an answer.
+    ///
+    /// # Errors
+    ///
+    /// The daemon refuses, does not know the request, or does not answer in time.
+    pub fn request(self, request: Request) -> Result<Value, ClientError> {
+        let mut lines = self.ask(request)?;
         match lines.line()? {
             Some(Reply { answer: Some(answer), .. }) => Ok(answer),
             _ => Err(ClientError::Nonsense { path: lines.path }),
@@ -137,19 +146,19 @@ impl Client {
     ///
     /// The daemon does not take the request.
     pub fn events(self, wanted: Wanted) -> Result<Events, ClientError> {
-        self.ask("events", wanted)
-    }
-
-    fn ask(self, request: &str, wanted: Wanted) -> Result<Events, ClientError> {
-        let Self { mut stream, path } = self;
-        let request = Request {
-            version: PROTOCOL_VERSION,
-            request: request.to_owned(),
+        self.ask(Request {
+            request: "events".to_owned(),
             follow: wanted.follow,
             since_us: wanted.since.map(Timestamp::as_microsecond),
             backlog: wanted.backlog,
-        };
-        let patience = if wanted.follow { None } else { Some(PATIENCE) };
+            ..Request::default()
+        })
+    }
+
+    fn ask(self, request: Request) -> Result<Events, ClientError> {
+        let Self { mut stream, path } = self;
+        let request = Request { version: PROTOCOL_VERSION, ..request };
+        let patience = if request.follow { None } else { Some(PATIENCE) };
         let sent = serde_json::to_string(&request)
             .map_err(io::Error::from)
             .and_then(|line| stream.write_all(format!("{line}\n").as_bytes()))

@@ -33,6 +33,97 @@ pub struct Condition {
     pub device: Subject,
     /// The latest words about it.
     pub msg: String,
+    /// Who told of it: `scsi`, `ext4` …; empty where only sysfs does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sub_system: String,
+    /// Events about it, and what caused them, as far as they are needed to see what belongs together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventId>,
+    /// Members, legs or paths that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Dev>,
+    /// When its filesystem was mounted anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounted_again: Option<Timestamp>,
+    /// When it is over by itself, if it does not happen again: it is transient by nature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Requests that had succeeded when the daemon looked after the last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<Succeeded>,
+}
+
+/// How many requests of a device had succeeded, as sysfs counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succeeded {
+    /// The last failure before the look.
+    pub after: Option<Timestamp>,
+    /// Requests.
+    pub requests: u64,
+}
+
+/// Events that are remembered of a condition.
+const EVENTS_MAX: usize = 16;
+
+impl Condition {
+    /// What only sysfs or mountinfo tells of.
+    pub(super) fn found(condition: &str, severity: Severity, device: Subject, msg: String) -> Self {
+        Self {
+            condition: condition.to_owned(),
+            since: None,
+            last: None,
+            event_id: None,
+            last_event_id: None,
+            event_type: None,
+            severity,
+            count: 0,
+            device,
+            msg,
+            sub_system: String::new(),
+            events: Vec::new(),
+            members: Vec::new(),
+            mounted_again: None,
+            expires: None,
+            succeeded: None,
+        }
+    }
+
+    /// What an event tells of.
+    pub(super) fn opened(row: &Row, event: &Event, device: Subject) -> Self {
+        let mut this = Self {
+            since: Some(event.first_timestamp),
+            event_id: Some(event.event_id),
+            ..Self::found(row.name, event.severity, device, String::new())
+        };
+        this.note(row, event);
+        this
+    }
+
+    /// Takes what a further event, or revision, tells.
+    pub(super) fn note(&mut self, row: &Row, event: &Event) {
+        self.since = self.since.min(Some(event.first_timestamp)).or(Some(event.first_timestamp));
+        self.last = self.last.max(Some(event.last_timestamp));
+        self.event_id = self.event_id.or(Some(event.event_id));
+        self.last_event_id = Some(event.event_id);
+        self.event_type = Some(event.event_type.clone());
+        self.severity = self.severity.min(event.severity);
+        (self.count, self.msg) = (event.count, event.msg.clone());
+        event.sub_system.as_str().clone_into(&mut self.sub_system);
+        for id in [Some(event.event_id), event.root_cause_event_id].into_iter().flatten() {
+            if !self.events.contains(&id) {
+                if self.events.len() >= EVENTS_MAX {
+                    self.events.remove(0);
+                }
+                self.events.push(id);
+            }
+        }
+        let mut members: Vec<Dev> = path(event).and_then(|path| path.dev).into_iter().collect();
+        if matches!(row.about, About::Array | About::Path) {
+            members.extend(event.block.as_ref().map(|block| block.id.dev).filter(|dev| !dev.is_none()));
+        }
+        members.retain(|dev| Some(*dev) != self.device.dev && !self.members.contains(dev));
+        self.members.extend(members);
+    }
 }
 
 /// What a condition is about.
@@ -58,6 +149,12 @@ pub struct Subject {
     /// What is made of it, partitions left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<Dev>,
+    /// What it is made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Dev>,
+    /// The boot in which it has this name and number.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub boot_id: String,
 }
 
 impl Subject {
@@ -66,7 +163,7 @@ impl Subject {
         Self { name: name.to_owned(), dev: name.parse().ok(), ..Self::default() }
     }
 
-    fn of_id(id: &BlkId) -> Self {
+    pub(super) fn of_id(id: &BlkId) -> Self {
         Self {
             name: id.blk_path.strip_prefix("/dev/").unwrap_or(&id.blk_path).to_owned(),
             path: id.preferred_blk_path.clone(),
@@ -74,13 +171,14 @@ impl Subject {
             diskseq: id.diskseq,
             wwid: id.wwid.clone(),
             mount_points: id.mount_points.clone(),
-            holders: Vec::new(),
+            ..Self::default()
         }
     }
 
     fn of_device(event: &Event) -> Self {
         let Some(block) = &event.block else { return Self::named(&event.kdev) };
         let mut subject = Self::of_id(&block.id);
+        subject.owners = block.owners.iter().map(|owner| owner.dev).collect();
         for holder in &block.holders {
             subject.mount_points.extend(holder.mount_points.iter().cloned());
             if !matches!(holder.blk_type, BlkType::Partition | BlkType::DmPartition) {
@@ -94,6 +192,9 @@ impl Subject {
 
     /// Whether it is the same thing: a name that was given to another disk since is not.
     pub fn is(&self, other: &Self) -> bool {
+        if !self.boot_id.is_empty() && !other.boot_id.is_empty() && self.boot_id != other.boot_id {
+            return self.is_after_reboot(other);
+        }
         if let (Some(one), Some(two)) = (self.diskseq, other.diskseq)
             && one != two
         {
@@ -105,14 +206,21 @@ impl Subject {
         }
     }
 
-    /// The name to show.
-    pub fn shown(&self) -> String {
-        if !self.path.is_empty() {
-            return self.path.clone();
+    /// The same for another boot, where names and numbers may be of other devices: ids count, the name where there are none.
+    pub(super) fn is_after_reboot(&self, other: &Self) -> bool {
+        match (self.wwid.as_str(), other.wwid.as_str()) {
+            ("", "") => !self.name.is_empty() && self.name == other.name,
+            (one, two) => one == two,
         }
-        match &self.dev {
-            Some(_) if !self.name.contains(':') => format!("/dev/{}", self.name),
-            _ => self.name.clone(),
+    }
+
+    /// The shortest name that people use: `vg/lv`, `mpatha`, `md0`, `sda`.
+    pub fn shown(&self) -> String {
+        let below = |prefix: &str| self.path.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+        match below("/dev/mapper/").or_else(|| below("/dev/").filter(|path| path.matches('/').count() == 1)) {
+            Some(short) if !short.starts_with("md/") && !short.starts_with("disk/") => short.to_owned(),
+            _ if !self.name.is_empty() => self.name.clone(),
+            _ => self.path.clone(),
         }
     }
 }
@@ -166,6 +274,12 @@ fn controller(event: &Event) -> Option<Subject> {
 impl Row {
     /// What the condition is about that this event opens; none if the event does not name it.
     pub(super) fn subject(&self, event: &Event) -> Option<Subject> {
+        let mut subject = self.find_subject(event)?;
+        subject.boot_id.clone_from(&event.boot_id);
+        Some(subject)
+    }
+
+    fn find_subject(&self, event: &Event) -> Option<Subject> {
         let device = || Some(Subject::of_device(event));
         match self.about {
             About::Device => device(),
@@ -200,12 +314,28 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
     // Devices that went together.
     let others = event.extension.get("devices").and_then(Value::as_array).into_iter().flatten();
     let others = others.filter_map(|name| name.as_str().map(Subject::named));
-    [Some(Subject::of_device(event)), path(event), map, array(event), controller(event), named, own]
-        .into_iter()
-        .flatten()
-        .chain(others)
-        .filter(|subject| !subject.name.is_empty() || subject.dev.is_some())
-        .collect()
+    let mut all: Vec<Subject> =
+        [Some(Subject::of_device(event)), path(event), map, array(event), controller(event), named, own]
+            .into_iter()
+            .flatten()
+            .chain(others)
+            .chain(way_of_removed(event))
+            .filter(|subject| !subject.name.is_empty() || subject.dev.is_some())
+            .collect();
+    all.iter_mut().for_each(|subject| subject.boot_id.clone_from(&event.boot_id));
+    all
+}
+
+/// A link or session that led to a device which went has nothing to lead to.
+fn way_of_removed(event: &Event) -> Option<Subject> {
+    let removed = event.event_type == EventType::BLK_DEVICE_REMOVED;
+    let block = event.block.as_ref().filter(|_| removed)?;
+    match block.id.transport.as_ref()? {
+        Transport::Sata { port: name, .. }
+        | Transport::Iscsi { session: name, .. }
+        | Transport::Nvme { controller: name, .. } => Some(Subject::named(name)),
+        _ => None,
+    }
 }
 
 fn is_disk(event: &Event) -> bool {

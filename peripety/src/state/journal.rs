@@ -1,4 +1,5 @@
-//! The state of things from the journal: for a daemon that starts again, and where none runs.
+//! The state of things from the journal: for a daemon that starts again, and where none runs. Faults last over reboots, so
+//! all boots that the journal has are read.
 
 use super::table::Table;
 use crate::{
@@ -13,23 +14,22 @@ use crate::{
 
 /// What the journal tells.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct Read {
     /// What the events of this boot leave open, as far as they could be read.
     pub table: Table,
     /// What could not.
     pub unread: Vec<Unread>,
 }
 
-/// What the events of this machine in this boot leave open.
+/// What the events of this machine leave open in this boot.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn table(roots: &Roots, patience: Patience) -> Result<Known, ReadError> {
+pub fn table(roots: &Roots, patience: Patience) -> Result<Read, ReadError> {
     let mut reader = Reader::open_with(roots, patience)?;
     reader.set_own_only();
-    let filter = Filter { boot: Some(boot::current(roots)), ..Filter::default() };
     let mut table = Table::default();
-    from_journal(&mut reader, &filter, Select::default(), &mut |event| {
+    from_journal(&mut reader, &Filter::default(), Select::default(), &mut |event| {
         table.apply(&event);
         Ok(())
     })
@@ -38,5 +38,6 @@ pub fn table(roots: &Roots, patience: Patience) -> Result<Known, ReadError> {
         Ok(error) => error,
         Err(other) => ReadError::System { what: "read", source: std::io::Error::other(other.to_string()) },
     })?;
-    Ok(Known { table, unread: reader.take_unread() })
+    table.enter_boot(&boot::current(roots));
+    Ok(Read { table, unread: reader.take_unread() })
 }

@@ -5,10 +5,15 @@
 
 mod condition;
 pub mod journal;
+mod known;
 pub mod look;
+mod problem;
+pub mod resolve;
 pub mod rows;
 mod table;
 
 pub use condition::{Condition, Subject};
+pub use known::{Known, Limit};
+pub use problem::{Problem, problems};
 pub use rows::{ROWS, Row};
 pub use table::{Change, Table};

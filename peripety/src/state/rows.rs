@@ -1,6 +1,6 @@
 //! The conditions: what opens each and what ends it.
 
-use crate::event::Event;
+use crate::event::{Event, Severity};
 
 /// What a condition is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,27 @@ pub enum Check {
     Whole,
     /// Nothing uses the device that was removed.
     Unused,
+    /// Its filesystem was mounted anew since, and has no errors recorded.
+    CleanMount,
+    /// Requests succeeded since the last failure.
+    Answers,
+    /// The link, port or session is up, or is there no more.
+    LinkUp,
+    /// No multipath map uses the path any more.
+    NoMap,
+    /// The filesystem that holds the file of a loop device has room again.
+    Space,
+}
+
+/// How long a condition lasts by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// Until something proves that it is over, also over reboots: it is about the medium or what is written on it.
+    OverReboots,
+    /// Until something proves that it is over, at the latest the end of the boot: it is a state of the running kernel.
+    Boot,
+    /// Seconds without another one: it is transient by nature.
+    Seconds(i64),
 }
 
 /// One condition.
@@ -51,14 +72,16 @@ pub struct Row {
     pub closes: &'static [&'static str],
     /// What else ends it.
     pub checks: &'static [Check],
-    /// It ends when nothing new was heard of it for so many seconds; 0: never.
-    pub quiet_s: i64,
+    /// From which severity of an event on it is open.
+    pub from: Severity,
+    /// How long it lasts by itself.
+    pub lasts: Lasts,
 }
-
-const HOUR: i64 = 3600;
 
 /// Removal of the device ends what is about it, as [`Check::Gone`] does.
 const REMOVED: &str = "BLK_DEVICE_REMOVED";
+/// A person says that a fault is over, whatever it is.
+pub const RESOLVED: &str = "PERIPETY_RESOLVED";
 
 /// Every condition, the worst first.
 pub static ROWS: &[Row] = &[
@@ -69,7 +92,8 @@ pub static ROWS: &[Row] = &[
         opens: &["FS_SHUTDOWN"],
         closes: &["FS_MOUNTED", "FS_UNMOUNTED"],
         checks: &[Check::Unmounted],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "filesystem_read_only",
@@ -78,7 +102,8 @@ pub static ROWS: &[Row] = &[
         opens: &["FS_REMOUNT_READ_ONLY"],
         closes: &["FS_MOUNTED", "FS_UNMOUNTED"],
         checks: &[Check::Unmounted, Check::Writable],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "journal_aborted",
@@ -87,7 +112,8 @@ pub static ROWS: &[Row] = &[
         opens: &["FS_JOURNAL_ABORTED"],
         closes: &["FS_MOUNTED", "FS_UNMOUNTED"],
         checks: &[Check::Unmounted],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "removed_in_use",
@@ -96,7 +122,8 @@ pub static ROWS: &[Row] = &[
         opens: &[REMOVED],
         closes: &["FS_UNMOUNTED", "BLK_DEVICE_ADDED"],
         checks: &[Check::Unused],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "no_path",
@@ -105,25 +132,8 @@ pub static ROWS: &[Row] = &[
         opens: &["DM_MPATH_NO_PATH", "DM_MPATH_QUEUE_TIMEOUT"],
         closes: &["DM_MPATH_PATH_REINSTATED", REMOVED],
         checks: &[Check::Gone],
-        quiet_s: 0,
-    },
-    Row {
-        name: "path_down",
-        words: "path down",
-        about: About::Path,
-        opens: &["DM_MPATH_PATH_FAILED", "DM_MPATH_NO_PATH", "MULTIPATHD_PATH_DOWN"],
-        closes: &["DM_MPATH_PATH_REINSTATED", "MULTIPATHD_PATH_UP", REMOVED],
-        checks: &[Check::Gone],
-        quiet_s: 0,
-    },
-    Row {
-        name: "nvme_path_down",
-        words: "path down",
-        about: About::Controller,
-        opens: &["NVME_PATH_FAILED"],
-        closes: &["NVME_PATH_RECOVERED", "NVME_CONTROLLER_RECOVERED", REMOVED],
-        checks: &[],
-        quiet_s: HOUR,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "array_failed",
@@ -132,16 +142,8 @@ pub static ROWS: &[Row] = &[
         opens: &["MD_ARRAY_FAILED", "DM_MIRROR_FAILED"],
         closes: &["MD_RECOVERY_DONE", "DM_RAID_IN_SYNC", "DM_MIRROR_IN_SYNC", REMOVED],
         checks: &[Check::Gone, Check::Whole],
-        quiet_s: 0,
-    },
-    Row {
-        name: "array_degraded",
-        words: "array degraded",
-        about: About::Array,
-        opens: &["MD_DISK_FAILED", "MD_MEMBER_REJECTED", "DM_RAID_LEG_FAILED", "DM_MIRROR_LEG_FAILED"],
-        closes: &["MD_RECOVERY_DONE", "DM_RAID_IN_SYNC", "DM_MIRROR_IN_SYNC", REMOVED],
-        checks: &[Check::Gone, Check::Whole],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
     },
     Row {
         name: "pool_failed",
@@ -150,7 +152,8 @@ pub static ROWS: &[Row] = &[
         opens: &["DM_THIN_POOL_FAILED", "DM_THIN_POOL_READ_ONLY"],
         closes: &["DM_THIN_POOL_WRITABLE", REMOVED],
         checks: &[Check::Gone],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
     },
     Row {
         name: "pool_full",
@@ -159,25 +162,44 @@ pub static ROWS: &[Row] = &[
         opens: &["DM_THIN_POOL_OUT_OF_DATA"],
         closes: &["DM_THIN_POOL_WRITABLE", REMOVED],
         checks: &[Check::Gone],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
     },
     Row {
-        name: "pool_low",
-        words: "thin pool low",
+        name: "filesystem_corrupt",
+        words: "filesystem has errors",
         about: About::Device,
-        opens: &["DM_THIN_POOL_LOW_WATER"],
-        closes: &["DM_THIN_POOL_WRITABLE", "BLK_CAPACITY_CHANGED", REMOVED],
+        opens: &["FS_ERROR", "FS_CHECKSUM_ERROR"],
+        closes: &[],
+        checks: &[Check::CleanMount, Check::Gone],
+        from: Severity::Error,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "data_corrupt",
+        words: "data corrupt",
+        about: About::Device,
+        opens: &[
+            "DM_INTEGRITY_CHECKSUM_FAILED",
+            "DM_VERITY_CORRUPTION",
+            "DM_CRYPT_INTEGRITY_ERROR",
+            "BLK_PROTECTION_ERROR",
+            "ZFS_DATA_ERROR",
+        ],
+        closes: &["BLK_READ_BACK", REMOVED],
         checks: &[Check::Gone],
-        quiet_s: 0,
+        from: Severity::Error,
+        lasts: Lasts::OverReboots,
     },
     Row {
-        name: "degraded_mapping",
-        words: "snapshot or cache failed",
+        name: "data_lost",
+        words: "written data lost",
         about: About::Device,
-        opens: &["DM_SNAPSHOT_INVALID", "DM_CACHE_MODE_CHANGED", "BCACHE_DEVICE_DISABLED"],
+        opens: &["FS_DATA_LOST"],
         closes: &[REMOVED],
-        checks: &[Check::Gone],
-        quiet_s: 0,
+        checks: &[Check::CleanMount, Check::Gone],
+        from: Severity::Error,
+        lasts: Lasts::OverReboots,
     },
     Row {
         name: "device_offline",
@@ -192,7 +214,58 @@ pub static ROWS: &[Row] = &[
         ],
         closes: &["DM_MPATH_PATH_REINSTATED", "NVME_PATH_RECOVERED", "NVME_CONTROLLER_RECOVERED", REMOVED],
         checks: &[Check::Gone, Check::Running],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
+    },
+    Row {
+        name: "path_down",
+        words: "path down",
+        about: About::Path,
+        opens: &["DM_MPATH_PATH_FAILED", "DM_MPATH_NO_PATH", "MULTIPATHD_PATH_DOWN"],
+        closes: &["DM_MPATH_PATH_REINSTATED", "MULTIPATHD_PATH_UP", REMOVED],
+        checks: &[Check::Gone, Check::NoMap],
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
+    },
+    Row {
+        name: "nvme_path_down",
+        words: "path down",
+        about: About::Controller,
+        opens: &["NVME_PATH_FAILED"],
+        closes: &["NVME_PATH_RECOVERED", "NVME_CONTROLLER_RECOVERED", REMOVED],
+        checks: &[Check::LinkUp],
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
+    },
+    Row {
+        name: "array_degraded",
+        words: "array degraded",
+        about: About::Array,
+        opens: &["MD_DISK_FAILED", "MD_MEMBER_REJECTED", "DM_RAID_LEG_FAILED", "DM_MIRROR_LEG_FAILED"],
+        closes: &["MD_RECOVERY_DONE", "DM_RAID_IN_SYNC", "DM_MIRROR_IN_SYNC", REMOVED],
+        checks: &[Check::Gone, Check::Whole],
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "pool_low",
+        words: "thin pool low",
+        about: About::Device,
+        opens: &["DM_THIN_POOL_LOW_WATER", "SCSI_THIN_SOFT_THRESHOLD", "DM_SPACE_LOW"],
+        closes: &["DM_THIN_POOL_WRITABLE", "BLK_CAPACITY_CHANGED", REMOVED],
+        checks: &[Check::Gone],
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "degraded_mapping",
+        words: "snapshot or cache failed",
+        about: About::Device,
+        opens: &["DM_SNAPSHOT_INVALID", "DM_CACHE_MODE_CHANGED", "BCACHE_DEVICE_DISABLED"],
+        closes: &[REMOVED],
+        checks: &[Check::Gone],
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
     },
     Row {
         name: "link_down",
@@ -206,9 +279,10 @@ pub static ROWS: &[Row] = &[
             "ISCSI_SESSION_TIMEOUT",
             "NBD_CONNECTION_LOST",
         ],
-        closes: &["ATA_LINK_UP", "FC_LINK_UP", "ISCSI_SESSION_RECOVERED"],
-        checks: &[],
-        quiet_s: 24 * HOUR,
+        closes: &["ATA_LINK_UP", "FC_LINK_UP", "ISCSI_SESSION_RECOVERED", REMOVED],
+        checks: &[Check::LinkUp],
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "failure_predicted",
@@ -217,7 +291,56 @@ pub static ROWS: &[Row] = &[
         opens: &["SMART_DISK_FAIL", "SMART_ATTRIBUTE_WARNING"],
         closes: &["SMART_DISK_RECOVERED", REMOVED],
         checks: &[Check::Gone],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "out_of_space",
+        words: "out of space",
+        about: About::Device,
+        opens: &["BLK_NO_SPACE", "BLK_LOST_WRITE", "FS_NO_SPACE"],
+        closes: &["BLK_READ_BACK", "DM_THIN_POOL_WRITABLE", REMOVED],
+        checks: &[Check::Gone, Check::Space],
+        from: Severity::Error,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "medium_errors",
+        words: "medium errors",
+        about: About::Device,
+        opens: &["BLK_MEDIUM_ERROR", "SCSI_MEDIUM_ERROR", "NVME_MEDIUM_ERROR"],
+        closes: &["BLK_READ_BACK", "MD_READ_ERROR_CORRECTED", REMOVED],
+        checks: &[Check::Gone],
+        from: Severity::Error,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "not_answering",
+        words: "requests not answered",
+        about: About::Device,
+        opens: &[
+            "BLK_TIMEOUT",
+            "BLK_TRANSPORT_ERROR",
+            "SCSI_NOT_READY",
+            "SCSI_TRANSPORT_ERROR",
+            "SCSI_TIMEOUT",
+            "ATA_TIMEOUT",
+            "NVME_TIMEOUT",
+            "USB_STORAGE_ERROR",
+            "NBD_ERROR",
+            "RBD_ERROR",
+        ],
+        closes: &[
+            "DM_MPATH_PATH_REINSTATED",
+            "MULTIPATHD_PATH_UP",
+            "NVME_PATH_RECOVERED",
+            "NVME_CONTROLLER_RECOVERED",
+            "BLK_READ_BACK",
+            REMOVED,
+        ],
+        checks: &[Check::Gone, Check::Answers],
+        from: Severity::Error,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "device_failing",
@@ -225,43 +348,42 @@ pub static ROWS: &[Row] = &[
         about: About::Device,
         opens: &[
             "BLK_IO_ERROR",
-            "BLK_MEDIUM_ERROR",
-            "BLK_TIMEOUT",
-            "BLK_TARGET_ERROR",
-            "BLK_TRANSPORT_ERROR",
-            "BLK_PROTECTION_ERROR",
-            "BLK_NO_SPACE",
             "BLK_LOST_WRITE",
-            "SCSI_MEDIUM_ERROR",
+            "BLK_TARGET_ERROR",
             "SCSI_HARDWARE_ERROR",
-            "SCSI_NOT_READY",
             "SCSI_DATA_PROTECT",
-            "SCSI_TRANSPORT_ERROR",
-            "SCSI_TIMEOUT",
             "ATA_COMMAND_ERROR",
-            "ATA_TIMEOUT",
             "NVME_IO_ERROR",
-            "NVME_MEDIUM_ERROR",
-            "NVME_TIMEOUT",
-            "USB_STORAGE_ERROR",
             "MMC_ERROR",
             "UFS_ERROR",
             "LOOP_ERROR",
-            "NBD_ERROR",
             "ZRAM_ERROR",
             "BCACHE_ERROR",
-            "RBD_ERROR",
             "SWAP_IO_ERROR",
+            "MD_READ_ERROR",
         ],
         closes: &[
             "DM_MPATH_PATH_REINSTATED",
             "MULTIPATHD_PATH_UP",
             "NVME_PATH_RECOVERED",
             "NVME_CONTROLLER_RECOVERED",
+            "BLK_READ_BACK",
+            "MD_READ_ERROR_CORRECTED",
             REMOVED,
         ],
         checks: &[Check::Gone],
-        quiet_s: HOUR,
+        from: Severity::Error,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "filesystem_errors",
+        words: "filesystem saw I/O errors",
+        about: About::Device,
+        opens: &["FS_IO_ERROR", "FS_ERROR", "FS_CHECKSUM_ERROR", "FS_DATA_LOST"],
+        closes: &["FS_MOUNTED", "FS_UNMOUNTED"],
+        checks: &[Check::Unmounted],
+        from: Severity::Error,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "pool_suspended",
@@ -270,7 +392,8 @@ pub static ROWS: &[Row] = &[
         opens: &["ZFS_POOL_SUSPENDED"],
         closes: &["ZFS_POOL_ONLINE"],
         checks: &[],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "pool_device_faulted",
@@ -279,7 +402,8 @@ pub static ROWS: &[Row] = &[
         opens: &["ZFS_VDEV_FAULTED"],
         closes: &["ZFS_VDEV_ONLINE"],
         checks: &[],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
     },
     Row {
         name: "adapter_failed",
@@ -288,7 +412,8 @@ pub static ROWS: &[Row] = &[
         opens: &["SCSI_HOST_ADAPTER_FAILED", "SCSI_HOST_ADAPTER_RESET", "USB_HOST_CONTROLLER_FAILED"],
         closes: &["SCSI_HOST_ADAPTER_RECOVERED"],
         checks: &[],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "pcie_error",
@@ -297,7 +422,8 @@ pub static ROWS: &[Row] = &[
         opens: &["PCIE_UNCORRECTED_ERROR", "PCIE_RECOVERY_FAILED", "PCIE_LINK_DOWN"],
         closes: &["PCIE_RECOVERED", "PCIE_LINK_UP"],
         checks: &[],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "server_unreachable",
@@ -306,7 +432,8 @@ pub static ROWS: &[Row] = &[
         opens: &["NFS_SERVER_NOT_RESPONDING", "CIFS_SERVER_NOT_RESPONDING", "CEPH_CONNECTION_LOST"],
         closes: &["NFS_SERVER_OK", "CEPH_CONNECTION_RESTORED"],
         checks: &[],
-        quiet_s: 24 * HOUR,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "replication_broken",
@@ -315,7 +442,8 @@ pub static ROWS: &[Row] = &[
         opens: &["DRBD_STATE_CHANGED"],
         closes: &["DRBD_CONNECTED", "DRBD_UP_TO_DATE", REMOVED],
         checks: &[Check::Gone],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
     },
     Row {
         name: "brick_down",
@@ -324,7 +452,18 @@ pub static ROWS: &[Row] = &[
         opens: &["GLUSTER_BRICK_DOWN"],
         closes: &[],
         checks: &[],
-        quiet_s: 24 * HOUR,
+        from: Severity::Warning,
+        lasts: Lasts::OverReboots,
+    },
+    Row {
+        name: "kernel_bug",
+        words: "kernel bug in storage code",
+        about: About::Named,
+        opens: &["KERNEL_BUG_IN_STORAGE"],
+        closes: &[],
+        checks: &[],
+        from: Severity::Error,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "configuration_rejected",
@@ -333,7 +472,8 @@ pub static ROWS: &[Row] = &[
         opens: &["PERIPETY_CONFIG_REJECTED"],
         closes: &["PERIPETY_CONFIG_RELOADED", "PERIPETY_STARTED"],
         checks: &[],
-        quiet_s: 0,
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
     },
     Row {
         name: "events_lost",
@@ -342,7 +482,8 @@ pub static ROWS: &[Row] = &[
         opens: &["PERIPETY_EVENTS_LOST"],
         closes: &[],
         checks: &[],
-        quiet_s: 600,
+        from: Severity::Warning,
+        lasts: Lasts::Seconds(600),
     },
 ];
 
@@ -359,14 +500,39 @@ impl Row {
         }
         match event.event_type.as_str() {
             REMOVED => super::condition::in_use(event),
-            // Lines that the kernel left out and a probe counted are no loss.
-            _ => event.severity.at_least(crate::event::Severity::Warning),
+            // Lines that the kernel left out and a probe counted are no loss, and what a retry healed is over.
+            _ => event.severity.at_least(self.from) && self.fits(event),
+        }
+    }
+
+    /// Whether an event whose type opens several conditions opens this one.
+    fn fits(&self, event: &Event) -> bool {
+        const EIO: i32 = 5;
+        const ENOSPC: i32 = 28;
+        let errno = event.io.as_ref().and_then(|io| io.errno);
+        // What fails because requests below failed ends with the mount; what a filesystem found in itself stays in it.
+        let of_requests = event.root_cause_event_id.is_some() || errno == Some(EIO);
+        match (self.name, event.event_type.as_str()) {
+            ("filesystem_corrupt" | "data_lost", _) => !of_requests,
+            ("filesystem_errors", "FS_IO_ERROR") => true,
+            ("filesystem_errors", _) => of_requests,
+            ("out_of_space", "BLK_LOST_WRITE") => errno == Some(ENOSPC),
+            ("device_failing", "BLK_LOST_WRITE") => errno != Some(ENOSPC),
+            _ => true,
         }
     }
 
     /// Whether this event ends it, if it is about the same.
     pub fn is_closed_by(&self, event_type: &str) -> bool {
         self.closes.contains(&event_type)
+    }
+
+    /// Whether requests that failed opened it: what is made of the device fails with it.
+    pub fn is_of_requests(&self) -> bool {
+        matches!(
+            self.name,
+            "medium_errors" | "not_answering" | "device_failing" | "device_offline" | "out_of_space"
+        )
     }
 }
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     condition::{Condition, Subject, subjects},
-    rows::{Check, ROWS, Row, row},
+    rows::{Check, Lasts, RESOLVED, ROWS, Row, row},
 };
-use crate::event::Event;
+use crate::event::{Event, EventType};
 
 /// Conditions that are kept; past it the one that was heard of the longest ago goes.
 const CONDITIONS_MAX: usize = 512;
@@ -40,17 +40,42 @@ pub struct Table {
     /// Conditions that were dropped for lack of room.
     #[serde(default)]
     dropped: u64,
+    /// The boot that the events are of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    boot_id: String,
+    /// When the oldest event happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// When the latest event happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
 struct End {
     event_type: String,
     subjects: Vec<Subject>,
+    /// Which conditions a person says are over.
+    resolved: Vec<String>,
     at: Timestamp,
 }
 
 impl End {
+    fn of(event: &Event) -> Self {
+        let event_type = event.event_type.as_str().to_owned();
+        let (resolved, subjects) = if event_type == RESOLVED {
+            super::resolve::resolved(event).into_iter().unzip()
+        } else {
+            (Vec::new(), subjects(event))
+        };
+        Self { event_type, subjects, resolved, at: event.last_timestamp }
+    }
+
     fn ends(&self, row: &Row, subject: &Subject) -> bool {
+        if self.event_type == RESOLVED {
+            let mut pairs = self.resolved.iter().zip(&self.subjects);
+            return pairs.any(|(name, other)| name == row.name && other.is(subject));
+        }
         row.is_closed_by(&self.event_type) && self.subjects.iter().any(|other| other.is(subject))
     }
 }
@@ -58,6 +83,15 @@ impl End {
 impl Table {
     /// Takes an event, or a later revision of one.
     pub fn apply(&mut self, event: &Event) -> Change {
+        self.since = self.since.min(Some(event.first_timestamp)).or(Some(event.first_timestamp));
+        self.until = self.until.max(Some(event.last_timestamp));
+        // What an earlier boot could not write down in time may come late.
+        if self.boot_id.is_empty() || event.event_type == EventType::PERIPETY_STARTED {
+            self.enter_boot(&event.boot_id);
+        }
+        if event.event_type == EventType::FS_MOUNTED {
+            self.mounted(event);
+        }
         let closed = self.close(event);
         let mut change = if closed { Change::Closed } else { Change::Nothing };
         for row in ROWS.iter().filter(|row| row.is_opened_by(event)) {
@@ -77,31 +111,127 @@ impl Table {
         all
     }
 
+    /// When the oldest and the latest event happened.
+    pub const fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.since, self.until)
+    }
+
     /// How many conditions were dropped for lack of room.
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Ends what `is_over` says, and what was quiet for long enough.
+    /// Ends what `is_over` says, and what is transient and did not happen again.
     pub fn settle(&mut self, now: Timestamp, is_over: &dyn Fn(Check, &Condition) -> bool) {
+        for condition in &mut self.conditions {
+            condition.expires = match row(&condition.condition).map(|row| row.lasts) {
+                Some(Lasts::Seconds(s)) => {
+                    condition.last.and_then(|last| last.checked_add(SignedDuration::from_secs(s)).ok())
+                }
+                _ => None,
+            };
+        }
         self.conditions.retain(|condition| {
             let Some(row) = row(&condition.condition) else { return true };
-            let quiet = row.quiet_s > 0
-                && condition.last.is_some_and(|last| now.duration_since(last).as_secs() >= row.quiet_s);
-            !quiet && !row.checks.iter().any(|check| is_over(*check, condition))
+            let expired = condition.expires.is_some_and(|at| at <= now);
+            !expired && !row.checks.iter().any(|check| is_over(*check, condition))
         });
     }
 
-    /// Adds what sysfs tells, where it is not known.
-    pub fn found(&mut self, condition: Condition) {
-        let same = |c: &&mut Condition| c.condition == condition.condition && c.device.is(&condition.device);
-        if self.conditions.iter_mut().find(same).is_none() {
-            self.keep(condition);
+    /// What follows happens in this boot: states of the kernel before it ended with theirs.
+    pub fn enter_boot(&mut self, boot_id: &str) {
+        if !boot_id.is_empty() && self.boot_id != boot_id {
+            boot_id.clone_into(&mut self.boot_id);
+            self.conditions.retain(|condition| {
+                let lasting = row(&condition.condition).is_none_or(|row| row.lasts == Lasts::OverReboots);
+                lasting || condition.device.boot_id.is_empty() || condition.device.boot_id == boot_id
+            });
+        }
+    }
+
+    /// Changes what is known of the conditions' devices; one for which `change` says no is over.
+    pub(super) fn revise(&mut self, change: &mut dyn FnMut(&mut Condition) -> bool) {
+        self.conditions.retain_mut(change);
+    }
+
+    /// The conditions that a name, an event's id or a condition's name selects.
+    pub fn select(&self, wanted: &str) -> Vec<Condition> {
+        let name = wanted.strip_prefix("/dev/").unwrap_or(wanted);
+        let is = |c: &&Condition| {
+            let device = &c.device;
+            let dev = device.dev.map(|dev| dev.to_string());
+            let names = [&device.name, &device.shown(), &device.wwid, &c.condition];
+            names.iter().any(|n| !n.is_empty() && (n.as_str() == name || n.as_str() == wanted))
+                || (!device.path.is_empty() && device.path == wanted)
+                || dev.as_deref() == Some(wanted)
+                || uuid::Uuid::parse_str(wanted)
+                    .is_ok_and(|id| c.event_id == Some(id) || c.events.contains(&id))
+        };
+        self.conditions.iter().filter(is).cloned().collect()
+    }
+
+    /// Adds what sysfs tells, where it is not known. Whether it was not.
+    pub fn found(&mut self, condition: Condition) -> bool {
+        let is_failed = condition.condition == "array_degraded";
+        let same = |c: &Condition| {
+            (c.condition == condition.condition || (is_failed && c.condition == "array_failed"))
+                && c.device.is(&condition.device)
+        };
+        if self.conditions.iter().any(same) {
+            return false;
+        }
+        self.keep(condition);
+        true
+    }
+
+    /// Takes out what no event told of.
+    pub(super) fn take_found(&mut self) -> Vec<Condition> {
+        let (found, told) = self.conditions.drain(..).partition(|condition| condition.event_id.is_none());
+        self.conditions = told;
+        found
+    }
+
+    /// Takes out what is left to an event to open.
+    pub fn remove(&mut self, which: &dyn Fn(&Condition) -> bool) {
+        self.conditions.retain(|condition| !which(condition));
+    }
+
+    /// Takes what a look at a copy of this table, made earlier, has changed in it; not of what has happened since.
+    pub fn take_look(&mut self, before: &Self, after: Self) {
+        // Looking may have given a device other names: the order is kept, and what sysfs alone tells stands behind.
+        let told = |c: &Condition| c.event_id.is_some();
+        let (looked, found): (Vec<_>, Vec<_>) = after.conditions.into_iter().partition(told);
+        let mut looked = looked.into_iter().peekable();
+        let mut seen: Vec<(&Condition, Option<Condition>)> = Vec::new();
+        for old in before.conditions.iter().filter(|c| told(c)) {
+            let is_it = |new: &Condition| {
+                new.condition == old.condition && new.event_id == old.event_id && new.last == old.last
+            };
+            seen.push((old, looked.next_if(|new| is_it(new))));
+        }
+        self.conditions.retain_mut(|mine| {
+            let same = |(old, _): &&(&Condition, Option<Condition>)| {
+                old.condition == mine.condition && old.device.is(&mine.device) && old.last == mine.last
+            };
+            match seen.iter().find(same) {
+                Some((_, Some(new))) => {
+                    *mine = new.clone();
+                    true
+                }
+                Some((_, None)) => false,
+                None => told(mine),
+            }
+        });
+        for found in found {
+            self.found(found);
         }
     }
 
     /// Adds what was the case before the first event of this table.
-    pub fn add_older(&mut self, older: Self) {
+    pub fn add_older(&mut self, mut older: Self) {
+        older.enter_boot(&self.boot_id);
+        self.since = self.since.min(older.since).or(older.since);
+        self.until = self.until.max(older.until);
         self.dropped += older.dropped;
         for mut condition in older.conditions {
             let Some(row) = row(&condition.condition) else { continue };
@@ -111,7 +241,8 @@ impl Table {
             let same = |c: &Condition| c.condition == condition.condition && c.device.is(&condition.device);
             if let Some(place) = self.conditions.iter().position(same) {
                 let mine = self.conditions.remove(place);
-                condition = Condition { since: condition.since, event_id: condition.event_id, ..mine };
+                condition =
+                    Condition { since: condition.since.or(mine.since), event_id: condition.event_id, ..mine };
             } else if ended {
                 continue;
             }
@@ -129,30 +260,14 @@ impl Table {
         }
         let same = |c: &&mut Condition| c.condition == row.name && c.device.is(&subject);
         if let Some(known) = self.conditions.iter_mut().find(same) {
-            known.since = known.since.min(Some(event.first_timestamp)).or(Some(event.first_timestamp));
-            known.last = known.last.max(Some(at));
-            known.event_id = known.event_id.or(Some(event.event_id));
-            known.last_event_id = Some(event.event_id);
-            known.event_type = Some(event.event_type.clone());
-            known.severity = known.severity.min(event.severity);
-            (known.count, known.msg) = (event.count, event.msg.clone());
-            if !subject.mount_points.is_empty() {
+            known.note(row, event);
+            // It has another name or number now, or is better known.
+            if known.device.boot_id != subject.boot_id || !subject.mount_points.is_empty() {
                 known.device = subject;
             }
             return Change::Known;
         }
-        self.keep(Condition {
-            condition: row.name.to_owned(),
-            since: Some(event.first_timestamp),
-            last: Some(at),
-            event_id: Some(event.event_id),
-            last_event_id: Some(event.event_id),
-            event_type: Some(event.event_type.clone()),
-            severity: event.severity,
-            count: event.count,
-            device: subject,
-            msg: event.msg.clone(),
-        });
+        self.keep(Condition::opened(row, event, subject));
         Change::Opened
     }
 
@@ -168,13 +283,23 @@ impl Table {
         self.conditions.push(condition);
     }
 
+    /// Its filesystem works anew: whether it is whole is for [`Check::CleanMount`] to say.
+    fn mounted(&mut self, event: &Event) {
+        let subjects = subjects(event);
+        for condition in &mut self.conditions {
+            let later = condition.last.is_none_or(|last| event.last_timestamp >= last);
+            if later && subjects.iter().any(|subject| subject.is(&condition.device)) {
+                condition.mounted_again = Some(event.last_timestamp);
+            }
+        }
+    }
+
     fn close(&mut self, event: &Event) -> bool {
         let event_type = event.event_type.as_str();
-        if !ROWS.iter().any(|row| row.is_closed_by(event_type)) {
+        if event_type != RESOLVED && !ROWS.iter().any(|row| row.is_closed_by(event_type)) {
             return false;
         }
-        let end =
-            End { event_type: event_type.to_owned(), subjects: subjects(event), at: event.last_timestamp };
+        let end = End::of(event);
         let before = self.conditions.len();
         self.conditions.retain(|condition| {
             let later = condition.last.is_some_and(|last| last.duration_since(end.at) > APART);

@@ -10,8 +10,9 @@ use super::Case;
 use crate::{
     cmd,
     daemon::Daemon,
+    disk::{Loop, Tmpfs},
     events::SOON,
-    fault::FailingDisk,
+    fault::{FailingDisk, FullDisk},
     fs::{self, Mount},
     journald::Journald,
     machine::{Machine, Need},
@@ -29,19 +30,57 @@ pub const CASES: &[Case] = &[
         needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs")],
         run: |machine| until_gone(machine, "xfs", &["filesystem_shut_down", "device_failing"]),
     },
+    Case { name: "what_nobody_watches_is_not_said_to_be_well", needs: &[], run: nobody },
+    Case {
+        name: "out_of_space_is_over_when_there_is_room_or_a_person_says_so",
+        needs: &[Need::Bpf, Need::Loop, Need::Journald],
+        run: resolved,
+    },
+    Case {
+        name: "a_corrupt_ext4_is_listed_until_it_is_checked",
+        needs: &[Need::Loop, Need::Journald, Need::Filesystem("ext4")],
+        run: corrupt,
+    },
 ];
 
-/// The conditions of a device, with the exit status.
-fn conditions(machine: &Machine, device: &str) -> Result<(Option<i32>, Vec<String>)> {
+fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// What `prpt status` says.
+struct Status {
+    code: Option<i32>,
+    /// Its problems: a line each.
+    problems: Vec<Value>,
+    /// What is not known.
+    limits: Vec<String>,
+}
+
+fn status(machine: &Machine) -> Result<Status> {
     let ran = prpt::run(machine, &["status", "--format", "Json"])?;
-    ensure!(ran.code.is_some_and(|code| code < 2), "prpt status: {ran:?}");
     let all: Vec<Value> = ran.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let of = |value: &Value, pointer: &str| {
-        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    let (known, problems): (Vec<_>, Vec<_>) = all.into_iter().partition(|line| line.get("known").is_some());
+    let limits =
+        known.iter().flat_map(|k| k.pointer("/known/limits").and_then(Value::as_array).into_iter().flatten());
+    let limits: Vec<String> = limits.map(|limit| text(limit, "/what")).collect();
+    ensure!((problems.is_empty() && limits.is_empty()) == (ran.code == Some(0)), "{ran:?}");
+    Ok(Status { code: ran.code, problems, limits })
+}
+
+/// The conditions of a device, with the exit status. They are one problem.
+fn conditions(machine: &Machine, device: &str) -> Result<(Option<i32>, Vec<String>)> {
+    let status = status(machine)?;
+    ensure!(status.code.is_some_and(|code| code < 2), "exit {:?}", status.code);
+    let parts = |problem: &Value| {
+        let also = problem.get("also").and_then(Value::as_array).cloned().unwrap_or_default();
+        [problem.clone()].into_iter().chain(also).collect::<Vec<_>>()
     };
-    ensure!(all.is_empty() == (ran.code == Some(0)), "{ran:?}");
-    let mine = all.iter().filter(|condition| of(condition, "/device/name") == device);
-    Ok((ran.code, mine.map(|condition| of(condition, "/condition")).collect()))
+    let is_mine = |problem: &&Value| parts(problem).iter().any(|c| text(c, "/device/name") == device);
+    let mine: Vec<&Value> = status.problems.iter().filter(is_mine).collect();
+    ensure!(mine.len() < 2, "one problem on {} lines: {mine:?}", mine.len());
+    let parts = mine.iter().flat_map(|problem| parts(problem));
+    let of_device = parts.filter(|c| text(c, "/device/name") == device);
+    Ok((status.code, of_device.map(|condition| text(&condition, "/condition")).collect()))
 }
 
 fn until_gone(machine: &Machine, kind: &str, wanted: &[&str]) -> Result<()> {
@@ -100,4 +139,115 @@ fn until_gone(machine: &Machine, kind: &str, wanted: &[&str]) -> Result<()> {
         ensure!(found.is_empty(), "{found:?}");
         Ok(())
     })
+}
+
+fn nobody(machine: &Machine) -> Result<()> {
+    for format in ["Plain", "Json"] {
+        let ran = prpt::run(machine, &["status", "--format", format])?;
+        ensure!(ran.code == Some(2) && !ran.stdout.contains("Nothing is wrong"), "{ran:?}");
+        ensure!(ran.stdout.contains("peripetyd") && ran.stderr.contains("peripetyd does not run"), "{ran:?}");
+    }
+    for words in [&["query"][..], &["monitor"]] {
+        let ran = prpt::run(machine, words)?;
+        ensure!(ran.code == Some(2) && ran.stderr.contains("peripetyd"), "{words:?}: {ran:?}");
+    }
+    // One that sees text alone says so.
+    let _daemon = Daemon::start_with(machine, "", &["--no-ebpf"])?;
+    let seen = status(machine)?;
+    ensure!(seen.code == Some(1) && seen.limits.iter().any(|what| what == "probes"), "{:?}", seen.limits);
+    for words in [&["query"][..], &["status"]] {
+        let ran = prpt::run(machine, words)?;
+        ensure!(ran.stderr.contains("--no-ebpf"), "{words:?}: {ran:?}");
+    }
+    Ok(())
+}
+
+fn resolved(machine: &Machine) -> Result<()> {
+    let _journald = Journald::start()?;
+    let daemon = Daemon::start(machine, "")?;
+    let full = FullDisk::new(machine)?;
+    let name = full.disk.name.clone();
+    let fill = || -> Result<()> {
+        let mut dd = Command::new("dd");
+        dd.args(["if=/dev/zero", "bs=64k", "oflag=direct"]).arg(format!("of={}", full.disk.path.display()));
+        ensure!(!cmd::output(&mut dd)?.status.success(), "8 MiB were written to 1 MiB");
+        Ok(())
+    };
+    let is = |wanted: &[&str]| {
+        cmd::wait_for(&format!("{wanted:?}"), SOON, || {
+            let found = conditions(machine, &name)?.1;
+            ensure!(found == wanted, "{found:?}");
+            Ok(())
+        })
+    };
+    fill()?;
+    is(&["out_of_space"])?;
+
+    for words in [&["resolve", &name, "--reason", " "][..], &["resolve", "sdzz", "--reason", "x"]] {
+        let ran = prpt::run(machine, words)?;
+        ensure!(ran.code == Some(2) && ran.stdout.is_empty(), "{ran:?}");
+    }
+    is(&["out_of_space"])?;
+    let ran = prpt::run(machine, &["resolve", &name, "--reason", "the file was\u{1b}[31m moved"])?;
+    ensure!(ran.code == Some(0) && ran.stdout.contains(&name), "{ran:?}");
+    is(&[])?;
+    let said = prpt::events(machine, &["query", "--event-type", "PERIPETY_RESOLVED", "--format", "Json"])?;
+    let [event] = said.as_slice() else { anyhow::bail!("{said:?}") };
+    let text = |key: &str| event.extension.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    ensure!(text("user").starts_with("root") && text("reason").contains("was\\u{1b}[31m moved"), "{event:?}");
+    // A daemon that starts again knows it, and what fails again is wrong again.
+    daemon.signal(Signal::KILL)?;
+    drop(daemon);
+    is(&[])?;
+    let _daemon = Daemon::start(machine, "")?;
+    is(&[])?;
+    fill()?;
+    is(&["out_of_space"])?;
+    cmd::run(Command::new("mount").args(["-o", "remount,size=32m"]).arg(&full.files.dir))?;
+    is(&[])
+}
+
+/// A directory's block is overwritten below the filesystem.
+fn corrupt(machine: &Machine) -> Result<()> {
+    let _journald = Journald::start()?;
+    let _daemon = Daemon::start(machine, "")?;
+    let files = Tmpfs::new(machine, "64m")?;
+    let disk = Loop::attach(&files.file("disk", 32 << 20)?)?;
+    fs::make("ext4", &disk)?;
+    let device = disk.path.display().to_string();
+    cmd::run(Command::new("debugfs").args(["-w", "-R", "mkdir /x"]).arg(&device))?;
+    let block = cmd::run(Command::new("debugfs").args(["-R", "bmap /x 0"]).arg(&device))?;
+    let told = cmd::run(Command::new("dumpe2fs").arg("-h").arg(&device))?;
+    let size = told.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap_or_default();
+    let (block, size): (u64, u64) = (block.trim().parse()?, size.trim().parse()?);
+    let image = std::fs::OpenOptions::new().write(true).open(&disk.path)?;
+    std::os::unix::fs::FileExt::write_all_at(&image, &vec![0xa5; usize::try_from(size)?], block * size)?;
+    image.sync_all()?;
+    drop(image);
+
+    let mount = Mount::new(machine, &disk, "")?;
+    let _fails = std::fs::read_dir(mount.dir.join("x")).map(Iterator::count);
+    let is = |wanted: &[&str]| {
+        cmd::wait_for(&format!("{wanted:?}"), SOON, || {
+            let found = conditions(machine, &disk.name)?.1;
+            ensure!(found == wanted, "{found:?}");
+            Ok(())
+        })
+    };
+    is(&["filesystem_corrupt"])?;
+    let plain = prpt::run(machine, &["status"])?;
+    ensure!(plain.stdout.contains(&*mount.dir.to_string_lossy()), "{}", plain.stdout);
+    // Not by an unmount, nor by a mount that finds the errors noted.
+    drop(mount);
+    is(&["filesystem_corrupt"])?;
+    let plain = prpt::run(machine, &["status"])?;
+    ensure!(!plain.stdout.contains("mounted on"), "{}", plain.stdout);
+    let mount = Mount::new(machine, &disk, "")?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    is(&["filesystem_corrupt"])?;
+    drop(mount);
+    let _mended = cmd::output(Command::new("e2fsck").args(["-f", "-y"]).arg(&device))?;
+    is(&["filesystem_corrupt"])?;
+    let _mount = Mount::new(machine, &disk, "")?;
+    is(&[])
 }

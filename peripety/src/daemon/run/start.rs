@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     super::{
+        answers::ASKED_MAX,
         args::Args,
         attach::Attacher,
         clock,
@@ -19,7 +20,7 @@ use super::{
         programs::Programs,
         sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
-    Daemon, READING_AT_START, losses,
+    Daemon, READING_AT_START, look, losses,
 };
 use crate::{
     block::BlkCache,
@@ -122,6 +123,9 @@ impl Daemon {
             snapshot: Arc::default(),
             server: Some(server),
             serving: None,
+            questions: tokio::sync::mpsc::channel(ASKED_MAX),
+            looked: look::looked(),
+            looks: look::Looks::default(),
             chores_at: None,
             live_since_ns,
             events: Vec::new(),

@@ -3,6 +3,7 @@ use std::fs;
 use jiff::Timestamp;
 
 use super::*;
+use crate::event::Severity;
 
 struct Machine {
     dir: tempfile::TempDir,
@@ -34,18 +35,11 @@ impl Machine {
 }
 
 fn condition(name: &str, kernel: &str, dev: &str, diskseq: Option<u64>) -> Condition {
-    let dev = dev.parse().ok();
+    let device = Subject { name: kernel.into(), dev: dev.parse().ok(), diskseq, ..Subject::default() };
     Condition {
-        condition: name.into(),
         since: Some(Timestamp::UNIX_EPOCH),
-        last: None,
-        event_id: None,
-        last_event_id: None,
-        event_type: None,
-        severity: Severity::Error,
-        count: 1,
-        device: Subject { name: kernel.into(), dev, diskseq, ..Subject::default() },
-        msg: String::new(),
+        event_id: Some(uuid::Uuid::nil()),
+        ..Condition::found(name, Severity::Error, device, String::new())
     }
 }
 
@@ -150,4 +144,187 @@ fn a_loop_device_is_gone_with_its_file_and_its_partition_with_itself() {
     assert_eq!(after(&machine, &failing), ["device_failing loop5p1"]);
     machine.attr("loop5", "7:5", "loop/backing_file", "/disk");
     assert_eq!(after(&machine, &failing), ["device_failing loop5", "device_failing loop5p1"]);
+}
+
+impl Machine {
+    /// A member of md0: its flags, and whether its device is there.
+    fn member(&self, name: &str, state: &str, there: bool) {
+        let dir = self.roots.sysfs.join("class/block/md0/md").join(format!("dev-{name}"));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("state"), format!("{state}\n")).unwrap();
+        let device = self.roots.sysfs.join("devices").join(name);
+        if there {
+            fs::create_dir_all(&device).unwrap();
+            fs::write(device.join("dev"), "8:0\n").unwrap();
+        } else if device.exists() {
+            fs::remove_dir_all(&device).unwrap();
+        }
+        if fs::read_link(dir.join("block")).is_err() {
+            std::os::unix::fs::symlink(&device, dir.join("block")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_array_whose_last_member_is_gone_has_failed_though_nothing_says_so() {
+    let machine = Machine::new();
+    machine.attr("md0", "9:0", "dev", "9:0");
+    for (attr, value) in
+        [("array_state", "clean"), ("level", "raid1"), ("raid_disks", "2"), ("degraded", "0")]
+    {
+        machine.attr("md0", "9:0", &format!("md/{attr}"), value);
+    }
+    machine.member("sda", "in_sync", true);
+    machine.member("sdb", "in_sync,write_error", true);
+    assert_eq!(after(&machine, &[]), [""; 0]);
+    machine.member("sda", "in_sync", false);
+    assert_eq!(after(&machine, &[]), ["array_degraded md0"]);
+    machine.member("sdb", "in_sync", false);
+    assert_eq!(after(&machine, &[]), ["array_failed md0"]);
+    machine.member("sdb", "in_sync", true);
+    machine.member("sda", "faulty", true);
+    machine.attr("md0", "9:0", "md/degraded", "1");
+    assert_eq!(after(&machine, &[]), ["array_degraded md0"]);
+    machine.attr("md0", "9:0", "md/array_state", "broken");
+    assert_eq!(after(&machine, &[]), ["array_failed md0"]);
+    // A parity array may lack one, a striped one none.
+    machine.attr("md0", "9:0", "md/array_state", "clean");
+    machine.attr("md0", "9:0", "md/level", "raid0");
+    assert_eq!(after(&machine, &[]), ["array_failed md0"]);
+    machine.attr("md0", "9:0", "md/array_state", "inactive");
+    assert_eq!(after(&machine, &[]), [""; 0]);
+}
+
+#[test]
+fn mount_points_are_those_of_now() {
+    let machine = Machine::new();
+    machine.attr("sda", "8:0", "dev", "8:0");
+    machine.attr("dm-0", "253:0", "dev", "253:0");
+    let mut failing = condition("device_failing", "sda", "8:0", None);
+    failing.device.mount_points = vec!["/was".into()];
+    let points = |machine: &Machine| {
+        let mut table = Table::default();
+        table.found(failing.clone());
+        Look::new(&machine.roots).at(&mut table, Timestamp::UNIX_EPOCH);
+        table.conditions()[0].device.mount_points.clone()
+    };
+    assert_eq!(points(&machine), [""; 0], "it was unmounted");
+    machine
+        .mounts("36 35 253:0 / /data rw - ext4 /dev/mapper/x rw\n36 35 8:1 / /part rw - ext4 /dev/sda1 rw\n");
+    assert_eq!(points(&machine), [""; 0], "nothing of it");
+    let dm = machine.roots.sysfs.join("class/block/dm-0");
+    let holders = machine.roots.sysfs.join("dev/block/8:0/holders");
+    fs::create_dir_all(&holders).unwrap();
+    std::os::unix::fs::symlink(dm, holders.join("dm-0")).unwrap();
+    machine.attr("sda", "8:0", "sda1/dev", "8:1");
+    machine.attr("sda", "8:0", "sda1/partition", "1");
+    assert_eq!(points(&machine), ["/data", "/part"]);
+}
+
+#[test]
+fn ext4_is_clean_when_its_superblock_has_no_errors() {
+    let machine = Machine::new();
+    machine.attr("sda1", "8:1", "dev", "8:1");
+    let ext4 = machine.roots.sysfs.join("fs/ext4/sda1");
+    fs::create_dir_all(&ext4).unwrap();
+    let errors = |n: &str| fs::write(ext4.join("errors_count"), n).unwrap();
+    errors("2\n");
+    fs::write(ext4.join("first_error_time"), "1000\n").unwrap();
+    fs::write(ext4.join("last_error_func"), "ext4_find_entry\n").unwrap();
+    assert_eq!(after(&machine, &[]), ["filesystem_corrupt sda1"]);
+    let mut corrupt = condition("filesystem_corrupt", "sda1", "8:1", None);
+    corrupt.sub_system = "ext4".into();
+    corrupt.mounted_again = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        after(&machine, std::slice::from_ref(&corrupt)),
+        ["filesystem_corrupt sda1"],
+        "mounted with errors"
+    );
+    errors("0\n");
+    assert_eq!(after(&machine, std::slice::from_ref(&corrupt)), [""; 0]);
+    fs::remove_dir_all(&ext4).unwrap();
+    assert_eq!(after(&machine, std::slice::from_ref(&corrupt)), ["filesystem_corrupt sda1"], "nobody knows");
+    corrupt.sub_system = "xfs".into();
+    assert_eq!(after(&machine, std::slice::from_ref(&corrupt)), [""; 0], "mounted anew");
+    corrupt.mounted_again = None;
+    assert_eq!(after(&machine, &[corrupt]), ["filesystem_corrupt sda1"]);
+}
+
+#[test]
+fn a_device_answers_when_requests_succeed_after_the_failure() {
+    let machine = Machine::new();
+    machine.attr("sda", "8:0", "dev", "8:0");
+    machine.attr("sda", "8:0", "device/state", "running");
+    let counters = |done: &str, failed: &str| {
+        machine.attr("sda", "8:0", "device/iodone_cnt", done);
+        machine.attr("sda", "8:0", "device/ioerr_cnt", failed);
+    };
+    counters("0x20", "0x10");
+    let mut table = Table::default();
+    table.found(condition("not_answering", "sda", "8:0", None));
+    let mut open = || {
+        Look::new(&machine.roots).at(&mut table, Timestamp::UNIX_EPOCH);
+        table.conditions().len()
+    };
+    assert_eq!(open(), 1);
+    counters("0x24", "0x14");
+    assert_eq!(open(), 1, "what ended has failed");
+    machine.attr("sda", "8:0", "device/state", "offline");
+    counters("0x25", "0x14");
+    assert_eq!(open(), 2, "it takes no requests");
+    machine.attr("sda", "8:0", "device/state", "running");
+    assert_eq!(open(), 0);
+}
+
+#[test]
+fn links_are_up_again_or_are_there_no_more() {
+    let machine = Machine::new();
+    let class = machine.roots.sysfs.join("class");
+    let set = |path: &str, text: &str| {
+        let file = class.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    };
+    set("ata_port/ata3/idle_irq", "0");
+    set("ata_link/link3/sata_spd", "<unknown>\n");
+    set("fc_host/host1/port_state", "Linkdown\n");
+    set("scsi_host/host1/unique_id", "1");
+    set("iscsi_session/session1/state", "FAILED\n");
+    set("nvme/nvme0/state", "resetting\n");
+    let all = ["ata3", "host1", "session1", "nvme0"];
+    let open = |names: &[&str]| {
+        let down: Vec<_> = names.iter().map(|name| condition("link_down", name, "", None)).collect();
+        after(&machine, &down)
+            .into_iter()
+            .map(|line| line.split_once(' ').unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(open(&all), all);
+    set("ata_link/link3/sata_spd", "6.0 Gbps\n");
+    set("fc_host/host1/port_state", "Online\n");
+    set("iscsi_session/session1/state", "LOGGED_IN\n");
+    set("nvme/nvme0/state", "live\n");
+    assert_eq!(open(&all), [""; 0]);
+    assert_eq!(open(&["ata4", "session2", "nvme1"]), [""; 0], "they are gone");
+    assert_eq!(open(&["ata", "hostess", "x"]), ["ata", "hostess", "x"], "nobody knows");
+}
+
+#[test]
+fn after_a_reboot_a_device_is_found_by_its_id_or_is_gone() {
+    let machine = Machine::new();
+    let boot = machine.roots.procfs.join("sys/kernel/random/boot_id");
+    fs::create_dir_all(boot.parent().unwrap()).unwrap();
+    fs::write(boot, "00000000-0000-0000-0000-000000000002\n").unwrap();
+    machine.attr("dm-1", "253:1", "dev", "253:1");
+    machine.attr("dm-1", "253:1", "dm/uuid", "CRYPT-5000");
+    let mut failing = condition("medium_errors", "dm-0", "253:0", Some(3));
+    failing.device.boot_id = "00000000000000000000000000000001".into();
+    failing.device.wwid = "CRYPT-5000".into();
+    assert_eq!(after(&machine, std::slice::from_ref(&failing)), ["medium_errors dm-1"]);
+    failing.device.wwid = "CRYPT-6000".into();
+    assert_eq!(after(&machine, std::slice::from_ref(&failing)), [""; 0], "it was replaced");
+    let mut table = Table::default();
+    table.found(failing);
+    Look::new(&machine.roots).keeping_absent().at(&mut table, Timestamp::UNIX_EPOCH);
+    assert_eq!(table.conditions().len(), 1, "it may only not be there yet");
 }

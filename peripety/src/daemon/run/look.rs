@@ -1,0 +1,250 @@
+//! Looks at sysfs and mountinfo: some time after something happened, and when somebody asks. An idle daemon does not look
+//! (promise 5), and sysfs is read on a thread, for it may take its time.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        answers::{Asked, Reply},
+        clock, limits, own, people,
+    },
+    Daemon,
+};
+use crate::{
+    event::{EventType, SubSystem},
+    notifier::socket::Peer,
+    state::{Condition, Limit, resolve, rows::row},
+    text::printable,
+};
+
+/// At least this long between two looks that nobody asked for.
+const APART_NS: u64 = 5_000_000_000;
+/// How long an answer waits for a look.
+const PATIENCE_NS: u64 = 1_500_000_000;
+/// Characters of a reason that are kept.
+const REASON_MAX: usize = 500;
+
+/// Kinds of conditions that sysfs shows and no kernel tells, with the event that tells of them.
+const EVENTS: &[(&str, EventType, &str)] = &[
+    ("array_failed", EventType::MD_ARRAY_FAILED, "md"),
+    ("device_offline", EventType::SCSI_DEVICE_OFFLINED, "scsi"),
+];
+
+/// The looks of a daemon.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    /// When the one that goes on began.
+    began_ns: Option<u64>,
+    last_ns: Option<u64>,
+    wanted: bool,
+    /// Who waits for the next one, since when.
+    waiting: Vec<(Reply, u64)>,
+}
+
+impl Looks {
+    /// When the loop is to come again for it.
+    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
+        let next = (self.wanted && self.began_ns.is_none())
+            .then(|| self.last_ns.map_or(0, |last| last.saturating_add(APART_NS)));
+        let patience = self.waiting.iter().map(|(_, since)| since.saturating_add(PATIENCE_NS)).min();
+        [next, patience].into_iter().flatten().min()
+    }
+}
+
+impl Daemon {
+    /// Something happened: what sysfs says of it is wanted.
+    pub(super) fn plan_look(&mut self) {
+        self.looks.wanted = true;
+    }
+
+    /// Begins a look, if one is due.
+    pub(super) fn look_when_due(&mut self) {
+        let now = clock::monotonic_ns();
+        let due = self.looks.last_ns.is_none_or(|last| last.saturating_add(APART_NS) <= now);
+        if self.looks.wanted && due {
+            self.begin_look(now);
+        }
+        let late = |since: u64| since.saturating_add(PATIENCE_NS) <= now;
+        if self.looks.waiting.iter().any(|(_, since)| late(*since)) {
+            self.answer_status(true);
+        }
+    }
+
+    fn begin_look(&mut self, now_ns: u64) {
+        if self.looks.began_ns.is_some() {
+            return;
+        }
+        let (status, roots, done) = (self.outputs.status(), self.roots.clone(), self.looked.0.clone());
+        let look = move || {
+            let kinds: Vec<&str> = EVENTS.iter().map(|row| row.0).collect();
+            let new = status.look(&roots, &kinds);
+            // The loop has ended.
+            let _nobody = done.blocking_send(new);
+        };
+        match thread::Builder::new().name("look".to_owned()).spawn(look) {
+            Ok(_) => (self.looks.began_ns, self.looks.wanted) = (Some(now_ns), false),
+            Err(error) => {
+                tracing::warn!("cannot look at sysfs: {error}");
+                self.looks.last_ns = Some(now_ns);
+            }
+        }
+    }
+
+    /// A look is over: what it found becomes events.
+    pub(super) fn take_look(&mut self, new: Vec<Condition>) {
+        self.looks.began_ns = None;
+        self.looks.last_ns = Some(clock::monotonic_ns());
+        for condition in new {
+            self.tell_of(&condition);
+        }
+        self.put_out();
+        self.answer_status(false);
+    }
+
+    /// What sysfs shows and nothing told of becomes an event.
+    fn tell_of(&mut self, condition: &Condition) {
+        let Some((_, event_type, sub_system)) = EVENTS.iter().find(|row| row.0 == condition.condition) else {
+            return;
+        };
+        let device = &condition.device;
+        let words = row(&condition.condition).map_or("", |row| row.words);
+        let msg = if *event_type == EventType::SCSI_DEVICE_OFFLINED {
+            let said = &condition.msg;
+            format!(
+                "{} was set offline by a person or a program: the kernel printed nothing ({said})",
+                device.shown()
+            )
+        } else {
+            format!("{}: {words} ({})", device.shown(), condition.msg)
+        };
+        let now = clock::now();
+        let mut event = own::event(&self.host, event_type.clone(), msg, now);
+        event.sub_system = SubSystem::known(sub_system);
+        event.severity = condition.severity;
+        event.kdev.clone_from(&device.name);
+        event.sources = vec!["sysfs".to_owned()];
+        event.block =
+            device.dev.and_then(|dev| crate::block::DeviceFacts::by_dev(&self.cache, dev, now.monotonic_ns));
+        if *event_type == EventType::MD_ARRAY_FAILED {
+            event.extension.insert("array".to_owned(), json!(device.name));
+        }
+        let sequence = format!("{event_type}/{}/{}", device.name, now.monotonic_ns.unwrap_or_default());
+        event.event_id = crate::event::event_id(&self.host.boot_id, "sysfs", &sequence);
+        self.send_own(event);
+    }
+
+    /// A question that came over the socket.
+    pub(super) fn take_asked(&mut self, asked: Asked) {
+        let now = clock::monotonic_ns();
+        match asked {
+            Asked::Status(reply) => {
+                // What is in the sources counts, too.
+                self.take();
+                self.looks.waiting.push((reply, now));
+                self.begin_look(now);
+            }
+            Asked::Resolve { target, reason, peer, reply } => {
+                let answer = self.resolve(&target, &reason, peer);
+                self.put_out();
+                // Who asked has gone.
+                let _gone = reply.send(answer);
+            }
+        }
+    }
+
+    fn answer_status(&mut self, looking: bool) {
+        let mut all = self.limits();
+        if looking {
+            let why = "sysfs does not answer: a device may hang, and what only sysfs tells is not known";
+            all.push(Limit::unseen("sysfs", why));
+        }
+        for (reply, _) in std::mem::take(&mut self.looks.waiting) {
+            let _gone = reply.send(Ok(self.outputs.status().to_json(all.clone())));
+        }
+    }
+
+    /// What this daemon cannot see.
+    fn limits(&self) -> Vec<Limit> {
+        let mut all = limits::of_probes(self.probes.as_ref());
+        let sources = [
+            (
+                self.kmsg.is_none(),
+                "kernel text",
+                "the kernel's log cannot be read: what only text tells goes unseen",
+            ),
+            (
+                self.uevents.is_none(),
+                "uevents",
+                "uevents cannot be received: devices that come and go are not seen",
+            ),
+            (
+                self.mounts.is_none(),
+                "mounts",
+                "mounts are not watched: mount points may be those of the start",
+            ),
+        ];
+        all.extend(sources.into_iter().filter(|row| row.0).map(|(_, what, why)| Limit::unseen(what, why)));
+        all
+    }
+
+    /// A person says that something is over.
+    fn resolve(&mut self, target: &str, reason: &str, peer: Peer) -> Result<Value, String> {
+        let reason: String = printable(reason.trim()).chars().take(REASON_MAX).collect();
+        if reason.is_empty() {
+            return Err("a reason is missing: who reads this later wants to know why it is over".to_owned());
+        }
+        let mut found = self.outputs.status().select(target);
+        let is_seen = |c: &Condition| c.event_id.is_none();
+        if let Some(seen) = found.first().filter(|_| found.iter().all(is_seen)) {
+            let words = row(&seen.condition).map_or("", |row| row.words);
+            let shown = printable(&seen.device.shown()).into_owned();
+            return Err(format!(
+                "{shown}: {words}: that is so now ({}), and cannot be said to be over",
+                seen.msg
+            ));
+        }
+        found.retain(|c| !is_seen(c));
+        if found.is_empty() {
+            return Err(format!(
+                "'{}' is no condition, device or event that is listed; see 'prpt status'",
+                printable(target)
+            ));
+        }
+        let who = people::name(&self.roots, peer);
+        let named: Vec<String> = found
+            .iter()
+            .map(|c| format!("{}: {}", c.device.shown(), row(&c.condition).map_or("", |row| row.words)))
+            .collect();
+        let now = clock::now();
+        let msg = format!("{who} says that this is over: {} ({reason})", printable(&named.join("; ")));
+        let mut event = own::event(&self.host, EventType::PERIPETY_RESOLVED, msg, now);
+        let first = found.first().and_then(|c| c.device.dev);
+        if found.iter().all(|c| c.device.dev == first) {
+            event.block =
+                first.and_then(|dev| crate::block::DeviceFacts::by_dev(&self.cache, dev, now.monotonic_ns));
+            event.kdev = found.first().map(|c| c.device.name.clone()).unwrap_or_default();
+        }
+        for (key, value) in [
+            ("user", json!(who)),
+            ("uid", json!(peer.uid)),
+            ("reason", json!(reason)),
+            (resolve::KEY, resolve::noted(&found)),
+        ] {
+            event.extension.insert(key.to_owned(), value);
+        }
+        let answer = json!({ "resolved": found, "event_id": event.event_id, "user": who });
+        self.send_own(event);
+        Ok(answer)
+    }
+}
+
+/// The channel by which looks come back.
+pub(super) type Looked =
+    (tokio::sync::mpsc::Sender<Vec<Condition>>, tokio::sync::mpsc::Receiver<Vec<Condition>>);
+
+/// Makes it.
+pub(super) fn looked() -> Looked {
+    tokio::sync::mpsc::channel(1)
+}
