@@ -226,6 +226,18 @@ impl Causes {
         }
     }
 
+    /// The devices that failed within the last seconds before `at_ns`.
+    pub fn failed_before(&self, at_ns: u64) -> impl Iterator<Item = Dev> {
+        let recent = move |f: &Failure| {
+            f.first_ns <= at_ns.saturating_add(SLACK_NS) && at_ns.saturating_sub(f.last_ns) <= WINDOW_NS
+        };
+        let failed = self
+            .order
+            .iter()
+            .filter(move |dev| self.by_dev.get(*dev).is_some_and(|failures| failures.iter().any(recent)));
+        failed.map(|dev| Dev::from_kernel(*dev))
+    }
+
     /// Another device has this number from now on.
     pub fn forget(&mut self, dev: Dev) {
         if self.by_dev.remove(&dev.to_kernel()).is_some() {

@@ -12,7 +12,7 @@ use super::{
     *,
 };
 use crate::{
-    block::{BlkInfo, Dev},
+    block::{BlkInfo, BlkType, Dev},
     event::{EventType, Severity},
     parser::rules::RuleSet,
     record::Uevent,
@@ -261,6 +261,26 @@ fn what_md_says_of_a_superblock_is_about_the_member_that_it_names_next() {
         finals(&events).iter().map(|e| brief(e)).collect::<Vec<_>>(),
         [("MD_DISK_FAILED", 1, Severity::Warning)]
     );
+}
+
+#[test]
+fn what_names_no_array_is_about_the_one_whose_member_has_just_failed() {
+    let written = line(START + 2 * MS, "md: super_written gets error=-5");
+    let failed = bio(START, SDA, 5, 8);
+    let run = |devices: Devices| {
+        let records = [failed.clone(), written.clone()];
+        let events = run_with(RuleSet::built_in(), &devices, all_live(), &records);
+        let all = finals(&events);
+        let md: Vec<&&Event> = all.iter().filter(|e| e.event_type == EventType::MD_DISK_FAILED).collect();
+        assert_eq!(md.len(), 1, "{all:?}");
+        (*md[0]).clone()
+    };
+    let (md7, md8) = ((Dev::new(9, 7), "md7", BlkType::Md), (Dev::new(9, 8), "md8", BlkType::DmRaid));
+    let named = run(Devices::usual().holding(SDA, &[md7]));
+    assert_eq!((named.kdev.as_str(), named.extension["array"].as_str()), ("md7", Some("md7")));
+    assert_eq!(named.block.unwrap().id.dev, md7.0);
+    let unsure = run(Devices::usual().holding(SDA, &[md7, md8]));
+    assert_eq!((unsure.kdev.as_str(), unsure.extension["candidates"].as_array().unwrap().len()), ("", 2));
 }
 
 #[test]

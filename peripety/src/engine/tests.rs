@@ -178,6 +178,17 @@ impl Devices {
         self
     }
 
+    /// Made into these.
+    pub(super) fn holding(mut self, dev: Dev, holders: &[(Dev, &str, BlkType)]) -> Self {
+        for (holder, name, kind) in holders {
+            self = self.with(*holder, name, &[dev]);
+            Arc::make_mut(self.0.get_mut(holder).unwrap()).id.blk_type = *kind;
+        }
+        let ids = holders.iter().map(|(holder, ..)| self.0[holder].id.clone()).collect();
+        Arc::make_mut(self.0.get_mut(&dev).unwrap()).holders = ids;
+        self
+    }
+
     pub(super) fn usual() -> Self {
         Self::default().with(SDA, "sda", &[]).with(LOOP0, "loop0", &[]).with(DM0, "dm-0", &[SDA])
     }

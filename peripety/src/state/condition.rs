@@ -202,6 +202,8 @@ impl Subject {
         }
         match (self.dev, other.dev) {
             (Some(one), Some(two)) => one == two,
+            // What could not be named is one condition, not one more for each event.
+            (None, None) if self.name.is_empty() && other.name.is_empty() => self.path == other.path,
             _ => !self.name.is_empty() && self.name == other.name,
         }
     }

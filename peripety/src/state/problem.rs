@@ -65,17 +65,20 @@ fn of_group(group: Vec<Condition>) -> Option<Problem> {
     let mut group = group.into_iter();
     let worst = group.next()?;
     let name = match worst.device.shown() {
-        name if name.is_empty() => "peripety".to_owned(),
+        name if name.is_empty() && is_own(&worst) => "peripety".to_owned(),
+        name if name.is_empty() => "a device that could not be told".to_owned(),
         name => name,
     };
     Some(Problem { name, worst, also: group.collect() })
 }
 
+/// What peripety itself lacks is about no device.
+fn is_own(condition: &Condition) -> bool {
+    matches!(row(&condition.condition).map(|row| row.about), Some(super::rows::About::Source))
+}
+
 fn belong(one: &Condition, two: &Condition) -> bool {
-    // What peripety itself lacks is about no device.
-    let own =
-        |c: &Condition| matches!(row(&c.condition).map(|row| row.about), Some(super::rows::About::Source));
-    if own(one) || own(two) {
+    if is_own(one) || is_own(two) {
         return one.condition == two.condition && one.device.name == two.device.name;
     }
     one.device.is(&two.device)

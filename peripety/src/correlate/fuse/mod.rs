@@ -1,5 +1,6 @@
 //! One failure is one event, whoever tells of it.
 
+mod array;
 mod block;
 mod btrfs;
 mod command;

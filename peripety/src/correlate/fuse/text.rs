@@ -147,7 +147,11 @@ impl Correlator {
         self.held = held;
     }
 
-    fn open_text(&mut self, mut raw: RawEvent, scope: Scope, cx: &mut Context<'_>) {
+    fn open_text(&mut self, mut raw: RawEvent, mut scope: Scope, cx: &mut Context<'_>) {
+        if is_nameless(&raw) {
+            self.name_array(&mut raw, cx);
+            scope = super::scope(&raw, build::device(&raw, cx.facts).as_deref());
+        }
         if self.join_command(&raw, scope, cx) {
             return;
         }
