@@ -10,6 +10,7 @@ pub mod correlate;
 pub mod daemon;
 pub mod engine;
 pub mod event;
+pub mod files;
 pub mod journal;
 pub mod notifier;
 pub mod offline;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::Files;
+
 /// The places peripety reads from and writes to.
 #[derive(Clone, Debug)]
 pub struct Roots {
@@ -32,6 +34,8 @@ pub struct Roots {
     pub journal_reader: Option<PathBuf>,
     /// Where peripetyd is installed: what these executables write into the journal is believed.
     pub daemons: Vec<PathBuf>,
+    /// Where sysfs, procfs and udev's database are read.
+    pub files: Files,
 }
 
 /// Directories where peripetyd may be installed.
@@ -62,6 +66,7 @@ impl Roots {
             journal: None,
             journal_reader: None,
             daemons: SYSTEM_DIRS.iter().map(|dir| Path::new(dir).join(DAEMON)).collect(),
+            files: Files::Disk,
         }
     }
 

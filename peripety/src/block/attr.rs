@@ -1,25 +1,65 @@
 //! Reading sysfs attributes: small, bounded, and never an error, for a device may go while it is read.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::Path, str::FromStr};
+
+use crate::files::Files;
 
 /// Attributes are at most a page; VPD pages and udev's entries may be larger.
-const LIMIT: u64 = 64 * 1024;
+pub(crate) const LIMIT: u64 = 64 * 1024;
+
+/// The names of all attributes that are read: of the sysfs in a report no others are kept.
+pub(crate) const NAMES: &[&str] = &[
+    "address",
+    "backing_dev_uuid",
+    "backing_file",
+    "bay_identifier",
+    "cid",
+    "dev",
+    "diskseq",
+    "enclosure_identifier",
+    "eui",
+    "ifacename",
+    "model",
+    "name",
+    "negotiated_linkrate",
+    "nguid",
+    "nsid",
+    "partition",
+    "persistent_address",
+    "persistent_port",
+    "phy_identifier",
+    "port",
+    "port_name",
+    "port_state",
+    "sas_address",
+    "sata_spd",
+    "serial",
+    "size",
+    "speed",
+    "start",
+    "state",
+    "subsysnqn",
+    "suspended",
+    "targetname",
+    "tpgt",
+    "transport",
+    "type",
+    "uid",
+    "uuid",
+    "vendor",
+    "vpd_pg80",
+    "vpd_pg83",
+    "wwid",
+];
 
 /// Content of a file, up to a bound; none when it is not there or cannot be read.
-pub(super) fn bytes(path: &Path) -> Option<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path).ok()?.take(LIMIT).read_to_end(&mut content).ok()?;
-    Some(content)
+pub(super) fn bytes(files: &Files, path: &Path) -> Option<Vec<u8>> {
+    files.read(path, LIMIT)
 }
 
 /// Text of an attribute without the blanks and zero bytes around it; none when it is empty or missing.
-pub(super) fn text(path: &Path) -> Option<String> {
-    trimmed(&bytes(path)?)
+pub(super) fn text(files: &Files, path: &Path) -> Option<String> {
+    trimmed(&bytes(files, path)?)
 }
 
 /// `raw` as text without the blanks and zero bytes around it; none when nothing is left.
@@ -30,23 +70,20 @@ pub(super) fn trimmed(raw: &[u8]) -> Option<String> {
 }
 
 /// A number, a device number or anything else that can be read from text.
-pub(super) fn parsed<T: FromStr>(path: &Path) -> Option<T> {
-    text(path)?.parse().ok()
+pub(super) fn parsed<T: FromStr>(files: &Files, path: &Path) -> Option<T> {
+    text(files, path)?.parse().ok()
 }
 
 /// Names in a directory, in order.
-pub(super) fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
+pub(super) fn names(files: &Files, dir: &Path) -> Vec<String> {
+    let names = files.names(dir).unwrap_or_default();
+    let mut names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
     names.sort_unstable();
     names
 }
 
 /// Last part of what a symlink points at: sysfs names subsystems and parents so.
-pub(super) fn link_name(path: &Path) -> Option<String> {
-    let target: PathBuf = std::fs::read_link(path).ok()?;
+pub(super) fn link_name(files: &Files, path: &Path) -> Option<String> {
+    let target = files.link(path)?;
     target.file_name()?.to_str().map(str::to_owned)
 }

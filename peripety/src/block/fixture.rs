@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use tempfile::TempDir;
 
-use super::{BlkCache, BlkId, BlkInfo, Dev};
-use crate::{record::Uevent, roots::Roots};
+use super::{BlkCache, BlkId, BlkInfo, Dev, attr::NAMES};
+use crate::{files, record::Uevent, roots::Roots};
 
 /// The id of the multipathed LUN, as its page 0x83.
 const LUN_PAGE: &[u8] = b"\0\x83\0\x14\x01\x03\0\x10\x60\x01\x40\x05\xaa\0\0\0\0\0\0\0\0\0\0\x01";
@@ -29,7 +29,32 @@ impl Tree {
     }
 
     pub fn scan(&self) -> BlkCache {
-        BlkCache::scan(&self.roots()).unwrap()
+        let cache = BlkCache::scan(&self.roots()).unwrap();
+        let kept = BlkCache::scan(&self.kept()).unwrap();
+        assert_eq!(ids(&kept), ids(&cache), "an attribute that is read is not in the list of them");
+        cache
+    }
+
+    /// The same tree in memory, with the attributes that are kept of a report.
+    fn kept(&self) -> Roots {
+        let mut tree = files::Tree::new(1 << 30);
+        let mut open = vec![self.0.path().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(&dir).unwrap().map(Result::unwrap) {
+                let (path, kind) = (entry.path(), entry.file_type().unwrap());
+                let at = path.strip_prefix(self.0.path()).unwrap();
+                if kind.is_dir() {
+                    tree.add_directory(at).unwrap();
+                    open.push(path);
+                } else if kind.is_symlink() {
+                    tree.add_link(at, &fs::read_link(&path).unwrap()).unwrap();
+                } else if !at.starts_with("sys") || NAMES.contains(&at.file_name().unwrap().to_str().unwrap())
+                {
+                    tree.add_file(at, fs::read(&path).unwrap().into()).unwrap();
+                }
+            }
+        }
+        Roots { files: files::Files::Memory(tree.into()), ..Roots::under(Path::new("/")) }
     }
 
     pub fn file(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -43,7 +68,11 @@ impl Tree {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);
-        symlink(self.0.path().join(target), path).unwrap();
+        // Relative, as those of sysfs are.
+        let parent = path.parent().unwrap().canonicalize().unwrap();
+        let root = self.0.path().canonicalize().unwrap();
+        let up = "../".repeat(parent.strip_prefix(root).unwrap().components().count());
+        symlink(format!("{up}{target}"), path).unwrap();
     }
 
     pub fn files(&self, dir: &str, files: &[(&str, &str)]) {
@@ -144,6 +173,17 @@ impl Tree {
             assert!(!Path::new(&path).exists());
         }
     }
+}
+
+/// What is known of each device but its content, which is read from the disk itself where udev does not run.
+fn ids(cache: &BlkCache) -> Vec<BlkId> {
+    let without = |id: &BlkId| BlkId {
+        fs_type: String::new(),
+        uuid: String::new(),
+        label: String::new(),
+        ..id.clone()
+    };
+    cache.all().iter().map(|info| without(&info.id)).collect()
 }
 
 /// A uevent of a block device.

@@ -20,6 +20,7 @@ mod transport;
 mod udevdb;
 mod wwid;
 
+pub(crate) use attr::{LIMIT as ATTRIBUTE_MAX, NAMES as ATTRIBUTES};
 pub use cache::{BlkCache, BlockError, Direction, Rescan};
 pub use dev::{Dev, Hctl, ParseDevError};
 pub use facts::{DeviceFacts, NoFacts};

@@ -77,9 +77,10 @@ pub(super) struct MountsRead {
 impl MountsRead {
     /// Reads mountinfo, and the devices of each btrfs where one is mounted.
     pub(super) fn new(roots: &Roots) -> Self {
-        let read =
-            |pid: &str| parse(&std::fs::read(roots.procfs.join(pid).join("mountinfo")).unwrap_or_default());
-        let namespace = |pid: &str| std::fs::read_link(roots.procfs.join(pid).join("ns/mnt")).ok();
+        let read = |pid: &str| {
+            parse(&roots.files.read(&roots.procfs.join(pid).join("mountinfo"), u64::MAX).unwrap_or_default())
+        };
+        let namespace = |pid: &str| roots.files.link(&roots.procfs.join(pid).join("ns/mnt"));
         let mut mounts = read("1");
         // When it cannot be told whether ours is the initial namespace, both are read: what is in both counts once.
         let (initial, own) = (namespace("1"), namespace("self"));
@@ -238,11 +239,11 @@ impl Pools {
     fn read(roots: &Roots) -> Self {
         let mut pools = Self::default();
         let root = roots.sysfs.join("fs/btrfs");
-        for uuid in attr::names(&root) {
+        for uuid in attr::names(&roots.files, &root) {
             let devices = root.join(&uuid).join("devices");
-            let devs: Vec<Dev> = attr::names(&devices)
+            let devs: Vec<Dev> = attr::names(&roots.files, &devices)
                 .into_iter()
-                .filter_map(|name| attr::parsed(&devices.join(name).join("dev")))
+                .filter_map(|name| attr::parsed(&roots.files, &devices.join(name).join("dev")))
                 .collect();
             if !devs.is_empty() {
                 pools.uuid_of.extend(devs.iter().map(|dev| (*dev, uuid.clone())));

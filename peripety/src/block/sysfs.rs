@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{BlkId, BlkType, Dev, Hctl, Identity, Transport, attr, kind, transport, wwid};
-use crate::roots::Roots;
+use crate::{files::Files, roots::Roots};
 
 /// A block device as sysfs shows it, without what lies on it and where that is mounted.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,8 @@ pub(super) struct SysDevice {
 /// When `class/block` of sysfs cannot be read.
 pub(super) fn names(roots: &Roots) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(roots.sysfs.join("class/block"))? {
-        names.extend(entry?.file_name().into_string());
+    for name in roots.files.names(&roots.sysfs.join("class/block"))? {
+        names.extend(name.into_string());
     }
     names.sort_unstable();
     Ok(names)
@@ -65,20 +65,21 @@ pub(super) fn read_name(roots: &Roots, name: &str) -> Option<SysDevice> {
 /// Reads the device with this directory. None when it is gone, or is one that has no number (a path below an NVMe
 /// multipath device).
 pub(super) fn read_dir(roots: &Roots, dir: &Path) -> Option<SysDevice> {
-    let dir = dir.canonicalize().ok()?;
-    let dev: Dev = attr::parsed(&dir.join("dev"))?;
+    let files = &roots.files;
+    let dir = files.canonical(dir)?;
+    let dev: Dev = attr::parsed(files, &dir.join("dev"))?;
     let name = dir.file_name()?.to_str()?.replace('!', "/");
     let mut device = SysDevice { name, dir, runs: true, ..SysDevice::default() };
     device.id = BlkId {
         dev,
         identity: Identity::Live,
         blk_path: format!("/dev/{}", device.name),
-        size_sectors: attr::parsed(&device.dir.join("size")),
-        diskseq: attr::parsed(&device.dir.join("diskseq")),
+        size_sectors: attr::parsed(files, &device.dir.join("size")),
+        diskseq: attr::parsed(files, &device.dir.join("diskseq")),
         ..BlkId::default()
     };
-    if device.dir.join("partition").exists() {
-        partition(&mut device);
+    if files.exists(&device.dir.join("partition")) {
+        partition(files, &mut device);
     } else {
         disk(roots, &mut device);
     }
@@ -95,16 +96,16 @@ fn dm_path(name: &str, kind: BlkType) -> String {
     lvm.map_or_else(|| format!("/dev/mapper/{name}"), |(vg, lv)| format!("/dev/{vg}/{lv}"))
 }
 
-fn partition(device: &mut SysDevice) {
+fn partition(files: &Files, device: &mut SysDevice) {
     device.id.blk_type = BlkType::Partition;
-    let number = |name: &str| attr::parsed::<u64>(&device.dir.join(name));
+    let number = |name: &str| attr::parsed::<u64>(files, &device.dir.join(name));
     device.extent = number("start").zip(number("size"));
     let index = number("partition").unwrap_or_default();
     let Some(disk_dir) = device.dir.parent().map(Path::to_owned) else { return };
-    device.id.diskseq = device.id.diskseq.or_else(|| attr::parsed(&disk_dir.join("diskseq")));
+    device.id.diskseq = device.id.diskseq.or_else(|| attr::parsed(files, &disk_dir.join("diskseq")));
     let disk_wwid = disk_dir.file_name().and_then(|name| {
         let disk = name.to_string_lossy().replace('!', "/");
-        let found = identify(&disk_dir, &disk).wwid;
+        let found = identify(files, &disk_dir, &disk).wwid;
         device.made_of.push(disk);
         (!found.is_empty()).then_some(found)
     });
@@ -112,19 +113,20 @@ fn partition(device: &mut SysDevice) {
 }
 
 fn disk(roots: &Roots, device: &mut SysDevice) {
+    let files = &roots.files;
     let dir = device.dir.clone();
-    for slave in attr::names(&dir.join("slaves")) {
-        let there = holds(&dir, &slave);
+    for slave in attr::names(files, &dir.join("slaves")) {
+        let there = holds(files, &dir, &slave);
         let list = if there { &mut device.made_of } else { &mut device.lost };
         list.push(slave.replace('!', "/"));
     }
-    device.backing_file = attr::bytes(&dir.join("loop/backing_file")).and_then(|mut path| {
+    device.backing_file = attr::bytes(files, &dir.join("loop/backing_file")).and_then(|mut path| {
         while path.last() == Some(&b'\n') {
             path.pop();
         }
         (!path.is_empty()).then(|| PathBuf::from(std::ffi::OsString::from_vec(path)))
     });
-    let found = identify(&dir, &device.name);
+    let found = identify(files, &dir, &device.name);
     device.id.wwid = found.wwid;
     device.id.blk_type = found.kind;
     device.id.serial = found.serial;
@@ -132,13 +134,14 @@ fn disk(roots: &Roots, device: &mut SysDevice) {
     device.id.model = found.model;
     match found.kind {
         BlkType::Scsi | BlkType::ScsiRom => {
-            device.hctl = attr::link_name(&dir.join("device")).and_then(|name| name.parse().ok());
-            device.runs = attr::text(&dir.join("device/state")).is_none_or(|state| state == "running");
+            device.hctl = attr::link_name(files, &dir.join("device")).and_then(|name| name.parse().ok());
+            device.runs = attr::text(files, &dir.join("device/state")).is_none_or(|state| state == "running");
         }
         BlkType::Nvme => device.nvme = transport::nvme_controllers(roots, &dir, &device.name),
-        _ if dir.join("dm").is_dir() => {
-            device.dm_name = attr::text(&dir.join("dm/name"));
-            device.runs = attr::text(&dir.join("dm/suspended")).is_none_or(|suspended| suspended == "0");
+        _ if files.is_dir(&dir.join("dm")) => {
+            device.dm_name = attr::text(files, &dir.join("dm/name"));
+            device.runs =
+                attr::text(files, &dir.join("dm/suspended")).is_none_or(|suspended| suspended == "0");
         }
         _ => {}
     }
@@ -154,9 +157,9 @@ fn disk(roots: &Roots, device: &mut SysDevice) {
 
 /// Whether the device that a link in `slaves/` leads to is still the one that is used. The link outlives its device and
 /// then leads to whichever device comes to the same place; only one that is used lists its user in `holders/`.
-fn holds(dir: &Path, slave: &str) -> bool {
+fn holds(files: &Files, dir: &Path, slave: &str) -> bool {
     let holders = dir.join("slaves").join(slave).join("holders");
-    dir.file_name().is_some_and(|own| holders.join(own).exists())
+    dir.file_name().is_some_and(|own| files.exists(&holders.join(own)))
 }
 
 /// Kind and ids of a whole disk.
@@ -169,19 +172,19 @@ struct Found {
     model: String,
 }
 
-fn identify(dir: &Path, name: &str) -> Found {
-    let get = |attribute: &str| attr::text(&dir.join(attribute)).unwrap_or_default();
-    if dir.join("dm").is_dir() {
+fn identify(files: &Files, dir: &Path, name: &str) -> Found {
+    let get = |attribute: &str| attr::text(files, &dir.join(attribute)).unwrap_or_default();
+    if files.is_dir(&dir.join("dm")) {
         let uuid = get("dm/uuid");
         return Found { kind: kind::of_dm(&get("dm/name"), &uuid), wwid: uuid, ..Found::default() };
     }
-    if dir.join("md").is_dir() {
+    if files.is_dir(&dir.join("md")) {
         let wwid = Some(get("md/uuid")).filter(|id| id.bytes().any(|b| !matches!(b, b'0' | b'-' | b':')));
         return Found { kind: BlkType::Md, wwid: wwid.unwrap_or_default(), ..Found::default() };
     }
-    let bus = attr::link_name(&dir.join("device/subsystem")).unwrap_or_default();
+    let bus = attr::link_name(files, &dir.join("device/subsystem")).unwrap_or_default();
     if bus == "scsi" {
-        return scsi(dir);
+        return scsi(files, dir);
     }
     let kind = kind::by_name(name).unwrap_or(if bus == "virtio" { BlkType::Virtio } else { BlkType::Other });
     match kind {
@@ -210,9 +213,9 @@ fn identify(dir: &Path, name: &str) -> Found {
     }
 }
 
-fn scsi(dir: &Path) -> Found {
-    let get = |attribute: &str| attr::text(&dir.join("device").join(attribute));
-    let page = |name: &str| attr::bytes(&dir.join("device").join(name));
+fn scsi(files: &Files, dir: &Path) -> Found {
+    let get = |attribute: &str| attr::text(files, &dir.join("device").join(attribute));
+    let page = |name: &str| attr::bytes(files, &dir.join("device").join(name));
     // Peripheral device type 5 (SPC, table 150): CD and DVD.
     let kind = if get("type").as_deref() == Some("5") { BlkType::ScsiRom } else { BlkType::Scsi };
     let wwid = get("wwid").or_else(|| wwid::from_vpd83(&page("vpd_pg83")?)).unwrap_or_default();

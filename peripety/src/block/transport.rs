@@ -39,7 +39,7 @@ pub(super) fn of(roots: &Roots, device: &SysDevice) -> Reached {
             pci(&parts).map_or_else(|| device.clone(), str::to_owned)
         }
         (None, _) if device.id.blk_type == BlkType::Mmc => {
-            attr::link_name(&device.dir.join("device")).unwrap_or_default()
+            attr::link_name(&roots.files, &device.dir.join("device")).unwrap_or_default()
         }
         _ => String::new(),
     };
@@ -67,11 +67,13 @@ fn pci<'a>(parts: &[&'a str]) -> Option<&'a str> {
 
 fn iscsi(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let session = part(parts, |name| numbered(name, "session"))?;
-    let of_session =
-        |name: &str| attr::text(&roots.sysfs.join("class/iscsi_session").join(session).join(name));
+    let of_session = |name: &str| {
+        attr::text(&roots.files, &roots.sysfs.join("class/iscsi_session").join(session).join(name))
+    };
     let connection = format!("connection{}:0", session.trim_start_matches("session"));
-    let of_connection =
-        |name: &str| attr::text(&roots.sysfs.join("class/iscsi_connection").join(&connection).join(name));
+    let of_connection = |name: &str| {
+        attr::text(&roots.files, &roots.sysfs.join("class/iscsi_connection").join(&connection).join(name))
+    };
     // The persistent address is the one that was configured; a target may have redirected the login to another.
     let address = of_connection("persistent_address").or_else(|| of_connection("address"));
     let port = of_connection("persistent_port").or_else(|| of_connection("port"));
@@ -90,11 +92,16 @@ fn iscsi(roots: &Roots, parts: &[&str]) -> Option<Transport> {
 fn fc(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let rport = part(parts, |name| name.starts_with("rport-"))?;
     let host = part(parts, |name| numbered(name, "host"))?;
-    let of_host = |name: &str| attr::text(&roots.sysfs.join("class/fc_host").join(host).join(name));
-    let of_rport = |name: &str| attr::text(&roots.sysfs.join("class/fc_remote_ports").join(rport).join(name));
+    let of_host =
+        |name: &str| attr::text(&roots.files, &roots.sysfs.join("class/fc_host").join(host).join(name));
+    let of_rport = |name: &str| {
+        attr::text(&roots.files, &roots.sysfs.join("class/fc_remote_ports").join(rport).join(name))
+    };
     // A remote port that went is remembered by its target for a while.
     let target = part(parts, |name| name.starts_with("target"));
-    let of_target = |name: &str| attr::text(&roots.sysfs.join("class/fc_transport").join(target?).join(name));
+    let of_target = |name: &str| {
+        attr::text(&roots.files, &roots.sysfs.join("class/fc_transport").join(target?).join(name))
+    };
     Some(Transport::Fc {
         host_wwpn: of_host("port_name").unwrap_or_default(),
         target_wwpn: of_rport("port_name").or_else(|| of_target("port_name")).unwrap_or_default(),
@@ -109,7 +116,7 @@ fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let end_device = part(parts, |name| name.starts_with("end_device-"))?;
     let class = |class: &str, of: &str, name: &str| {
         // What the hardware does not tell cannot be read, or reads so.
-        let text = attr::text(&roots.sysfs.join("class").join(class).join(of).join(name));
+        let text = attr::text(&roots.files, &roots.sysfs.join("class").join(class).join(of).join(name));
         text.filter(|text| !text.is_empty() && !text.starts_with("Unknown"))
     };
     let of_device = |name: &str| class("sas_device", end_device, name);
@@ -139,7 +146,7 @@ fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
 fn sata(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let port = part(parts, |name| numbered(name, "ata"))?;
     let link = format!("class/ata_link/link{}/sata_spd", port.trim_start_matches("ata"));
-    let speed = attr::text(&roots.sysfs.join(link)).filter(|speed| !speed.starts_with('<'));
+    let speed = attr::text(&roots.files, &roots.sysfs.join(link)).filter(|speed| !speed.starts_with('<'));
     Some(Transport::Sata { port: port.to_owned(), speed: speed.unwrap_or_default() })
 }
 
@@ -161,9 +168,9 @@ pub(super) type NvmePath = (String, u32);
 /// The controllers by which a namespace is reached, with its id there. A namespace with native multipath has a hidden disk
 /// `nvme<subsystem>c<controller>n<head>` below each controller.
 pub(super) fn nvme_controllers(roots: &Roots, dir: &Path, name: &str) -> Vec<NvmePath> {
-    let nsid = |dir: &Path| attr::parsed::<u32>(&dir.join("nsid"));
+    let nsid = |dir: &Path| attr::parsed::<u32>(&roots.files, &dir.join("nsid"));
     let mut found = Vec::new();
-    let Some(device) = dir.join("device").canonicalize().ok() else { return found };
+    let Some(device) = roots.files.canonical(&dir.join("device")) else { return found };
     let own = device.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     if is_controller(own) {
         // Without an `nsid` attribute (before Linux 4.4) the name tells the same.
@@ -172,9 +179,10 @@ pub(super) fn nvme_controllers(roots: &Roots, dir: &Path, name: &str) -> Vec<Nvm
         return found;
     }
     // The subsystem has a link to each of its controllers.
-    for controller in attr::names(&device).into_iter().filter(|name| is_controller(name)) {
+    for controller in attr::names(&roots.files, &device).into_iter().filter(|name| is_controller(name)) {
         let below = roots.sysfs.join("class/nvme").join(&controller);
-        let hidden = attr::names(&below).into_iter().find(|path| head_of(path).as_deref() == Some(name));
+        let hidden =
+            attr::names(&roots.files, &below).into_iter().find(|path| head_of(path).as_deref() == Some(name));
         found.extend(hidden.and_then(|path| nsid(&below.join(path))).map(|nsid| (controller, nsid)));
     }
     found.sort_by_key(|(controller, _)| {
@@ -200,7 +208,7 @@ pub(super) fn head_of(path: &str) -> Option<String> {
 /// The first live controller stands for all; the others are in sysfs and in `nvme list-subsys`.
 fn nvme(roots: &Roots, device: &SysDevice) -> Reached {
     let of = |controller: &str, name: &str| {
-        attr::text(&roots.sysfs.join("class/nvme").join(controller).join(name))
+        attr::text(&roots.files, &roots.sysfs.join("class/nvme").join(controller).join(name))
     };
     let way = |controller: &str| Transport::Nvme {
         controller: controller.to_owned(),

@@ -18,7 +18,7 @@ impl UdevEntry {
     /// The entry of a block device; none when udev does not run or has not come to it yet.
     pub(super) fn read(roots: &Roots, dev: Dev) -> Option<Self> {
         let file = roots.run.join(format!("udev/data/b{}:{}", dev.major, dev.minor));
-        attr::bytes(&file).map(|raw| Self::parse(&raw))
+        attr::bytes(&roots.files, &file).map(|raw| Self::parse(&raw))
     }
 
     /// Reads an entry; lines of an unknown kind are passed over.
@@ -47,7 +47,7 @@ impl UdevEntry {
 
 /// Whether udev runs: then its word on a device is waited for, and no device is read by ourselves.
 pub(super) fn is_running(roots: &Roots) -> bool {
-    roots.run.join("udev/control").exists()
+    roots.files.exists(&roots.run.join("udev/control"))
 }
 
 /// Undoes `\x20`: udev writes so what is not allowed in a property or in the name of a link. A link keeps them:

@@ -1,17 +1,18 @@
 //! `prpt parse`: the events of a log file, of this machine or another one.
 
+mod confine;
 mod progress;
 mod source;
 mod table;
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
     progress::Progress,
-    source::{Reading, Told},
+    source::{Reading, Source, Told},
 };
 use super::{
     FAILED, NOTHING, OK, Output,
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     daemon::config::Config,
     event::Event,
-    offline::{self, Given, Item, Logs, Summary},
+    offline::{self, Given, Item, Logs, Summary, bounds::Limits, report::Spool},
     parser::rules::RuleSet,
     query::{Filter, time},
     roots::Roots,
@@ -33,7 +34,7 @@ const SHAPELESS_MAX: usize = 8;
 /// Options.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit status: 0 if there are events and each file was read whole; 1 if there is no event, or a file could be read only in part; 2 if a file could not be read at all, or the command line is wrong. What could be read is told in each case."
+    after_help = "Exit status: 0 if there are events and each file was read whole; 1 if there is no event, or a file could be read only in part; 2 if a file could not be read at all, or the command line is wrong. What could be read is used in each case.\n\nWhat is read is not trusted. No name and no link of an archive reaches the disk, no link below a directory is followed, and the process gives up its rights before it reads: it becomes user 65534 where it was root, and can write to no file. An archive takes at most 1 GiB on disk (--max-disk) and unpacks to at most 16 times that; a log of a report has at most 60 s of CPU time (--max-time) and unpacks to at most 4 times the room on disk; a report has at most 1,000,000 members, 50,000 logs and tables, 512 journal files in an archive, and names of at most 64 parts. All together take at most 256 MiB of memory. Where a bound is reached it is named, and what came before it is used."
 )]
 pub struct Args {
     /// Log files, directories and archives of reports; - for standard input. Any of them may be compressed
@@ -59,6 +60,12 @@ pub struct Args {
     /// Zone of times that name none: Europe/Berlin, +01:00; this machine's where it is not given
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     timezone: Option<String>,
+    /// Room on disk for the logs of an archive: 500M, 4G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    max_disk: u64,
+    /// Seconds of CPU time for each log of a report, for unpacking one, and for a log that unpacks to many times its size
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    max_time: u64,
     #[command(flatten)]
     output: Output,
 }
@@ -77,12 +84,16 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let printer = Printer::new(args.output, args.verbose);
     let mut out =
         Out { filter, summary: args.summary.then(Summary::default), printer, found: false, error: None };
-    let mut run =
-        Run { logs, events: Vec::new(), out: &mut out, progress: Progress::new(), shapeless: Vec::new() };
+    let limits = Limits { disk: args.max_disk, time: Duration::from_secs(args.max_time) };
+    let sources: Vec<anyhow::Result<Source>> = files.iter().map(|file| Source::open(file)).collect();
+    let mut spool = Spool::new(&limits);
+    confine::confine(&sources, &mut spool);
+    let progress = Progress::new();
+    let mut run = Run { logs, events: Vec::new(), out: &mut out, progress, shapeless: Vec::new(), spool };
     let mut code = OK;
-    for file in &files {
-        let reading = Reading { file, zone: zone.as_ref(), given: &given };
-        match reading.run(&mut run) {
+    for (file, source) in files.iter().zip(sources) {
+        let reading = Reading { file, zone: zone.as_ref(), given: &given, limits: &limits };
+        match source.and_then(|source| reading.run(&mut run, source)) {
             Ok(told) => code = code.max(run.tell(&told, args.verbose)),
             Err(error) => {
                 run.progress.clear();
@@ -146,6 +157,19 @@ fn zone(text: &str) -> anyhow::Result<TimeZone> {
         .with_context(|| format!("--timezone: '{text}' is no time zone; write Europe/Berlin or +01:00"))
 }
 
+/// `500M`, `4G`, `1048576`.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.trim().split_at_checked(text.trim().len().saturating_sub(1)) {
+        Some((number, "K" | "k")) => (number, 10),
+        Some((number, "M" | "m")) => (number, 20),
+        Some((number, "G" | "g")) => (number, 30),
+        Some((number, "T" | "t")) => (number, 40),
+        _ => (text.trim(), 0),
+    };
+    let number: u64 = number.parse().map_err(|_| "write a number with K, M, G or T: 500M".to_owned())?;
+    number.checked_mul(1 << unit).ok_or_else(|| "that is too much".to_owned())
+}
+
 /// Where events go.
 struct Out {
     filter: Filter,
@@ -176,6 +200,8 @@ struct Run<'o> {
     progress: Progress,
     /// Files whose lines have no form of a log.
     shapeless: Vec<String>,
+    /// Room on disk for what archives hold.
+    spool: Spool,
 }
 
 impl Run<'_> {

@@ -9,6 +9,7 @@
 //! in one form and two in the other; no record is left out.
 
 mod boot;
+pub mod bounds;
 mod decompress;
 mod entry;
 mod format;

@@ -87,6 +87,15 @@ pub enum Direction {
 }
 
 impl BlkCache {
+    /// Each live device with the paths of those that it lies on directly. [`Self::all`] has for each all below and above:
+    /// together that may be many times the devices.
+    pub(crate) fn each(&self) -> Vec<(super::super::BlkId, Vec<String>)> {
+        let store = self.shared.store();
+        let path = |at: super::node::Gen| store.node(at).map(|node| node.id().blk_path);
+        let direct = |at: super::node::Gen| store.owners(at).into_iter().filter_map(path).collect();
+        store.live().into_iter().filter_map(|at| Some((store.node(at)?.id(), direct(at)))).collect()
+    }
+
     /// The nearest devices below or above a live one; [`BlkInfo`] has all of them, flattened.
     pub fn next(&self, dev: Dev, direction: Direction) -> Vec<Arc<BlkInfo>> {
         let mut store = self.shared.store();

@@ -61,6 +61,10 @@ pub(super) struct Job {
 impl Job {
     /// None when the device has no node.
     pub(super) fn new(roots: &Roots, at: Gen, device: &SysDevice) -> Option<Self> {
+        // What lies on the disks of another machine is not on this one's, whatever their names.
+        if !roots.files.on_disk() {
+            return None;
+        }
         let node = roots.dev.join(&device.name);
         node.symlink_metadata().is_ok().then_some(Self { at, dev: device.id.dev, node })
     }

@@ -37,7 +37,7 @@ fn devices_of(shared: &Shared, file: &Path) -> Vec<Dev> {
         on_disk || file.starts_with("/dev")
     };
     // In the tree of another machine (a support archive) there is no file to look at.
-    if shared.roots.procfs != Path::new("/proc") {
+    if !shared.roots.files.on_disk() || shared.roots.procfs != Path::new("/proc") {
         let store = shared.store();
         return store
             .mounts

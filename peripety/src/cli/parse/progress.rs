@@ -95,6 +95,13 @@ pub(super) struct Counted<R> {
     read: Arc<AtomicU64>,
 }
 
+impl<R> Counted<R> {
+    /// The bytes that were read.
+    pub(super) fn count(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.read)
+    }
+}
+
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         let length = self.from.read(to)?;

@@ -1,10 +1,14 @@
 //! What a name on the command line leads to: a log, a journal file, a report.
 
 use std::{
-    fs::File,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _},
+    fs::{File, Metadata},
+    io::{self, BufRead as _, BufReader, IsTerminal as _, Read},
     ops::ControlFlow,
-    path::Path,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _},
+    },
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
@@ -13,7 +17,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::Run;
 use crate::offline::{
     self, Calendar, Given, Input, Item,
-    report::{LogKind, Report, is_tar, unpack_tar},
+    bounds::{Bounded, Limits},
+    report::{LogKind, Report, is_tar, open_directory},
 };
 
 /// What became of one file.
@@ -31,36 +36,101 @@ pub(super) struct Told {
     pub(super) broken: Option<String>,
 }
 
+/// What a name on the command line leads to. All are opened before any is read: while files are read the process has no
+/// rights to open more.
+#[derive(Debug)]
+pub(super) enum Source {
+    Standard,
+    Directory(OwnedFd),
+    File(File, Metadata),
+}
+
+impl Source {
+    /// Opens it.
+    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+        let name = file.display();
+        if file == Path::new("-") {
+            if io::stdin().is_terminal() {
+                bail!("give a file, or send a log into standard input: dmesg | prpt parse");
+            }
+            return Ok(Self::Standard);
+        }
+        let meta = std::fs::metadata(file).with_context(|| format!("cannot open {name}"))?;
+        if meta.is_dir() {
+            return Ok(Self::Directory(open_directory(file).with_context(|| format!("cannot open {name}"))?));
+        }
+        let kind = meta.file_type();
+        // /dev/zero and the like never end; the open of a disk may do harm.
+        if kind.is_block_device() || (kind.is_char_device() && !is_log_device(meta.rdev())) {
+            bail!("{name} is a device and no log");
+        }
+        let opened = File::open(file).with_context(|| format!("cannot open {name}"))?;
+        Ok(Self::File(opened, meta))
+    }
+
+    /// Whether journal files may have to be unpacked: it is compressed, an archive, or a stream that cannot be looked into.
+    pub(super) fn may_hold_journals(&self) -> bool {
+        match self {
+            Self::Standard => true,
+            Self::Directory(_) => false,
+            Self::File(file, meta) if meta.is_file() => {
+                let mut start = [0; 512];
+                file.read_at(&mut start, 0).is_ok()
+                    && (offline::packing(&start) != offline::Packing::Plain || is_tar(&start))
+            }
+            Self::File(..) => true,
+        }
+    }
+
+    /// The descriptor below which files are opened later.
+    pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
+        if let Self::Directory(directory) = self { Some(directory.as_fd()) } else { None }
+    }
+
+    /// The descriptor of a file that was named itself.
+    pub(super) fn file(&self) -> Option<BorrowedFd<'_>> {
+        if let Self::File(file, _) = self { Some(file.as_fd()) } else { None }
+    }
+}
+
+/// /dev/null, /dev/kmsg, terminals (Documentation/admin-guide/devices.txt).
+fn is_log_device(rdev: u64) -> bool {
+    let (major, minor) = (rustix::fs::major(rdev), rustix::fs::minor(rdev));
+    matches!((major, minor), (1, 3 | 11) | (4 | 5 | 136..=143, _))
+}
+
 /// A name that is to be read.
 pub(super) struct Reading<'a> {
     pub(super) file: &'a Path,
     pub(super) zone: Option<&'a TimeZone>,
     pub(super) given: &'a Given,
+    pub(super) limits: &'a Limits,
 }
 
 impl Reading<'_> {
     /// Reads all that the name leads to.
-    pub(super) fn run(&self, run: &mut Run<'_>) -> anyhow::Result<Vec<Told>> {
-        if self.file == Path::new("-") {
-            let stdin = io::stdin();
-            if stdin.is_terminal() {
-                bail!("give a file, or send a log into standard input: dmesg | prpt parse");
-            }
-            return self.stream(run, "standard input", stdin.lock(), None, Timestamp::now());
-        }
+    pub(super) fn run(&self, run: &mut Run<'_>, source: Source) -> anyhow::Result<Vec<Told>> {
         let name = self.file.display().to_string();
-        let meta = std::fs::metadata(self.file).with_context(|| format!("cannot open {name}"))?;
-        if meta.is_dir() {
-            let report = Report::open(self.file).with_context(|| format!("cannot read {name}"))?;
-            return self.report(run, &report);
+        match source {
+            Source::Standard => {
+                self.stream(run, "standard input", io::stdin().lock(), None, Timestamp::now(), None)
+            }
+            Source::Directory(directory) => {
+                let report = Report::of_directory(directory, self.limits, &mut run.spool);
+                self.report(run, &report.with_context(|| format!("cannot read {name}"))?, "")
+            }
+            Source::File(file, meta) => {
+                let written = meta.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+                let written = written.unwrap_or_else(Timestamp::now);
+                let size = meta.is_file().then_some(meta.len());
+                let path =
+                    meta.is_file().then(|| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
+                self.stream(run, &name, &file, size, written, path.as_deref())
+            }
         }
-        let written = meta.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-        let written = written.unwrap_or_else(Timestamp::now);
-        let file = File::open(self.file).with_context(|| format!("cannot open {name}"))?;
-        let size = meta.is_file().then_some(meta.len());
-        self.stream(run, &name, file, size, written)
     }
 
+    /// Reads a file; `path` leads to it where it is one of a disk.
     fn stream(
         &self,
         run: &mut Run<'_>,
@@ -68,9 +138,13 @@ impl Reading<'_> {
         from: impl Read,
         size: Option<u64>,
         written: Timestamp,
+        path: Option<&Path>,
     ) -> anyhow::Result<Vec<Told>> {
         let counted = run.progress.file(name, size, from);
-        let reader = offline::unpack(counted).with_context(|| format!("cannot read {name}"))?;
+        let packed = counted.count();
+        let mut reader = BufReader::with_capacity(64 << 10, counted);
+        let is_packed = offline::packing(reader.fill_buf().unwrap_or_default()) != offline::Packing::Plain;
+        let reader = offline::unpack(reader).with_context(|| format!("cannot read {name}"))?;
         let mut reader = BufReader::with_capacity(4096, reader);
         let start = reader.fill_buf();
         if start.as_ref().is_ok_and(|start| start.is_empty()) {
@@ -78,86 +152,123 @@ impl Reading<'_> {
         }
         let (is_tar, is_journal) = start.map_or((false, false), |s| (is_tar(s), offline::is_journal(s)));
         if is_tar {
-            let (unpacked, broken) = unpack_tar(reader).with_context(|| no_room(name))?;
-            let report = Report::of_unpacked(unpacked).with_context(|| format!("cannot read {name}"))?;
-            let mut told = self.report(run, &report)?;
-            if let Some(error) = broken {
-                told.push(Told { name: name.to_owned(), broken: Some(error.to_string()), ..Told::default() });
-            }
-            return Ok(told);
+            let report = Report::of_archive(reader, self.limits, &mut run.spool);
+            return self.report(run, &report, &format!("{name}: "));
         }
         if is_journal {
-            // libsystemd reads files, and not compressed ones.
-            let mut copy = tempfile::Builder::new().prefix("prpt-parse").suffix(".journal").tempfile()?;
-            io::copy(&mut reader, &mut copy).with_context(|| no_room(name))?;
-            copy.flush()?;
-            return Ok(vec![journal(run, name, &[copy.path()], &mut Sieve::default())?]);
+            return Ok(vec![self.journal(run, name, reader, path.filter(|_| !is_packed))?]);
         }
         let zone = self.zone.cloned().unwrap_or_else(TimeZone::system);
-        Ok(vec![text(run, name, reader, Calendar::new(zone, written), &mut Sieve::default())])
+        let calendar = Calendar::new(zone, written);
+        let mut sieve = Sieve::default();
+        // What is not packed is as long as it is.
+        Ok(vec![if is_packed {
+            text(run, name, Bounded::named(reader, self.limits, packed), calendar, &mut sieve)
+        } else {
+            text(run, name, reader, calendar, &mut sieve)
+        }])
     }
 
-    fn report(&self, run: &mut Run<'_>, report: &Report) -> anyhow::Result<Vec<Told>> {
+    /// libsystemd reads files, and not compressed ones.
+    fn journal(
+        &self,
+        run: &mut Run<'_>,
+        name: &str,
+        reader: impl Read,
+        path: Option<&Path>,
+    ) -> anyhow::Result<Told> {
+        let mut sieve = Sieve::default();
+        if let Some(path) = path {
+            return journal(run, name, &[path], &mut sieve);
+        }
+        let stored = run.spool.journal(Bounded::archive(reader, self.limits), None);
+        let stored = stored.with_context(|| format!("cannot unpack {name}"))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", stored.file().as_raw_fd()));
+        let told = journal(run, name, &[&path], &mut sieve);
+        run.spool.clear();
+        told
+    }
+
+    /// Reads a report, of which logs are called by `prefix` and their names in it.
+    fn report(&self, run: &mut Run<'_>, report: &Report, prefix: &str) -> anyhow::Result<Vec<Told>> {
+        let name = self.file.display().to_string();
+        let mut told: Vec<Told> = Vec::new();
+        for sentence in &report.left_out {
+            told.push(Told { name: name.clone(), broken: Some(sentence.clone()), ..Told::default() });
+        }
         if report.logs.is_empty() {
-            bail!(
-                "{} holds no log that is known: no journal, messages, syslog, kern.log or dmesg",
-                self.file.display()
-            );
+            run.tell(&told, false);
+            run.spool.clear();
+            bail!("{name} holds no log that is known: no journal, messages, syslog, kern.log or dmesg");
         }
         let mut given = report.given.clone();
         given.started_us = self.given.started_us.or(given.started_us);
         let mut sieve = Sieve { started_us: given.started_us, ..Sieve::default() };
         run.set_given(given);
-        let mut told = Vec::new();
-        let journals: Vec<&Path> = of_kind(report, LogKind::Journal).collect();
-        if !journals.is_empty() {
-            let name = format!("{} journal files", journals.len());
-            match journal(run, &name, &journals, &mut sieve) {
-                Ok(one) => told.push(one),
-                Err(error) => told.push(Told { name, broken: Some(error.to_string()), ..Told::default() }),
-            }
-        }
+        told.extend(journals(run, report, &mut sieve));
         for kind in
             [LogKind::JournalText, LogKind::JournalBoot, LogKind::Syslog, LogKind::KernLog, LogKind::Dmesg]
         {
             sieve.next_kind();
             for path in of_kind(report, kind) {
-                told.push(self.log_of_report(run, report, path, &mut sieve));
+                let name = if prefix.is_empty() {
+                    self.file.join(path).display().to_string()
+                } else {
+                    format!("{prefix}{}", path.display())
+                };
+                told.push(self.log_of_report(run, report, path, name, &mut sieve));
             }
         }
         run.set_given(self.given.clone());
+        run.spool.clear();
         Ok(told)
     }
 
-    fn log_of_report(&self, run: &mut Run<'_>, report: &Report, path: &Path, sieve: &mut Sieve) -> Told {
-        let name = report.name_of(path, self.file);
-        let open = || {
-            let file = File::open(path)?;
-            let meta = file.metadata()?;
-            Ok((file, meta))
-        };
-        let (file, meta) = match open() {
+    fn log_of_report(
+        &self,
+        run: &mut Run<'_>,
+        report: &Report,
+        path: &Path,
+        name: String,
+        sieve: &mut Sieve,
+    ) -> Told {
+        let opened = match report.open(path) {
             Ok(opened) => opened,
-            Err(error) => {
-                let error: io::Error = error;
-                return Told { name, broken: Some(error.to_string()), ..Told::default() };
-            }
+            Err(error) => return Told { name, broken: Some(error.to_string()), ..Told::default() },
         };
-        let written = meta.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         let zone = self.zone.or(report.zone.as_ref()).cloned().unwrap_or_else(TimeZone::system);
-        let calendar = Calendar::new(zone, written.unwrap_or_else(Timestamp::now));
-        let counted = run.progress.file(&name, Some(meta.len()), file);
+        let calendar = Calendar::new(zone, opened.written.unwrap_or_else(Timestamp::now));
+        let counted = run.progress.file(&name, Some(opened.size), opened.from);
         match offline::unpack(counted) {
-            Ok(reader) => text(run, &name, reader, calendar, sieve),
+            Ok(reader) => text(run, &name, Bounded::log(reader, self.limits), calendar, sieve),
             Err(error) => Told { name, broken: Some(error.to_string()), ..Told::default() },
         }
     }
 }
 
-/// The place for what an archive holds may be a small one.
-fn no_room(name: &str) -> String {
-    let dir = std::env::temp_dir();
-    format!("cannot unpack {name} into {} (TMPDIR may name another directory)", dir.display())
+/// Reads the journal files of a report, all together.
+fn journals(run: &mut Run<'_>, report: &Report, sieve: &mut Sieve) -> Vec<Told> {
+    let mut told = Vec::new();
+    let mut open = Vec::new();
+    for path in of_kind(report, LogKind::Journal) {
+        match report.open_journal(path) {
+            Ok(file) => open.push(file),
+            Err(error) => {
+                let name = path.display().to_string();
+                told.push(Told { name, broken: Some(error.to_string()), ..Told::default() });
+            }
+        }
+    }
+    if !open.is_empty() {
+        let paths: Vec<&Path> = open.iter().map(|file| file.path.as_path()).collect();
+        let name = format!("{} journal files", paths.len());
+        told.push(journal(run, &name, &paths, sieve).unwrap_or_else(|error| Told {
+            name,
+            broken: Some(error.to_string()),
+            ..Told::default()
+        }));
+    }
+    told
 }
 
 fn of_kind(report: &Report, kind: LogKind) -> impl Iterator<Item = &Path> {

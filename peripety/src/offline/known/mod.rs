@@ -4,7 +4,7 @@ pub mod learn;
 mod names;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
@@ -41,6 +41,8 @@ pub struct Known {
     /// SCSI hosts that wait for their ATA ports, and the ports that have one.
     pub(super) ata: learn::AtaPorts,
     memo: RefCell<HashMap<String, Arc<BlkInfo>>>,
+    /// Devices that are named in [`Self::memo`].
+    in_memo: Cell<usize>,
 }
 
 impl Known {
@@ -197,9 +199,13 @@ impl Known {
         }
         let info = Arc::new(self.assemble(name));
         let mut memo = self.memo.borrow_mut();
-        if memo.len() >= DEVICES_MAX {
+        // Each names all that it lies on, and all that lies on it.
+        let named = 1 + info.owners.len() + info.holders.len();
+        if self.in_memo.get() + named > DEVICES_MAX {
             memo.clear();
+            self.in_memo.set(0);
         }
+        self.in_memo.set(self.in_memo.get() + named);
         memo.insert(name.to_owned(), Arc::clone(&info));
         info
     }

@@ -1,141 +1,179 @@
-//! Archives: only what is of use is unpacked, and nothing outside of its directory.
+//! Archives: what is of use is taken out of them, and no name or link of theirs reaches the disk.
+//!
+//! Logs and tables go into files without a name ([`super::spool`]), sysfs and its links into a tree in memory
+//! ([`crate::files`]), where they are known by the names that they have in the archive.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write as _},
-    path::{Component, Path, PathBuf},
+    io::Read,
+    path::{Path, PathBuf},
 };
 
-use tar::EntryType;
-use tempfile::TempDir;
+use jiff::Timestamp;
 
-use super::{facts, parts::LogKind, supportconfig};
-
-/// Bytes of what is unpacked in all.
-const UNPACKED_MAX: u64 = 16 << 30;
-/// Bytes of a file that tells of devices.
-const FACTS_MAX: u64 = 64 << 20;
-/// Files of sysfs.
-const SYSFS_MAX: usize = 100_000;
+use super::{
+    LogKind,
+    catalog::{Catalog, LeftOut},
+    facts,
+    members::{Kind, Member, Members, TarError},
+    name,
+    spool::{Spool, StoreError},
+    supportconfig,
+};
+use crate::{
+    files::TreeError,
+    offline::bounds::{Bounded, FACTS_MAX, FILES_MAX, Limits, MEMBERS_MAX, Reached, TREE_MAX},
+};
 
 /// Whether a file that starts so is a tar archive (POSIX 1003.1, ustar).
 pub fn is_tar(start: &[u8]) -> bool {
     start.get(257..262) == Some(b"ustar")
 }
 
-/// Unpacks what is of use. What could be read of a broken archive is there, with the error.
-///
-/// # Errors
-///
-/// There is no room for it.
-pub fn unpack_tar(from: impl Read) -> io::Result<(TempDir, Option<io::Error>)> {
-    let dir = tempfile::Builder::new().prefix("prpt-parse").tempdir()?;
-    let mut archive = tar::Archive::new(from);
-    let mut room = UNPACKED_MAX;
-    let mut sysfs = 0;
-    let mut broken = None;
-    for entry in archive.entries()? {
-        let mut entry = match entry {
-            Ok(entry) => entry,
+/// Takes out of an archive what is of use. What could be read of a broken one is there, and what could not is told.
+pub fn catalog(from: impl Read, limits: &Limits, spool: &mut Spool) -> Catalog {
+    let mut members = Members::new(Bounded::archive(from, limits));
+    let mut unpacking = Unpacking { catalog: Catalog::new(None), spool };
+    let mut seen = 0;
+    loop {
+        match members.next() {
+            Ok(None) => break,
+            Ok(Some(member)) => {
+                seen += 1;
+                if seen > MEMBERS_MAX {
+                    unpacking.catalog.left_out.reached(Reached::Members(MEMBERS_MAX));
+                    break;
+                }
+                unpacking.member(member, &mut members);
+            }
             Err(error) => {
-                broken = Some(error);
+                unpacking.broken(error);
                 break;
             }
+        }
+    }
+    unpacking.catalog
+}
+
+struct Unpacking<'s> {
+    catalog: Catalog,
+    spool: &'s mut Spool,
+}
+
+impl Unpacking<'_> {
+    fn member<R: Read>(&mut self, member: Member, members: &mut Members<R>) {
+        let Some(path) = member.name.as_deref().and_then(name::clean) else {
+            // The archive's own top, `./`, has no name.
+            let is_top = member.kind == Kind::Directory
+                && member.name.is_some_and(|name| name == b"./" || name == b".");
+            self.left_out().bad_names += u64::from(!is_top);
+            return;
         };
-        let Some(path) = entry.path().ok().and_then(|path| below(&path)) else { continue };
-        let to = dir.path().join(&path);
-        let kind = entry.header().entry_type();
         if facts::is_sysfs(&path) {
-            sysfs += 1;
-            if sysfs > SYSFS_MAX {
-                continue;
-            }
-            if kind == EntryType::Symlink {
-                link(&path, &entry, &to);
-                continue;
-            }
-            if kind == EntryType::Directory {
-                let _no_room_shows_later = fs::create_dir_all(&to);
-                continue;
-            }
+            self.sysfs(&path, member, members);
+            return;
         }
-        let is_log = LogKind::of(Path::new(""), &path).is_some() || supportconfig::is_part(&path);
-        let is_fact = facts::is_fact(&path);
-        if !matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse)
-            || !(is_log || is_fact)
-        {
-            continue;
+        let is_log = LogKind::of(&path).is_some() || supportconfig::is_part(&path);
+        if !is_log && !facts::is_fact(&path) {
+            return;
         }
-        let most = if is_log { room } else { room.min(FACTS_MAX) };
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        let mut file = File::create(&to)?;
-        let (written, error) = copy(&mut (&mut entry).take(most), &mut file)?;
-        room -= written;
-        let full =
-            || io::Error::other("it holds more than 16 GiB of logs: unpack it, and give the directory");
-        let error = error.or_else(|| (room == 0).then(full));
-        if error.is_some() {
-            broken = error;
-            break;
+        match &member.kind {
+            Kind::File => self.file(path, &member, members),
+            Kind::HardLink(of) => {
+                let linked = name::clean(of).is_some_and(|of| self.catalog.add_hard_link(path, &of));
+                self.left_out().bad_links += u64::from(!linked);
+            }
+            // A link leads to a file that is there anyway; a directory may have any name.
+            Kind::Link(_) | Kind::Directory => {}
+            Kind::Special => self.left_out().special += 1,
         }
     }
-    Ok((dir, broken))
-}
 
-/// Copies; an error of reading is told apart from one of writing.
-fn copy(from: &mut impl Read, to: &mut File) -> io::Result<(u64, Option<io::Error>)> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut written = 0;
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok((written, None)),
-            Ok(length) => {
-                to.write_all(buffer.get(..length).unwrap_or_default())?;
-                written += length as u64;
+    fn file<R: Read>(&mut self, path: PathBuf, member: &Member, members: &mut Members<R>) {
+        if self.catalog.is_full() && !self.catalog.has(&path) {
+            self.left_out().reached(Reached::Files(FILES_MAX));
+            return;
+        }
+        let written = i64::try_from(member.written).ok().filter(|at| *at > 0);
+        let written = written.and_then(|at| Timestamp::from_second(at).ok());
+        let kind = LogKind::of(&path);
+        if kind == Some(LogKind::Journal) {
+            match self.spool.journal(members.data(), member.sparse.as_ref()) {
+                Ok(extent) => self.catalog.add_stored(path, extent, written),
+                Err(error) => self.not_stored(&path, error),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Ok((written, Some(error))),
+            return;
         }
-    }
-}
-
-/// The path within the directory; none if it leads out of it.
-fn below(path: &Path) -> Option<PathBuf> {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir | Component::RootDir => {}
-            Component::ParentDir | Component::Prefix(_) => return None,
-        }
-    }
-    (clean.as_os_str().len() < 4000 && clean.components().next().is_some()).then_some(clean)
-}
-
-/// A link of sysfs, where it leads to another place of the same sysfs.
-fn link(path: &Path, entry: &tar::Entry<'_, impl Read>, to: &Path) {
-    let Ok(Some(target)) = entry.link_name() else { return };
-    let mut place: Vec<Component<'_>> = path.parent().into_iter().flat_map(Path::components).collect();
-    for part in target.components() {
-        match part {
-            Component::Normal(_) => place.push(part),
-            Component::ParentDir => {
-                if place.pop().is_none() {
-                    return;
-                }
+        let is_table = kind.is_none() && !supportconfig::is_part(&path);
+        let most = if is_table { FACTS_MAX } else { u64::MAX };
+        let (extent, error) = self.spool.text(members.data().take(most));
+        if let Some(extent) = extent.filter(|extent| extent.length() > 0 || error.is_none()) {
+            if is_table && extent.length() == FACTS_MAX {
+                self.left_out().reached(Reached::Facts(FACTS_MAX));
             }
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => return,
+            // What came before the bound is of use.
+            self.catalog.add_stored(path.clone(), extent, written);
+        }
+        if let Some(error) = error {
+            self.not_stored(&path, error);
         }
     }
-    let inside: PathBuf = place.into_iter().collect();
-    if !facts::is_sysfs(&inside) {
-        return;
+
+    fn sysfs<R: Read>(&mut self, path: &Path, member: Member, members: &mut Members<R>) {
+        let tree = &mut self.catalog.tree;
+        let added = match &member.kind {
+            Kind::Directory => tree.add_directory(path),
+            // Of a file that is not read it still counts where it lies.
+            Kind::File if !facts::is_attribute(path) || member.sparse.is_some() => {
+                tree.add_directory(path.parent().unwrap_or(path))
+            }
+            Kind::File => {
+                let mut content = Vec::new();
+                // What cannot be read shows with the next member.
+                let _shows_later = members.data().take(facts::size_max(path)).read_to_end(&mut content);
+                tree.add_file(path, content.into())
+            }
+            Kind::Link(target) => match name::target(target) {
+                Some(target) => tree.add_link(path, target),
+                None => Err(TreeError::Nowhere),
+            },
+            Kind::HardLink(of) => match name::clean(of) {
+                Some(of) => tree.add_hard_link(path, &of),
+                None => Err(TreeError::Nowhere),
+            },
+            Kind::Special => {
+                self.left_out().special += 1;
+                return;
+            }
+        };
+        match added {
+            Ok(()) => {}
+            Err(TreeError::Clash) => self.left_out().clashes += 1,
+            Err(TreeError::Nowhere) => self.left_out().bad_links += 1,
+            Err(TreeError::Full) => self.left_out().reached(Reached::Tree(TREE_MAX as u64)),
+        }
     }
-    if let Some(parent) = to.parent() {
-        let _no_room_shows_later = fs::create_dir_all(parent);
+
+    fn left_out(&mut self) -> &mut LeftOut {
+        &mut self.catalog.left_out
     }
-    let _it_may_be_there = std::os::unix::fs::symlink(target, to);
+
+    fn not_stored(&mut self, path: &Path, error: StoreError) {
+        match error {
+            StoreError::Reached(reached) => self.left_out().reached(reached),
+            // The archive itself ends here, which the next member tells.
+            StoreError::Read(_) => {}
+            StoreError::Write { .. } => self.left_out().not_stored(&format!("{}: {error}", path.display())),
+        }
+    }
+
+    fn broken(&mut self, error: TarError) {
+        let reached = match &error {
+            TarError::Read(source) => source.get_ref().and_then(|e| e.downcast_ref::<Reached>()).cloned(),
+            _ => None,
+        };
+        match reached {
+            Some(reached) => self.left_out().reached(reached),
+            None => self.left_out().broken = Some(error.to_string()),
+        }
+    }
 }

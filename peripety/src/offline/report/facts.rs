@@ -3,19 +3,21 @@
 use std::{
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{tables, udev};
+use super::{catalog::Catalog, tables, udev};
 use crate::{
-    block::{BlkCache, Direction},
-    offline::{Given, known::Known, unpack},
+    block::{ATTRIBUTE_MAX, ATTRIBUTES, BlkCache},
+    files::{Files, Tree},
+    offline::{Given, bounds::FACTS_MAX, known::Known, unpack},
     roots::Roots,
 };
 
-/// Bytes of one such file.
-const FILE_MAX: u64 = 64 << 20;
+/// Bytes of a list of mounts.
+const MOUNTS_MAX: u64 = 4 << 20;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -45,26 +47,59 @@ pub fn is_fact(path: &Path) -> bool {
     is_sysfs(path) || reader(path).is_some()
 }
 
-/// Whether the path is one of sysfs, or of udev's database, that tells of block devices.
+/// Places of sysfs, of udev's database and of procfs that show block devices.
+const PLACES: &[&str] = &[
+    "/sys/block/",
+    "/sys/class/block/",
+    "/sys/class/nvme/",
+    "/sys/class/iscsi_session/",
+    "/sys/class/iscsi_connection/",
+    "/sys/class/fc_host/",
+    "/sys/class/fc_remote_ports/",
+    "/sys/class/fc_transport/",
+    "/sys/class/sas_device/",
+    "/sys/class/sas_phy/",
+    "/sys/class/ata_link/",
+    "/sys/dev/block/",
+    "/sys/devices/",
+    "/sys/fs/btrfs/",
+    "/run/udev/data/",
+    "/proc/1/mountinfo/",
+    "/proc/self/mountinfo/",
+];
+/// Every device has its interrupts, power and trace: none of that names it.
+const NOISE: &[&str] =
+    &["/power/", "/trace/", "/mq/", "/queue/", "/cpu", "/tracing/", "/msi_irqs/", "/resource"];
+/// What directories of block devices, and of what they hang on, have in their path.
+const OF_INTEREST: &[&str] =
+    &["/block/", "/host", "/nvme", "/virtio", "/ata", "/mmc", "/css", "/ndbus", "/session"];
+
+/// Whether the path is one of sysfs, of udev's database or a list of mounts, which are kept as a tree.
 pub fn is_sysfs(path: &Path) -> bool {
     let text = format!("/{}/", path.to_string_lossy());
-    let places = [
-        "/sys/block/",
-        "/sys/class/block/",
-        "/sys/dev/block/",
-        "/sys/devices/",
-        "/sys/fs/btrfs/",
-        "/run/udev/data/",
-    ];
-    // Every device has its interrupts, power and trace: none of that names it.
-    let noise = ["/power/", "/trace/", "/mq/", "/queue/", "/cpu", "/tracing/", "/msi_irqs/", "/resource"];
-    let of_interest = text.contains("/block/")
-        || text.contains("/host")
-        || text.contains("/nvme")
-        || text.contains("/virtio")
-        || text.contains("/run/udev/data/")
-        || text.contains("/sys/fs/btrfs/");
-    places.iter().any(|place| text.contains(place)) && of_interest && !noise.iter().any(|n| text.contains(n))
+    let has = |part: &&str| text.contains(*part);
+    let in_devices = text.contains("/sys/devices/");
+    PLACES.iter().any(has) && (!in_devices || OF_INTEREST.iter().any(has)) && !NOISE.iter().any(has)
+}
+
+/// Whether what [`is_sysfs`] may lie below this directory of sysfs.
+pub fn leads_to_sysfs(dir: &Path) -> bool {
+    let text = format!("/{}/", dir.to_string_lossy());
+    let Some(inside) = text.find("/sys/").and_then(|at| text.get(at..)) else { return false };
+    PLACES.iter().any(|place| place.starts_with(inside) || inside.starts_with(place))
+        && !NOISE.iter().any(|part| inside.contains(part))
+}
+
+/// Whether a file of the tree is one that is read.
+pub fn is_attribute(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let in_sysfs = format!("/{}", path.to_string_lossy()).contains("/sys/");
+    !in_sysfs || ATTRIBUTES.contains(&name)
+}
+
+/// Bytes of a file of the tree.
+pub fn size_max(path: &Path) -> u64 {
+    if path.ends_with("mountinfo") { MOUNTS_MAX } else { ATTRIBUTE_MAX }
 }
 
 fn reader(path: &Path) -> Option<(usize, Reader)> {
@@ -79,54 +114,55 @@ fn reader(path: &Path) -> Option<(usize, Reader)> {
 }
 
 /// Reads all files that tell something.
-pub fn read(dir: &Path, files: &[PathBuf]) -> Found {
+pub fn read(catalog: &mut Catalog) -> Found {
     let mut found = Found::default();
-    let mut readers: Vec<(usize, &PathBuf, Reader)> =
-        files.iter().filter_map(|file| reader(file).map(|(place, read)| (place, file, read))).collect();
+    let mut readers: Vec<(usize, &Path, Reader)> =
+        catalog.names().filter_map(|file| reader(file).map(|(place, read)| (place, file, read))).collect();
     readers.sort_by_key(|(place, file, _)| (*place, file.as_os_str().len()));
     for (_, file, read) in readers {
-        if let Some(text) = text_of(file) {
+        if let Some(text) = text_of(catalog, file) {
             read(&text, &mut found);
         }
     }
-    let trees = [dir.to_owned()].into_iter().chain(below(dir));
-    for root in trees.filter(|root| root.join("sys/class/block").is_dir()) {
-        sysfs(&root, &mut found.given.devices);
+    let tree = std::mem::replace(&mut catalog.tree, Tree::new(0));
+    let tops = tree.top();
+    let files = Files::Memory(Arc::new(tree));
+    for top in std::iter::once(PathBuf::new()).chain(tops) {
+        let roots = Roots { files: files.clone(), ..Roots::under(&Path::new("/").join(top)) };
+        sysfs(&roots, &mut found.given.devices);
     }
     found
 }
 
-fn below(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()).take(256).collect()
-}
-
-fn text_of(file: &Path) -> Option<String> {
-    let reader = unpack(std::fs::File::open(file).ok()?).ok()?;
+fn text_of(catalog: &Catalog, file: &Path) -> Option<String> {
+    let reader = unpack(catalog.open(file).ok()?.from).ok()?;
     let mut bytes = Vec::new();
     // What can be read of a broken file is still of use.
-    let _broken = reader.take(FILE_MAX).read_to_end(&mut bytes);
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let _broken = reader.take(FACTS_MAX).read_to_end(&mut bytes);
+    Some(
+        String::from_utf8(bytes)
+            .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned()),
+    )
 }
 
 /// Devices of a whole sysfs.
-fn sysfs(root: &Path, known: &mut Known) {
-    let Ok(cache) = BlkCache::scan(&Roots::under(root)) else { return };
+fn sysfs(roots: &Roots, known: &mut Known) {
+    let Ok(cache) = BlkCache::scan(roots) else { return };
     let name = |path: &str| path.strip_prefix("/dev/").unwrap_or(path).to_owned();
-    for info in cache.all() {
-        let upper = name(&info.id.blk_path);
-        known.set_dev(&upper, info.id.dev);
-        let hctl = info.id.transport_id.parse().ok();
+    for (id, made_of) in cache.each() {
+        let upper = name(&id.blk_path);
+        known.set_dev(&upper, id.dev);
+        let hctl = id.transport_id.parse().ok();
         if let Some(hctl) = hctl {
             known.set_hctl(&upper, hctl);
         }
         if let Some(node) = known.node(&upper) {
-            node.id = info.id.clone();
+            node.id = id.clone();
         }
-        for below in cache.next(info.id.dev, Direction::Owners) {
-            known.made_of(&upper, &name(&below.id.blk_path));
+        for below in made_of {
+            known.made_of(&upper, &name(&below));
         }
-        if let Some(other) = info.id.preferred_blk_path.strip_prefix("/dev/") {
+        if let Some(other) = id.preferred_blk_path.strip_prefix("/dev/") {
             known.alias(other, &upper);
         }
     }

@@ -1,28 +1,39 @@
 //! Support reports: a directory or an archive with logs, and with what was asked of the machine when it was made.
 //!
 //! The layout is sosreport's. What supportconfig puts into sections of a few files is first laid out the same way
-//! ([`supportconfig`]); of an archive only the members that are of use are unpacked ([`archive`]).
+//! ([`supportconfig`]). Whoever made the report is not trusted: of an archive nothing is laid out on disk ([`archive`]), in a
+//! directory no link is followed ([`walk`]), and all has bounds ([`super::bounds`]).
 
 mod archive;
+mod catalog;
 mod facts;
+mod members;
+mod name;
 mod parts;
+mod spool;
 mod supportconfig;
 mod tables;
+
 mod udev;
+mod walk;
 
 use std::{
-    io,
+    io::{self, Read},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
-pub use archive::{is_tar, unpack_tar};
+pub use archive::is_tar;
+pub use catalog::{JournalFile, Opened};
 use jiff::tz::TimeZone;
 pub use parts::LogKind;
-use tempfile::TempDir;
+pub use spool::{Extent, Spool, StoreError};
+pub use walk::open_directory;
 
-use super::{Given, known::Known};
+use self::catalog::Catalog;
+use super::{Given, bounds::Limits, known::Known};
 
-/// A report on disk.
+/// A report.
 #[derive(Debug)]
 pub struct Report {
     /// Its logs in the order in which they are to be read: the most complete kind first, in each the oldest first.
@@ -31,50 +42,53 @@ pub struct Report {
     pub given: Given,
     /// Zone of the host.
     pub zone: Option<TimeZone>,
-    /// Holds what was unpacked until the report is read.
-    unpacked: Option<TempDir>,
+    catalog: Catalog,
+    /// What was not read of it, a sentence for each thing.
+    pub left_out: Vec<String>,
 }
 
 impl Report {
-    /// A log's name for people: where it lies, or in an archive what it is called there.
-    pub fn name_of(&self, log: &Path, archive: &Path) -> String {
-        match self.unpacked.as_ref().and_then(|dir| log.strip_prefix(dir.path()).ok()) {
-            Some(inside) => format!("{}: {}", archive.display(), inside.display()),
-            None => log.display().to_string(),
-        }
-    }
-
     /// Looks through a directory.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or there is no room to lay out the sections of a supportconfig.
-    pub fn open(dir: &Path) -> io::Result<Self> {
-        if let Some(laid_out) = supportconfig::lay_out(dir)? {
-            return Self::read(laid_out.path().to_owned(), Some(laid_out));
-        }
-        Self::read(dir.to_owned(), None)
+    /// It cannot be read.
+    pub fn of_directory(directory: OwnedFd, limits: &Limits, spool: &mut Spool) -> io::Result<Self> {
+        Ok(Self::read(walk::catalog(directory)?, limits, spool))
     }
 
-    /// Takes over what was unpacked of an archive.
+    /// Takes what is of use out of an archive, which is not compressed. Where it ends early or a bound is reached, what came
+    /// before is there.
+    pub fn of_archive(from: impl Read, limits: &Limits, spool: &mut Spool) -> Self {
+        Self::read(archive::catalog(from, limits, spool), limits, spool)
+    }
+
+    fn read(mut catalog: Catalog, limits: &Limits, spool: &mut Spool) -> Self {
+        supportconfig::lay_out(&mut catalog, limits, spool);
+        let left_out = catalog.left_out.sentences();
+        let mut logs: Vec<(LogKind, PathBuf)> =
+            catalog.names().filter_map(|file| Some((LogKind::of(file)?, file.to_owned()))).collect();
+        logs.sort_by_cached_key(|(kind, file)| (*kind, parts::age(file)));
+        let found = facts::read(&mut catalog);
+        Self { logs, given: found.given, zone: found.zone, catalog, left_out }
+    }
+
+    /// Opens a log.
     ///
     /// # Errors
     ///
-    /// As with [`Self::open`].
-    pub fn of_unpacked(unpacked: TempDir) -> io::Result<Self> {
-        match supportconfig::lay_out(unpacked.path())? {
-            Some(laid_out) => Self::read(laid_out.path().to_owned(), Some(laid_out)),
-            None => Self::read(unpacked.path().to_owned(), Some(unpacked)),
-        }
+    /// It cannot be read.
+    pub fn open(&self, log: &Path) -> io::Result<Opened> {
+        self.catalog.open(log)
     }
 
-    fn read(dir: PathBuf, unpacked: Option<TempDir>) -> io::Result<Self> {
-        let files = parts::files(&dir)?;
-        let mut logs: Vec<(LogKind, PathBuf)> =
-            files.iter().filter_map(|file| Some((LogKind::of(&dir, file)?, file.clone()))).collect();
-        logs.sort_by_cached_key(|(kind, file)| (*kind, parts::age(file)));
-        let found = facts::read(&dir, &files);
-        Ok(Self { logs, given: found.given, zone: found.zone, unpacked })
+    /// Opens a journal file for libsystemd.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn open_journal(&self, log: &Path) -> io::Result<JournalFile> {
+        self.catalog.open_journal(log)
     }
 }
 

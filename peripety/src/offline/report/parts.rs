@@ -2,7 +2,6 @@
 
 use std::{
     cmp::Reverse,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -24,10 +23,10 @@ pub enum LogKind {
 }
 
 impl LogKind {
-    /// The kind of a file by its name; none if it is no log.
-    pub fn of(dir: &Path, file: &Path) -> Option<Self> {
+    /// The kind of a file by its name in the report; none if it is no log.
+    pub fn of(file: &Path) -> Option<Self> {
         let name = file.file_name()?.to_str()?;
-        let path = file.strip_prefix(dir).unwrap_or(file).to_str()?;
+        let path = file.to_str()?;
         let starts = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
         if name.ends_with(".journal") || name.ends_with(".journal~") {
             return Some(Self::Journal);
@@ -59,36 +58,6 @@ impl LogKind {
             || path.matches('/').count() == 1;
         (name.starts_with("dmesg") && !name.contains("level") && at_home).then_some(Self::Dmesg)
     }
-}
-
-/// How deep directories are looked into, and how many files are looked at.
-const DEPTH_MAX: usize = 12;
-const FILES_MAX: usize = 200_000;
-
-/// All regular files below a directory, by name. Links are not followed: in a report they lead to files that are there
-/// anyway, and elsewhere they may lead out of it.
-pub fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![(dir.to_owned(), 0)];
-    while let Some((at, depth)) = open.pop() {
-        let entries = match std::fs::read_dir(&at) {
-            Ok(entries) => entries,
-            Err(error) if depth == 0 => return Err(error),
-            // One directory that cannot be read is no reason to read nothing.
-            Err(_) => continue,
-        };
-        for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
-            // sysfs is read by those who know it.
-            if kind.is_dir() && depth < DEPTH_MAX && entry.file_name() != "sys" {
-                open.push((entry.path(), depth + 1));
-            } else if kind.is_file() && found.len() < FILES_MAX {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
 }
 
 /// What sorts rotated files from the oldest to the newest: `messages-20261114`, `syslog.2.gz`, `syslog.1`, `syslog`.

@@ -2,14 +2,23 @@
 //! would have them.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufRead, BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
-use tempfile::TempDir;
+use jiff::Timestamp;
 
-use crate::offline::unpack;
+use super::{
+    catalog::Catalog,
+    spool::{Spool, StoreError},
+};
+use crate::offline::{
+    bounds::{Bounded, Limits},
+    unpack,
+};
+
+/// What a section begins with; the next line is its heading.
+const HEAD: &[u8] = b"#==[";
 
 /// The files that are looked into.
 const FILES: &[&str] = &[
@@ -35,7 +44,6 @@ const SECTIONS: &[(&str, &str)] = &[
     ("lsblk", "sos_commands/block/lsblk"),
     ("multipath -ll", "sos_commands/multipath/multipath_-ll"),
     ("/proc/mounts", "proc/mounts"),
-    ("/proc/self/mountinfo", "proc/self/mountinfo"),
     ("/proc/stat", "proc/stat"),
     ("udevadm info", "sos_commands/devices/udevadm_info_--export-db"),
     ("/etc/hostname", "etc/hostname"),
@@ -50,52 +58,74 @@ pub fn is_part(path: &Path) -> bool {
     FILES.contains(&name) || name == "supportconfig.txt"
 }
 
-/// Lays out the sections, if the directory, or the only one in it, is a supportconfig's.
-pub fn lay_out(dir: &Path) -> io::Result<Option<TempDir>> {
-    let home =
-        |dir: &Path| dir.join("basic-environment.txt").is_file() || dir.join("supportconfig.txt").is_file();
-    let mut dirs = vec![dir.to_owned()];
-    dirs.extend(fs::read_dir(dir)?.flatten().map(|e| e.path()).filter(|p| p.is_dir()).take(64));
-    let Some(dir) = dirs.into_iter().find(|dir| home(dir)) else { return Ok(None) };
-    let laid_out = tempfile::Builder::new().prefix("prpt-parse").tempdir()?;
+/// Adds the sections as files of the report, if the directory at the top, or one in it, is a supportconfig's.
+pub fn lay_out(report: &mut Catalog, limits: &Limits, spool: &mut Spool) {
+    let is_home = |path: &&Path| {
+        let name = path.file_name().unwrap_or_default();
+        (name == "basic-environment.txt" || name == "supportconfig.txt") && path.components().count() <= 2
+    };
+    let found = report.names().find(is_home).and_then(Path::parent).map(Path::to_owned);
+    let Some(home) = found else { return };
     for name in FILES {
-        let candidates = ["", ".gz", ".xz"].map(|ending| dir.join(format!("{name}{ending}")));
-        let Some(file) = candidates.iter().find_map(|path| File::open(path).ok()) else { continue };
+        let candidates = ["", ".gz", ".xz"].map(|ending| home.join(format!("{name}{ending}")));
         // What cannot be read of one file is no reason to leave out the others.
-        if let Ok(reader) = unpack(BufReader::new(file)) {
-            sections(reader, laid_out.path())?;
+        let Some(part) = candidates.iter().find_map(|path| report.open(path).ok()) else { continue };
+        let written = part.written;
+        if let Ok(reader) = unpack(part.from) {
+            let reader = BufReader::new(Bounded::log(reader, limits));
+            if let Err(error) = sections(reader, &home, report, written, spool) {
+                report.left_out.not_stored(&format!("{name}: {error}"));
+            }
         }
     }
-    Ok(Some(laid_out))
 }
 
-fn sections(mut reader: impl io::BufRead, to: &Path) -> io::Result<()> {
+fn sections(
+    mut reader: impl BufRead,
+    home: &Path,
+    to: &mut Catalog,
+    written: Option<Timestamp>,
+    spool: &mut Spool,
+) -> Result<(), StoreError> {
     let mut line = Vec::new();
-    let (mut heading, mut section): (bool, Option<File>) = (false, None);
-    loop {
-        line.clear();
-        // A line of any length goes through in pieces.
-        let read = match reader.take_line(&mut line) {
-            Ok(read) => read,
-            Err(_) => return Ok(()),
-        };
-        if read == 0 {
-            return Ok(());
-        }
-        if line.starts_with(b"#==[") {
-            (heading, section) = (true, None);
+    let mut is_head = false;
+    while take_line(&mut reader, &mut line).map_err(StoreError::Read)? {
+        if line.starts_with(HEAD) {
+            is_head = true;
             continue;
         }
-        if heading {
-            heading = false;
-            section =
-                target(&String::from_utf8_lossy(&line)).map(|target| open(&to.join(target))).transpose()?;
-            continue;
+        let target = std::mem::take(&mut is_head).then(|| target(&String::from_utf8_lossy(&line))).flatten();
+        // The first section of a kind is the one that counts: later ones repeat it with other options.
+        let target = target.map(|target| home.join(target));
+        let Some(target) = target.filter(|target| !to.has(target)) else { continue };
+        let mut writer = spool.begin()?;
+        let mut error = None;
+        loop {
+            match take_line(&mut reader, &mut line) {
+                Ok(true) if line.starts_with(HEAD) => {
+                    is_head = true;
+                    break;
+                }
+                Ok(true) => {
+                    if let Err(full) = writer.write(&line) {
+                        error = Some(full);
+                        break;
+                    }
+                }
+                Ok(false) => break,
+                Err(unreadable) => {
+                    error = Some(StoreError::Read(unreadable));
+                    break;
+                }
+            }
         }
-        if let Some(file) = &mut section {
-            file.write_all(&line)?;
+        let (extent, late) = writer.finish();
+        to.add_stored(target, extent, written);
+        if let Some(error) = error.or(late) {
+            return Err(error);
         }
     }
+    Ok(())
 }
 
 fn target(heading: &str) -> Option<PathBuf> {
@@ -104,21 +134,8 @@ fn target(heading: &str) -> Option<PathBuf> {
     (!target.is_empty()).then(|| PathBuf::from(target))
 }
 
-/// The first section of a kind is the one that counts: later ones repeat it with other options.
-fn open(path: &Path) -> io::Result<File> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    if path.exists() { File::options().write(true).open("/dev/null") } else { File::create(path) }
-}
-
-trait TakeLine {
-    /// Reads to the end of a line, or a piece of it.
-    fn take_line(&mut self, to: &mut Vec<u8>) -> io::Result<usize>;
-}
-
-impl<R: io::BufRead> TakeLine for R {
-    fn take_line(&mut self, to: &mut Vec<u8>) -> io::Result<usize> {
-        io::Read::take(self, 1 << 20).read_until(b'\n', to)
-    }
+/// Reads to the end of a line, or a piece of one that is very long; false at the end.
+fn take_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    Ok(reader.take(1 << 20).read_until(b'\n', line)? > 0)
 }

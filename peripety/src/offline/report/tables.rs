@@ -1,9 +1,12 @@
 //! Tables that commands print: lsblk, multipath -ll, /proc/mounts.
 
 use crate::{
-    block::{BlkType, Dev, Hctl, mounts::unescape},
+    block::{BlkId, BlkType, Dev, Hctl, mounts::unescape},
     offline::known::{Known, of_map},
 };
+
+/// Mount points of a device that are kept.
+const MOUNT_POINTS_MAX: usize = 256;
 
 /// Kind by lsblk's TYPE column.
 const TYPES: &[(&str, BlkType)] = &[
@@ -44,7 +47,7 @@ pub fn lsblk(text: &str, known: &mut Known) {
         let Some(dev) = words.get(number).and_then(|word| word.parse::<Dev>().ok()) else {
             // Another mount point of the device before.
             if let (Some(point), Some(node)) = (rest.strip_prefix('/'), known.node(&last)) {
-                node.id.mount_points.push(format!("/{}", point.trim_end()));
+                add_mount_point(&mut node.id, format!("/{}", point.trim_end()));
             }
             continue;
         };
@@ -72,9 +75,8 @@ pub fn lsblk(text: &str, known: &mut Known) {
         let point = mounted.and_then(|at| words.get(at..)).map(|words| words.join(" "));
         if let (Some(point), Some(node)) =
             (point.filter(|p| p.starts_with('/') || p == "[SWAP]"), known.node(&name))
-            && !node.id.mount_points.contains(&point)
         {
-            node.id.mount_points.push(point);
+            add_mount_point(&mut node.id, point);
         }
         above.retain(|(deep, _)| *deep < depth);
         if let Some((_, lower)) = above.last() {
@@ -139,8 +141,12 @@ pub fn mounts(text: &str, known: &mut Known) {
         let point = String::from_utf8_lossy(&unescape(point.as_bytes())).into_owned();
         let Some(node) = known.node(&name) else { continue };
         node.id.fs_type = fs_type.to_owned();
-        if !node.id.mount_points.contains(&point) {
-            node.id.mount_points.push(point);
-        }
+        add_mount_point(&mut node.id, point);
+    }
+}
+
+fn add_mount_point(id: &mut BlkId, point: String) {
+    if id.mount_points.len() < MOUNT_POINTS_MAX && !id.mount_points.contains(&point) {
+        id.mount_points.push(point);
     }
 }

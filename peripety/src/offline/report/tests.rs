@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use super::*;
+use crate::block::fixture;
 use crate::block::{BlkType, DeviceFacts as _};
 
 const LSBLK: &str = "\
@@ -114,11 +115,27 @@ fn checked(report: &Report) {
     assert!(report.zone.is_some());
 }
 
+fn directory(dir: &Path) -> Report {
+    let limits = Limits::default();
+    Report::of_directory(open_directory(dir).unwrap(), &limits, &mut Spool::new(&limits)).unwrap()
+}
+
+fn archive(bytes: &[u8]) -> Report {
+    let limits = Limits::default();
+    Report::of_archive(bytes, &limits, &mut Spool::new(&limits))
+}
+
+fn text(report: &Report, name: &str) -> String {
+    let mut text = String::new();
+    report.open(Path::new(name)).unwrap().from.read_to_string(&mut text).unwrap();
+    text
+}
+
 #[test]
 fn a_sosreport_tells_its_devices_and_logs() {
     let dir = tempfile::tempdir().unwrap();
     sosreport(dir.path());
-    let report = Report::open(dir.path()).unwrap();
+    let report = directory(dir.path());
     checked(&report);
     let logs: Vec<(LogKind, &str)> =
         report.logs.iter().map(|(kind, path)| (*kind, path.file_name().unwrap().to_str().unwrap())).collect();
@@ -150,16 +167,17 @@ fn an_archive_is_read_as_what_is_in_it_and_nothing_leaves_its_directory() {
     link.set_size(0);
     link.set_entry_type(tar::EntryType::Symlink);
     builder.append_link(&mut link, "top/sos/var/log/syslog", "/etc/passwd").unwrap();
-    let archive = builder.into_inner().unwrap();
-    assert!(is_tar(&archive));
-    let (unpacked, broken) = unpack_tar(archive.as_slice()).unwrap();
-    assert!(broken.is_none(), "{broken:?}");
-    let report = Report::of_unpacked(unpacked).unwrap();
+    let bytes = builder.into_inner().unwrap();
+    assert!(is_tar(&bytes));
+    let report = archive(&bytes);
+    assert_eq!(report.left_out.len(), 1, "{:?}", report.left_out);
+    assert!(report.left_out[0].starts_with("1 members left out: their names lead upwards"));
     checked(&report);
     assert_eq!(report.logs.len(), 5);
+    assert_eq!(text(&report, "top/sos/sos_commands/kernel/dmesg"), "[ 1.0] x\n");
     // One that is cut gives what it has, and says so.
-    let (_, broken) = unpack_tar(&archive[..archive.len() / 2]).unwrap();
-    assert!(broken.is_some());
+    let cut = archive(&bytes[..bytes.len() / 2 + 100]);
+    assert!(cut.left_out.last().unwrap().contains("ends too early"), "{:?}", cut.left_out);
 }
 
 #[test]
@@ -192,8 +210,57 @@ fn a_supportconfig_is_laid_out_and_read_the_same() {
         "scc/messages.txt",
         "#==[ Log File ]===================================#\n# /var/log/messages - Last 500 Lines\n2026-11-21T13:16:50+00:00 db1 kernel: x\n",
     );
-    let report = Report::open(dir.path()).unwrap();
+    let report = directory(dir.path());
     checked(&report);
     let kinds: Vec<LogKind> = report.logs.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, [LogKind::Syslog, LogKind::Dmesg]);
+}
+
+/// A tree as sysfs shows it, its archive, and its directory: what is found is the same.
+#[test]
+fn sysfs_of_a_report_is_read_through_its_links_and_no_link_leaves_it() {
+    let tree = fixture::multipath();
+    let on_disk = tree.scan();
+    let root = tree.0.path();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("serial"), "SECRET").unwrap();
+    fs::write(outside.path().join("dev"), "8:32").unwrap();
+    let link = |target: &Path, at: &str| std::os::unix::fs::symlink(target, root.join(at)).unwrap();
+    link(outside.path(), "sys/class/block/sdc");
+    link(&outside.path().join("dev"), "sys/devices/dev");
+    write(root, "var/log/messages", "x\n");
+    link(Path::new("/dev/zero"), "var/log/messages.1");
+    link(outside.path(), "var/log/out");
+    write(outside.path(), "syslog", "secret\n");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        root.join("var/log/kern.log"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.follow_symlinks(false);
+    for top in ["sys", "run", "proc"] {
+        builder.append_dir_all(format!("sos/{top}"), root.join(top)).unwrap_or_default();
+    }
+    builder.append_path_with_name(root.join("var/log/messages"), "sos/var/log/messages").unwrap();
+    let of_archive = archive(&builder.into_inner().unwrap());
+    let of_directory = directory(root);
+    for report in [&of_archive, &of_directory] {
+        let known = &report.given.devices;
+        for info in on_disk.all() {
+            let name = info.id.blk_path.trim_start_matches("/dev/");
+            let found = known.by_name(name, None).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(found.id, info.id, "{name}");
+            assert_eq!(found.owners.len(), info.owners.len(), "{name}");
+        }
+        assert_eq!(known.by_name("5:0:0:1", None).unwrap().id.blk_path, "/dev/sdaa");
+        assert!(!format!("{known:?}").contains("SECRET"));
+        assert_eq!(report.logs.len(), 1, "{:?}", report.logs);
+    }
+    assert_eq!(of_directory.left_out.len(), 1, "{:?}", of_directory.left_out);
+    assert!(of_directory.left_out[0].contains("FIFO"));
 }
