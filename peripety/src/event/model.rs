@@ -77,7 +77,9 @@ pub struct Event {
     /// The sectors (of 512 bytes) that failed, merged and in order.
     #[serde(default)]
     pub sector_ranges: Vec<SectorRange>,
-    /// Where the records came from: `ebpf:block_rq_error`, `kmsg`, `uevent`, `journal:multipathd` …
+    /// Where the records came from: `ebpf:block_rq_error`, `kmsg`, `uevent`, `journal:multipathd` … In a
+    /// log that was written down, `syslog:unproven` is a line of a syslog file that calls itself the kernel's, as any
+    /// program's may, and `syslog:multipathd:unproven` one that calls itself a program's.
     #[serde(default)]
     pub sources: Vec<String>,
     /// Records known to be lost just before this event.

@@ -28,7 +28,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 2000, bytes: 4 << 20, backlog: 512 }
+        Self { events: 10_000, bytes: 4 << 20, backlog: 512 }
     }
 }
 

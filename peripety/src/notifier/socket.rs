@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -45,6 +45,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LET_GO: Duration = Duration::from_secs(2);
 /// How long a client may take to read one line.
 const READING: Duration = Duration::from_secs(30);
+
+/// How long a client may take to read the last line, and what it may still send meanwhile.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 64 << 10;
+/// Clients that are being refused at the same time; more are closed without a word.
+const REFUSED_CLIENTS: usize = 64;
+const REFUSAL: &[u8] = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
 
 /// Who may read the journal may read the socket: it tells the same.
 const READERS: &str = "systemd-journal";
@@ -200,6 +207,7 @@ impl Server {
                 return;
             }
         };
+        let refusals = Arc::new(Semaphore::new(REFUSED_CLIENTS));
         let mut clients = JoinSet::new();
         loop {
             while clients.try_join_next().is_some() {}
@@ -234,8 +242,14 @@ impl Server {
                 }
                 None => {
                     counters.refused.fetch_add(1, Ordering::Relaxed);
-                    let text = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
-                    let _full = stream.try_write(text);
+                    let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() else { continue };
+                    clients.spawn(async move {
+                        let (mut from, mut to) = stream.into_split();
+                        if to.write_all(REFUSAL).await.is_ok() {
+                            linger(&mut from, &mut to).await;
+                        }
+                        drop(permit);
+                    });
                 }
             }
             // Those who have asked are answered before the next one is let in.
@@ -354,6 +368,12 @@ impl<'a> Client<'a> {
     }
 
     async fn serve(mut self, memory: &Memory, answers: &dyn Answers, peer: Peer) -> io::Result<()> {
+        self.reply(memory, answers, peer).await?;
+        linger(&mut self.from, &mut self.to).await;
+        Ok(())
+    }
+
+    async fn reply(&mut self, memory: &Memory, answers: &dyn Answers, peer: Peer) -> io::Result<()> {
         let request = match timeout(PATIENCE, read_request(&mut self.from)).await {
             Ok(Ok(request)) => request,
             Ok(Err(wrong)) => return self.complain(&wrong).await,
@@ -378,7 +398,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    async fn events(mut self, request: &Request, memory: &Memory) -> io::Result<()> {
+    async fn events(&mut self, request: &Request, memory: &Memory) -> io::Result<()> {
         let (stored, mut live) = if request.follow {
             let (stored, live) = memory.follow();
             (stored, Some(live))
@@ -435,6 +455,16 @@ impl<'a> Client<'a> {
     }
 }
 
+/// Ends a connection so that what was written is read. A Unix socket that is closed while something that the client sent
+/// is unread gives the client ECONNRESET, or EPIPE for a request that it is still sending, in place of the last line.
+async fn linger(from: &mut (impl AsyncRead + Unpin), to: &mut OwnedWriteHalf) {
+    let drain = async {
+        to.shutdown().await?;
+        tokio::io::copy(&mut from.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    let _late_or_gone = timeout(LINGER, drain).await;
+}
+
 async fn read_request(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Request, String> {
     let mut line = Vec::new();
     from.take(MAX_REQUEST).read_until(b'\n', &mut line).await.map_err(|error| error.to_string())?;
@@ -454,3 +484,7 @@ async fn read_request(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Request,
 fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;

@@ -259,6 +259,48 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_line_says_of_its_writer_is_named_as_unproven() {
+        let sources = |file: String| -> Vec<Vec<String>> {
+            let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+            let mut out = Vec::new();
+            let at = jiff::Timestamp::from_second(1_795_255_200).unwrap();
+            let calendar = super::super::Calendar::new(jiff::tz::TimeZone::UTC, at);
+            super::super::read(&mut super::super::Input::new(file.as_bytes()), calendar, &mut |item| {
+                logs.push(item, &mut out);
+                std::ops::ControlFlow::Continue(())
+            });
+            logs.finish(&mut out);
+            out.into_iter().map(|event| event.sources).collect()
+        };
+        let json = |transport: &str, program: &str| {
+            format!(
+                "{{\"MESSAGE\":\"{FAILED}\",\"_TRANSPORT\":\"{transport}\",\"SYSLOG_IDENTIFIER\":\"{program}\",\
+                 \"__REALTIME_TIMESTAMP\":\"1795255200000000\",\"_UID\":\"1000\",\"_COMM\":\"logger\"}}\n"
+            )
+        };
+        // What `logger -t kernel` writes into a syslog file is as what the kernel's lines are there.
+        for (file, wanted) in [
+            (format!("[    1.000000] {FAILED}\n"), &["kmsg"][..]),
+            (format!("3,1,1000000,-;{FAILED}\n"), &["kmsg"]),
+            (json("kernel", "kernel"), &["kmsg"]),
+            (format!("Nov 21 13:16:50 h kernel: {FAILED}\n"), &["syslog:unproven"]),
+            (format!("Nov 21 13:16:50 h kernel: [    1.000000] {FAILED}\n"), &["syslog:unproven"]),
+            (format!("2026-11-21T13:16:50.5+00:00 h kernel: {FAILED}\n"), &["syslog:unproven"]),
+            (format!("<3>1 2026-11-21T13:16:50Z h kernel - - - {FAILED}\n"), &["syslog:unproven"]),
+            (
+                "Nov 21 13:16:50 h multipathd[1]: mpatha: sdb - tur checker reports path is down\n"
+                    .to_owned(),
+                &["syslog:multipathd:unproven"],
+            ),
+        ] {
+            assert_eq!(sources(file.clone()), [wanted], "{file}");
+        }
+        for forged in [json("syslog", "kernel"), format!("Nov 21 13:16:50 h kernel[99]: {FAILED}\n")] {
+            assert_eq!(sources(forged), [] as [Vec<String>; 0]);
+        }
+    }
+
+    #[test]
     fn each_of_many_hosts_has_events_of_its_own() {
         let (events, early) = of_hosts(3000);
         assert_eq!(events.len(), 6000);

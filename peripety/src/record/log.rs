@@ -15,6 +15,10 @@ pub struct LogRecord {
     /// Who said it: `None` for the kernel, the program's name for user space. A collector gives a name only where it is
     /// proved (promise 7): never because the line itself or its sender says so.
     pub identifier: Option<String>,
+    /// The line alone says who said it, in a file that any program may write to by its syslog daemon: `kernel:` as well as a
+    /// program's name. Only a log that was written down has such records.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The text, with escapes undone. One record may have several lines.
     pub text: String,
     /// `SUBSYSTEM=` of the record's dictionary: `scsi`, `block` …

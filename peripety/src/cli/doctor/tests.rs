@@ -56,6 +56,11 @@ impl Tree {
         self.write("proc/self/status", &format!("Name:\tprpt\nCapPrm:\t{ROOT}\nCapEff:\t{mask}\n"));
     }
 
+    /// The same in one line.
+    fn said(&self) -> String {
+        self.shown().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// What is shown, with the tree's own place taken out.
     fn shown(&self) -> String {
         let mut rows = examine(&Machine::look(&self.roots));
@@ -152,6 +157,34 @@ fn a_journal_that_forgets_or_drops() {
     let link = tree.path("run/systemd/units/log-rate-limit-interval:peripetyd.service");
     std::os::unix::fs::symlink(Path::new("0"), link).unwrap();
     assert_eq!(tree.verdict("rate limit"), Verdict::Ok);
+}
+
+#[test]
+fn the_limit_of_the_journal_is_the_units_where_it_has_one() {
+    let unit = include_str!("../../../../dist/peripetyd.service");
+    assert!(unit.contains("\nLogRateLimitIntervalSec=0\n"), "doctor says that the unit sets no limit");
+    let tree = Tree::sound();
+    assert!(
+        tree.said()
+            .contains("exceeds 10000 messages in 30 s; of peripetyd.service, as it is shipped, nothing")
+    );
+    let set = |what: &str, value: &str| {
+        fs::create_dir_all(tree.path("run/systemd/units")).unwrap();
+        let link = tree.path(&format!("run/systemd/units/log-rate-limit-{what}:peripetyd.service"));
+        let _first = fs::remove_file(&link);
+        std::os::unix::fs::symlink(Path::new(value), link).unwrap();
+    };
+    set("interval", "0");
+    assert!(tree.said().contains("journald drops nothing of peripetyd.service for its number"));
+    set("interval", "10000000");
+    set("burst", "100");
+    assert_eq!(tree.verdict("rate limit"), Verdict::Degraded);
+    assert!(tree.said().contains("exceeds 100 messages in 10 s: events of a storm are dropped"));
+    set("burst", "5000");
+    assert!(tree.said().contains("exceeds 5000 messages in 10 s of peripetyd.service"));
+    tree.write("etc/systemd/journald.conf", "[Journal]\nRateLimitIntervalSec=0\n");
+    tree.remove("run/systemd/units");
+    assert!(tree.said().contains("journald drops nothing of anybody for its number"));
 }
 
 #[test]

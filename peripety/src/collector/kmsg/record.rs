@@ -136,6 +136,7 @@ mod tests {
                 log: LogRecord {
                     seq: 1234,
                     level: 6,
+                    unproven: false,
                     identifier: None,
                     text: "sd 4:0:0:1: [sdf] tag#3 Sense Key : Medium Error [current] ".into(),
                     subsystem: Some("scsi".into()),

@@ -3,6 +3,7 @@
 use peripety_common::Kind;
 
 use super::Config;
+use crate::notifier::memory::Limits;
 use crate::parser::rules::{
     Author, Problem, RULES_MAX,
     doc::{Doc, Table},
@@ -37,7 +38,7 @@ impl Default for Main {
             save_to_journald: true,
             dump_blk_info_at_start: false,
             notify_only_changes: false,
-            events_in_memory: 10_000,
+            events_in_memory: Limits::default().events,
             ring_size_kib: 4096,
             keep_probes: true,
             spool_mib: 64,

@@ -9,10 +9,10 @@ use std::{
 use tokio::task::AbortHandle;
 
 /// Clients at the same time: of root, and of everybody else, so that others cannot lock root out.
-const ROOT_CLIENTS: usize = 16;
-const OTHER_CLIENTS: usize = 48;
+pub(super) const ROOT_CLIENTS: usize = 16;
+pub(super) const OTHER_CLIENTS: usize = 48;
 /// One process may have this share of them.
-const SHARE: usize = 2;
+pub(super) const SHARE: usize = 2;
 /// A client that has not said for so long what it wants has to go for another one.
 const SLOW_TO_ASK: Duration = Duration::from_millis(100);
 /// The same for one that does not read what it asked for.

@@ -53,13 +53,19 @@ fn journal(fields: &mut Fields, text: String) -> Entry {
     // journald takes all of /dev/kmsg for the kernel's transport; the facility tells what a process wrote there.
     let of_kernel = fields.get("_TRANSPORT").is_some_and(|transport| transport == "kernel")
         && fields.get("SYSLOG_FACILITY").is_none_or(|facility| facility == "0");
-    let identifier = if of_kernel { None } else { Some(program(fields)) };
+    let (identifier, unproven) = if of_kernel {
+        (None, false)
+    } else {
+        let (name, proven) = program(fields);
+        (Some(name), !proven)
+    };
     let uptime = of_kernel.then(|| number(fields, "_SOURCE_MONOTONIC_TIMESTAMP")).flatten();
     Entry {
         log: LogRecord {
             seq: 0,
             level: number(fields, "PRIORITY").filter(|level| *level < 8).unwrap_or(6),
             identifier,
+            unproven,
             text,
             subsystem: fields.remove("_KERNEL_SUBSYSTEM"),
             device: fields.remove("_KERNEL_DEVICE"),
@@ -73,13 +79,13 @@ fn journal(fields: &mut Fields, text: String) -> Entry {
 }
 
 /// Who said it, by what journald itself vouches for: the name of the executable's process, of root's only. What a program
-/// calls itself is believed where nothing else is known.
-fn program(fields: &mut Fields) -> String {
+/// calls itself is believed where nothing else is known, and not proven.
+fn program(fields: &mut Fields) -> (String, bool) {
     let named = fields.remove("SYSLOG_IDENTIFIER").unwrap_or_default();
     match (fields.remove("_COMM"), fields.get("_UID")) {
-        (Some(comm), Some(uid)) if uid == "0" => comm,
-        (None, None) => named,
-        _ => String::new(),
+        (Some(comm), Some(uid)) if uid == "0" => (comm, true),
+        (None, None) => (named, false),
+        _ => (String::new(), false),
     }
 }
 

@@ -117,9 +117,15 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     event
 }
 
-/// Source of a line, as it stands in an event's `sources`: `kmsg`, or `journal:multipathd`.
+/// Source of a line, as it stands in an event's `sources`: `kmsg`, or `journal:multipathd`; where the line alone says so,
+/// `syslog:unproven`, or `syslog:multipathd:unproven`.
 fn source(record: &LogRecord) -> String {
-    record.identifier.as_ref().map_or_else(|| "kmsg".to_owned(), |name| format!("journal:{name}"))
+    match (&record.identifier, record.unproven) {
+        (None, false) => "kmsg".to_owned(),
+        (None, true) => "syslog:unproven".to_owned(),
+        (Some(name), false) => format!("journal:{name}"),
+        (Some(name), true) => format!("syslog:{name}:unproven"),
+    }
 }
 
 /// A sense key by its name; the kernel prints the number where it was built without names.

@@ -1,7 +1,7 @@
 //! Lines of syslog files and of journalctl: `Nov 21 13:16:50 host kernel: text`.
 //!
 //! Such a file has the lines of all programs. Only the tag `kernel:` is the kernel's: a program may give itself that tag,
-//! but then its syslog daemon adds nothing that would tell the two apart.
+//! but then its syslog daemon adds nothing that would tell the two apart. So no such line proves who said it.
 
 use super::{
     super::super::{Entry, Item},
@@ -52,14 +52,14 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
         // What a program says of the kernel's name is still a program's.
         let identifier = Some(name.to_owned());
         let text = text.to_owned();
-        entry.log = LogRecord { level, identifier, text, ..LogRecord::default() };
+        entry.log = LogRecord { level, identifier, text, unproven: true, ..LogRecord::default() };
         return Some(entry.into());
     }
     if let Some(times) = repeated(text) {
         return Some(times);
     }
     let text = kernel_stamp(text, &mut entry);
-    entry.log = LogRecord { level, text: text.to_owned(), ..LogRecord::default() };
+    entry.log = LogRecord { level, text: text.to_owned(), unproven: true, ..LogRecord::default() };
     Some(entry.into())
 }
 
