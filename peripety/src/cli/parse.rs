@@ -4,6 +4,7 @@ mod confine;
 mod progress;
 mod source;
 mod table;
+mod worker;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Duration};
 
@@ -71,6 +72,9 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    if let Some(code) = worker::run() {
+        return Ok(code);
+    }
     let mut filter = args.filter.build_for_any_machine(roots)?;
     set_until(&mut filter, args.until.as_deref())?;
     let moment = |text: &str| time::parse(text, &time::now());
@@ -88,6 +92,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let sources: Vec<anyhow::Result<Source>> = files.iter().map(|file| Source::open(file)).collect();
     let mut spool = Spool::new(&limits);
     confine::confine(&sources, &mut spool);
+    worker::end_with_parent();
     let progress = Progress::new();
     let mut run = Run { logs, events: Vec::new(), out: &mut out, progress, shapeless: Vec::new(), spool };
     let mut code = OK;

@@ -213,6 +213,33 @@ fn what_is_no_log_is_refused_and_bounds_are_named() {
     place.untouched("large");
 }
 
+/// libsystemd may abort on a journal; here the process that reads is ended from outside.
+#[test]
+fn what_ends_the_process_that_reads_is_said() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_prpt"))
+        .args(["parse", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let started = std::time::Instant::now();
+    let reader = loop {
+        let pid = fs::read_to_string(&children).unwrap_or_default().trim().parse::<i32>().ok();
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            break pid;
+        }
+        assert!(started.elapsed() < HANGS);
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    rustix::process::kill_process(reader, rustix::process::Signal::ABORT).unwrap();
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    assert!(words(&output).contains("was ended by signal 6"), "{}", words(&output));
+}
+
 #[test]
 fn a_log_that_unpacks_to_many_times_its_size_ends_at_its_time() {
     use std::io::Write as _;
