@@ -26,7 +26,7 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{broadcast::error::RecvError, oneshot},
+    sync::{Semaphore, broadcast::error::RecvError, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };

@@ -72,6 +72,7 @@ impl Shipped {
             let log = LogRecord {
                 level: level.filter(|level| *level < 8).unwrap_or(4),
                 text: text.to_owned(),
+                unproven: true,
                 ..LogRecord::default()
             };
             item = Entry { log, ..Entry::default() }.into();
