@@ -29,7 +29,7 @@ const ROOM: u64 = 1 << 20;
 /// Kilobytes of memory that the program can have at all: what it may use, and its code and rules.
 const MEMORY: u64 = 800 << 10;
 /// A run that takes longer hangs.
-const HANGS: Duration = Duration::from_secs(120);
+const HANGS: Duration = Duration::from_secs(900);
 
 /// What lies in a directory: kind, content or target, by name.
 fn contents(dir: &Path) -> BTreeMap<PathBuf, String> {
