@@ -50,7 +50,7 @@ impl<'r> Input<'r> {
     }
 
     /// The next line without its end; none at the end of the file, or where it could be read no further. A line that is
-    /// too long is cut.
+    /// too long is cut; of empty ones that follow each other some are left out.
     pub fn line(&mut self) -> Option<&[u8]> {
         self.line.clear();
         let (mut any, mut cut) = (false, false);
@@ -58,7 +58,12 @@ impl<'r> Input<'r> {
             any = true;
             let end = memchr::memchr(b'\n', available);
             let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-            let used = part.len() + usize::from(end.is_some());
+            let mut used = part.len() + usize::from(end.is_some());
+            if end == Some(0) && line.is_empty() {
+                // Empty lines mean nothing, however many there are: gigabytes of them take kilobytes when packed.
+                let more = available.iter().position(|byte| *byte != b'\n');
+                used = more.unwrap_or(available.len());
+            }
             cut |= keep(line, part);
             self.consume(used);
             if end.is_some() {
@@ -151,6 +156,16 @@ mod tests {
             let long = [vec![b'x'; 3 * SAMPLE], b"\nend\n".to_vec()].concat();
             let found = lines(&long, sampled);
             assert_eq!((found.len(), found[0].len(), found[1].as_slice()), (2, LINE_MAX, &b"end"[..]));
+        }
+    }
+
+    #[test]
+    fn many_empty_lines_are_few() {
+        let empty = [vec![b'\n'; 1 << 20], b"end".to_vec()].concat();
+        for sampled in [false, true] {
+            let found = lines(&empty, sampled);
+            assert!(found.len() < 100, "{}", found.len());
+            assert_eq!(found.last().map(Vec::as_slice), Some(&b"end"[..]));
         }
     }
 
