@@ -391,6 +391,10 @@ impl Fold {
             event.extension.insert("details_missing".to_owned(), self.missed.into());
         }
         if let Some(crowd) = &self.crowd {
+            // Each of its members tells its own.
+            if let Some(io) = &mut event.io {
+                io.lost_pages = None;
+            }
             crowd.tell(&mut event.extension);
         }
         impact::weigh(&mut event, Known { has_requests: self.has_requests, ..self.known });
