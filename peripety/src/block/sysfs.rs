@@ -146,7 +146,7 @@ fn disk(roots: &Roots, device: &mut SysDevice) {
         _ => {}
     }
     if found.kind == BlkType::Md {
-        device.id.raid_level = attr::text(&dir.join("md/level")).unwrap_or_default();
+        device.id.raid_level = attr::text(files, &dir.join("md/level")).unwrap_or_default();
     }
     let reached = transport::of(roots, device);
     device.id.transport = reached.transport;

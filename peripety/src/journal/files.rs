@@ -14,6 +14,9 @@ use super::{
     wire::{self, Direction, Entry, Unread, Why},
 };
 
+/// Fields that are asked for one by one; to get more of them, all of an entry are looked at.
+const NAMED_MAX: usize = 12;
+
 /// What is about to be touched.
 #[derive(Clone, Debug)]
 pub struct Touched<'a> {
@@ -63,6 +66,8 @@ struct One {
     head: Head,
     /// The entry beyond which it is to begin.
     pass: Option<Key>,
+    /// It is known that its index works: it has given an entry, or was tried.
+    is_sound: bool,
 }
 
 /// Where a file stands.
@@ -130,7 +135,7 @@ impl Files {
             match open(&found.path, select) {
                 Ok(journal) => {
                     let (found, head) = (found.clone(), Head::Unread);
-                    this.all.push(One { found, header, journal, head, pass: None });
+                    this.all.push(One { found, header, journal, head, pass: None, is_sound: false });
                 }
                 Err(error) => this.give_up(found, Some(&header), &error),
             }
@@ -333,9 +338,14 @@ impl One {
                 if self.journal.usage().map_err(systemd::Error::into_io_error)? == 0 {
                     return Err(io::Error::from_raw_os_error(rustix::io::Errno::BADMSG.raw_os_error()));
                 }
+                if !self.is_sound {
+                    check_index(&self.found.path, &self.header)?;
+                    self.is_sound = true;
+                }
                 self.head = Head::End;
                 return Ok(());
             }
+            self.is_sound = true;
             let cursor = self.journal.cursor().map_err(systemd::Error::into_io_error)?;
             let Some(key) = Key::parse(&cursor) else { continue };
             if self.pass.take().is_none_or(|pass| pass.order(&key).is_ne()) {
@@ -354,6 +364,17 @@ impl One {
             fields: BTreeMap::new(),
         };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if names.len() > NAMED_MAX {
+            self.journal.restart_data();
+            // It ends where a field cannot be read.
+            while let Ok(Some(field)) = self.journal.enumerate_data() {
+                if let Some(name) = names.iter().find(|name| name.as_bytes() == field.name()) {
+                    let value = text(field.value().unwrap_or_default());
+                    entry.fields.entry(name.clone()).or_insert(value);
+                }
+            }
+            return entry;
+        }
         for name in names {
             if let Ok(Some(field)) = self.journal.get_data(name.as_str())
                 && let Some(value) = field.value()
@@ -362,6 +383,31 @@ impl One {
             }
         }
         entry
+    }
+}
+
+/// Whether the index of a file finds what its first entry has: where it is broken, a file seems to have nothing that is
+/// searched for.
+fn check_index(path: &Path, header: &Header) -> io::Result<()> {
+    let broken = || io::Error::from_raw_os_error(rustix::io::Errno::BADMSG.raw_os_error());
+    let mut first = None;
+    let mut read = || -> systemd::Result<bool> {
+        let mut journal = OpenFilesOptions::default().open_files([path.to_string_lossy().as_ref()])?;
+        if journal.next()? == 0 {
+            return Ok(false);
+        }
+        first = journal.get_data("_BOOT_ID")?.and_then(|field| Some(field.value()?.to_vec()));
+        let Some(boot) = &first else { return Ok(true) };
+        journal.match_add("_BOOT_ID", boot.clone())?;
+        journal.seek_head()?;
+        Ok(journal.next()? > 0)
+    };
+    match read() {
+        Ok(true) => Ok(()),
+        // It has no entry yet.
+        Ok(false) if first.is_none() && header.entries == 0 => Ok(()),
+        Ok(false) => Err(broken()),
+        Err(error) => Err(error.into_io_error()),
     }
 }
 

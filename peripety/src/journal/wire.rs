@@ -16,6 +16,8 @@ pub struct Orders {
     pub matches: Vec<(String, String)>,
     /// Files that are not to be touched.
     pub avoid: Vec<FileId>,
+    /// Bytes of a field that are read.
+    pub field_max: usize,
     /// The process that asks: this one ends with it.
     pub parent: u32,
 }
@@ -57,7 +59,7 @@ pub enum Request {
         from: From,
         /// Which way.
         direction: Direction,
-        /// The fields that are wanted; none for all that there are.
+        /// The fields that are wanted.
         fields: Vec<String>,
     },
     /// To answer when the journal changes, or after so many milliseconds.

@@ -10,7 +10,6 @@ use std::{
 use systemd::journal::{Journal, OpenFilesOptions};
 
 use super::{
-    MAX_FIELD,
     files::{Files, Start, Touched},
     place::{Listing, list, may_read},
     watch::{Change, Watch},
@@ -107,9 +106,9 @@ impl Worker {
             return Ok(());
         }
         self.list(say)?;
-        let matches = self.orders.matches.clone();
+        let (matches, field_max) = (self.orders.matches.clone(), self.orders.field_max);
         let select = |journal: &mut Journal| {
-            journal.set_data_threshold(MAX_FIELD)?;
+            journal.set_data_threshold(field_max)?;
             for (name, value) in &matches {
                 journal.match_add(name, value.as_str())?;
             }

@@ -139,6 +139,7 @@ impl Source {
             place: place.clone(),
             matches: vec![(MARK.0.to_owned(), MARK.1.to_owned())],
             avoid: Vec::new(),
+            field_max: journal::MAX_FIELD,
             parent: std::process::id(),
         };
         match &roots.journal_reader {

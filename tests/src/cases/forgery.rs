@@ -1,7 +1,8 @@
 //! Only the kernel speaks for the kernel, and only the daemon for peripety.
 
 use std::{
-    fs::OpenOptions, io::Write as _, os::unix::net::UnixDatagram, process::Command, thread, time::Duration,
+    fs::OpenOptions, io::Write as _, os::unix::net::UnixDatagram, path::PathBuf, process::Command, thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -27,6 +28,11 @@ pub const CASES: &[Case] = &[
         run: logger,
     },
     Case { name: "a_forged_entry_in_the_journal_is_not_believed", needs: &[Need::Journald], run: entry },
+    Case {
+        name: "root_s_program_of_the_daemon_s_name_is_not_the_daemon",
+        needs: &[Need::Journald],
+        run: namesake,
+    },
 ];
 
 fn kmsg(machine: &Machine) -> Result<()> {
@@ -81,25 +87,8 @@ fn nothing_told(scene: &Scene<'_>) -> Result<()> {
 /// Everything that an ordinary user can write into the journal, in the shape of an event that the daemon wrote.
 fn entry(machine: &Machine) -> Result<()> {
     let _scene = Scene::start(machine, "")?;
-    let genuine = journald::entries(&["IS_PERIPETY=TRUE"])?;
-    let mut event: serde_json::Value = serde_json::from_str(
-        genuine
-            .first()
-            .and_then(|e| e.get("JSON"))
-            .and_then(|j| j.as_str())
-            .context("the daemon wrote no event")?,
-    )?;
     let id = "11111111-2222-5333-8444-555555555555";
-    for (key, value) in [("event_id", id), ("kdev", DEVICE), ("msg", LINE)] {
-        event.as_object_mut().context("an event that is no object")?.insert(key.to_owned(), value.into());
-    }
-    let fields = format!(
-        "IS_PERIPETY=TRUE\nEVENT_ID={id}\nEVENT_TYPE=FS_ERROR\nSUB_SYSTEM=ext4\nPRIORITY=3\nSYSLOG_IDENTIFIER=peripetyd\n\
-         _UID=0\n_COMM=peripetyd\n_EXE=/usr/bin/peripetyd\n_SYSTEMD_UNIT=peripetyd.service\nDEV_PATH=/dev/{DEVICE}\n\
-         MESSAGE={LINE}\nJSON={event}\n"
-    );
-    let file = machine.dir("forged")?.join("entry");
-    std::fs::write(&file, fields)?;
+    let file = forged(machine, id)?;
     let sender = "setpriv --reuid=65534 --regid=65534 --clear-groups logger --journald=";
     cmd::sh(&format!("{sender}{}", file.display()))?;
     // And as root, but not the daemon.
@@ -113,5 +102,51 @@ fn entry(machine: &Machine) -> Result<()> {
     let found = prpt::json(machine, &["query", "-J"])?;
     ensure!(!found.is_empty(), "prpt query finds nothing at all");
     ensure!(found.iter().all(|event| !event.to_string().contains(id)), "prpt query believes a forged entry");
+    Ok(())
+}
+
+/// A file with an entry as the daemon would write it, with this id.
+fn forged(machine: &Machine, id: &str) -> Result<PathBuf> {
+    let genuine = journald::entries(&["IS_PERIPETY=TRUE"])?;
+    let mut event: serde_json::Value = serde_json::from_str(
+        genuine
+            .first()
+            .and_then(|e| e.get("JSON"))
+            .and_then(|j| j.as_str())
+            .context("the daemon wrote no event")?,
+    )?;
+    for (key, value) in [("event_id", id), ("kdev", DEVICE), ("msg", LINE)] {
+        event.as_object_mut().context("an event that is no object")?.insert(key.to_owned(), value.into());
+    }
+    let fields = format!(
+        "IS_PERIPETY=TRUE\nEVENT_ID={id}\nREVISION=0\nEVENT_TYPE=FS_ERROR\nSUB_SYSTEM=ext4\nPRIORITY=3\n\
+         SYSLOG_IDENTIFIER=peripetyd\n_UID=0\n_COMM=peripetyd\n_EXE=/usr/bin/peripetyd\n\
+         _SYSTEMD_UNIT=peripetyd.service\nDEV_PATH=/dev/{DEVICE}\nMESSAGE={LINE}\nJSON={event}\n"
+    );
+    let file = machine.dir("forged")?.join("entry");
+    std::fs::write(&file, fields)?;
+    Ok(file)
+}
+
+/// What journald says of it is right in all but the place of the executable.
+fn namesake(machine: &Machine) -> Result<()> {
+    let _scene = Scene::start(machine, "")?;
+    let id = "22222222-2222-5333-8444-555555555555";
+    let file = forged(machine, id)?;
+    let program = machine.dir("namesake")?.join("peripetyd");
+    std::fs::copy(std::env::current_exe()?, &program)?;
+    cmd::run(Command::new(&program).env(crate::SEND, &file))?;
+    cmd::wait_for("the forged entries in the journal", Duration::from_secs(5), || {
+        let entries = journald::entries(&[&format!("EVENT_ID={id}")])?;
+        let named = entries.iter().filter(|e| {
+            e.get("_EXE").and_then(|exe| exe.as_str()) == Some(&*program.to_string_lossy())
+                && e.get("_UID").and_then(|uid| uid.as_str()) == Some("0")
+        });
+        ensure!(named.count() > 0, "{} entries: {entries:?}", entries.len());
+        Ok(())
+    })?;
+    let found = prpt::json(machine, &["query", "-J"])?;
+    ensure!(!found.is_empty(), "prpt query finds nothing at all");
+    ensure!(found.iter().all(|event| !event.to_string().contains(id)), "prpt query believes a namesake");
     Ok(())
 }

@@ -296,10 +296,19 @@ fn text(run: &mut Run<'_>, name: &str, from: impl Read, calendar: Calendar, siev
 fn journal(run: &mut Run<'_>, name: &str, files: &[&Path], sieve: &mut Sieve) -> anyhow::Result<Told> {
     let mut entries = 0;
     sieve.next_file();
-    offline::read_journal(files, &mut |item| sieve.pass(item, &mut entries, run))
+    // This process is one of its own, without rights, and may die of a damaged file.
+    let unread = offline::read_journal(files, None, &mut |item| sieve.pass(item, &mut entries, run))
         .with_context(|| format!("cannot read {name}"))?;
     run.end_of_file();
-    Ok(Told { name: name.to_owned(), format: "journal".to_owned(), entries, ..Told::default() })
+    if let [unread] = unread.as_slice()
+        && entries == 0
+        && files.len() == 1
+    {
+        anyhow::bail!("{}: {}", name, unread.why);
+    }
+    let broken =
+        (!unread.is_empty()).then(|| unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+    Ok(Told { name: name.to_owned(), format: "journal".to_owned(), entries, broken, ..Told::default() })
 }
 
 /// A report has the same lines several times: what one kind of log told is passed over in those of the next kinds.
