@@ -4,6 +4,7 @@
 //! calls back up. ARCHITECTURE.md is the map.
 
 pub mod block;
+pub mod checked;
 pub mod cli;
 pub mod collector;
 pub mod correlate;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::Files;
+/// Name of the daemon's socket in its directory.
+pub const SOCKET: &str = "peripety.sock";
 
 /// The places peripety reads from and writes to.
 #[derive(Clone, Debug)]
@@ -98,6 +100,6 @@ impl Roots {
 
     /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
-        self.runtime.join("peripety.sock")
+        self.runtime.join(SOCKET)
     }
 }

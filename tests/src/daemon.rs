@@ -105,6 +105,10 @@ impl Daemon {
         Ok(kib.context("no VmHWM")?.parse::<u64>()? / 1024)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until it has ended.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         cmd::wait_for("peripetyd to end", limit, || self.process.try_wait()?.context("it still runs"))

@@ -1,6 +1,9 @@
 //! `prpt stats`: what came in, what went out, and what was lost where.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -44,6 +47,14 @@ struct Journal {
     error: Option<String>,
 }
 
+/// The directory in /run and what is wrong with its files.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Runtime {
+    directory: String,
+    trouble: BTreeMap<String, String>,
+}
+
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut stats = Client::connect(roots)?.answer("stats")?;
     let probes = Client::connect(roots)?.answer("probes")?;
@@ -54,7 +65,8 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let status: Status = serde_json::from_value(probes).context(versions)?;
     let part = |key: &str| stats.get(key).cloned().unwrap_or_default();
     let mut losses: Vec<Loss> = serde_json::from_value(part("ledger")).context(versions)?;
-    let notifiers: std::collections::BTreeMap<String, Notifier> =
+    let runtime: Runtime = serde_json::from_value(part("runtime")).unwrap_or_default();
+    let notifiers: BTreeMap<String, Notifier> =
         serde_json::from_value(part("notifiers")).context(versions)?;
     let journal: Journal = serde_json::from_value(part("journal")).context(versions)?;
     let at_start: Journal = serde_json::from_value(part("journal_at_start")).unwrap_or_default();
@@ -66,7 +78,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
 
     let mut out = anstream::stdout().lock();
     match args.output.format() {
-        Format::Plain => plain(&mut out, &losses, &unknown, &notifiers, &status)?,
+        Format::Plain => plain(&mut out, &losses, &unknown, &notifiers, &runtime, &status)?,
         Format::Json => writeln!(out, "{stats}")?,
         Format::JsonPretty => writeln!(out, "{stats:#}")?,
     }
@@ -131,7 +143,8 @@ fn plain(
     out: &mut impl Write,
     losses: &[Loss],
     unknown: &[String],
-    notifiers: &std::collections::BTreeMap<String, Notifier>,
+    notifiers: &BTreeMap<String, Notifier>,
+    runtime: &Runtime,
     status: &Status,
 ) -> io::Result<()> {
     if losses.is_empty() {
@@ -161,6 +174,12 @@ fn plain(
         if let Some(trouble) = &notifier.trouble {
             writeln!(out, "    {}", printable(trouble))?;
         }
+    }
+    if !runtime.trouble.is_empty() {
+        writeln!(out, "\n{} cannot be used, events go out from memory:", printable(&runtime.directory))?;
+    }
+    for (file, trouble) in &runtime.trouble {
+        writeln!(out, "    {}: {}", printable(file), printable(trouble))?;
     }
     let attached = status.probes.iter().filter(|probe| probe.verdict.is_attached());
     writeln!(out, "\n{:<34} {:>10} {:>10} {:>8} {:>8}", "PROBE", "SEEN", "SENT", "DROPPED", "FOLDED")?;

@@ -3,22 +3,30 @@
 //!
 //! It lies in /run, in memory, never on a disk that may be the failing one (promise 6). The file grows by one write per
 //! visit to the sources, notes first and their commit last, and is written anew when it is long. Only whole commits count:
-//! what a killed daemon had noted without one is read from the sources again.
+//! what a killed daemon had noted without one is read from the sources again. A damaged line costs what it said, and no line
+//! after it.
+//!
+//! The file stays open: where no new one can be made (/run is full, no descriptor is left), all is written in the place of
+//! the old one. Where that fails too, nothing is written until [`Logbook::try_again`].
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, BufRead, BufReader},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::run::Told;
-use crate::{collector::ebpf::RingState, correlate::Saved};
+use crate::{
+    checked::{Lines, Piece, seal},
+    collector::ebpf::RingState,
+    correlate::Saved,
+};
 
 /// Of the format; a file of another version is not taken.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// From this length on it is written anew.
 const LONG: u64 = 4 << 20;
 
@@ -76,17 +84,20 @@ pub struct Left {
     pub commit: Commit,
     /// What it had open.
     pub open: Saved,
+    /// Lines that could not be read.
+    pub bad_lines: u64,
 }
 
 /// The logbook.
 #[derive(Debug)]
 pub struct Logbook {
     path: PathBuf,
-    title: String,
+    /// The lines that a file begins with.
+    title: Vec<u8>,
     file: Option<File>,
     len: u64,
-    buffer: String,
-    told: bool,
+    buffer: Vec<u8>,
+    trouble: Option<String>,
 }
 
 impl Logbook {
@@ -99,6 +110,10 @@ impl Logbook {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let title = serde_json::to_string(&title).unwrap_or_default();
+        let mut lines = Vec::new();
+        // Twice: without it the rest says nothing.
+        seal(&mut lines, title.as_bytes());
+        seal(&mut lines, title.as_bytes());
         let left = match read(&path, boot_id) {
             Ok(left) => left,
             Err(error) => {
@@ -110,14 +125,12 @@ impl Logbook {
                 None
             }
         };
-        (Self { path, title, file: None, len: 0, buffer: String::new(), told: false }, left)
+        (Self { path, title: lines, file: None, len: 0, buffer: Vec::new(), trouble: None }, left)
     }
 
     /// Takes a note of the engine, to be written with the next commit.
     pub fn note(&mut self, note: &str) {
-        self.buffer.push('N');
-        self.buffer.push_str(note);
-        self.buffer.push('\n');
+        seal(&mut self.buffer, format!("N{note}").as_bytes());
     }
 
     /// Whether everything is to be noted for the next commit, because the file is new or long.
@@ -125,87 +138,169 @@ impl Logbook {
         self.file.is_none() || self.len > LONG
     }
 
-    /// Writes notes and commit. Without room in /run the daemon goes on, and a successor would know less.
-    pub fn commit(&mut self, commit: &Commit) {
-        let all = self.wants_all();
-        let Ok(json) = serde_json::to_string(commit) else { return };
-        self.buffer.push('C');
-        self.buffer.push_str(&json);
-        self.buffer.push('\n');
-        let written = if all { self.begin() } else { self.append() };
-        self.buffer.clear();
-        match written {
-            Ok(()) if self.told => {
-                tracing::info!("{} can be written again", self.path.display());
-                self.told = false;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                // Half a note must not stand before the next one.
-                self.file = None;
-                if !self.told {
-                    tracing::warn!(
-                        "cannot write to {}: {error}; were this daemon killed now, its open events would begin anew",
-                        self.path.display()
-                    );
-                }
-                self.told = true;
-            }
+    /// Why it cannot be written; nothing is, until [`Logbook::try_again`]. A successor would know less.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Lets the next commit be written, whatever there was.
+    pub fn try_again(&mut self) {
+        self.trouble = None;
+        if !self.is_in_place() {
+            self.file = None;
         }
     }
 
-    fn append(&mut self) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.write_all(self.buffer.as_bytes())?;
-        self.len += self.buffer.len() as u64;
+    /// Leaves the file alone until [`Logbook::try_again`].
+    pub fn leave_alone(&mut self, why: &str) {
+        self.trouble = Some(why.to_owned());
+    }
+
+    /// Writes notes and commit.
+    pub fn commit(&mut self, commit: &Commit) {
+        let notes = std::mem::take(&mut self.buffer);
+        if self.trouble.is_some() {
+            return;
+        }
+        let Ok(json) = serde_json::to_string(commit) else { return };
+        let mut last = Vec::new();
+        seal(&mut last, format!("C{json}").as_bytes());
+        let written = if self.wants_all() {
+            self.begin(&notes, &last).or_else(|error| self.in_place(&notes, &last).map_err(|_also| error))
+        } else {
+            // An empty line, so that half a note of an interrupted write does not stand before the next one.
+            self.append(&[b"\n", notes.as_slice(), &last].concat())
+        };
+        if let Err(error) = written {
+            self.trouble = Some(error.to_string());
+        }
+    }
+
+    fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        if !self.is_in_place() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        if let Err(error) = file.write_all_at(text, self.len) {
+            let _best_effort = file.set_len(self.len);
+            // What the notes said is to be said again.
+            self.len = self.len.max(LONG + 1);
+            return Err(error);
+        }
+        self.len += text.len() as u64;
         Ok(())
     }
 
+    /// Whether the path still leads to the file: a directory that was removed takes writes that nobody finds.
+    fn is_in_place(&self) -> bool {
+        let same = |file: &File| {
+            let (own, there) = (file.metadata().ok()?, fs::metadata(&self.path).ok()?);
+            Some((own.dev(), own.ino()) == (there.dev(), there.ino()))
+        };
+        self.file.as_ref().and_then(same) == Some(true)
+    }
+
     /// A new file, which takes the place of the old one when it is whole.
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self, notes: &[u8], commit: &[u8]) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        let text = format!("{}\n{}", self.title, self.buffer);
-        file.write_all(text.as_bytes())?;
-        fs::rename(&new, &self.path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let text = [&self.title, notes, commit].concat();
+        if let Err(error) = file.write_all_at(&text, 0).and_then(|()| fs::rename(&new, &self.path)) {
+            // It gives back its room.
+            let _best_effort = file.set_len(0);
+            let _best_effort = fs::remove_file(&new);
+            return Err(error);
+        }
         self.len = text.len() as u64;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// All in the place of the old file, whose room there is; the commit alone where that is not enough. The title is
+    /// written last: without it nothing of the file counts.
+    fn in_place(&mut self, notes: &[u8], commit: &[u8]) -> io::Result<()> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().write(true).open(&self.path)?,
+        };
+        let begin = self.title.len() as u64;
+        let write = |text: &[u8]| {
+            file.write_all_at(&vec![0; self.title.len()], 0)?;
+            file.write_all_at(text, begin)?;
+            file.set_len(begin + text.len() as u64)?;
+            file.write_all_at(&self.title, 0)?;
+            Ok(begin + text.len() as u64)
+        };
+        let whole = write(&[notes, commit].concat());
+        self.len = match whole {
+            Ok(len) => len,
+            Err(error) => {
+                let _commit_alone = write(commit);
+                self.file = Some(file);
+                self.len = LONG + 1;
+                return Err(error);
+            }
+        };
         self.file = Some(file);
         Ok(())
     }
 }
 
 fn read(path: &Path, boot_id: &str) -> Result<Option<Left>, String> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-    };
-    let mut lines = BufReader::new(file).split(b'\n');
-    let Some(Ok(title)) = lines.next() else { return Ok(None) };
-    let title: Title = serde_json::from_slice(&title).map_err(|e| e.to_string())?;
-    if title.boot_id != boot_id {
-        return Ok(None);
+    match File::open(path) {
+        Ok(file) => decode(BufReader::new(file), boot_id),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
     }
-    if title.logbook != VERSION {
-        return Err(format!("it is of version {} of the format, not {VERSION}", title.logbook));
-    }
-    let mut left = Left::default();
-    let mut notes = Vec::new();
-    // The last line has no end if the daemon was killed while it wrote: it is no commit, or cannot be read as one.
-    for line in lines {
-        let line = line.map_err(|e| e.to_string())?;
-        let line = std::str::from_utf8(&line).map_err(|e| e.to_string())?;
-        if let Some(note) = line.strip_prefix('N') {
+}
+
+/// What stands in a logbook; nothing if it is of another boot.
+///
+/// # Errors
+/// Words on why nothing of it can be understood.
+pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, String> {
+    let mut lines = Lines::new(input);
+    let (mut left, mut notes, mut titles) = (Left::default(), Vec::new(), 0);
+    while let Some((piece, _)) = lines.next_piece().map_err(|e| e.to_string())? {
+        let text = match piece {
+            Piece::Line => std::str::from_utf8(lines.text()).unwrap_or_default(),
+            Piece::Bad => {
+                left.bad_lines += 1;
+                continue;
+            }
+            // The daemon was killed while it wrote: it had not committed that.
+            Piece::Torn => break,
+        };
+        if let Some(note) = text.strip_prefix('N').filter(|_| titles > 0) {
             notes.push(note.to_owned());
-        } else if let Some(commit) = line.strip_prefix('C') {
-            let Ok(commit) = serde_json::from_str(commit) else { break };
+        } else if let Some(commit) = text.strip_prefix('C').filter(|_| titles > 0) {
+            let Ok(commit) = serde_json::from_str(commit) else {
+                left.bad_lines += 1;
+                continue;
+            };
             for note in notes.drain(..) {
-                left.open.take(&note).map_err(|e| e.to_string())?;
+                left.bad_lines += u64::from(left.open.take(&note).is_err());
             }
             left.commit.take(commit);
+        } else {
+            let Ok(title) = serde_json::from_str::<Title>(text) else {
+                left.bad_lines += 1;
+                continue;
+            };
+            if title.boot_id != boot_id {
+                return Ok(None);
+            }
+            if title.logbook != VERSION {
+                return Err(format!("it is of version {} of the format, not {VERSION}", title.logbook));
+            }
+            titles += 1;
         }
     }
-    Ok(Some(left))
+    match (titles, left.bad_lines) {
+        (0, 0) => Ok(None),
+        (0, _) => Err("it does not begin as a logbook does".to_owned()),
+        _ => Ok(Some(left)),
+    }
 }
 
 #[cfg(test)]
@@ -234,14 +329,75 @@ mod tests {
 
         // Killed while it wrote.
         let whole = fs::read(&path).unwrap();
-        for torn in ["N{\"slot\":[1,{\"fo", "C{\"kmsg_s", "C", "N{\"lost_before\":3}\nC{\"kmsg_seq\":2"] {
-            fs::write(&path, [&whole, torn.as_bytes()].concat()).unwrap();
-            assert_eq!(left(dir.path(), "boot").unwrap().kmsg_seq, Some(1), "{torn}");
+        let mut next = Vec::new();
+        seal(&mut next, b"N{\"lost_before\":3}");
+        seal(&mut next, b"C{\"kmsg_seq\":2}");
+        for len in 0..next.len() {
+            fs::write(&path, [&whole, b"\n".as_slice(), &next[..len]].concat()).unwrap();
+            assert_eq!(left(dir.path(), "boot").unwrap().kmsg_seq, Some(1), "{len}");
         }
-        for strange in ["", "{}", "{\"logbook\":99,\"boot_id\":\"boot\",\"version\":\"9\"}\n", "\u{0}\n"] {
+        for strange in ["", "{}", "{\"logbook\":2,\"boot_id\":\"boot\",\"version\":\"9\"}\n", "\u{0}\n"] {
             fs::write(&path, strange).unwrap();
             assert!(left(dir.path(), "boot").is_none(), "{strange}");
         }
+    }
+
+    #[test]
+    fn damage_costs_the_lines_that_it_hits() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        for seq in 1..=5 {
+            book.note(&format!("{{\"lost_before\":{seq}}}"));
+            book.commit(&commit(seq));
+        }
+        let path = dir.path().join("logbook");
+        let whole = fs::read(&path).unwrap();
+        let ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
+        for (at, with) in
+            (0..whole.len()).step_by(3).flat_map(|at| [(at, 0), (at, b'\n'), (at, b'x'), (at, 0xff)])
+        {
+            let mut bytes = whole.clone();
+            let end = (at + 40).min(bytes.len());
+            if bytes[at..end].iter().all(|byte| *byte == with) {
+                continue;
+            }
+            bytes[at..end].fill(with);
+            fs::write(&path, &bytes).unwrap();
+            let last_commit_is_hit = end > ends[ends.len() - 2];
+            let found = Logbook::open(dir.path(), "boot").1;
+            if at < ends[1] && end > ends[0] {
+                continue; // Both titles.
+            }
+            let found = found.unwrap_or_else(|| panic!("{at} {with}"));
+            let read = found.commit.kmsg_seq.unwrap();
+            assert!(
+                if last_commit_is_hit { (3..=4).contains(&read) } else { read == 5 },
+                "{at} {with}: {read}"
+            );
+            assert!(found.bad_lines > 0 || last_commit_is_hit || with == b'\n', "{at} {with}");
+        }
+    }
+
+    #[test]
+    fn where_no_new_file_can_be_made_it_is_written_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        book.commit(&commit(1));
+        // A directory stands where the new file would be made.
+        fs::create_dir(dir.path().join("logbook.new")).unwrap();
+        let note = format!("{{\"lost_before\":{}}}", "1".repeat(15));
+        for seq in 2..40 {
+            for _ in 0..5000 {
+                book.note(&note);
+            }
+            book.commit(&commit(seq));
+            assert_eq!(book.trouble(), None);
+            assert_eq!(left(dir.path(), "boot").unwrap().kmsg_seq, Some(seq));
+        }
+        assert!(fs::metadata(dir.path().join("logbook")).unwrap().len() < 2 * LONG);
+        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        book.commit(&commit(50));
+        assert_eq!(left(dir.path(), "boot").unwrap().kmsg_seq, Some(50), "also a successor's first");
     }
 
     #[test]
@@ -268,10 +424,22 @@ mod tests {
         let runtime = dir.path().join("not yet");
         let (mut book, _) = Logbook::open(&runtime, "boot");
         book.commit(&commit(1));
-        assert!(book.wants_all());
+        assert!(book.wants_all() && book.trouble().is_some());
         fs::create_dir(&runtime).unwrap();
+        book.commit(&commit(2));
+        assert!(book.trouble().is_some(), "it is left alone");
+        book.try_again();
         book.commit(&commit(2));
         assert!(!book.wants_all());
         assert_eq!(left(&runtime, "boot"), Some(commit(2)));
+
+        fs::remove_dir_all(&runtime).unwrap();
+        book.commit(&commit(3));
+        assert!(book.trouble().is_some(), "nobody would find it");
+        fs::create_dir(&runtime).unwrap();
+        book.try_again();
+        assert!(book.wants_all());
+        book.commit(&commit(4));
+        assert_eq!(left(&runtime, "boot"), Some(commit(4)));
     }
 }

@@ -9,13 +9,14 @@ mod host;
 mod ledger;
 mod left_out;
 mod limits;
-mod logbook;
+pub mod logbook;
 mod mounts;
 mod outputs;
 mod own;
 mod people;
 mod programs;
 mod run;
+mod runtime;
 mod sources;
 mod status;
 

@@ -42,7 +42,9 @@ pub struct Outputs {
     status: Status,
     only_changes: bool,
     queues: BTreeMap<&'static str, Queue>,
-    told_lost: BTreeMap<&'static str, u64>,
+    told_lost: BTreeMap<(&'static str, &'static str), u64>,
+    /// The runtime directory is this daemon's: its files may be used.
+    held: bool,
     /// Last event in the spool that an earlier daemon is known to have meant.
     spooled: Option<u64>,
     /// Events that were sent though the journal may have had them.
@@ -51,7 +53,7 @@ pub struct Outputs {
 
 impl Outputs {
     /// Memory only, until [`Outputs::apply`].
-    pub fn new(roots: &Roots, always_stdout: bool, main: &Main, spooled: Option<u64>) -> Self {
+    pub fn new(roots: &Roots, always_stdout: bool, main: &Main, spooled: Option<u64>, held: bool) -> Self {
         let limits = Limits { events: main.events_in_memory, ..Limits::default() };
         Self {
             roots: roots.clone(),
@@ -61,6 +63,7 @@ impl Outputs {
             only_changes: false,
             queues: BTreeMap::new(),
             told_lost: BTreeMap::new(),
+            held,
             spooled,
             unchecked: Arc::default(),
         }
@@ -87,21 +90,35 @@ impl Outputs {
         let spooled = self.spooled.take();
         let bound = u64::from(main.spool_mib) << 20;
         let unchecked = Arc::clone(&self.unchecked);
-        self.switch(journald::NAME, to_journald, |roots| match Spool::open(&roots.runtime, bound, spooled) {
-            Ok(spool) => {
-                let roots_of_journal = roots.clone();
-                let went_out: WentOut =
-                    Box::new(move |event| is_in_journal(&roots_of_journal, event, &unchecked));
-                notifier::spawn_spooled(Journald::new(roots), spool, went_out)
-            }
-            Err(error) => {
-                tracing::warn!(
-                    "no spool in {}: {error}; events that journald has not taken are gone with this daemon",
-                    roots.runtime.display()
-                );
-                notifier::spawn(Journald::new(roots), notifier::capacity(journald::NAME))
-            }
+        let held = self.held;
+        self.switch(journald::NAME, to_journald, |roots| {
+            let (spool, files) = if held {
+                Spool::open(&roots.runtime, bound, spooled)
+            } else {
+                (Spool::in_memory(&roots.runtime, bound, spooled), Ok(()))
+            };
+            let roots_of_journal = roots.clone();
+            let went_out: WentOut =
+                Box::new(move |event| is_in_journal(&roots_of_journal, event, &unchecked));
+            notifier::spawn_spooled(Journald::new(roots), spool, files, went_out)
         });
+    }
+
+    /// Why events cannot be written down where they wait for journald.
+    pub fn files_trouble(&self) -> Option<String> {
+        self.queues.values().find_map(Queue::files_trouble)
+    }
+
+    /// Tries to use the files again, in a directory that is this daemon's. Why they still cannot be used.
+    pub fn repair(&mut self) -> Option<String> {
+        self.held = true;
+        let failing = self.queues.values().filter(|queue| queue.files_trouble().is_some());
+        failing.filter_map(Queue::repair).next()
+    }
+
+    /// The logbook cannot say which events are meant to go out.
+    pub fn commit_in_spool(&self) {
+        self.queues.values().for_each(Queue::commit_in_spool);
     }
 
     /// Under systemd journald always comes back: events wait for it.
@@ -165,15 +182,14 @@ impl Outputs {
     pub fn take_lost(&mut self) -> Vec<Lost> {
         let mut all = Vec::new();
         for (name, queue) in &self.queues {
-            let count = queue.take_lost();
-            if count > 0 {
-                let total = self.told_lost.entry(name).or_default();
+            for (reason, count) in queue.take_lost() {
+                let total = self.told_lost.entry((name, reason)).or_default();
                 *total += count;
                 all.push(Lost {
                     source: (*name).to_owned(),
-                    reason: "events could not be written".to_owned(),
+                    reason: reason.to_owned(),
                     count,
-                    sequence: format!("{}/{name}/{total}", std::process::id()),
+                    sequence: format!("{}/{name}/{reason}/{total}", std::process::id()),
                 });
             }
         }
@@ -185,7 +201,14 @@ impl Outputs {
         let queues: BTreeMap<_, _> = self
             .queues
             .iter()
-            .map(|(name, queue)| (*name, json!({ "counters": queue.counters(), "trouble": queue.trouble() })))
+            .map(|(name, queue)| {
+                let mut figures = json!({ "counters": queue.counters(), "trouble": queue.trouble() });
+                if let (Some((bytes, in_memory)), Value::Object(all)) = (queue.spooled_bytes(), &mut figures) {
+                    let spool = json!({ "bytes": bytes, "bytes_in_memory": in_memory, "trouble": queue.files_trouble() });
+                    all.insert("spool".to_owned(), spool);
+                }
+                (*name, figures)
+            })
             .collect();
         let memory = self.memory.usage();
         json!({

@@ -26,6 +26,7 @@ use super::{
     mounts::MountReadings,
     outputs::Outputs,
     programs::Programs,
+    runtime::Runtime,
     sources::{Probes, readable},
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
         clock::ClockOffset, ebpf::Addition, kmsg::KmsgReader, mount_watch::MountWatch, uevent::UeventMonitor,
     },
     event::Event,
-    notifier::socket::{Server, Serving},
+    notifier::socket::{Listening, Server, Serving},
     record::{Body, Record},
     recording::RecordedEngine,
     roots::Roots,
@@ -101,11 +102,13 @@ struct Daemon {
     /// Something was read, or told, since the last commit.
     news: bool,
     snapshot: Arc<Mutex<Snapshot>>,
+    runtime: Runtime,
     server: Option<Server>,
     serving: Option<Serving>,
     questions: (mpsc::Sender<Asked>, mpsc::Receiver<Asked>),
     looked: look::Looked,
     looks: look::Looks,
+    listen_on: mpsc::UnboundedSender<Listening>,
     chores_at: Option<u64>,
     /// When the probes were attached: older text has no record in the ring.
     live_since_ns: u64,
@@ -129,6 +132,7 @@ enum Wake {
     Programs(Vec<Record>),
     Asked(Asked),
     Looked(Vec<Condition>),
+    RuntimeDirectory,
     Deadline,
 }
 
@@ -147,13 +151,13 @@ impl Daemon {
                 socket: server.counters(),
             };
             let serving = server.start(self.outputs.memory(), Arc::new(answers));
-            self.serving = Some(serving.context("cannot serve the socket")?);
+            self.serving = serving.map_err(|error| tracing::error!("cannot serve the socket: {error}")).ok();
         }
         notify_systemd(&[sd_notify::NotifyState::Ready]);
         let mut watchdog = Watchdog::new();
         loop {
             let wake = self.wait(&mut terminate, &mut interrupt, &mut reload, &mut watchdog).await?;
-            let is_of_source = !matches!(wake, Wake::Deadline | Wake::Watchdog);
+            let is_of_source = !matches!(wake, Wake::Deadline | Wake::Watchdog | Wake::RuntimeDirectory);
             match wake {
                 Wake::Stop { for_good } => return Ok(for_good),
                 Wake::Reload => self.reload(),
@@ -165,6 +169,7 @@ impl Daemon {
                 Wake::Programs(records) => self.take_programs(&records),
                 Wake::Asked(asked) => self.take_asked(asked),
                 Wake::Looked(new) => self.take_look(new),
+                Wake::RuntimeDirectory => self.runtime.try_soon(clock::monotonic_ns()),
                 Wake::Deadline => self.wake(),
             }
             if is_of_source {
@@ -207,6 +212,7 @@ impl Daemon {
             attacher,
             kmsg,
             programs,
+            runtime,
             questions,
             looked,
             ..
@@ -246,15 +252,21 @@ impl Daemon {
             records = programs.recv() => Wake::Programs(records),
             Some(asked) = questions.1.recv() => Wake::Asked(asked),
             Some(new) = looked.1.recv() => Wake::Looked(new),
+            () = runtime.changed() => Wake::RuntimeDirectory,
             () = sleep_to(deadline) => Wake::Deadline,
         })
     }
 
     fn next_deadline(&self) -> Option<u64> {
-        [self.engine.next_deadline_ns(), self.chores_at, self.looks.next_deadline_ns()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.engine.next_deadline_ns(),
+            self.chores_at,
+            self.looks.next_deadline_ns(),
+            self.runtime.retry_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn wake(&mut self) {
@@ -266,6 +278,9 @@ impl Daemon {
             self.plan_look();
         }
         self.look_when_due();
+        if self.runtime.retry_at().is_some_and(|at| at <= now) {
+            self.repair();
+        }
     }
 
     fn plan_chores(&mut self) {
@@ -292,6 +307,7 @@ impl Daemon {
             self.push(record);
         }
         self.tell_unrecorded();
+        self.note_files();
         if let Some(after_ns) = self.losses.wants_another_look() {
             self.plan_chores_after(after_ns);
         }

@@ -1,7 +1,8 @@
 //! Events in the system's journal, one entry for each revision.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
+use rustix::io::Errno;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -22,6 +23,28 @@ const MAX_EXTENSIONS: usize = 64;
 const MAX_VALUE: usize = 4096;
 /// Owners that get a field of their own: journald takes 1024 fields in an entry.
 const MAX_OWNERS: usize = 256;
+
+/// What is wrong with the machine or with journald, not with the event: it may go out a moment later. libsystemd makes a
+/// socket for the first event, and a file in memory for a long one.
+const PASSES: &[Errno] = &[
+    Errno::CONNREFUSED,
+    Errno::CONNRESET,
+    Errno::NOENT,
+    Errno::NOTCONN,
+    Errno::PIPE,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::NOMEM,
+    Errno::NOBUFS,
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::ROFS,
+    Errno::IO,
+    Errno::AGAIN,
+    Errno::INTR,
+    Errno::TIMEDOUT,
+    Errno::ACCESS,
+];
 
 /// The field by which entries of peripety are found, with its value.
 pub const MARK: (&str, &str) = ("IS_PERIPETY", "TRUE");
@@ -63,8 +86,8 @@ impl Notifier for Journald {
         fs::metadata(&self.socket).map_err(absent)?;
         systemd::journal::send(&lines).map_err(|error| {
             let source = error.into_io_error();
-            match source.kind() {
-                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => absent(source),
+            match Errno::from_io_error(&source) {
+                Some(errno) if PASSES.contains(&errno) => absent(source),
                 _ => NotifyError::Write { event_id: event.event_id, what: "journald".into(), source },
             }
         })

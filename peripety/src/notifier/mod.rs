@@ -11,7 +11,7 @@ pub mod memory;
 pub mod plain;
 mod queue;
 pub mod socket;
-mod spool;
+pub mod spool;
 pub mod stdout;
 
 pub use queue::{Counters, Queue, WentOut, spawn, spawn_spooled};

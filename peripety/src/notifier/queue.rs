@@ -1,7 +1,7 @@
 //! The bounded queue before each notifier, and the thread behind it.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -12,12 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Notifier, NotifyError,
-    spool::{Added, Spool},
+    spool::{Added, Spool, UNREADABLE},
 };
 use crate::event::Event;
 
 /// How long to wait before an event that could not go out for a while is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Why events are lost.
+const QUEUE_FULL: &str = "as much waits as may";
+const REFUSED: &str = "events could not be written";
+const NO_JSON: &str = "the event does not become JSON";
 
 /// What became of the events that a notifier was given: `offered` is always the sum of the others (promise 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +54,7 @@ enum Store {
     /// In memory: gone with the daemon.
     Memory(VecDeque<Arc<Event>>),
     /// In files, for the next daemon too.
-    Spool(Spool),
+    Spool(Box<Spool>),
 }
 
 impl Default for Store {
@@ -62,8 +67,11 @@ impl Default for Store {
 struct State {
     store: Store,
     counters: Counters,
-    told_lost: u64,
+    /// What was lost and not told yet, by reason.
+    untold: BTreeMap<&'static str, u64>,
     trouble: Option<String>,
+    /// Why the files of the spool cannot be used.
+    files: Option<String>,
     closed: bool,
     finished: bool,
 }
@@ -110,12 +118,33 @@ pub type WentOut = Box<dyn FnOnce(&Event) -> bool + Send>;
 pub fn spawn_spooled(
     notifier: impl Notifier + 'static,
     spool: Spool,
+    files: io::Result<()>,
     went_out: WentOut,
 ) -> io::Result<Queue> {
     let waiting = spool.waiting() as u64;
     let counters = Counters { offered: waiting, waiting, ..Counters::default() };
     let went_out = (waiting > 0).then_some(went_out);
-    start(notifier, 1, State { store: Store::Spool(spool), counters, ..State::default() }, went_out)
+    let mut state = State { store: Store::Spool(Box::new(spool)), counters, ..State::default() };
+    state.files = files.err().map(|error| error.to_string());
+    state.note_unreadable();
+    start(notifier, 1, state, went_out)
+}
+
+impl State {
+    fn lose(&mut self, reason: &'static str, count: u64) {
+        if count > 0 {
+            *self.untold.entry(reason).or_default() += count;
+        }
+    }
+
+    /// Events that an earlier daemon had written down and that are no more to be read: they were offered, and failed.
+    fn note_unreadable(&mut self) {
+        let Store::Spool(spool) = &mut self.store else { return };
+        let count = spool.take_lost();
+        self.counters.offered += count;
+        self.counters.failed += count;
+        self.lose(UNREADABLE, count);
+    }
 }
 
 fn start(
@@ -145,21 +174,76 @@ impl Queue {
     /// Where there is a spool: writes events down, to go out after [`Queue::commit`]. Gives the number of the last one.
     pub fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
         let mut state = self.0.state();
-        let State { store: Store::Spool(spool), counters, trouble, .. } = &mut *state else { return None };
+        let State { store: Store::Spool(spool), counters, files, untold, .. } = &mut *state else {
+            return None;
+        };
         for event in events {
             counters.offered += 1;
-            match spool.add(event) {
-                Ok(Added::Waits) => counters.waiting += 1,
-                Ok(Added::Supersedes) => counters.superseded += 1,
-                Ok(Added::Refused) => counters.shed += 1,
-                Err(_no_json) => counters.failed += 1,
-            }
+            let reason = match spool.add(event) {
+                Ok(Added::Waits) => {
+                    counters.waiting += 1;
+                    continue;
+                }
+                Ok(Added::Supersedes) => {
+                    counters.superseded += 1;
+                    continue;
+                }
+                Ok(Added::Refused(reason)) => reason,
+                Err(_no_json) => NO_JSON,
+            };
+            counters.shed += 1;
+            *untold.entry(reason).or_default() += 1;
         }
+        // What cannot be written down waits in this daemon's memory.
         if let Err(error) = spool.write() {
-            // They still wait in this daemon's memory.
-            *trouble = Some(format!("cannot write to the spool: {error}"));
+            *files = Some(error.to_string());
         }
         Some(spool.last())
+    }
+
+    /// Tries to use the files of the spool again, if they could not be used. Why they still cannot.
+    pub fn repair(&self) -> Option<String> {
+        let mut state = self.0.state();
+        let State { store: Store::Spool(spool), counters, files, .. } = &mut *state else {
+            return None;
+        };
+        let before = spool.waiting();
+        *files = spool.repair().err().map(|error| error.to_string());
+        // Those of an earlier daemon that could not be read before.
+        let more = spool.waiting().saturating_sub(before) as u64;
+        counters.offered += more;
+        counters.waiting += more;
+        state.note_unreadable();
+        let trouble = state.files.clone();
+        drop(state);
+        self.0.changed.notify_all();
+        trouble
+    }
+
+    /// The logbook cannot say what is meant to go out: the spool says so itself, as well as it can.
+    pub fn commit_in_spool(&self) {
+        if let Store::Spool(spool) = &mut self.0.state().store {
+            let _known_already = spool.commit_here();
+        }
+    }
+
+    /// Why the files of the spool cannot be used, as long as that is so; events wait in memory meanwhile.
+    pub fn files_trouble(&self) -> Option<String> {
+        let state = self.0.state();
+        match &state.store {
+            Store::Spool(spool) if spool.is_failing() => {
+                Some(state.files.clone().unwrap_or_else(|| "it cannot be written".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes that wait in the spool, and those of them that are in memory only.
+    pub fn spooled_bytes(&self) -> Option<(u64, u64)> {
+        match &self.0.state().store {
+            Store::Spool(spool) => Some(spool.bytes()),
+            Store::Memory(_) => None,
+        }
     }
 
     /// Lets go out what was written down.
@@ -177,10 +261,13 @@ impl Queue {
     /// for a queue with a spool.
     pub fn send(&self, event: Arc<Event>) -> bool {
         let mut state = self.0.state();
-        let State { store: Store::Memory(events), counters, closed, .. } = &mut *state else { return true };
+        let State { store: Store::Memory(events), counters, closed, untold, .. } = &mut *state else {
+            return true;
+        };
         counters.offered += 1;
         if *closed {
             counters.shed += 1;
+            *untold.entry(QUEUE_FULL).or_default() += 1;
             return false;
         }
         let kept = if events.len() < self.0.capacity {
@@ -190,6 +277,9 @@ impl Queue {
         } else {
             make_room(events, counters, event)
         };
+        if !kept {
+            *untold.entry(QUEUE_FULL).or_default() += 1;
+        }
         drop(state);
         self.0.changed.notify_all();
         kept
@@ -200,11 +290,9 @@ impl Queue {
         self.0.state().counters
     }
 
-    /// How many revisions were lost since the last call: the daemon makes an event of it.
-    pub fn take_lost(&self) -> u64 {
-        let mut state = self.0.state();
-        let total = state.counters.lost();
-        total - std::mem::replace(&mut state.told_lost, total)
+    /// How many revisions were lost since the last call, by reason: the daemon makes an event of each.
+    pub fn take_lost(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.0.state().untold)
     }
 
     /// Why events wait or fail, as long as they do.
@@ -222,7 +310,7 @@ impl Queue {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
             state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.finished && state.counters.lost() == state.told_lost
+        state.finished && state.untold.is_empty()
     }
 }
 
@@ -249,10 +337,11 @@ fn next(state: &mut State) -> Option<(u64, Arc<Event>)> {
     match &mut state.store {
         Store::Memory(events) => events.pop_front().map(|event| (0, event)),
         Store::Spool(spool) => {
-            let mut lost = 0;
-            let next = spool.next(&mut lost);
+            let next = spool.next_event();
+            let lost = spool.take_lost();
             state.counters.failed += lost;
             state.counters.waiting = state.counters.waiting.saturating_sub(lost);
+            state.lose(UNREADABLE, lost);
             next
         }
     }
@@ -278,11 +367,16 @@ fn work(mut notifier: impl Notifier, mut went_out: Option<WentOut>, shared: &Sha
                 return finished(state, shared);
             }
             if let Err(error) = spool.sent(number) {
-                state.trouble = Some(format!("cannot write down what went out: {error}"));
+                state.files = Some(format!("cannot write down what went out: {error}"));
             }
         }
         state.counters.waiting -= 1;
-        if outcome == Outcome::Sent { state.counters.notified += 1 } else { state.counters.failed += 1 }
+        if outcome == Outcome::Sent {
+            state.counters.notified += 1;
+        } else {
+            state.counters.failed += 1;
+            state.lose(REFUSED, 1);
+        }
     }
 }
 
@@ -341,7 +435,7 @@ fn note(shared: &Shared, error: &NotifyError) {
     let text = error.to_string();
     let mut state = shared.state();
     if state.trouble.is_none() {
-        tracing::warn!(notifier = shared.name, "{text}; events wait in memory as long as there is room");
+        tracing::warn!(notifier = shared.name, "{text}; events wait as long as there is room");
     }
     state.trouble = Some(text);
 }
@@ -414,7 +508,8 @@ mod tests {
         assert!(!queue.send(event(4, 0, Severity::Critical)));
         assert!(!queue.send(event(5, 0, Severity::Info)));
         holds(queue.counters());
-        assert_eq!((queue.take_lost(), queue.take_lost()), (2, 0));
+        let lost = (queue.take_lost(), queue.take_lost());
+        assert_eq!(lost, (BTreeMap::from([(QUEUE_FULL, 2)]), BTreeMap::new()));
         for _ in 0..3 {
             open.send(()).unwrap();
         }

@@ -8,7 +8,7 @@ mod slots;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -26,7 +26,7 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, broadcast::error::RecvError, oneshot},
+    sync::{Semaphore, broadcast::error::RecvError, mpsc, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -42,7 +42,7 @@ const MAX_REQUEST: u64 = 4096;
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long another daemon may take to end.
-const LET_GO: Duration = Duration::from_secs(2);
+pub const LET_GO: Duration = Duration::from_secs(2);
 /// How long a client may take to read one line.
 const READING: Duration = Duration::from_secs(30);
 
@@ -130,30 +130,22 @@ impl SocketCounters {
     }
 }
 
-/// The listening socket. Dropping it removes the file.
+/// A socket that listens. Dropping it removes the file, if it still is this one's.
 #[derive(Debug)]
-pub struct Server {
+pub struct Listening {
     listener: std::os::unix::net::UnixListener,
     path: PathBuf,
-    counters: Arc<SocketCounters>,
-    /// Held as long as the daemon lives, so that a socket file without it is known to be stale.
-    _lock: File,
+    inode: Option<(u64, u64)>,
 }
 
-impl Server {
-    /// Makes the directory and the socket.
+impl Listening {
+    /// Makes the socket, in a directory that is locked.
     ///
     /// # Errors
     ///
-    /// Another daemon runs, or the system refuses.
+    /// The system refuses.
     pub fn bind(roots: &Roots) -> Result<Self, SocketError> {
-        let (directory, path) = (&roots.runtime, roots.socket());
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(directory)
-            .map_err(system("create", directory))?;
-        let lock = lock(directory)?;
+        let path = roots.socket();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(system("remove the old socket", &path)(error));
@@ -173,7 +165,59 @@ impl Server {
         }
         fs::set_permissions(&path, Permissions::from_mode(0o660))
             .map_err(system("set the mode of", &path))?;
-        Ok(Self { listener, path, counters: Arc::default(), _lock: lock })
+        let inode = inode(&path);
+        Ok(Self { listener, path, inode })
+    }
+
+    /// Device and inode of its file.
+    pub const fn inode(&self) -> Option<(u64, u64)> {
+        self.inode
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if self.inode.is_some() && inode(&self.path) == self.inode {
+            let _gone = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Device and inode of a file, without following a link.
+pub fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Serves the clients of a socket, which may be made later, or anew.
+#[derive(Debug)]
+pub struct Server {
+    listening: Option<Listening>,
+    others: (mpsc::UnboundedSender<Listening>, mpsc::UnboundedReceiver<Listening>),
+    counters: Arc<SocketCounters>,
+    /// Held as long as the server lives, so that a socket file without it is known to be stale.
+    _lock: Option<File>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listening: None, others: mpsc::unbounded_channel(), counters: Arc::default(), _lock: None }
+    }
+}
+
+impl Server {
+    /// Locks the directory, and makes the socket. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Another daemon runs, or the system refuses.
+    pub fn bind(roots: &Roots) -> Result<Self, SocketError> {
+        let lock = lock_directory(&roots.runtime, LET_GO)?;
+        Ok(Self { listening: Some(Listening::bind(roots)?), _lock: Some(lock), ..Self::default() })
+    }
+
+    /// Where to send a socket that is to take the place of the one before.
+    pub fn listen_on(&self) -> mpsc::UnboundedSender<Listening> {
+        self.others.0.clone()
     }
 
     /// Figures for `prpt stats`.
@@ -198,23 +242,38 @@ impl Server {
     }
 
     /// Serves until the future is dropped.
-    pub async fn run(self, memory: Memory, answers: Arc<dyn Answers>) {
-        let listener = self.listener.try_clone().and_then(UnixListener::from_std);
-        let listener = match listener {
-            Ok(listener) => listener,
-            Err(error) => {
-                tracing::error!("cannot serve {}: {error}", self.path.display());
-                return;
-            }
-        };
+    pub async fn run(mut self, memory: Memory, answers: Arc<dyn Answers>) {
+        let mut listening: Option<(UnixListener, Listening)> = None;
         let refusals = Arc::new(Semaphore::new(REFUSED_CLIENTS));
         let mut clients = JoinSet::new();
+        let mut complained = false;
         loop {
             while clients.try_join_next().is_some() {}
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            if let Some(next) = self.listening.take() {
+                match next.listener.try_clone().and_then(UnixListener::from_std) {
+                    Ok(listener) => listening = Some((listener, next)),
+                    Err(error) => tracing::error!("cannot serve {}: {error}", next.path.display()),
+                }
+            }
+            let accepted = tokio::select! {
+                next = self.others.1.recv() => {
+                    self.listening = next;
+                    continue;
+                }
+                accepted = async { match &listening {
+                    Some((listener, _)) => listener.accept().await,
+                    None => std::future::pending().await,
+                } } => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => {
+                    complained = false;
+                    stream
+                }
                 Err(error) => {
-                    tracing::warn!("cannot take a client at {}: {error}", self.path.display());
+                    if !std::mem::replace(&mut complained, true) {
+                        tracing::warn!("cannot take a client at the socket: {error}");
+                    }
                     sleep(Duration::from_millis(200)).await;
                     continue;
                 }
@@ -222,7 +281,7 @@ impl Server {
             let peer = match stream.peer_cred() {
                 Ok(peer) => Peer { uid: peer.uid(), pid: peer.pid() },
                 Err(error) => {
-                    tracing::warn!("cannot know who asks at {}: {error}", self.path.display());
+                    tracing::warn!("cannot know who asks at the socket: {error}");
                     continue;
                 }
             };
@@ -272,15 +331,18 @@ impl Drop for Serving {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = fs::remove_file(&self.path);
-    }
-}
+/// Name of the lock in the runtime directory.
+pub const LOCK: &str = "peripetyd.lock";
 
-/// Takes the lock that every daemon of this directory wants.
-fn lock(directory: &Path) -> Result<File, SocketError> {
-    let path = directory.join("peripetyd.lock");
+/// Makes the runtime directory and takes the lock that every daemon of it wants. Another one that is just ending has
+/// `patience` to let go of it.
+///
+/// # Errors
+///
+/// Another daemon runs, or the system refuses.
+pub fn lock_directory(directory: &Path, patience: Duration) -> Result<File, SocketError> {
+    DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(system("create", directory))?;
+    let path = directory.join(LOCK);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -288,8 +350,10 @@ fn lock(directory: &Path) -> Result<File, SocketError> {
         .truncate(false)
         .mode(0o644)
         .open(&path)
+        // A lock that is there can be had on a filesystem that is read-only too.
+        .or_else(|error| File::open(&path).map_err(|_also| error))
         .map_err(system("open", &path))?;
-    if let Err(error) = lock_soon(&file) {
+    if let Err(error) = lock_soon(&file, patience) {
         if error != rustix::io::Errno::WOULDBLOCK {
             return Err(system("lock", &path)(error.into()));
         }
@@ -297,15 +361,14 @@ fn lock(directory: &Path) -> Result<File, SocketError> {
         let _unreadable = (&mut file).take(32).read_to_string(&mut text);
         return Err(SocketError::Running { pid: text.trim().parse().ok(), directory: directory.to_owned() });
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(system("write", &path))?;
+    // For whoever wants to know the holder; without room for it the lock holds as well.
+    let _no_room = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
-/// Locks the file; a daemon that is just ending has a moment to let go of it.
-fn lock_soon(file: &File) -> rustix::io::Result<()> {
-    let deadline = Instant::now() + LET_GO;
+/// Locks the file, within a while.
+fn lock_soon(file: &File, patience: Duration) -> rustix::io::Result<()> {
+    let deadline = Instant::now() + patience;
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {

@@ -4,24 +4,49 @@
 //! `spool` with numbers that never come again, one line each; `spool.sent` holds the number of the last one that went out.
 //! When none waits, the file is emptied. An event may go out only when what it follows from is written down as well
 //! ([`Spool::commit`]): what a killed daemon had added and not committed is made again by its successor, and left out here.
+//!
+//! While the files cannot be written, events wait in memory, with a bound of their own, and go out from there; the files are
+//! left alone until [`Spool::repair`], which writes down what still waits then.
+
+mod files;
+mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use serde::Deserialize;
+use files::Files;
+pub use lines::{Found, Line, Mark, Waiting};
 
-use crate::event::{Event, EventId, Severity};
+use crate::{
+    checked::LINE_MAX,
+    event::{Event, EventId, Severity},
+};
 
 /// Events that are kept in memory as well, so that they need not be read back.
-const IN_MEMORY: usize = 64;
+const KEPT: usize = 64;
 /// From so many on, a revision takes the place of an earlier one of its event.
 const CROWD: usize = 1024;
+/// Bytes of events (their JSON) that wait in memory while the files cannot be written.
+pub const MEMORY_BYTES: u64 = 16 << 20;
+/// Bytes that are written at a time.
+const CHUNK: usize = 256 << 10;
+/// Bytes of events that need no more waiting and may lie in the file, besides as many as do wait.
+const DEAD_BYTES: u64 = 1 << 20;
+
+/// Why an event was not taken.
+pub const FULL: &str = "as much waits for journald as spool_mib allows";
+/// Why an event was not taken.
+pub const MEMORY_FULL: &str = "the spool cannot be written, and as much waits in memory as may";
+/// Why an event was not taken.
+pub const TOO_LONG: &str = "the event is longer than 4 MiB";
+/// Why an event that had been taken does not go out.
+pub const UNREADABLE: &str = "lines of the spool are damaged or missing";
 
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +55,23 @@ pub enum Added {
     Waits,
     /// It waits, and an earlier revision of it need not go out any more.
     Supersedes,
-    /// There is no room.
-    Refused,
+    /// It does not wait, for this reason.
+    Refused(&'static str),
+}
+
+#[derive(Debug)]
+enum Place {
+    File { offset: u64 },
+    Memory(Box<[u8]>),
 }
 
 #[derive(Debug)]
 struct Entry {
     number: u64,
-    offset: u64,
-    len: usize,
     id: EventId,
+    place: Place,
+    /// Bytes that it counts for.
+    len: usize,
     event: Option<Arc<Event>>,
     superseded: bool,
 }
@@ -47,91 +79,104 @@ struct Entry {
 /// The spool of one notifier.
 #[derive(Debug)]
 pub struct Spool {
-    path: PathBuf,
-    file: File,
-    sent: File,
+    dir: PathBuf,
+    files: Option<Files>,
+    /// The files could not be written, and are left alone until [`Spool::repair`].
+    failing: bool,
     /// Bytes that may wait.
     bound: u64,
-    /// Length of the file.
-    end: u64,
     waiting: VecDeque<Entry>,
-    /// How many at the end of `waiting` are not committed.
-    fresh: usize,
+    superseded: usize,
+    /// Bytes that wait, and those of them that are in no file.
     bytes: u64,
+    memory: u64,
     next: u64,
+    /// Up to these numbers events are written down, may go out, went out.
+    written: u64,
+    committed: u64,
+    mark: Mark,
+    in_hand: Option<u64>,
     latest: HashMap<EventId, u64>,
-    buffer: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    event_id: EventId,
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    /// What cannot be read back, and was not given to a caller yet.
+    lost: u64,
+    /// What an earlier daemon is known to have committed, and whether its events were taken over.
+    before: Option<u64>,
+    adopted: bool,
+    /// From this length on the file is written anew.
+    long: u64,
 }
 
 impl Spool {
-    /// Opens the spool in `dir`. Of what is there, events up to number `committed` wait again; all of them where it is not
-    /// known what was committed.
-    ///
-    /// # Errors
-    /// The directory cannot be written to.
-    pub fn open(dir: &Path, bound: u64, committed: Option<u64>) -> io::Result<Self> {
-        let path = dir.join("spool");
-        let mut spool = Self {
-            file: open(&path)?,
-            sent: open(&dir.join("spool.sent"))?,
-            path,
-            bound,
-            end: 0,
-            waiting: VecDeque::new(),
-            fresh: 0,
-            bytes: 0,
-            next: committed.unwrap_or(0) + 1,
-            latest: HashMap::new(),
-            buffer: Vec::new(),
-        };
-        spool.read_back(committed)?;
-        Ok(spool)
+    /// The spool in `dir`. Of what is there, events up to number `committed` wait again; all of them where it is not known
+    /// what was committed. Without files it works in memory, and says why.
+    pub fn open(dir: &Path, bound: u64, committed: Option<u64>) -> (Self, io::Result<()>) {
+        let mut spool = Self::in_memory(dir, bound, committed);
+        let opened = Files::open(dir).map(|files| spool.files = Some(files));
+        if opened.is_err() {
+            // What waits can be read at least.
+            spool.files = Files::open_to_read(dir).ok();
+        }
+        if let Some(files) = &mut spool.files {
+            let (found, mark) = files.read_back(committed);
+            spool.take_back(&found, mark);
+        }
+        let result = opened.and_then(|()| spool.start());
+        spool.failing = result.is_err();
+        (spool, result)
     }
 
-    fn read_back(&mut self, committed: Option<u64>) -> io::Result<()> {
-        let mut number = [0; 20];
-        let len = self.sent.read_at(&mut number, 0)?;
-        let text = std::str::from_utf8(number.get(..len).unwrap_or_default()).unwrap_or_default();
-        let sent: u64 = text.trim().parse().unwrap_or(0);
-        let mut lines = BufReader::new(&self.file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let offset = self.end;
-            let len = lines.read_until(b'\n', &mut line)?;
-            // A line without its end was being written when the daemon was killed.
-            if line.pop() != Some(b'\n') {
-                break;
-            }
-            let known = |(number, _): &(u64, _)| committed.is_none_or(|committed| *number <= committed);
-            let Some((number, json)) = parts(&line).filter(known) else { break };
-            let Ok(head) = serde_json::from_slice::<Head>(json) else { break };
-            self.end += len as u64;
-            self.next = self.next.max(number.saturating_add(1));
-            if number > sent {
-                let id = head.event_id;
-                self.waiting.push_back(Entry { number, offset, len, id, event: None, superseded: false });
-                self.bytes += len as u64;
-            }
+    /// A spool whose directory is not this daemon's, or not yet: [`Spool::repair`] begins to use it.
+    pub fn in_memory(dir: &Path, bound: u64, committed: Option<u64>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            files: None,
+            failing: true,
+            bound,
+            waiting: VecDeque::new(),
+            superseded: 0,
+            bytes: 0,
+            memory: 0,
+            next: committed.unwrap_or(0).saturating_add(1),
+            written: committed.unwrap_or(0),
+            committed: committed.unwrap_or(0),
+            mark: Mark::default(),
+            in_hand: None,
+            latest: HashMap::new(),
+            lost: 0,
+            before: committed,
+            adopted: false,
+            long: 0,
         }
-        drop(lines);
-        self.next = self.next.max(sent.saturating_add(1));
-        self.file.set_len(self.end)?;
+    }
+
+    fn take_back(&mut self, found: &Found, mark: Option<Mark>) {
+        self.lost += found.lost;
+        self.mark.sent = mark.map_or(0, |mark| mark.sent);
+        self.next = self.next.max(found.last.saturating_add(1));
+        self.written = self.last();
+        self.committed = self.last();
+        for Waiting { number, id, offset, len } in found.waiting.iter().copied() {
+            let place = Place::File { offset };
+            self.waiting.push_back(Entry { number, id, place, len, event: None, superseded: false });
+            self.bytes += len as u64;
+        }
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        let Some(files) = &self.files else { return Ok(()) };
+        files.cut()?;
+        files.write_mark(self.mark)?;
         self.empty_if_done()
     }
 
     /// How many wait, those that are not committed among them.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() - self.superseded
+    }
+
+    /// Bytes that wait, and those of them that are in memory only.
+    pub const fn bytes(&self) -> (u64, u64) {
+        (self.bytes, self.memory)
     }
 
     /// Number of the last event that was added.
@@ -139,105 +184,334 @@ impl Spool {
         self.next - 1
     }
 
+    /// Whether the files are left alone because they could not be written.
+    pub const fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// How many events that had been written down cannot be read back, since the last call.
+    pub const fn take_lost(&mut self) -> u64 {
+        std::mem::replace(&mut self.lost, 0)
+    }
+
     /// Adds an event, which waits for [`Spool::commit`].
     ///
     /// # Errors
     /// It has no JSON.
     pub fn add(&mut self, event: &Arc<Event>) -> Result<Added, serde_json::Error> {
-        // The last quarter is for what is wrong, not for news.
-        let room = if event.severity <= Severity::Warning { self.bound } else { self.bound / 4 * 3 };
-        if self.bytes >= room {
-            return Ok(Added::Refused);
+        let json = serde_json::to_vec(event)?;
+        if json.len() > LINE_MAX - 64 {
+            return Ok(Added::Refused(TOO_LONG));
         }
-        let number = self.next;
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(format!("{number} ").as_bytes());
-        serde_json::to_writer(&mut self.buffer, event)?;
-        self.buffer.push(b'\n');
-        let len = self.buffer.len() - start;
-        let offset = self.end + start as u64;
-        self.next += 1;
-        self.fresh += 1;
+        let (id, number) = (event.event_id, self.next);
+        let refused = self.refuses(event.severity);
+        let crowded = self.waiting() >= CROWD || refused.is_some();
+        let earlier = if crowded { self.earlier(id) } else { None };
+        match refused {
+            Some(reason) if earlier.is_none() => return Ok(Added::Refused(reason)),
+            _ => {}
+        }
+        if let Some(place) = earlier {
+            self.let_go(place);
+        }
+        if crowded {
+            self.latest.insert(id, number);
+        } else {
+            self.latest.clear();
+        }
+        let len = json.len();
+        self.next = self.next.saturating_add(1);
         self.bytes += len as u64;
-        let kept = (self.waiting.len() < IN_MEMORY).then(|| Arc::clone(event));
-        let id = event.event_id;
-        self.waiting.push_back(Entry { number, offset, len, id, event: kept, superseded: false });
-        Ok(if self.supersede(id, number) { Added::Supersedes } else { Added::Waits })
+        self.memory += len as u64;
+        let kept = (self.waiting.len() < KEPT).then(|| Arc::clone(event));
+        let place = Place::Memory(json.into());
+        self.waiting.push_back(Entry { number, id, place, len, event: kept, superseded: false });
+        Ok(if earlier.is_some() { Added::Supersedes } else { Added::Waits })
     }
 
-    /// In a crowd, lets an earlier revision go.
-    fn supersede(&mut self, id: EventId, number: u64) -> bool {
-        if self.waiting.len() <= CROWD {
-            self.latest.clear();
-            return false;
+    /// Why there is no room; the last quarter is for what is wrong, not for news.
+    fn refuses(&self, severity: Severity) -> Option<&'static str> {
+        let share = |bound: u64| if severity <= Severity::Warning { bound } else { bound / 4 * 3 };
+        if self.bytes >= share(self.bound) {
+            return Some(FULL);
         }
-        if self.latest.is_empty() {
-            self.latest = self.waiting.iter().map(|entry| (entry.id, entry.number)).collect();
-            return false;
+        (self.failing && self.memory >= share(self.bound.min(MEMORY_BYTES))).then_some(MEMORY_FULL)
+    }
+
+    /// Where the latest revision of an event waits, unless it is just going out.
+    fn earlier(&mut self, id: EventId) -> Option<usize> {
+        if self.latest.is_empty() || self.latest.len() > 2 * self.waiting.len() + CROWD {
+            let live = self.waiting.iter().filter(|entry| !entry.superseded);
+            self.latest = live.map(|entry| (entry.id, entry.number)).collect();
         }
-        let Some(earlier) = self.latest.insert(id, number) else { return false };
-        let place = self.waiting.partition_point(|entry| entry.number < earlier);
-        match self.waiting.get_mut(place).filter(|entry| entry.number == earlier) {
-            Some(entry) => {
-                entry.superseded = true;
-                entry.event = None;
-                self.bytes -= entry.len as u64;
-                true
-            }
-            None => false,
+        let number = *self.latest.get(&id)?;
+        let place = self.waiting.partition_point(|entry| entry.number < number);
+        let entry = self.waiting.get(place)?;
+        let waits = entry.number == number && !entry.superseded && self.in_hand != Some(number);
+        waits.then_some(place)
+    }
+
+    /// Lets an event go that a later revision stands for.
+    fn let_go(&mut self, place: usize) {
+        let Some(entry) = self.waiting.get_mut(place) else { return };
+        entry.superseded = true;
+        entry.event = None;
+        self.bytes -= entry.len as u64;
+        if let Place::Memory(json) = &mut entry.place {
+            self.memory -= entry.len as u64;
+            *json = Box::default();
+        }
+        self.superseded += 1;
+        if self.superseded > self.waiting.len() / 2 + CROWD {
+            self.waiting.retain(|entry| !entry.superseded);
+            self.superseded = 0;
         }
     }
 
     /// Writes down what was added. It may go out when [`Spool::commit`] is called.
     ///
     /// # Errors
-    /// There is no room in /run; nothing is written then.
+    /// The files cannot be written. What was added waits in memory; the files are left alone until [`Spool::repair`].
     pub fn write(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
+        if self.failing || self.written == self.last() {
             return Ok(());
         }
-        if let Err(error) = self.file.write_all_at(&self.buffer, self.end) {
-            let _best_effort = self.file.set_len(self.end);
-            return Err(error);
+        let result = self.write_waiting();
+        self.failing = result.is_err();
+        result
+    }
+
+    /// Tries to use the files again.
+    ///
+    /// # Errors
+    /// They still cannot be written.
+    pub fn repair(&mut self) -> io::Result<()> {
+        let in_use = self.files.as_ref().is_some_and(|files| files.writable && files.are_in_place());
+        let result = if in_use { Ok(()) } else { self.reopen() }
+            .and_then(|()| self.write_waiting())
+            .and_then(|()| self.write_mark())
+            .and_then(|()| self.empty_if_done());
+        self.failing = result.is_err();
+        result
+    }
+
+    /// The logbook cannot say which events are meant: the spool says so itself.
+    ///
+    /// # Errors
+    /// That cannot be written down: a successor leaves out what it does not know to be meant.
+    pub fn commit_here(&mut self) -> io::Result<()> {
+        self.mark.committed = self.last();
+        self.write_mark()
+    }
+
+    fn write_mark(&self) -> io::Result<()> {
+        self.files.as_ref().map_or(Ok(()), |files| files.write_mark(self.mark))
+    }
+
+    /// New files, or others than before: everything that waits moves there.
+    fn reopen(&mut self) -> io::Result<()> {
+        let mut files = Files::open(&self.dir)?;
+        if let Some(old) = self.files.as_ref().filter(|old| old.same_file(&files)) {
+            (files.end, files.place) = (old.end, old.place);
+            files.cut()?;
+            self.files = Some(files);
+            return Ok(());
         }
-        self.end += self.buffer.len() as u64;
-        self.buffer.clear();
+        // What another daemon left there, which could not be read when this one began.
+        if self.files.is_none() && !std::mem::replace(&mut self.adopted, true) {
+            let (found, _) = files.read_back(self.before);
+            self.adopt(&files, &found);
+        }
+        self.files = Some(self.rewrite(&files)?);
         Ok(())
     }
 
-    /// Lets what was written go out. How many there are.
-    pub fn commit(&mut self) -> usize {
-        std::mem::take(&mut self.fresh)
+    /// Takes over events of an earlier daemon, behind those that wait already.
+    fn adopt(&mut self, from: &Files, found: &Found) {
+        self.lost += found.lost;
+        for Waiting { number, id, offset, len } in found.waiting.iter().copied() {
+            let json = (self.refuses(Severity::Critical).is_none()).then(|| from.read(number, offset, len));
+            let Some(json) = json.flatten() else {
+                self.lost += 1;
+                continue;
+            };
+            let (number, len) = (self.next, json.len());
+            self.next = self.next.saturating_add(1);
+            self.bytes += len as u64;
+            self.memory += len as u64;
+            let place = Place::Memory(json.into());
+            self.waiting.push_back(Entry { number, id, place, len, event: None, superseded: false });
+        }
+        self.committed = self.last();
     }
 
-    /// The next event that may go out, with its number. It stays until [`Spool::sent`]. Events that cannot be read back
-    /// are counted in `lost`, superseded ones are passed over.
-    pub fn next(&mut self, lost: &mut u64) -> Option<(u64, Arc<Event>)> {
-        while self.waiting.len() > self.fresh {
-            let entry = self.waiting.front()?;
+    fn write_waiting(&mut self) -> io::Result<()> {
+        let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotFound.into()) };
+        if !files.writable {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if self.written < self.next - 1 && !files.are_in_place() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        while self.written < self.next - 1 {
+            let from = self.waiting.partition_point(|entry| entry.number <= self.written);
+            // An empty line, so that it stands apart from what an interrupted write may have left.
+            let (mut text, mut places) = (b"\n".to_vec(), Vec::new());
+            for (place, entry) in self.waiting.iter().enumerate().skip(from) {
+                if text.len() >= CHUNK {
+                    break;
+                }
+                if let Place::Memory(json) = &entry.place
+                    && !entry.superseded
+                {
+                    let start = text.len();
+                    let line = Line { number: entry.number, place: files.place + places.len() as u64, json };
+                    line.write(&mut text);
+                    places.push((place, start, text.len() - start));
+                }
+            }
+            if places.is_empty() {
+                self.written = self.next - 1;
+                break;
+            }
+            let offset = files.append(&text, places.len() as u64)?;
+            for (place, start, len) in places {
+                let Some(entry) = self.waiting.get_mut(place) else { continue };
+                self.memory -= entry.len as u64;
+                self.bytes = self.bytes - entry.len as u64 + len as u64;
+                (entry.place, entry.len) = (Place::File { offset: offset + start as u64 }, len);
+                self.written = entry.number;
+            }
+        }
+        self.compact();
+        Ok(())
+    }
+
+    /// Where most of a long file is of no more use, writes the rest anew. It can wait if there is no room for that.
+    fn compact(&mut self) {
+        let live = self.bytes - self.memory;
+        let Some(files) = &self.files else { return };
+        if files.end <= self.long.max(2 * live + DEAD_BYTES) {
+            return;
+        }
+        // Not again before as much was added, whether it succeeds or not.
+        self.long = files.end + DEAD_BYTES + live;
+        let files = self.files.take();
+        if let Some(old) = &files {
+            match self.rewrite_from(old, Some(old)) {
+                Ok(new) => {
+                    self.long = 0;
+                    self.files = Some(new);
+                    return;
+                }
+                Err(error) => tracing::debug!("the spool is not written anew: {error}"),
+            }
+        }
+        self.files = files;
+    }
+
+    fn rewrite(&mut self, beside: &Files) -> io::Result<Files> {
+        let old = self.files.take();
+        let new = self.rewrite_from(beside, old.as_ref());
+        self.files = old;
+        new
+    }
+
+    /// Writes all that waits into a new file in the place of `beside`; what is in a file is in `old`.
+    fn rewrite_from(&mut self, beside: &Files, old: Option<&Files>) -> io::Result<Files> {
+        let mut new = beside.begin_anew()?;
+        match self.fill(&mut new, old).and_then(|moved| new.put_in_place(beside).map(|()| moved)) {
+            Ok(moved) => {
+                self.waiting.retain(|entry| !entry.superseded);
+                self.superseded = 0;
+                (self.bytes, self.memory, self.written) = (0, 0, self.last());
+                let mut moved = moved.into_iter().peekable();
+                // What could not be read was in neither file: it stays, and is counted when its turn comes.
+                for entry in &mut self.waiting {
+                    if let Some((_, offset, len)) = moved.next_if(|(number, ..)| *number == entry.number) {
+                        (entry.place, entry.len) = (Place::File { offset }, len);
+                    }
+                    self.bytes += entry.len as u64;
+                }
+                Ok(new)
+            }
+            Err(error) => {
+                new.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// The lines of all that waits, with number, offset and length of each.
+    fn fill(&self, new: &mut Files, old: Option<&Files>) -> io::Result<Vec<(u64, u64, usize)>> {
+        let (mut moved, mut text, mut count) = (Vec::with_capacity(self.waiting.len()), Vec::new(), 0);
+        for entry in self.waiting.iter().filter(|entry| !entry.superseded) {
+            let read;
+            let json = match &entry.place {
+                Place::Memory(json) => json,
+                Place::File { offset } => {
+                    match old.and_then(|old| old.read(entry.number, *offset, entry.len)) {
+                        Some(json) => {
+                            read = json.into_boxed_slice();
+                            &read
+                        }
+                        None => continue,
+                    }
+                }
+            };
+            let start = text.len();
+            Line { number: entry.number, place: new.place + count, json }.write(&mut text);
+            moved.push((entry.number, new.end + start as u64, text.len() - start));
+            count += 1;
+            if text.len() >= CHUNK {
+                new.append(&text, count)?;
+                text.clear();
+                count = 0;
+            }
+        }
+        new.append(&text, count)?;
+        Ok(moved)
+    }
+
+    /// Lets what was added go out. How many there are.
+    pub fn commit(&mut self) -> u64 {
+        let last = self.last();
+        last - std::mem::replace(&mut self.committed, last)
+    }
+
+    /// The next event that may go out, with its number. It stays until [`Spool::sent`]. Superseded ones are passed over,
+    /// and those that cannot be read back are counted.
+    pub fn next_event(&mut self) -> Option<(u64, Arc<Event>)> {
+        loop {
+            let entry = self.waiting.front().filter(|entry| entry.number <= self.committed)?;
             let number = entry.number;
             if entry.superseded {
                 self.waiting.pop_front();
+                self.superseded -= 1;
                 continue;
             }
-            let event = entry.event.clone().or_else(|| self.read(entry.offset, entry.len));
+            let event = entry.event.clone().or_else(|| {
+                let read;
+                let json: &[u8] = match &entry.place {
+                    Place::Memory(json) => json,
+                    Place::File { offset } => {
+                        read = self.files.as_ref()?.read(number, *offset, entry.len)?;
+                        &read
+                    }
+                };
+                serde_json::from_slice(json).ok().map(Arc::new)
+            });
             match event {
-                Some(event) => return Some((number, event)),
+                Some(event) => {
+                    self.in_hand = Some(number);
+                    return Some((number, event));
+                }
                 None => {
-                    *lost += 1;
+                    self.lost += 1;
                     let _best_effort = self.sent(number);
                 }
             }
         }
-        None
-    }
-
-    fn read(&self, offset: u64, len: usize) -> Option<Arc<Event>> {
-        let mut line = vec![0; len];
-        self.file.read_exact_at(&mut line, offset).ok()?;
-        line.pop();
-        let (_, json) = parts(&line)?;
-        serde_json::from_slice(json).ok().map(Arc::new)
     }
 
     /// An event went out, or never will.
@@ -245,181 +519,33 @@ impl Spool {
     /// # Errors
     /// That cannot be written down: a successor would send it again.
     pub fn sent(&mut self, number: u64) -> io::Result<()> {
+        self.in_hand = None;
         while let Some(entry) = self.waiting.front()
             && entry.number <= number
         {
-            if !entry.superseded {
+            if entry.superseded {
+                self.superseded -= 1;
+            } else {
                 self.bytes -= entry.len as u64;
+                if let Place::Memory(_) = entry.place {
+                    self.memory -= entry.len as u64;
+                }
             }
             self.waiting.pop_front();
         }
-        self.sent.write_all_at(format!("{number:<20}").as_bytes(), 0)?;
-        self.empty_if_done()
+        self.mark.sent = number;
+        self.written = self.written.max(number);
+        // In place: that needs no room, and is done also while events cannot be written.
+        let result = self.write_mark().and_then(|()| self.empty_if_done());
+        self.failing |= result.is_err();
+        result
     }
 
     fn empty_if_done(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() && self.end > 0 {
-            self.file.set_len(0)?;
-            self.end = 0;
-        } else if self.end > self.bound.saturating_mul(2) && self.buffer.is_empty() {
-            self.rewrite()?;
+        if let Some(files) = self.files.as_mut().filter(|files| self.waiting.is_empty() && files.end > 0) {
+            files.empty()?;
+            self.long = 0;
         }
         Ok(())
-    }
-
-    /// Writes what waits anew, without what went out before it.
-    fn rewrite(&mut self) -> io::Result<()> {
-        let new = self.path.with_extension("new");
-        let file = open(&new)?;
-        file.set_len(0)?;
-        let (mut out, mut end, mut line) = (io::BufWriter::new(&file), 0, Vec::new());
-        let mut offsets = Vec::with_capacity(self.waiting.len());
-        for entry in &self.waiting {
-            offsets.push(end);
-            if !entry.superseded {
-                line.resize(entry.len, 0);
-                self.file.read_exact_at(&mut line, entry.offset)?;
-                out.write_all(&line)?;
-                end += entry.len as u64;
-            }
-        }
-        out.flush()?;
-        drop(out);
-        fs::rename(&new, &self.path)?;
-        for (entry, offset) in self.waiting.iter_mut().zip(offsets) {
-            entry.offset = offset;
-        }
-        (self.file, self.end) = (file, end);
-        Ok(())
-    }
-}
-
-/// Number and JSON of a line.
-fn parts(line: &[u8]) -> Option<(u64, &[u8])> {
-    let space = line.iter().position(|byte| *byte == b' ')?;
-    let (number, json) = line.split_at(space);
-    Some((std::str::from_utf8(number).ok()?.parse().ok()?, json.get(1..)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::notifier::fixture::sample;
-
-    fn event(id: u128, revision: u32) -> Arc<Event> {
-        let mut event = sample();
-        event.event_id = uuid::Uuid::from_u128(id);
-        event.revision = revision;
-        Arc::new(event)
-    }
-
-    fn add(spool: &mut Spool, event: &Arc<Event>) -> Added {
-        let added = spool.add(event).unwrap();
-        spool.write().unwrap();
-        added
-    }
-
-    fn next(spool: &mut Spool) -> Option<(u64, u128)> {
-        let mut lost = 0;
-        let next = spool.next(&mut lost);
-        assert_eq!(lost, 0);
-        next.map(|(number, event)| (number, event.event_id.as_u128()))
-    }
-
-    #[test]
-    fn only_what_is_committed_goes_out_and_a_successor_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path(), 1 << 20, None).unwrap();
-        for id in 1..=3 {
-            assert_eq!(add(&mut spool, &event(id, 0)), Added::Waits);
-        }
-        assert_eq!(next(&mut spool), None, "nothing is committed");
-        spool.commit();
-        assert_eq!(next(&mut spool), Some((1, 1)));
-        spool.sent(1).unwrap();
-        let committed = spool.last();
-        // The daemon is killed with one event that is not committed.
-        add(&mut spool, &event(4, 0));
-        drop(spool);
-
-        let mut spool = Spool::open(dir.path(), 1 << 20, Some(committed)).unwrap();
-        assert_eq!((next(&mut spool), spool.waiting()), (Some((2, 2)), 2));
-        // Made again by the successor, with the same number.
-        add(&mut spool, &event(4, 0));
-        spool.commit();
-        for number in 2..=4 {
-            assert_eq!(next(&mut spool), Some((number, u128::from(number))));
-            spool.sent(number).unwrap();
-        }
-        assert_eq!(next(&mut spool), None);
-        assert_eq!(fs::metadata(dir.path().join("spool")).unwrap().len(), 0, "emptied");
-        let mut spool = Spool::open(dir.path(), 1 << 20, Some(4)).unwrap();
-        assert_eq!((next(&mut spool), spool.last()), (None, 4));
-    }
-
-    #[test]
-    fn a_torn_or_foreign_line_ends_what_is_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path(), 1 << 20, None).unwrap();
-        add(&mut spool, &event(1, 0));
-        drop(spool);
-        let path = dir.path().join("spool");
-        for tail in ["2 {\"event_id\":", "2 {}\n", "nonsense\n", "\n", "\0\0\n"] {
-            let mut text = fs::read(&path).unwrap();
-            let whole = text.len();
-            text.extend(tail.as_bytes());
-            fs::write(&path, &text).unwrap();
-            let mut spool = Spool::open(dir.path(), 1 << 20, Some(9)).unwrap();
-            spool.commit();
-            assert_eq!(next(&mut spool), Some((1, 1)), "{tail:?}");
-            assert_eq!(fs::metadata(&path).unwrap().len(), whole as u64, "{tail:?}");
-        }
-    }
-
-    #[test]
-    fn it_is_bounded_and_keeps_room_for_what_is_wrong() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path(), 20_000, None).unwrap();
-        let of = |id, severity| {
-            let mut event = (*event(id, 0)).clone();
-            event.severity = severity;
-            Arc::new(event)
-        };
-        let mut id = 0;
-        while add(&mut spool, &of(id, Severity::Info)) != Added::Refused {
-            id += 1;
-        }
-        let news = id;
-        while add(&mut spool, &of(id, Severity::Error)) != Added::Refused {
-            id += 1;
-        }
-        assert!(news > 2 && id > news, "{news} {id}");
-        spool.commit();
-        for _ in 0..id {
-            let (number, _) = next(&mut spool).unwrap();
-            spool.sent(number).unwrap();
-        }
-        assert_eq!(add(&mut spool, &of(id, Severity::Info)), Added::Waits);
-    }
-
-    #[test]
-    fn in_a_crowd_the_latest_revision_stands_for_the_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path(), 3 << 20, None).unwrap();
-        let mut superseded = 0;
-        for revision in 0..3000 {
-            superseded +=
-                u32::from(add(&mut spool, &event(u128::from(revision % 2), revision)) == Added::Supersedes);
-        }
-        spool.commit();
-        let mut seen = Vec::new();
-        let mut lost = 0;
-        while let Some((number, event)) = spool.next(&mut lost) {
-            seen.push(event.revision);
-            spool.sent(number).unwrap();
-        }
-        assert_eq!(seen.len() as u32 + superseded, 3000);
-        assert!(seen.is_sorted() && seen.len() < 1100, "{}", seen.len());
-        assert_eq!(seen.last_chunk(), Some(&[2998, 2999]));
     }
 }

@@ -1,6 +1,6 @@
 //! What the daemon leaves behind: what its successor takes up, or nothing.
 
-use std::{collections::BTreeSet, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -15,6 +15,11 @@ use crate::{
 };
 
 pub const CASES: &[Case] = &[
+    Case {
+        name: "a_link_in_the_place_of_the_pins_is_not_followed",
+        needs: &[Need::Bpf],
+        run: pins_elsewhere,
+    },
     Case {
         name: "an_interrupt_detaches_everything",
         needs: &[Need::Bpf, Need::Program("bpftool")],
@@ -36,6 +41,30 @@ pub const CASES: &[Case] = &[
         run: relieved,
     },
 ];
+
+/// Where the directory of pins leads elsewhere, the daemon works without pins, and touches nothing there.
+fn pins_elsewhere(machine: &Machine) -> Result<()> {
+    const PINS: &str = "/sys/fs/bpf/peripety";
+    let victim = machine.dir("victim")?;
+    let load = victim.join("0000ffff_0123456789abcdef0123456789abcdef");
+    fs::create_dir(&load).context("creating a directory")?;
+    fs::write(load.join("prog_prpt_x"), "precious").context("writing a file")?;
+    fs::create_dir(victim.join("other")).context("creating a directory")?;
+    std::os::unix::fs::symlink(&victim, PINS).context("laying a link")?;
+    let result = (|| {
+        let daemon = Daemon::start(machine, "")?;
+        ensure!(daemon.log().contains("left alone"), "it does not say so: {}", daemon.log());
+        programs(machine)?;
+        drop(daemon);
+        let refused = detach(machine)?;
+        ensure!(refused.code == Some(2) && refused.stderr.contains("left alone"), "{refused:?}");
+        ensure!(load.join("prog_prpt_x").exists() && victim.join("other").exists(), "the victim was touched");
+        ensure!(fs::symlink_metadata(PINS).is_ok(), "the link was removed");
+        Ok(())
+    })();
+    fs::remove_file(PINS).context("removing the link")?;
+    result
+}
 
 fn interrupted(machine: &Machine) -> Result<()> {
     let mut daemon = Daemon::start(machine, "")?;

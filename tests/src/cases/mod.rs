@@ -9,6 +9,7 @@ mod healthy;
 mod info;
 mod lifecycle;
 mod no_journald;
+mod no_room;
 mod programs;
 mod reload;
 mod removed;
@@ -41,6 +42,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         lifecycle::CASES,
         reload::CASES,
         no_journald::CASES,
+        no_room::CASES,
         programs::CASES,
         damaged_journal::CASES,
         removed::CASES,

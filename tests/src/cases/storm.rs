@@ -71,7 +71,7 @@ fn requests(usual: u64) -> Result<u64> {
 }
 
 /// A disk that has room for so many requests.
-fn disk_for(machine: &Machine, requests: u64) -> Result<FailingDisk> {
+pub fn disk_for(machine: &Machine, requests: u64) -> Result<FailingDisk> {
     FailingDisk::new(machine, (requests * 4).div_ceil(1024).max(256))
 }
 
@@ -361,7 +361,7 @@ fn without_journald(machine: &Machine) -> Result<()> {
 }
 
 /// Waits until the journal has events about a disk that count each failure once, each revision once and in order.
-fn exactly(disk: &str, since: Timestamp, failed: u64, submitted: u64) -> Result<Vec<Event>> {
+pub fn exactly(disk: &str, since: Timestamp, failed: u64, submitted: u64) -> Result<Vec<Event>> {
     cmd::wait_for("exact counts in the journal", events::SOON, || {
         let mut all = Vec::new();
         for entry in journald::entries(&["IS_PERIPETY=TRUE"])? {

@@ -9,6 +9,15 @@ pub(super) fn running(machine: &Machine) -> Row {
     const CHECK: &str = "peripetyd";
     let socket = machine.roots.socket();
     match &machine.daemon {
+        Daemon::Running { files, .. } if !files.is_empty() => {
+            let found: Vec<_> = files.iter().map(|(file, why)| format!("{file}: {why}")).collect();
+            Row::degraded(
+                CHECK,
+                format!("works without files in {} ({})", machine.roots.runtime.display(), found.join("; ")),
+                "events that wait are lost if it is killed now",
+                "make room there, or mount it writable; it is then used by itself",
+            )
+        }
         Daemon::Running { pid: Some(pid), .. } => Row::ok(CHECK, format!("runs, pid {pid}")),
         Daemon::Running { pid: None, .. } => Row::ok(CHECK, "runs"),
         Daemon::Absent => Row::missing(

@@ -1,6 +1,6 @@
 //! What the checks look at.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use crate::{
     collector::ebpf::{
@@ -24,6 +24,8 @@ pub(super) enum Daemon {
     Running {
         pid: Option<i32>,
         probes: Option<Vec<ProbeStatus>>,
+        /// What is wrong with its files in /run.
+        files: BTreeMap<String, String>,
     },
     Absent,
     /// There is a socket, and this user may not talk to it.
@@ -101,12 +103,18 @@ fn ask(roots: &Roots) -> Daemon {
     match client.answer("probes") {
         Ok(answer) => {
             let list = if answer.is_array() { Some(answer) } else { answer.get("probes").cloned() };
-            Daemon::Running { pid, probes: list.and_then(|list| serde_json::from_value(list).ok()) }
+            let probes = list.and_then(|list| serde_json::from_value(list).ok());
+            Daemon::Running { pid, probes, files: files(roots).unwrap_or_default() }
         }
         // A daemon that knows no such request runs all the same.
-        Err(ClientError::Refused(_)) => Daemon::Running { pid, probes: None },
+        Err(ClientError::Refused(_)) => Daemon::Running { pid, probes: None, files: BTreeMap::new() },
         Err(error) => Daemon::Mute(error.to_string()),
     }
+}
+
+fn files(roots: &Roots) -> Option<BTreeMap<String, String>> {
+    let stats = Client::connect(roots).ok()?.answer("stats").ok()?;
+    serde_json::from_value(stats.pointer("/runtime/trouble")?.clone()).ok()
 }
 
 /// Whether the kernel refused a probe.

@@ -16,7 +16,7 @@ const TEXTS_MAX: usize = 64;
 
 /// What was told of the kernel's counters and maps, which go on over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::daemon) struct Told {
+pub struct Told {
     /// By number of the hook.
     dropped: BTreeMap<u16, u64>,
     /// Device, inode, errno, count.

@@ -1,8 +1,14 @@
 //! Events out, and what is written down before.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{super::logbook::Commit, Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd};
+use super::{
+    super::{clock, logbook::Commit},
+    Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd,
+};
 use crate::event::{Event, EventType};
 
 impl Daemon {
@@ -20,6 +26,10 @@ impl Daemon {
         if std::mem::take(&mut self.news) {
             let spooled = self.outputs.write_down(&events);
             self.write_logbook(spooled);
+            if self.logbook.trouble().is_some() && !events.is_empty() {
+                self.outputs.commit_in_spool();
+            }
+            self.note_files();
         }
         // Also after a visit that brought nothing: the ring's readiness is to be looked at.
         if let Some(probes) = &self.probes {
@@ -28,7 +38,36 @@ impl Daemon {
         self.outputs.send(events);
     }
 
-    pub(super) fn write_logbook(&mut self, spooled: Option<u64>) {
+    /// Takes note of files that cannot be written.
+    pub(super) fn note_files(&mut self) {
+        if self.runtime.is_held() {
+            self.runtime.note("spool", self.outputs.files_trouble());
+            self.runtime.note("logbook", self.logbook.trouble().map(str::to_owned));
+        }
+        self.runtime.settle(clock::monotonic_ns(), false);
+    }
+
+    /// Tries to use the runtime directory and its files again. What waits in memory is written down then.
+    pub(super) fn repair(&mut self) {
+        match self.runtime.hold(Duration::ZERO) {
+            Ok(true) => {
+                self.runtime.listen(&self.listen_on);
+                self.outputs.repair();
+                self.logbook.try_again();
+                self.news = true;
+                self.put_out();
+            }
+            // Not to be touched.
+            Ok(false) | Err(_) => self.logbook.leave_alone("the directory is not this daemon's"),
+        }
+        self.runtime.settle(clock::monotonic_ns(), true);
+        self.refresh_snapshot();
+    }
+
+    fn write_logbook(&mut self, spooled: Option<u64>) {
+        if self.logbook.trouble().is_some() {
+            return;
+        }
         let all = self.logbook.wants_all();
         let logbook = &mut self.logbook;
         if let Err(error) = self.engine.save(all, |note| logbook.note(&note)) {

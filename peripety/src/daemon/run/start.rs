@@ -18,6 +18,7 @@ use super::{
         outputs::Outputs,
         own,
         programs::Programs,
+        runtime::Runtime,
         sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
     Daemon, READING_AT_START, look, losses,
@@ -32,6 +33,7 @@ use crate::{
     engine::Settings,
     event::EventType,
     notifier::socket::Server,
+    record::{Body, Lost, Record},
     recording::RecordedEngine,
 };
 
@@ -42,16 +44,26 @@ impl Daemon {
             std::fs::metadata(file)
                 .with_context(|| format!("cannot read the configuration {}", file.display()))?;
         }
-        let server = Server::bind(&roots)?;
+        let mut runtime = Runtime::open(&roots)?;
+        let server = Server::default();
+        let listen_on = server.listen_on();
         let host = Host::read(&roots);
         let (config, rejected) = match Config::load(&roots) {
             Ok(config) => (config, None),
             Err(errors) => (Config::default(), Some(errors)),
         };
-        let (logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
+        let (mut logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
+        let bad_lines = left.as_ref().map_or(0, |left| left.bad_lines);
+        // What lies in a directory that is not this daemon's is another one's.
+        let left = left.filter(|_| runtime.is_held());
+        if runtime.is_held() {
+            runtime.listen(&listen_on);
+        } else {
+            logbook.leave_alone("the directory is not this daemon's");
+        }
         let (left, mut open) = left.map(|left| (left.commit, left.open)).unzip();
         let mut left = left.unwrap_or_default();
-        let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled);
+        let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled, runtime.is_held());
         outputs.apply(&config.main);
 
         // Devices before probes: the first failure shall find its device known.
@@ -121,17 +133,22 @@ impl Daemon {
             ledger: Ledger::default(),
             news: true,
             snapshot: Arc::default(),
+            runtime,
             server: Some(server),
             serving: None,
             questions: tokio::sync::mpsc::channel(ASKED_MAX),
             looked: look::looked(),
             looks: look::Looks::default(),
+            listen_on,
             chores_at: None,
             live_since_ns,
             events: Vec::new(),
         };
         this.tell_live_sources();
         this.say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
+        if bad_lines > 0 {
+            this.push(&Record { time: clock::now(), body: Body::Lost(unread_notes(bad_lines)) });
+        }
         if let Some(errors) = rejected {
             this.reject(&errors, "built-in rules and defaults are in force");
         }
@@ -141,6 +158,7 @@ impl Daemon {
                 this.send_own(own::blk_info(&this.host, block, now));
             }
         }
+        this.note_files();
         this.put_out();
         this.read_history();
         this.refresh_snapshot();
@@ -162,6 +180,16 @@ impl Daemon {
         if told > 0 {
             tracing::info!("the events so far, {told}, are of the time before this start");
         }
+    }
+}
+
+/// Lines of the logbook that were damaged: an event that an earlier daemon had open may be an older state of itself.
+fn unread_notes(count: u64) -> Lost {
+    Lost {
+        source: "logbook".to_owned(),
+        reason: "notes of the daemon before are damaged".to_owned(),
+        count,
+        sequence: format!("{}/logbook", std::process::id()),
     }
 }
 

@@ -86,6 +86,7 @@ impl Daemon {
         let mut stats = self.outputs.stats();
         if let serde_json::Value::Object(all) = &mut stats {
             all.insert("ledger".to_owned(), self.ledger.to_json());
+            all.insert("runtime".to_owned(), self.runtime.to_json());
             all.insert("journal".to_owned(), self.programs.stats());
             if let Some(recorder) = self.engine.recorder() {
                 let (file, trouble) = (recorder.path(), recorder.trouble());

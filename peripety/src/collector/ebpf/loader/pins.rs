@@ -5,9 +5,10 @@
 //! fails meanwhile waits in the ring, and is counted where the ring is full: bounded, and nothing is lost by a restart.
 //! `peripetyd --detach` removes all of it.
 
+mod tree;
+
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
@@ -22,9 +23,10 @@ use aya::{
     },
 };
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{AtFlags, FlockOperation, flock, unlinkat},
     mount::{MountFlags, mount},
 };
+use tree::Tree;
 use uuid::Uuid;
 
 use super::super::{
@@ -59,7 +61,8 @@ pub(super) enum PinFailure {
 #[derive(Debug)]
 pub(super) struct Pins {
     dir: PathBuf,
-    _lock: File,
+    /// Locked.
+    tree: Tree,
 }
 
 /// What can be told from a directory's name.
@@ -77,20 +80,48 @@ fn directory(roots: &Roots) -> PathBuf {
 /// Removes all pins, and with them all programs that no daemon holds. Whether there were any.
 ///
 /// # Errors
-/// A daemon uses them, or they cannot be removed.
+/// A daemon uses them, they cannot be removed, or there is something that no daemon made.
 pub fn clear(roots: &Roots) -> io::Result<bool> {
     let dir = directory(roots);
-    let lock = match File::open(&dir) {
+    let tree = match Tree::open(&dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        lock => lock?,
+        tree => tree?,
     };
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_busy| {
+    flock(&tree.fd, FlockOperation::NonBlockingLockExclusive).map_err(|_busy| {
         let what = format!("a running peripetyd uses {}; stop it first", dir.display());
         io::Error::new(io::ErrorKind::ResourceBusy, what)
     })?;
-    let any = fs::read_dir(&dir)?.next().is_some();
-    fs::remove_dir_all(&dir)?;
-    Ok(any)
+    let loads = tree.loads()?;
+    for load in &loads {
+        tree.remove(load).map_err(|error| in_path(&dir.join(load), &error))?;
+    }
+    let parent = tree::walk(dir.parent().unwrap_or(&dir))?;
+    let name = dir.file_name().unwrap_or_default();
+    unlinkat(&parent, name, AtFlags::REMOVEDIR).map_err(|error| in_path(&dir, &error.into()))?;
+    Ok(!loads.is_empty())
+}
+
+fn in_path(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// Sees to it that there is a BPF filesystem, and the directory in it.
+///
+/// # Errors
+/// Words on why there is not.
+pub fn prepare(roots: &Roots) -> Result<(), String> {
+    let dir = directory(roots);
+    let parent = dir.parent().unwrap_or(&dir);
+    if !is_bpffs(parent) {
+        // systemd mounts it at boot; elsewhere nobody may have.
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("bpf", parent, "bpf", flags, Some(c"mode=0700"))
+            .map_err(|error| format!("no BPF filesystem is at {}: {error}", parent.display()))?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(in_path(&dir, &error).to_string()),
+        _ => Ok(()),
+    }
 }
 
 impl Pins {
@@ -99,23 +130,12 @@ impl Pins {
     /// # Errors
     /// Words on why nothing can be pinned.
     pub(super) fn open(roots: &Roots) -> Result<Self, String> {
+        prepare(roots)?;
         let dir = directory(roots);
-        let parent = dir.parent().unwrap_or(&dir);
-        if !is_bpffs(parent) {
-            // systemd mounts it at boot; elsewhere nobody may have.
-            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-            mount("bpf", parent, "bpf", flags, Some(c"mode=0700"))
-                .map_err(|error| format!("no BPF filesystem is at {}: {error}", parent.display()))?;
-        }
-        let told = |error: io::Error| format!("{}: {error}", dir.display());
-        match fs::DirBuilder::new().mode(0o700).create(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(told(error)),
-            _ => {}
-        }
-        let lock = File::open(&dir).map_err(told)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        let tree = Tree::open(&dir).map_err(|error| error.to_string())?;
+        flock(&tree.fd, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_busy| format!("another daemon holds {}", dir.display()))?;
-        Ok(Self { dir, _lock: lock })
+        Ok(Self { dir, tree })
     }
 
     /// The directory for a load: the same for the same object, options, offsets and rows.
@@ -135,14 +155,18 @@ impl Pins {
 
     /// What earlier daemons pinned.
     pub(super) fn all(&self) -> Vec<Pinned> {
-        let entries = fs::read_dir(&self.dir).into_iter().flatten().filter_map(Result::ok);
-        let mut all: Vec<_> = entries
-            .map(|entry| {
-                let name = entry.file_name().to_string_lossy().into_owned();
+        let loads = self.tree.loads().unwrap_or_else(|error| {
+            tracing::warn!("{}: {error}", self.dir.display());
+            Vec::new()
+        });
+        let mut all: Vec<_> = loads
+            .into_iter()
+            .map(|load| {
+                let name = load.to_string_lossy();
                 let bits = name.split('_').next().and_then(|bits| u32::from_str_radix(bits, 16).ok());
                 let rows =
                     (0..PROBES.len().min(32)).filter(|row| bits.is_some_and(|bits| bits & 1 << row != 0));
-                Pinned { dir: entry.path(), rows: rows.collect() }
+                Pinned { rows: rows.collect(), dir: self.dir.join(&load) }
             })
             .collect();
         all.sort_by(|a, b| a.dir.cmp(&b.dir));
@@ -156,21 +180,21 @@ fn is_bpffs(dir: &Path) -> bool {
 
 /// Removes a directory of pins: what nothing else holds is detached.
 pub(super) fn remove(dir: &Path) {
-    if let Err(error) = fs::remove_dir_all(dir)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!("cannot remove {}: {error}", dir.display());
-    }
+    with_load(dir, Tree::remove);
 }
 
 /// Detaches the programs of a directory; ring and counters stay.
 pub(super) fn detach(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("link_") || name.starts_with("prog_") {
-            let _removed_below_at_the_latest = fs::remove_file(entry.path());
+    with_load(dir, Tree::detach);
+}
+
+fn with_load(dir: &Path, act: impl Fn(&Tree, &Path) -> io::Result<()>) {
+    let (Some(pins), Some(load)) = (dir.parent(), dir.file_name()) else { return };
+    match Tree::open(pins).and_then(|tree| act(&tree, Path::new(load))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!("cannot remove the pins in {}: {error}", dir.display());
         }
+        _ => {}
     }
 }
 
