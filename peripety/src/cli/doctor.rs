@@ -99,6 +99,7 @@ const CHECKS: &[fn(&Machine) -> Row] = &[
     rights::settings,
     rights::kmsg,
     daemon::running,
+    daemon::sandbox,
     journal::journald,
     journal::rate_limit,
     journal::readable,

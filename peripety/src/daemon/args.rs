@@ -34,6 +34,9 @@ pub struct Args {
     /// Remove the probes that an earlier daemon left attached for its successor, and end
     #[arg(long)]
     pub detach: bool,
+    /// Keep all rights that the daemon was started with, to find out what its sandbox is in the way of
+    #[arg(long)]
+    pub no_sandbox: bool,
     /// Log what happens inside, the eBPF programs' own log among it
     #[arg(short, long)]
     pub verbose: bool,

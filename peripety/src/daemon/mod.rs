@@ -17,6 +17,7 @@ mod people;
 mod programs;
 mod run;
 mod runtime;
+mod sandbox;
 mod sources;
 mod status;
 
@@ -52,8 +53,10 @@ pub fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> anyhow::Result<()> {
+    sandbox::raise_limits();
+    let sandbox = sandbox::enter(&args);
     // One thread: the work is short and never waits; notifiers, which may, have threads of their own.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(args))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(args, sandbox))
 }
 
 /// The process that reads the journal: for the daemons' lines, or when it is asked.
@@ -70,6 +73,7 @@ fn read_journal(orders: &str) -> ExitCode {
     if is_orphan(orders.parent) {
         return ExitCode::SUCCESS;
     }
+    sandbox::enter_as_reader();
     match journal::read(&orders, &mut std::io::BufWriter::new(std::io::stdout())) {
         Err(journal::ReadError::Pipe(_)) | Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

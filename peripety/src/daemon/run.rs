@@ -27,6 +27,7 @@ use super::{
     outputs::Outputs,
     programs::Programs,
     runtime::Runtime,
+    sandbox::Sandbox,
     sources::{Probes, readable},
 };
 use crate::{
@@ -71,8 +72,8 @@ const RECORDING_PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When nothing can be seen at all, or another daemon runs.
-pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let mut daemon = Daemon::start(&args)?;
+pub(super) async fn run(args: Args, sandbox: Sandbox) -> anyhow::Result<()> {
+    let mut daemon = Daemon::start(&args, sandbox)?;
     let result = daemon.serve().await;
     daemon.stop(matches!(result, Ok(true)));
     result.map(drop)
@@ -103,6 +104,7 @@ struct Daemon {
     news: bool,
     snapshot: Arc<Mutex<Snapshot>>,
     runtime: Runtime,
+    sandbox: Sandbox,
     server: Option<Server>,
     serving: Option<Serving>,
     questions: (mpsc::Sender<Asked>, mpsc::Receiver<Asked>),

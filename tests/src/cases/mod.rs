@@ -16,6 +16,7 @@ mod removed;
 mod replay;
 mod requests;
 mod status;
+mod sandbox;
 mod storm;
 
 use anyhow::Result;
@@ -49,6 +50,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         replay::CASES,
         status::CASES,
         info::CASES,
+        sandbox::CASES,
         cli::CASES,
     ];
     subjects.iter().copied().flatten()

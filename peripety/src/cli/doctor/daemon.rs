@@ -37,3 +37,30 @@ pub(super) fn running(machine: &Machine) -> Row {
         }
     }
 }
+
+/// What the running daemon may not do: not to be seen from its unit alone.
+pub(super) fn sandbox(machine: &Machine) -> Row {
+    const CHECK: &str = "sandbox";
+    let Daemon::Running { sandbox: Some(sandbox), .. } = &machine.daemon else {
+        return Row::ok(CHECK, "peripetyd says when it runs what it may do");
+    };
+    let word = |key: &str| sandbox.get(key).and_then(serde_json::Value::as_str);
+    if let Some(off) = word("off") {
+        let lost = "a fault in it may do more harm";
+        return Row::degraded(CHECK, format!("none ({off})"), lost, "start it without that");
+    }
+    let missing = sandbox.get("missing").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+    let missing: Vec<_> = missing.iter().filter_map(serde_json::Value::as_str).collect();
+    let mut found = format!("capabilities: {}", word("capabilities").unwrap_or("?"));
+    for (what, key) in [("writes only below", "files"), ("refused system calls:", "calls")] {
+        if let Some(is) = word(key).filter(|is| !is.is_empty()) {
+            found.push_str(&format!("; {what} {is}"));
+        }
+    }
+    if missing.is_empty() {
+        return Row::ok(CHECK, found);
+    }
+    found.push_str(&format!("; not had: {}", missing.join(", ")));
+    // What the kernel does not have is no fault of this machine's set-up.
+    Row::ok(CHECK, found)
+}

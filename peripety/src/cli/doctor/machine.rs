@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fs};
 
+use serde_json::Value;
+
 use crate::{
     collector::ebpf::{
         kernel::{KernelVersion, Lockdown},
@@ -26,6 +28,8 @@ pub(super) enum Daemon {
         probes: Option<Vec<ProbeStatus>>,
         /// What is wrong with its files in /run.
         files: BTreeMap<String, String>,
+        /// What it took from itself.
+        sandbox: Option<Value>,
     },
     Absent,
     /// There is a socket, and this user may not talk to it.
@@ -104,12 +108,19 @@ fn ask(roots: &Roots) -> Daemon {
         Ok(answer) => {
             let list = if answer.is_array() { Some(answer) } else { answer.get("probes").cloned() };
             let probes = list.and_then(|list| serde_json::from_value(list).ok());
-            Daemon::Running { pid, probes, files: files(roots).unwrap_or_default() }
+            let files = files(roots).unwrap_or_default();
+            Daemon::Running { pid, probes, files, sandbox: sandbox(roots) }
         }
         // A daemon that knows no such request runs all the same.
-        Err(ClientError::Refused(_)) => Daemon::Running { pid, probes: None, files: BTreeMap::new() },
+        Err(ClientError::Refused(_)) => {
+            Daemon::Running { pid, probes: None, files: BTreeMap::new(), sandbox: None }
+        }
         Err(error) => Daemon::Mute(error.to_string()),
     }
+}
+
+fn sandbox(roots: &Roots) -> Option<Value> {
+    Client::connect(roots).ok()?.answer("config").ok()?.get("sandbox").cloned()
 }
 
 fn files(roots: &Roots) -> Option<BTreeMap<String, String>> {

@@ -33,7 +33,7 @@ mod unseen;
 
 use instance::{Loaded, Programs, RowVerdict, Source};
 use pins::Pinned;
-pub use pins::clear as clear_pins;
+pub use pins::{clear as clear_pins, prepare as prepare_pins};
 use unseen::Unseen;
 
 /// How to load.

@@ -20,5 +20,5 @@ pub mod table;
 mod verbose;
 
 pub use book::RingState;
-pub use loader::{Addition, Ebpf, Options, Plan, clear_pins};
+pub use loader::{Addition, Ebpf, Options, Plan, clear_pins, prepare_pins};
 pub use status::{ProbeStatus, Verdict, Way};

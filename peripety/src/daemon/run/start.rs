@@ -19,6 +19,7 @@ use super::{
         own,
         programs::Programs,
         runtime::Runtime,
+        sandbox::Sandbox,
         sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
     Daemon, READING_AT_START, look, losses,
@@ -38,7 +39,7 @@ use crate::{
 };
 
 impl Daemon {
-    pub(super) fn start(args: &Args) -> anyhow::Result<Self> {
+    pub(super) fn start(args: &Args, sandbox: Sandbox) -> anyhow::Result<Self> {
         let roots = args.roots();
         if let Some(file) = &args.config {
             std::fs::metadata(file)
@@ -134,6 +135,7 @@ impl Daemon {
             news: true,
             snapshot: Arc::default(),
             runtime,
+            sandbox,
             server: Some(server),
             serving: None,
             questions: tokio::sync::mpsc::channel(ASKED_MAX),

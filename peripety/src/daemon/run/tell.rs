@@ -104,6 +104,7 @@ impl Daemon {
         let config = json!({
             "files": self.config.files,
             "rules": self.config.rules().len(),
+            "sandbox": self.sandbox,
             "save_to_journald": self.outputs.saves_to_journald(),
         });
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
