@@ -15,8 +15,8 @@ mod reload;
 mod removed;
 mod replay;
 mod requests;
-mod status;
 mod sandbox;
+mod status;
 mod storm;
 
 use anyhow::Result;

@@ -106,7 +106,9 @@ pub(super) fn refuse(sandbox: &mut Sandbox) {
         Ok(arch) => arch,
         Err(error) => return sandbox.note("seccomp", &error),
     };
-    match filters(arch).and_then(|filters| filters.iter().try_for_each(|filter| seccompiler::apply_filter(filter))) {
+    match filters(arch)
+        .and_then(|filters| filters.iter().try_for_each(|filter| seccompiler::apply_filter(filter)))
+    {
         Ok(()) => {
             let count = REFUSED.len() + REFUSED_HERE.len();
             sandbox.calls = format!("{count}, new namespaces, sockets other than Unix and netlink");
@@ -118,12 +120,11 @@ pub(super) fn refuse(sandbox: &mut Sandbox) {
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 fn filters(arch: TargetArch) -> Result<Vec<BpfProgram>, seccompiler::Error> {
-    let mut refused: Rules =
-        REFUSED.iter().chain(REFUSED_HERE).map(|call| (i64::from(*call), Vec::new())).collect();
-    refused.insert(i64::from(libc::SYS_clone), new_namespaces()?);
-    let socket = [(i64::from(libc::SYS_socket), vec![other_families()?])].into();
+    let mut refused: Rules = REFUSED.iter().chain(REFUSED_HERE).map(|call| (*call, Vec::new())).collect();
+    refused.insert(libc::SYS_clone, new_namespaces()?);
+    let socket = [(libc::SYS_socket, vec![other_families()?])].into();
     // Its flags lie in memory, where no filter sees them; C libraries fall back to clone.
-    let clone3 = [(i64::from(libc::SYS_clone3), Vec::new())].into();
+    let clone3 = [(libc::SYS_clone3, Vec::new())].into();
     let filter = |rules: Rules, errno: i32| -> Result<BpfProgram, seccompiler::Error> {
         let refuse = SeccompAction::Errno(errno.cast_unsigned());
         Ok(SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)?.try_into()?)
