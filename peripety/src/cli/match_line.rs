@@ -13,7 +13,7 @@ use crate::{
     event::Io,
     parser::{
         RawEvent,
-        rules::{Rule, RuleSet},
+        rules::{Rule, RuleSet, quoting_place},
     },
     record::{LogRecord, Stamp},
     roots::Roots,
@@ -56,7 +56,15 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         ..LogRecord::default()
     });
     for record in records {
-        let Some((rule, groups)) = set.find(&record) else { continue };
+        let Some((rule, groups)) = set.find(&record) else {
+            if let (None, Some(place)) = (&record.identifier, quoting_place(&record.text)) {
+                note(&format!(
+                    "no rule takes this line: the kernel prints a user's text in lines of the form '{place}'"
+                ));
+                return Ok(super::NOTHING);
+            }
+            continue;
+        };
         let Some(event) = set.parse(&record, Stamp { monotonic_ns: None, realtime_us: 0 }) else { continue };
         match args.output.format() {
             Format::Plain => print(&plain(rule, &groups, &event))?,

@@ -13,7 +13,7 @@ use crate::{
     correlate::LiveSources,
     engine::{Engine, Settings},
     event::Event,
-    parser::rules::RuleSet,
+    parser::rules::{RuleSet, begins_with_quoted},
     record::{Body, LogRecord, Record},
 };
 
@@ -194,7 +194,9 @@ impl Machine {
         let dated = boot.knows_wall(&entry) && (entry.wall_us.is_some() || entry.uptime_us.is_some());
         self.undated += u64::from(!dated);
         let time = boot.stamp(&entry);
-        learn::from_line(&mut self.known, &entry.log);
+        if !entry.log.fragment && !begins_with_quoted(&entry.log.text) {
+            learn::from_line(&mut self.known, &entry.log);
+        }
         let now_ns = time.monotonic_ns.unwrap_or(0);
         let_time_pass(engine, now_ns, &self.known, &mut self.events);
         let mut log = entry.log;

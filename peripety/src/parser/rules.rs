@@ -16,6 +16,7 @@ mod example;
 mod index;
 mod pack;
 mod pattern;
+mod quoted;
 mod rule;
 mod set;
 mod words;
@@ -25,6 +26,7 @@ pub use example::{Example, ExampleError};
 pub(crate) use pack::rules_of;
 pub use pack::{Author, read_rules};
 pub use pattern::{Alphabet, Pattern};
+pub(crate) use quoted::{begins_with_quoted, quoting_place};
 pub use rule::Rule;
 pub use set::RuleSet;
 

@@ -25,4 +25,8 @@ pub struct LogRecord {
     pub subsystem: Option<String>,
     /// `DEVICE=` of the record's dictionary: `+scsi:4:0:0:1`, `b8:16`, `c…`, `n…`.
     pub device: Option<String>,
+    /// A piece of a line whose beginning is another record: it may begin with a user's text, and is never offered to a rule
+    /// (promise 7).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fragment: bool,
 }

@@ -11,8 +11,6 @@ pub struct KmsgRecord {
     pub facility: u32,
     /// Microseconds of the kernel's `local_clock()`, which is not CLOCK_MONOTONIC: see [`crate::collector::clock`].
     pub usec: u64,
-    /// A piece of a line whose beginning is an earlier record (KERN_CONT that came too late to be joined).
-    pub fragment: bool,
     /// Thread (`T123`) or CPU (`C1`) that printed it, on kernels with CONFIG_PRINTK_CALLER.
     pub caller: Option<String>,
 }
@@ -65,7 +63,9 @@ pub fn parse_record(bytes: &[u8]) -> Result<KmsgRecord, BadRecord> {
 
     let mut lines = rest.get(1..).unwrap_or_default().split(|b| *b == b'\n');
     let text = unescape(lines.next().unwrap_or_default());
-    let mut log = LogRecord { seq: head.seq, level: (head.priority & 7) as u8, text, ..LogRecord::default() };
+    let fragment = flags.iter().any(|f| matches!(f, b'c' | b'+'));
+    let (seq, level) = (head.seq, (head.priority & 7) as u8);
+    let mut log = LogRecord { seq, level, text, fragment, ..LogRecord::default() };
     for line in lines {
         let Some((key, value)) = line.strip_prefix(b" ").and_then(|l| split_once(l, b'=')) else { continue };
         match key {
@@ -74,13 +74,7 @@ pub fn parse_record(bytes: &[u8]) -> Result<KmsgRecord, BadRecord> {
             _ => {}
         }
     }
-    Ok(KmsgRecord {
-        log,
-        facility: head.facility(),
-        usec: head.usec,
-        fragment: flags.iter().any(|f| matches!(f, b'c' | b'+')),
-        caller,
-    })
+    Ok(KmsgRecord { log, facility: head.facility(), usec: head.usec, caller })
 }
 
 fn decimal(field: &[u8]) -> Option<u64> {
@@ -141,10 +135,10 @@ mod tests {
                     text: "sd 4:0:0:1: [sdf] tag#3 Sense Key : Medium Error [current] ".into(),
                     subsystem: Some("scsi".into()),
                     device: Some("+scsi:4:0:0:1".into()),
+                    fragment: false,
                 },
                 facility: 0,
                 usec: 98_765_432,
-                fragment: false,
                 caller: Some("T42".into()),
             }
         );
@@ -179,7 +173,7 @@ mod tests {
     fn fragments_are_marked() {
         for (flags, fragment) in [("-", false), ("c", true), ("+", true)] {
             assert_eq!(
-                parse_record(format!("6,1,2,{flags};not responding...").as_bytes()).unwrap().fragment,
+                parse_record(format!("6,1,2,{flags};not responding...").as_bytes()).unwrap().log.fragment,
                 fragment
             );
         }

@@ -62,6 +62,7 @@ fn journal(fields: &mut Fields, text: String) -> Entry {
     let uptime = of_kernel.then(|| number(fields, "_SOURCE_MONOTONIC_TIMESTAMP")).flatten();
     Entry {
         log: LogRecord {
+            fragment: false,
             seq: 0,
             level: number(fields, "PRIORITY").filter(|level| *level < 8).unwrap_or(6),
             identifier,

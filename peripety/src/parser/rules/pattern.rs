@@ -95,6 +95,11 @@ impl Compiled {
         self.0.get_nfa().group_info().pattern_names(PatternID::ZERO).flatten()
     }
 
+    #[cfg(test)]
+    pub(super) fn nfa(&self) -> &NFA {
+        self.0.get_nfa()
+    }
+
     pub(super) fn is_match(&self, text: &str) -> bool {
         self.0.try_is_match(&mut Cache::new(&self.0), Input::new(text)).unwrap_or(false)
     }

@@ -10,6 +10,9 @@ use crate::{
     record::LogRecord,
 };
 
+/// Characters of a process's name (TASK_COMM_LEN without its end).
+const COMM_MAX: usize = 15;
+
 /// How lines of the kernel or of a program are known, and what they say.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -52,7 +55,10 @@ impl Rule {
         if part.is_some_and(|part| memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_none()) {
             return None;
         }
-        self.pattern.captures(text, memory)
+        let groups = self.pattern.captures(text, memory)?;
+        // The name of a process is no longer; where more is taken for one, it is text of another place.
+        let is_name = |(name, text): &(&str, &str)| *name != "process" || text.chars().count() <= COMM_MAX;
+        groups.iter().all(is_name).then_some(groups)
     }
 
     /// Whether the rule is about what this speaker says: a rule for the kernel never takes the text of a program, nor the

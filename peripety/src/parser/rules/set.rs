@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::{ExampleError, Rule, built_in, capture, example, index::Index, pattern::Scratch};
+use super::{ExampleError, Rule, built_in, capture, example, index::Index, pattern::Scratch, quoted};
 use crate::{
     parser::RawEvent,
     record::{LogRecord, Stamp},
@@ -78,6 +78,9 @@ impl RuleSet {
 
     /// The rule that takes a line, with the named groups of its expression that took part.
     pub fn find<'s, 't>(&'s self, record: &'t LogRecord) -> Option<(&'s Rule, Vec<(&'s str, &'t str)>)> {
+        if record.fragment {
+            return None;
+        }
         let index = match &record.identifier {
             None => &*self.kernel,
             Some(name) => self.programs.get(name)?,
@@ -86,7 +89,16 @@ impl RuleSet {
         self.scratch.with(|memory, places| {
             index.candidates(text, places);
             let candidates = places.iter().filter_map(|place| self.rules.get(*place as usize));
-            candidates.into_iter().find_map(|rule| Some((rule, rule.captures(text, memory)?)))
+            // Asked only for a line that a rule takes, which few are.
+            let mut place = None;
+            let mut is_quoted = |rule: &Rule| {
+                let place = *place.get_or_insert_with(|| quoted::places().of(text));
+                record.identifier.is_none() && place.is_some_and(|place| !place.is_meant_by(rule))
+            };
+            candidates.into_iter().find_map(|rule| {
+                let groups = rule.captures(text, memory)?;
+                (!is_quoted(rule)).then_some((rule, groups))
+            })
         })
     }
 }

@@ -19,7 +19,7 @@ pub use stamp::Calendar;
 pub(super) use stamp::iso;
 
 use super::{Input, Item, Sink, Told, bytes};
-use crate::{offline::Entry, record::LogRecord};
+use crate::{offline::Entry, parser::rules::quoting_place, record::LogRecord};
 
 type Read = fn(&str, &mut Reader) -> Option<Item>;
 
@@ -43,6 +43,8 @@ pub struct Reader {
     bare: bool,
     /// Bytes before the text of the last record.
     indent: usize,
+    /// When the kernel printed the last line with a user's text in it.
+    quoted_us: Option<u64>,
     /// Lines that each form took.
     taken: [u64; FORMS.len()],
     plain: u64,
@@ -60,6 +62,7 @@ impl Reader {
             form: 0,
             bare,
             indent: 0,
+            quoted_us: None,
             taken: [0; FORMS.len()],
             plain: 0,
             unknown: 0,
@@ -84,13 +87,13 @@ impl Reader {
                 if let Some(count) = self.taken.get_mut(at) {
                     *count += 1;
                 }
-                if let Item::Entry(entry) = &item {
-                    self.indent = line.len().saturating_sub(entry.log.text.len());
-                    if entry.is_kernel() && self.copies.is_copy(at, &entry.log.text) {
-                        return Item::Nothing;
-                    }
+                if let Item::Entry(entry) = &item
+                    && entry.is_kernel()
+                    && self.copies.is_copy(at, &entry.log.text)
+                {
+                    return Item::Nothing;
                 }
-                return item;
+                return self.whole_or_spilled(item, line.len());
             }
         }
         self.unformed(&line)
@@ -99,6 +102,22 @@ impl Reader {
     /// What a line is that stood in another one. Without a form of its own it is nobody's.
     pub(super) fn wrapped(&mut self, line: &str) -> Item {
         WRAPPED.iter().find_map(|read| read(line, self)).unwrap_or(Item::Nothing)
+    }
+
+    /// Marks a line that may be the rest of the one before it. Where the kernel prints a user's text with a line break in
+    /// it, /proc/kmsg and what reads it give each line the time of the record; whole microseconds rarely agree otherwise.
+    fn whole_or_spilled(&mut self, item: Item, length: usize) -> Item {
+        let Item::Entry(mut entry) = item else { return item };
+        self.indent = length.saturating_sub(entry.log.text.len());
+        if entry.is_kernel() {
+            // A clock that counts in milliseconds gives many records the same time.
+            let at = entry.uptime_us.filter(|us| us % 1000 != 0);
+            entry.log.fragment = at.is_some() && at == self.quoted_us;
+            if !entry.log.fragment {
+                self.quoted_us = at.filter(|_| quoting_place(&entry.log.text).is_some());
+            }
+        }
+        Item::Entry(entry)
     }
 
     /// A line that has no time: more of the record before it where it is indented.

@@ -126,3 +126,26 @@ fn relative_times_add_up() {
     assert_eq!(entry(&mut r, "[  +1.500000] b").wall_us, Some(first + 1_500_000));
     assert_eq!(entry(&mut r, "[  +0.000001] c").wall_us, Some(first + 1_500_001));
 }
+
+#[test]
+fn what_a_user_put_after_a_line_break_is_no_record() {
+    let forged =
+        "EXT4-fs error (device sda1): ext4_lookup:1: inode #2: comm ls: deleted inode referenced: 12";
+    for stamp in ["[  123.456789] ", "<3>[  123.456789] ", "Nov 21 13:16:50 db1 kernel: [  123.456789] "] {
+        let mut r = reader(false);
+        let quoted = entry(&mut r, &format!("{stamp}overlayfs: failed to resolve 'x"));
+        assert!(!quoted.log.fragment);
+        for _ in 0..2 {
+            assert!(entry(&mut r, &format!("{stamp}{forged}")).log.fragment, "{stamp}");
+        }
+        assert!(!entry(&mut r, &format!("{}{forged}", stamp.replace("456789", "456790"))).log.fragment);
+        // The kernel's own records may have the same time.
+        let mut r = reader(false);
+        entry(&mut r, &format!("{stamp}usb 1-1: USB disconnect, device number 3"));
+        assert!(!entry(&mut r, &format!("{stamp}{forged}")).log.fragment);
+    }
+    // A clock that counts in milliseconds says nothing.
+    let mut r = reader(false);
+    entry(&mut r, "[  123.456000] overlayfs: failed to resolve 'x");
+    assert!(!entry(&mut r, &format!("[  123.456000] {forged}")).log.fragment);
+}
