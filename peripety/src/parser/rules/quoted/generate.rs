@@ -71,11 +71,13 @@ pub(super) fn line(format: &Format, payload: &str, random: &mut Random) -> Strin
             }
         }
     }
+    // The kernel does not cut a line within the prefix of a firewall's rule.
+    let least = if format.0.contains(&Part::User(User::Prefix)) { 160 } else { 1 };
     let cut = match random.below(4) {
         0 => random.one(CUTS),
         1 => 1 + random.below(1100),
         _ => 1024,
     };
-    line.truncate(line.floor_char_boundary(cut));
+    line.truncate(line.floor_char_boundary(cut.max(least)));
     line
 }
