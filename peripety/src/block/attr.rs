@@ -19,6 +19,7 @@ pub(crate) const NAMES: &[&str] = &[
     "enclosure_identifier",
     "eui",
     "ifacename",
+    "level",
     "model",
     "name",
     "negotiated_linkrate",
