@@ -107,6 +107,6 @@ fn is_consequence(fold: &Fold) -> bool {
         Layer::Request => failed.answer != Answer::Given,
         // What was cached for it can be written no more.
         Layer::Cache => fold.event().event_type == EventType::BLK_BUFFER_IO_ERROR,
-        _ => false,
+        _ => fold.event().event_type == EventType::BLK_CAPACITY_CHANGED,
     }
 }

@@ -143,6 +143,8 @@ pub struct Cause {
     pub place: Option<Place>,
     /// The event at the root of its incident, once that is decided.
     pub root: Option<EventId>,
+    /// When its first failure was.
+    pub first_ns: u64,
 }
 
 /// The failures of late, by device.
@@ -182,7 +184,11 @@ impl Causes {
                 is_cause.then_some((f, last_ns))
             })
             .max_by_key(|(f, last_ns)| (f.failed.layer, *last_ns))
-            .map(|(f, _)| Cause { id: f.id, place: f.place, root: f.root })
+            .map(|(f, _)| {
+                let first_ns =
+                    f.place.and_then(|place| table.get(place)).map_or(f.first_ns, |open| open.node.first_ns);
+                Cause { id: f.id, place: f.place, root: f.root, first_ns }
+            })
     }
 
     /// While the cause of a failure is looked for, it is none itself.

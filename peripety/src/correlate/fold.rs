@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventType, Extent, Op, Severity},
-    parser::{RawEvent, errno, source_name},
+    parser::{self, RawEvent, errno, source_name},
     record::Stamp,
 };
 
@@ -193,6 +193,20 @@ impl Fold {
         &mut self.event
     }
 
+    /// Moves its first failure in time: the clock of text is not exact, and no effect is before its cause.
+    pub fn first_at(&mut self, first_ns: u64) {
+        let by_ns = i128::from(first_ns) - i128::from(self.node.first_ns);
+        let by_us = i64::try_from(by_ns / 1000).unwrap_or_default();
+        let was = self.event.first_timestamp.as_microsecond();
+        let first = Stamp { monotonic_ns: Some(first_ns), realtime_us: was.saturating_add(by_us) };
+        self.event.first_timestamp = super::build::wall_clock(first);
+        let is_one = self.last.monotonic_ns.is_none_or(|last| last == self.node.first_ns);
+        if is_one || self.last.monotonic_ns.is_some_and(|last| last < first_ns) {
+            self.last = first;
+        }
+        self.node.first_ns = first_ns;
+    }
+
     /// The errno of its requests: as it was told, or as its type says.
     pub fn errno(&self) -> Option<i32> {
         let told = self.event.io.as_ref().and_then(|io| io.errno);
@@ -305,6 +319,10 @@ impl Fold {
         if let Some(line) = &raw.raw_msg {
             self.line(line);
         }
+        // What a line says of another request is not about the one that the event names.
+        if !self.is_same_request(raw) {
+            return;
+        }
         for (key, value) in &raw.extension {
             if !self.event.extension.contains_key(key) {
                 self.event.extension.insert(key.clone(), value.clone());
@@ -318,6 +336,20 @@ impl Fold {
         } else if self.event.io.is_none() {
             self.event.io.clone_from(&raw.io);
         }
+    }
+
+    fn is_same_request(&self, raw: &RawEvent) -> bool {
+        let Some((io, sector)) = self.event.io.as_ref().and_then(|io| Some((io, io.sector?))) else {
+            return true;
+        };
+        if io.op == Op::Flush {
+            return true;
+        }
+        if let Some(other) = raw.io.as_ref().and_then(|io| io.sector) {
+            return other == sector;
+        }
+        let command = parser::command(raw.sub_system.as_str(), &raw.extension, raw.io.as_ref());
+        command.is_none_or(|command| command.has(io.op, sector))
     }
 
     /// Keeps a line of the kernel, while there is room.

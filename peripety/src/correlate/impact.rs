@@ -65,6 +65,9 @@ pub fn weigh(event: &mut Event, known: Known) {
         at_most(event, Severity::Warning);
         event.extension.insert("mended".to_owned(), true.into());
     }
+    if event.event_type == EventType::BLK_CAPACITY_CHANGED && lost_its_size(event) {
+        event.severity = if known.went || known.asked { Severity::Notice } else { Severity::Error };
+    }
     if known.went {
         at_most(event, Severity::Warning);
         event.extension.insert("removed".to_owned(), true.into());
@@ -73,6 +76,13 @@ pub fn weigh(event: &mut Event, known: Known) {
         at_most(event, Severity::Notice);
         event.extension.insert("requested".to_owned(), true.into());
     }
+}
+
+/// Whether a disk has no size any more. Arrays, loop devices and the like have none while they are not set up.
+fn lost_its_size(event: &Event) -> bool {
+    const DISKS: [&str; 5] = ["sd", "nvme", "vd", "mmcblk", "dasd"];
+    event.extension.get("new_sectors").and_then(Value::as_u64) == Some(0)
+        && DISKS.iter().any(|disk| event.kdev.starts_with(disk))
 }
 
 /// Whether an event is about commands that did not come back or failed, and not about what became of their requests.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+use crate::event::Op;
+
 /// What a fold is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FoldKey {
@@ -95,6 +97,11 @@ impl FoldKey {
     /// A driver's fault on a device.
     pub const fn driver(scope: Scope, fault: u8) -> Self {
         Self { scope: scope.0, code: 0, family: (Layer::Driver as u64) << 56 | fault as u64 }
+    }
+
+    /// The same for one operation.
+    pub const fn driver_op(scope: Scope, fault: u8, op: Op) -> Self {
+        Self { code: 1 + op as u64, ..Self::driver(scope, fault) }
     }
 
     /// An event type on a device; `code` tells different ones apart.

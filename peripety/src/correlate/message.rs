@@ -150,7 +150,10 @@ const fn verb(op: Op) -> &'static str {
 /// What the device said, else what the block layer made of it.
 fn reason(event: &Event, io: &Io) -> String {
     let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
-    let mut told = match (text("sense_key_name"), text("add_sense"), text("hostbyte"), text("status_name")) {
+    // libata makes sense data up where the drive gave none; what it says itself is the reason.
+    let add_sense = text("add_sense").filter(|words| *words != "No additional sense information");
+    let add_sense = add_sense.or_else(|| text("reason").filter(|_| event.extension.contains_key("emask")));
+    let mut told = match (text("sense_key_name"), add_sense, text("hostbyte"), text("status_name")) {
         (Some(key), Some(more), ..) => format!("{key}, {more}"),
         (Some(key), ..) => key.to_owned(),
         (_, Some(more), ..) => more.to_owned(),

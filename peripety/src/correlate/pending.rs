@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::key::{BuildKeyHasher, Scope};
 use crate::{
     block::DeviceFacts,
-    event::Severity,
+    event::{Op, Severity},
     parser::{RawEvent, nvme, scsi},
     record::Stamp,
 };
@@ -84,6 +84,22 @@ impl Pending {
         match &self.driver {
             Driver::Scsi(cmd) => scsi::io(cmd).and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1)))),
             Driver::Nvme(_) => None,
+        }
+    }
+
+    /// Where it begins, and how many sectors at most a unit of that has.
+    pub fn first(&self) -> Option<(u64, u64)> {
+        match &self.driver {
+            Driver::Scsi(_) => self.sectors().map(|(sector, _)| (sector, 1)),
+            Driver::Nvme(rq) => (rq.qid != 0 && rq.slba != u64::MAX).then_some((rq.slba, 8)),
+        }
+    }
+
+    /// The operation.
+    pub fn op(&self) -> Op {
+        match &self.driver {
+            Driver::Scsi(cmd) => scsi::op(cmd),
+            Driver::Nvme(rq) => nvme::op(rq),
         }
     }
 

@@ -47,6 +47,7 @@ mod devices;
 mod look;
 mod losses;
 mod out;
+mod pairing;
 mod slice;
 mod start;
 mod take;
@@ -97,6 +98,7 @@ struct Daemon {
     rescan: Option<Rescan>,
     rescan_again: bool,
     kmsg_clock: ClockOffset,
+    pairing: pairing::Pairing,
     losses: losses::Losses,
     logbook: Logbook,
     ledger: Ledger,

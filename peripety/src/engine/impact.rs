@@ -475,3 +475,106 @@ fn losses_at_one_place_are_one_event_that_grows() {
     let finals = finals(&events);
     assert_eq!(finals.iter().map(|e| e.count).collect::<Vec<_>>(), [66]);
 }
+
+#[test]
+fn a_disk_that_lost_its_size_is_no_news() {
+    let of = |text: &str| told(&Devices::usual(), &[line(START, text)]);
+    let sda = line(START, "sda: detected capacity change from 131072 to 0");
+    assert_eq!(told(&Devices::usual(), &[sda.clone()])[0].1, Severity::Error);
+    assert_eq!(of("md0: detected capacity change from 131072 to 0")[0].1, Severity::Info);
+    assert_eq!(of("loop0: detected capacity change from 131072 to 0")[0].1, Severity::Info);
+    let removed = told(&Devices::usual(), &[sda, gone(START + MS, SDA, "sda")]);
+    assert!(removed.iter().all(|(_, severity)| *severity >= Severity::Notice), "{removed:?}");
+}
+
+#[test]
+fn what_is_said_of_one_request_is_not_told_of_another() {
+    let dev = Dev::new(259, 0);
+    let machine = Machine::plain().with(namespace("nvme0", "pcie", None));
+    let records = [
+        rq(START, dev, 0, 5, 130_560),
+        line(START + MS, "nvme0n1: Read(0x2) @ LBA 4352, 8 blocks, Internal Error (sct 0x0 / sc 0x6) "),
+        line(
+            START + MS,
+            "I/O error, dev nvme0n1, sector 4352 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+        ),
+    ];
+    let events = run(all_live(), &machine, &records);
+    for event in finals(&events).iter().filter(|e| e.io.as_ref().is_some_and(|io| io.sector == Some(130_560)))
+    {
+        assert_eq!(event.extension.get("lba"), None, "{event:#?}");
+    }
+    // A driver's word that is too late for its own request, and names another place.
+    let late = [
+        rq(START, SDA, 0, 5, 130_560),
+        scsi(START + MS, SDA, 4352, 7 << 16, [0; 3]),
+        rq(START + 2 * MS, SDA, 0, 5, 4352),
+    ];
+    let events = run(all_live(), &Devices::usual(), &late);
+    let event = finals(&events)[0];
+    assert_eq!(event.io.as_ref().unwrap().sector, Some(130_560));
+    assert!(!event.extension.contains_key("cdb"), "{event:#?}");
+}
+
+#[test]
+fn attempts_at_writes_are_not_of_a_read() {
+    let write = |ns: u64, sector: u64| {
+        let mut record = scsi(ns, SDA, sector, 7 << 16, [0; 3]);
+        if let Body::Kernel(KernelRecord { payload: Payload::ScsiDone(cmd), .. }) = &mut record.body {
+            cmd.cdb[0] = 0x2a;
+        }
+        record
+    };
+    let read = |ns: u64, sector: u64| scsi(ns, SDA, sector, 7 << 16, [0; 3]);
+    let records =
+        [read(START, 8), write(START + MS, 800), read(START + 2 * MS, 16), write(START + 3 * MS, 808)];
+    let events = run(all_live(), &Devices::usual(), &records);
+    let told: Vec<_> = finals(&events)
+        .iter()
+        .map(|e| {
+            (e.io.as_ref().unwrap().op, e.count, e.sector_ranges.iter().map(|r| r.start).collect::<Vec<_>>())
+        })
+        .collect();
+    assert_eq!(told, [(Op::Read, 2, vec![8]), (Op::Write, 2, vec![800])]);
+}
+
+#[test]
+fn libata_says_why_a_command_failed() {
+    let cmd = "ata3.00: cmd 60/08:b0:88:8e:2d/00:00:0f:00:00/40 tag 22 ncq dma 4096 in\n         res 41/40:00:88:8e:2d/00:00:0f:00:00/40 Emask 0x409 (media error) <F>";
+    let records = [
+        line(START, cmd),
+        line(
+            START + MS,
+            "sd 2:0:0:0: [sda] tag#22 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_OK cmd_age=3s",
+        ),
+        line(START + MS, "sd 2:0:0:0: [sda] tag#22 Sense Key : Aborted Command [current] "),
+        line(START + MS, "sd 2:0:0:0: [sda] tag#22 Add. Sense: No additional sense information"),
+        line(START + MS, "sd 2:0:0:0: [sda] tag#22 CDB: Read(10) 28 00 0f 2d 8e 88 00 00 08 00"),
+        line(
+            START + MS,
+            "I/O error, dev sda, sector 254643848 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+        ),
+    ];
+    let events = run(LiveSources::text_only(), &Devices::usual(), &records);
+    for event in finals(&events) {
+        assert!(!event.msg.contains("No additional sense"), "{}", event.msg);
+    }
+    assert!(finals(&events).iter().any(|e| e.msg.contains("media error")), "{:?}", events[0].msg);
+}
+
+#[test]
+fn no_effect_is_before_its_cause() {
+    let first = |events: &[Event], name: &str| {
+        finals(events).iter().find(|e| e.event_type.as_str() == name).unwrap().first_timestamp
+    };
+    // The clock of text is behind.
+    let records = [
+        rq(START, SDA, 1, 5, 8),
+        line(START - 50 * MS, "JBD2: Detected IO errors while flushing file data on sda-8"),
+    ];
+    let events = run(all_live(), &Devices::usual(), &records);
+    let effect = finals(&events).into_iter().find(|e| e.sub_system.as_str() == "jbd2").unwrap();
+    assert!(effect.root_cause_event_id.is_some());
+    assert!(effect.first_timestamp >= first(&events, "BLK_IO_ERROR"), "{effect:#?}");
+    assert!(effect.last_timestamp >= effect.first_timestamp);
+}

@@ -117,7 +117,9 @@ impl Correlator {
     ) -> Option<Place> {
         let scope = Scope::dev(rq.dev);
         let faults = told.map(|told| told.fault).into_iter().chain([TIMED_OUT]);
-        for key in faults.map(|fault| FoldKey::driver(scope, fault)) {
+        let keys =
+            faults.flat_map(|fault| [FoldKey::driver_op(scope, fault, rq.op), FoldKey::driver(scope, fault)]);
+        for key in keys {
             let Some(place) = self.open_at(&key, time, cx) else { continue };
             let Some(fold) = self.table.get_mut(place) else { continue };
             if fold.has_requests || !fold.is_about(rq.op, rq.sector) {
@@ -284,7 +286,15 @@ impl Correlator {
         }
         let scope = told.scope(cx.facts);
         let key = FoldKey::driver(scope, told.fault);
-        if let Some(place) = self.open_at(&key, told.time, cx) {
+        let by_op = FoldKey::driver_op(scope, told.fault, told.op());
+        let place = self.open_at(&by_op, told.time, cx).or_else(|| {
+            // Attempts at writes are not of the reads that fail.
+            let same = |fold: &Fold| {
+                fold.event().io.as_ref().is_none_or(|io| io.op == told.op() || io.op == Op::Unknown)
+            };
+            self.open_at(&key, told.time, cx).filter(|place| self.table.get(*place).is_some_and(same))
+        });
+        if let Some(place) = place {
             let Some(fold) = self.table.get_mut(place) else { return };
             if fold.has_requests {
                 fold.retried(told.attempts);
@@ -302,7 +312,7 @@ impl Correlator {
         }
         let Some(mut raw) = told.raw_event() else { return };
         raw.count = told.attempts;
-        let mut keys = vec![key, FoldKey::typed(scope, raw.event_type.as_str(), 0)];
+        let mut keys = vec![key, by_op, FoldKey::typed(scope, raw.event_type.as_str(), 0)];
         if raw.io.is_some() {
             keys.push(FoldKey::latest_request(scope));
         }
@@ -403,7 +413,17 @@ fn sensed(fold: &mut Fold, told: &Pending) {
 }
 
 fn add_details(event: &mut crate::event::Event, told: &Pending) {
+    // Of another request than the one that the event names: how it failed, and not what it was.
+    const OF_REQUEST: [&str; 9] =
+        ["lba", "blocks", "cdb", "command", "opcode", "tag", "cid", "qid", "retries"];
+    let sector = event.io.as_ref().and_then(|io| io.sector);
+    let same = sector.zip(told.first()).is_none_or(|(sector, (first, scale))| {
+        sector == first || (scale > 1 && first.checked_mul(scale) == Some(sector))
+    });
     for (key, value) in told.details() {
+        if !same && OF_REQUEST.contains(&key.as_str()) {
+            continue;
+        }
         event.extension.entry(key).or_insert(value);
     }
 }

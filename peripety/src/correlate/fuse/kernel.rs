@@ -55,7 +55,8 @@ impl Correlator {
             Payload::ScsiDone(cmd) => self.scsi_done(&record.header, cmd, time, cx),
             Payload::NvmeRq(rq) => self.nvme_done(&record.header, rq, time, cx),
             Payload::ScsiTimeout(cmd) => {
-                let key = FoldKey::driver(scsi_scope(cmd, time, cx.facts), TIMED_OUT);
+                let scope = scsi_scope(cmd, time, cx.facts);
+                let key = FoldKey::driver_op(scope, TIMED_OUT, scsi::op(cmd));
                 self.counted(key, kind, record, time, cx);
             }
             Payload::ScsiEh(eh) => {
@@ -124,7 +125,9 @@ impl Correlator {
         }
         let typed = |detail| FoldKey::typed(scope, raw.event_type.as_str(), detail);
         // Not every line about a lost write names the inode: those that do not are about the latest.
-        let keys = [key, typed(0), typed(detail(&raw))];
+        // Lines of text name no operation.
+        let any_op = FoldKey { code: if kind == Kind::ScsiTimeout { 0 } else { key.code }, ..key };
+        let keys = [key, any_op, typed(0), typed(detail(&raw))];
         if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx) {
             self.attach_held(place);
         }

@@ -481,11 +481,29 @@ impl Correlator {
         fold.node_learns();
         self.causes.deciding(&fold.node, id);
         let cause = self.causes.find(&fold.node, id, &self.table).filter(|_| depth < DEPTH_MAX);
+        let cause = cause.filter(|cause| self.in_order(fold, cause));
         let root = cause.map(|cause| cause.root.unwrap_or_else(|| self.root_of(&cause, depth)));
         self.causes.decided(&fold.node, id, root.unwrap_or(id));
         let event = fold.event_mut();
         event.root_cause_event_id = root;
         event.incident_id = Some(root.unwrap_or(id));
+    }
+
+    /// Sees to it that a cause is not after its effect, where the clock of text let it seem so. False if it cannot be had.
+    fn in_order(&mut self, fold: &mut Fold, cause: &Cause) -> bool {
+        if cause.first_ns <= fold.node.first_ns {
+            return true;
+        }
+        if !fold.node.exact && !fold.is_out() {
+            fold.first_at(cause.first_ns);
+            return true;
+        }
+        let Some(open) = cause.place.and_then(|place| self.table.get_mut(place)) else { return false };
+        if open.is_out() || open.node.exact {
+            return false;
+        }
+        open.first_at(fold.node.first_ns);
+        true
     }
 
     /// The root of the incident that a cause is of, which is decided now.

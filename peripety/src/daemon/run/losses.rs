@@ -1,8 +1,8 @@
 //! What the kernel side could not hand over, and what only its maps know.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, text::until_nul, wb_err::WbErr};
+use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, wb_err::WbErr};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,6 @@ use crate::{
     collector::ebpf::{Ebpf, status::source_name},
     record::{Body, Lost, Record, Stamp},
 };
-
-/// Texts of `printk:console` that wait for their line in /dev/kmsg.
-const TEXTS_MAX: usize = 64;
 
 /// What was told of the kernel's counters and maps, which go on over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +31,6 @@ pub(super) struct Losses {
     inodes: BTreeMap<(u32, u64, i32), u64>,
     /// Since it was last saved.
     changed: bool,
-    texts: VecDeque<(Vec<u8>, u64)>,
     another_look: bool,
     /// The kernel's counts are being looked at, and are soon compared.
     soon: bool,
@@ -75,26 +71,8 @@ impl Losses {
             }
             // Some of these may not have been shown to the program.
             Payload::BlockRq(_) => self.another_look = true,
-            Payload::Console(console) => {
-                if self.texts.len() == TEXTS_MAX {
-                    self.texts.pop_front();
-                }
-                self.texts.push_back((first_line(until_nul(&console.text)).to_vec(), record.header.mono_ns));
-            }
             _ => {}
         }
-    }
-
-    /// When `printk:console` saw this text: pairs the clock of kernel text with CLOCK_MONOTONIC.
-    pub(super) fn time_of_text(&mut self, text: &str) -> Option<u64> {
-        let line = first_line(text.as_bytes());
-        let (place, mono_ns) = self
-            .texts
-            .iter()
-            .enumerate()
-            .find_map(|(i, (t, at))| (!t.is_empty() && t == line).then_some((i, *at)))?;
-        self.texts.drain(..=place);
-        Some(mono_ns)
     }
 
     /// After how long the maps are to be asked again, if they are.
@@ -169,10 +147,6 @@ impl Losses {
     }
 }
 
-fn first_line(text: &[u8]) -> &[u8] {
-    text.split(|b| *b == b'\n').next().unwrap_or_default()
-}
-
 fn lost(source: &str, reason: &str, count: u64, total: u64, now: Stamp) -> Record {
     let sequence = format!("{}/{total}", std::process::id());
     let lost = Lost { source: source.to_owned(), reason: reason.to_owned(), count, sequence };
@@ -191,21 +165,4 @@ fn record_of(wb: WbErr, now: Stamp) -> Record {
         mono_ns: now.monotonic_ns.unwrap_or_default(),
     };
     Record { time: now, body: Body::Kernel(KernelRecord { header, payload: Payload::WbErr(wb) }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_paired_once_and_with_its_own_line() {
-        let mut losses = Losses::default();
-        for (text, at) in [("one", 1), ("two\nsecond line", 2), ("", 3)] {
-            losses.texts.push_back((first_line(text.as_bytes()).to_vec(), at));
-        }
-        assert_eq!(losses.time_of_text("three"), None);
-        assert_eq!(losses.time_of_text("two"), Some(2));
-        assert_eq!(losses.time_of_text("one"), None, "it is older than what was found");
-        assert_eq!(losses.time_of_text(""), None);
-    }
 }

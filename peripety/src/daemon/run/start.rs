@@ -129,6 +129,7 @@ impl Daemon {
             rescan: None,
             rescan_again: false,
             kmsg_clock: ClockOffset::new(),
+            pairing: super::pairing::Pairing::default(),
             losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
             logbook,
             ledger: Ledger::default(),

@@ -9,6 +9,7 @@ use super::{
     slice::Slice,
 };
 use crate::{
+    block::DeviceFacts as _,
     collector::{
         ebpf::Addition,
         kmsg::{KmsgItem, KmsgRecord},
@@ -49,9 +50,11 @@ impl Daemon {
         loop {
             let (engine, cache, events, losses, news) =
                 (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
+            let pairing = &mut self.pairing;
             let all = probes.drain(CHUNK, until_ns, |kernel| {
                 *news = true;
                 losses.note(&kernel);
+                pairing.note(&kernel);
                 let time = stamp_of(kernel.header.mono_ns, now);
                 engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
             });
@@ -98,7 +101,8 @@ impl Daemon {
                         self.put_back(kmsg);
                         return said_ns;
                     }
-                    if let Some(mono_ns) = self.losses.time_of_text(&kmsg.log.text) {
+                    let dev_of = |name: &str| Some(self.cache.by_name(name, None)?.id.dev.to_kernel());
+                    if let Some(mono_ns) = self.pairing.time_of_text(&kmsg.log.text, dev_of) {
                         self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
                     }
                     (
