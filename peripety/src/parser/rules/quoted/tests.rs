@@ -210,11 +210,14 @@ fn of_no_forged_line_comes_an_event() {
     let set = RuleSet::built_in();
     let count = std::env::var("PERIPETY_FORGED_LINES").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000);
     let (formats, payloads) = (formats(), true_lines(&set));
+    let places = Places::read(TABLE).unwrap().places;
     let mut random = Random::new(count);
     for number in 0..count {
-        let format = &formats[usize::try_from(number).unwrap() % formats.len()];
+        let at = usize::try_from(number).unwrap() % formats.len();
+        let (format, place) = (&formats[at], &places[at]);
         let text = forged(format, random.one(&payloads), &mut random);
-        if let Some(rule) = set.rule_for(&record(&text)) {
+        // A rule that is about the very place may take what the kernel says there.
+        if let Some(rule) = set.rule_for(&record(&text)).filter(|rule| !place.is_meant_by(rule)) {
             panic!("line {number}: {} takes {text:?}", rule.name);
         }
     }
