@@ -480,7 +480,7 @@ fn losses_at_one_place_are_one_event_that_grows() {
 fn a_disk_that_lost_its_size_is_no_news() {
     let of = |text: &str| told(&Devices::usual(), &[line(START, text)]);
     let sda = line(START, "sda: detected capacity change from 131072 to 0");
-    assert_eq!(told(&Devices::usual(), &[sda.clone()])[0].1, Severity::Error);
+    assert_eq!(told(&Devices::usual(), std::slice::from_ref(&sda))[0].1, Severity::Error);
     assert_eq!(of("md0: detected capacity change from 131072 to 0")[0].1, Severity::Info);
     assert_eq!(of("loop0: detected capacity change from 131072 to 0")[0].1, Severity::Info);
     let removed = told(&Devices::usual(), &[sda, gone(START + MS, SDA, "sda")]);
