@@ -8,7 +8,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use aya::programs::Program;
 use peripety_common::{KernelRecord, Kind, counters::CountKey, wb_err::WbErr};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -464,14 +463,7 @@ impl Ebpf {
     }
 
     fn program_status(&self, instance: usize, name: &'static str) -> Option<ProgramStatus> {
-        let program = self.instances.get(instance)?.programs.get(name)?;
-        let info = match program {
-            Program::RawTracePoint(p) => p.info(),
-            Program::BtfTracePoint(p) => p.info(),
-            Program::TracePoint(p) => p.info(),
-            _ => return None,
-        }
-        .ok()?;
+        let info = self.instances.get(instance)?.programs.info(name)?;
         Some(ProgramStatus {
             name: info.name_as_str().unwrap_or(name).to_owned(),
             id: info.id(),

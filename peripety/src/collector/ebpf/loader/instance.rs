@@ -9,7 +9,7 @@ use std::{
 
 use aya::{
     Btf, EbpfLoader, VerifierLogLevel,
-    programs::{Program, ProgramError, links::FdLink},
+    programs::{Program, ProgramError, ProgramInfo, links::FdLink},
 };
 
 use super::{
@@ -50,16 +50,29 @@ pub(super) enum Programs {
     /// Loaded by this process.
     Own(Box<aya::Ebpf>),
     /// Taken up from an earlier daemon.
-    TakenUp(BTreeMap<&'static str, Program>),
+    TakenUp(BTreeMap<&'static str, Adopted>),
+}
+
+/// A program of an earlier daemon.
+pub(super) enum Adopted {
+    /// Open, and attached by this process where its link could not be pinned.
+    Open(Program),
+    /// Its pin. A program whose arguments have types is opened only with CAP_SYS_ADMIN (`BPF_BTF_GET_FD_BY_ID`); its pinned
+    /// link keeps it attached without that.
+    Pinned(PathBuf),
 }
 
 impl Programs {
-    /// The program with this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Program> {
-        match self {
-            Self::Own(ebpf) => ebpf.program(name),
-            Self::TakenUp(programs) => programs.get(name),
-        }
+    /// What the kernel knows of the program with this name.
+    pub(super) fn info(&self, name: &str) -> Option<ProgramInfo> {
+        let program = match self {
+            Self::Own(ebpf) => ebpf.program(name)?,
+            Self::TakenUp(programs) => match programs.get(name)? {
+                Adopted::Open(program) => program,
+                Adopted::Pinned(pin) => return ProgramInfo::from_pin(pin).ok(),
+            },
+        };
+        program.info().ok()
     }
 }
 

@@ -35,6 +35,7 @@ use super::super::{
     status::Way,
     table::{PROBES, Probe},
 };
+use super::instance::Adopted;
 use crate::roots::Roots;
 
 /// `BPF_FS_MAGIC` of include/uapi/linux/magic.h.
@@ -231,7 +232,7 @@ pub(super) fn pin_program(
 }
 
 /// A program that an earlier daemon pinned, attached again where its link could not be pinned. With the way it is attached.
-pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Program, Way, &'static str), PinFailure> {
+pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'static str), PinFailure> {
     let has = |name: &str| dir.join(format!("prog_{name}")).exists();
     let linked = |name: &str| -> Result<bool, PinFailure> {
         let path = dir.join(format!("link_{name}"));
@@ -243,22 +244,24 @@ pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Program, Way, &'stat
         Ok(true)
     };
     if let Some(name) = probe.typed.filter(|name| has(name)) {
-        let mut program = BtfTracePoint::from_pin(dir.join(format!("prog_{name}")))?;
-        if !linked(name)? {
-            program.attach()?;
+        let pin = dir.join(format!("prog_{name}"));
+        if linked(name)? {
+            return Ok((Adopted::Pinned(pin), Way::Raw, name));
         }
-        return Ok((Program::BtfTracePoint(program), Way::Raw, name));
+        let mut program = BtfTracePoint::from_pin(pin)?;
+        program.attach()?;
+        return Ok((Adopted::Open(Program::BtfTracePoint(program)), Way::Raw, name));
     }
     if has(probe.raw) {
         let mut program = RawTracePoint::from_pin(dir.join(format!("prog_{}", probe.raw)))?;
         if !linked(probe.raw)? {
             program.attach(probe.event())?;
         }
-        return Ok((Program::RawTracePoint(program), Way::Raw, probe.raw));
+        return Ok((Adopted::Open(Program::RawTracePoint(program)), Way::Raw, probe.raw));
     }
     let mut program = TracePoint::from_pin(dir.join(format!("prog_{}", probe.classic)))?;
     if !linked(probe.classic)? {
         program.attach(probe.category, probe.event())?;
     }
-    Ok((Program::TracePoint(program), Way::Classic, probe.classic))
+    Ok((Adopted::Open(Program::TracePoint(program)), Way::Classic, probe.classic))
 }
