@@ -56,7 +56,7 @@ pub(super) enum Programs {
 /// A program of an earlier daemon.
 pub(super) enum Adopted {
     /// Open, and attached by this process where its link could not be pinned.
-    Open(Program),
+    Open(Box<Program>),
     /// Its pin. A program whose arguments have types is opened only with CAP_SYS_ADMIN (`BPF_BTF_GET_FD_BY_ID`); its pinned
     /// link keeps it attached without that.
     Pinned(PathBuf),

@@ -250,18 +250,18 @@ pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'stat
         }
         let mut program = BtfTracePoint::from_pin(pin)?;
         program.attach()?;
-        return Ok((Adopted::Open(Program::BtfTracePoint(program)), Way::Raw, name));
+        return Ok((Adopted::Open(Box::new(Program::BtfTracePoint(program))), Way::Raw, name));
     }
     if has(probe.raw) {
         let mut program = RawTracePoint::from_pin(dir.join(format!("prog_{}", probe.raw)))?;
         if !linked(probe.raw)? {
             program.attach(probe.event())?;
         }
-        return Ok((Adopted::Open(Program::RawTracePoint(program)), Way::Raw, probe.raw));
+        return Ok((Adopted::Open(Box::new(Program::RawTracePoint(program))), Way::Raw, probe.raw));
     }
     let mut program = TracePoint::from_pin(dir.join(format!("prog_{}", probe.classic)))?;
     if !linked(probe.classic)? {
         program.attach(probe.category, probe.event())?;
     }
-    Ok((Adopted::Open(Program::TracePoint(program)), Way::Classic, probe.classic))
+    Ok((Adopted::Open(Box::new(Program::TracePoint(program))), Way::Classic, probe.classic))
 }
