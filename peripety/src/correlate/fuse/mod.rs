@@ -436,6 +436,9 @@ impl Correlator {
             Some(kind) => fold.told_by(kind),
             None => fold.learn(raw),
         }
+        if let (true, Some(dev)) = (raw.event_type == EventType::FS_UNMOUNTED, dev) {
+            self.was_mounted(dev, cx);
+        }
         fold.only_begun = fold.event_mut().extension.remove("stage").is_some_and(|stage| stage == "begun");
         let waits = fold.only_begun || !fold.event().block.as_deref().is_none_or(is_mounted);
         if raw.event_type == EventType::FS_MOUNTED && waits {
@@ -546,6 +549,19 @@ impl Correlator {
             }
         }
         fold.known = known;
+    }
+
+    /// A filesystem is unmounted: a mount that had only begun did succeed, whoever saw it in mountinfo.
+    fn was_mounted(&mut self, dev: Dev, cx: &mut Context<'_>) {
+        let begun = |fold: &Fold| fold.only_begun && fold.node.dev == Some(dev);
+        let places = self.table.oldest_first().into_iter();
+        let begun: Vec<Place> = places.filter(|place| self.table.get(*place).is_some_and(begun)).collect();
+        for place in begun {
+            if let Some(fold) = self.table.get_mut(place) {
+                fold.only_begun = false;
+            }
+            self.close(place, cx);
+        }
     }
 
     fn write(&mut self, place: Place, cx: &mut Context<'_>) {
