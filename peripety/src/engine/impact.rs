@@ -312,6 +312,17 @@ fn a_mount_that_only_began_is_told_when_it_is_seen() {
     }
 }
 
+#[test]
+fn a_mount_that_nobody_saw_is_proven_by_the_unmount() {
+    let loop0 = id(Dev::new(7, 0), "loop0", BlkType::Loop);
+    let machine = Machine::plain().with(BlkInfo { id: loop0, ..BlkInfo::default() });
+    let first = "BTRFS info (device loop0): first mount of filesystem d162314f-bcff-4c1e-860e-4accb3ef7ae3";
+    let last = "BTRFS info (device loop0): last unmount of filesystem d162314f-bcff-4c1e-860e-4accb3ef7ae3";
+    let events = run(all_live(), &machine, &[line(START, first), line(START + 20 * MS, last)]);
+    let types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(types, ["FS_MOUNTED", "FS_UNMOUNTED"]);
+}
+
 fn namespace(controller: &str, transport: &str, paths: Option<u32>) -> BlkInfo {
     let way = Transport::Nvme {
         controller: controller.to_owned(),
