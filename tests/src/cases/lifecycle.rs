@@ -50,6 +50,8 @@ fn pins_elsewhere(machine: &Machine) -> Result<()> {
     fs::create_dir(&load).context("creating a directory")?;
     fs::write(load.join("prog_prpt_x"), "precious").context("writing a file")?;
     fs::create_dir(victim.join("other")).context("creating a directory")?;
+    // What an earlier case left would be in the way.
+    detach(machine)?;
     std::os::unix::fs::symlink(&victim, PINS).context("laying a link")?;
     let result = (|| {
         let daemon = Daemon::start(machine, "")?;
