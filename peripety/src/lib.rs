@@ -10,7 +10,6 @@ pub mod collector;
 pub mod correlate;
 pub mod daemon;
 pub mod engine;
-pub mod event;
 pub mod files;
 pub mod journal;
 pub mod notifier;
@@ -22,3 +21,5 @@ pub mod recording;
 pub mod roots;
 pub mod state;
 pub mod text;
+
+pub use peripety_model as event;

@@ -17,6 +17,8 @@ pub fn run() -> Result<()> {
     sh::run(&mut sh::cargo(["fmt", "--all", "--check"]))?;
     eprintln!("== lints");
     sh::run(sh::cargo(["clippy", "--quiet"]).args(HOST).args(["--all-targets", "--", "--deny", "warnings"]))?;
+    // Others take the model with serde alone.
+    sh::run(&mut sh::cargo(["check", "--quiet", "--package", "peripety-model", "--no-default-features"]))?;
     lint_ebpf()?;
     eprintln!("== documentation");
     let docs = &mut sh::cargo(["doc", "--quiet", "--no-deps", "--document-private-items"]);

@@ -5,13 +5,11 @@
 mod attr;
 mod cache;
 mod content;
-mod dev;
 mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod hierarchy;
 mod kind;
-mod model;
 pub(crate) mod mounts;
 mod resolve;
 mod superblock;
@@ -22,11 +20,10 @@ mod wwid;
 
 pub(crate) use attr::{LIMIT as ATTRIBUTE_MAX, NAMES as ATTRIBUTES};
 pub use cache::{BlkCache, BlockError, Direction, Rescan};
-pub use dev::{Dev, Hctl, ParseDevError};
 pub use facts::{DeviceFacts, NoFacts};
 pub(crate) use hierarchy::reach;
 pub(crate) use kind::{by_name as kind_by_name, lvm_names, of_dm as kind_of_dm};
-pub use model::{BlkId, BlkInfo, BlkType, Identity, Transport};
 pub(crate) use mounts::unescape as unescape_mount;
+pub use peripety_model::{BlkId, BlkInfo, BlkType, Dev, Hctl, Identity, ParseDevError, Transport};
 pub use resolve::ResolveError;
 pub(crate) use sysfs::ids;

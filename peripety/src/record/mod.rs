@@ -6,7 +6,7 @@ pub use log::{KmsgLevel, LogRecord};
 use peripety_common::KernelRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::block::Dev;
+use crate::event::Dev;
 
 /// When a record was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

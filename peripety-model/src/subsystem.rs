@@ -2,13 +2,13 @@
 
 use std::{borrow::Cow, fmt};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The part of the storage stack an event is about, in lower case: `block`, `scsi`, `nvme`, `multipath`, `ext4` …
 ///
 /// A user's rule may name one that peripety does not know.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SubSystem(Cow<'static, str>);
 
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for SubSystem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::types::TYPES;
+    use crate::types::TYPES;
 
     #[test]
     fn any_case_reads_as_the_same() {

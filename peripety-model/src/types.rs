@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
@@ -44,7 +43,8 @@ impl TypeInfo {
 }
 
 /// The name of an event type: one of the table below, or one that a user's rule introduced.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct EventType(Cow<'static, str>);
 

@@ -23,7 +23,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::event::SCHEMA_VERSION;
+    use crate::SCHEMA_VERSION;
 
     #[test]
     fn the_schema_that_is_checked_in_is_that_of_the_types() {

@@ -38,7 +38,7 @@ pub fn advice(event_type: &str) -> Option<&'static Advice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Nature, TYPES, info};
+    use crate::{Nature, TYPES, info};
 
     #[test]
     fn every_fault_has_advice_and_every_advice_a_type() {

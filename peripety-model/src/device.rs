@@ -1,12 +1,12 @@
 //! A block device as events name it.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Dev;
 
 /// A block device, what it is made of and what is made of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlkInfo {
     /// The device itself.
     #[serde(flatten)]
@@ -20,7 +20,8 @@ pub struct BlkInfo {
 }
 
 /// Who a block device is. An empty text or list means that there is none or that it is not known.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlkId {
     /// World wide id: VPD page 0x83, NVMe uuid, nguid or eui, dm uuid, md uuid; for a loop device its backing file.
     #[serde(default)]
@@ -93,9 +94,8 @@ impl BlkId {
 }
 
 /// Kind of a block device.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BlkType {
     /// SCSI disk, SATA and USB disks among them.
@@ -152,7 +152,8 @@ pub enum BlkType {
 }
 
 /// Whether a device could be asked, or is remembered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Identity {
     /// The device was there.
@@ -165,7 +166,8 @@ pub enum Identity {
 }
 
 /// How a device is reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Transport {
     /// Fibre Channel.

@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{EventId, EventType, Severity, SubSystem};
-use crate::block::BlkInfo;
+use crate::BlkInfo;
 
 /// Version of the JSON that an [`Event`] becomes; raised by an incompatible change only.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -17,7 +16,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 ///
 /// An event that grows keeps its `event_id` and is written again with a higher `revision`; `count` is the total so far.
 /// Every key of this level is always present.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Version of this format.
     pub schema: u32,
@@ -30,7 +30,7 @@ pub struct Event {
     #[serde(default)]
     pub incident_id: Option<EventId>,
     /// When it happened (the latest failure, for an event that grew): RFC 3339 in UTC.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub timestamp: Timestamp,
     /// CLOCK_MONOTONIC at `timestamp` in nanoseconds, where the source has it.
     #[serde(default)]
@@ -69,10 +69,10 @@ pub struct Event {
     #[serde(rename = "final", default)]
     pub is_final: bool,
     /// When the first failure happened.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub first_timestamp: Timestamp,
     /// When the latest failure happened.
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub last_timestamp: Timestamp,
     /// The sectors (of 512 bytes) that failed, merged and in order.
     #[serde(default)]
@@ -95,7 +95,8 @@ const fn one() -> u64 {
 }
 
 /// The request that failed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Io {
     /// What was asked of the device.
     pub op: Op,
@@ -124,7 +125,8 @@ pub struct Io {
 }
 
 /// How sectors are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
     /// All of them failed.
@@ -134,9 +136,8 @@ pub enum Extent {
 }
 
 /// Operation of a request: the kernel's `enum req_op` (include/linux/blk_types.h).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// REQ_OP_READ.
@@ -181,7 +182,8 @@ impl Op {
 }
 
 /// Sectors that failed: `start` to `end`, both included, in units of 512 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SectorRange {
     /// First sector.
     pub start: u64,

@@ -2,10 +2,20 @@
 
 use std::{fmt, str::FromStr};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A device number.
+///
+/// ```
+/// use peripety_model::Dev;
+///
+/// let dev = Dev::new(8, 16);
+/// assert_eq!(dev, Dev::from_kernel(0x0080_0010)); // the field `dev` of a tracepoint
+/// assert_eq!(dev, Dev::from_user(0x0810)); // st_rdev of stat(2)
+/// assert_eq!(dev, "8:16".parse()?);
+/// assert_eq!(Some(dev), Dev::of_sd_name("sdb"));
+/// # Ok::<(), peripety_model::ParseDevError>(())
+/// ```
 ///
 /// The kernel keeps it in 32 bits as `major << 20 | minor` (include/linux/kdev_t.h, MKDEV): that is what tracepoints and
 /// eBPF see. User space sees another encoding in `stat` (new_encode_dev). Mixing them makes `0:2048` of 8:0, hence one
@@ -117,7 +127,8 @@ impl<'de> Deserialize<'de> for Dev {
     }
 }
 
-impl JsonSchema for Dev {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Dev {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Dev".into()
     }
@@ -146,12 +157,17 @@ impl fmt::Display for Hctl {
     }
 }
 
+/// The text is no `host:channel:target:lun`.
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is no SCSI address; write it as HOST:CHANNEL:TARGET:LUN, for example 4:0:0:1")]
+pub struct ParseHctlError(pub String);
+
 impl FromStr for Hctl {
-    type Err = ParseDevError;
+    type Err = ParseHctlError;
 
     /// Reads `4:0:0:1`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseDevError(text.to_owned());
+        let wrong = || ParseHctlError(text.to_owned());
         let mut parts = text.trim().split(':');
         let mut next = || parts.next().filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
         let (host, channel, target, lun) = (next(), next(), next(), next());
