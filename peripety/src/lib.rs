@@ -3,14 +3,12 @@
 //! Data runs one way: collector → record → parser → correlate → event → notifier; [`block`] is asked on the way, nothing
 //! calls back up. ARCHITECTURE.md is the map.
 
-pub mod block;
 pub mod checked;
 pub mod cli;
 pub mod collector;
 pub mod correlate;
 pub mod daemon;
 pub mod engine;
-pub mod files;
 pub mod journal;
 pub mod notifier;
 pub mod offline;
@@ -22,4 +20,5 @@ pub mod roots;
 pub mod state;
 pub mod text;
 
+pub use peripety_block::{self as block, files};
 pub use peripety_model as event;

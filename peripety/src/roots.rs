@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::Files;
+use crate::{block, files::Files};
+
 /// Name of the daemon's socket in its directory.
 pub const SOCKET: &str = "peripety.sock";
 
@@ -54,11 +55,12 @@ impl Roots {
 
     /// A tree that looks like `/` below `root`.
     pub fn under(root: &Path) -> Self {
+        let block::Roots { sysfs, procfs, dev, run, files } = block::Roots::under(root);
         Self {
-            sysfs: root.join("sys"),
-            procfs: root.join("proc"),
-            dev: root.join("dev"),
-            run: root.join("run"),
+            sysfs,
+            procfs,
+            dev,
+            run,
             runtime: root.join("run/peripety"),
             state: root.join("var/lib/peripety"),
             config: root.join("etc/peripetyd.conf"),
@@ -68,7 +70,7 @@ impl Roots {
             journal: None,
             journal_reader: None,
             daemons: SYSTEM_DIRS.iter().map(|dir| Path::new(dir).join(DAEMON)).collect(),
-            files: Files::Disk,
+            files,
         }
     }
 
@@ -80,6 +82,12 @@ impl Roots {
         self.daemons.extend(beside);
         self.daemons.extend(daemon.map(Path::to_owned));
         self
+    }
+
+    /// Those that are about block devices.
+    pub fn block(&self) -> block::Roots {
+        let Self { sysfs, procfs, dev, run, files, .. } = self.clone();
+        block::Roots { sysfs, procfs, dev, run, files }
     }
 
     /// tracefs: its own mount point, or the one below debugfs on old kernels.

@@ -17,8 +17,10 @@ pub fn run() -> Result<()> {
     sh::run(&mut sh::cargo(["fmt", "--all", "--check"]))?;
     eprintln!("== lints");
     sh::run(sh::cargo(["clippy", "--quiet"]).args(HOST).args(["--all-targets", "--", "--deny", "warnings"]))?;
-    // Others take the model with serde alone.
-    sh::run(&mut sh::cargo(["check", "--quiet", "--package", "peripety-model", "--no-default-features"]))?;
+    // Others take these by themselves, with what they need and nothing else.
+    for package in ["peripety-model", "peripety-block"] {
+        sh::run(&mut sh::cargo(["check", "--quiet", "--package", package, "--no-default-features"]))?;
+    }
     lint_ebpf()?;
     eprintln!("== documentation");
     let docs = &mut sh::cargo(["doc", "--quiet", "--no-deps", "--document-private-items"]);

@@ -4,9 +4,19 @@ use unicode_width::UnicodeWidthChar;
 
 use super::render::note;
 use crate::{
-    block::{BlkId, BlkType, Transport},
+    block::{BlkId, BlkType, ResolveError, Transport},
     roots::Roots,
 };
+
+/// Why a name leads to no device, and where to look the names up.
+pub(super) fn unresolved(error: &ResolveError) -> String {
+    match error {
+        ResolveError::Empty | ResolveError::Unknown { .. } | ResolveError::NotBlock { .. } => {
+            format!("{error}; 'prpt list' shows all devices")
+        }
+        _ => error.to_string(),
+    }
+}
 
 /// What a human calls this kind of device.
 pub(super) const fn kind(kind: BlkType) -> &'static str {

@@ -1,7 +1,8 @@
 //! The options that say which events are wanted.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
+use super::blk_text;
 use crate::{
     block::{BlkCache, ResolveError},
     daemon::config::Config,
@@ -100,10 +101,10 @@ impl FilterArgs {
 
 fn device(name: &str, roots: &Roots) -> anyhow::Result<(DeviceFilter, Option<anyhow::Error>)> {
     if name.trim().is_empty() {
-        bail!("--blk: the name of a block device is empty; 'prpt list' shows all devices");
+        bail!("--blk: {}", blk_text::unresolved(&ResolveError::Empty));
     }
     let named = || DeviceFilter::named(name);
-    let Ok(cache) = BlkCache::scan(roots) else { return Ok((named(), None)) };
+    let Ok(cache) = BlkCache::scan(&roots.block()) else { return Ok((named(), None)) };
     match cache.resolve(name) {
         // An empty drive or a free loop device: what was in it before is what the name means.
         Ok(info) if info.id.wwid.is_empty() && info.id.size_sectors.is_none_or(|sectors| sectors == 0) => {
@@ -112,9 +113,9 @@ fn device(name: &str, roots: &Roots) -> anyhow::Result<(DeviceFilter, Option<any
         Ok(info) => Ok((DeviceFilter::known(info.id.clone(), boot::current(roots)), None)),
         // It may be a device that is gone.
         Err(unknown @ (ResolveError::Unknown { .. } | ResolveError::Stat { .. })) => {
-            Ok((named(), Some(unknown.into())))
+            Ok((named(), Some(anyhow!(blk_text::unresolved(&unknown)))))
         }
-        Err(error) => Err(anyhow::Error::new(error).context("--blk")),
+        Err(error) => Err(anyhow!(blk_text::unresolved(&error)).context("--blk")),
     }
 }
 

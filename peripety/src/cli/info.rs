@@ -37,7 +37,7 @@ Names, in the order in which they are tried:
   UUID, WWID, label or serial number";
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
-    let cache = BlkCache::scan(roots)?;
+    let cache = BlkCache::scan(&roots.block())?;
     blk_text::warn_of_rights(roots);
     let mut code = super::OK;
     for (index, name) in joined(args.names).iter().enumerate() {
@@ -49,7 +49,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
                 format => json(&*info, format)?,
             },
             Err(error) => {
-                note(&error.to_string());
+                note(&blk_text::unresolved(&error));
                 code = super::FAILED;
             }
         }

@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
-    let cache = BlkCache::scan(roots)?;
+    let cache = BlkCache::scan(&roots.block())?;
     blk_text::warn_of_rights(roots);
     let devices: Vec<Arc<BlkInfo>> =
         cache.all().into_iter().filter(|info| args.all || !is_idle(info)).collect();

@@ -3,10 +3,9 @@
 mod log;
 
 pub use log::{KmsgLevel, LogRecord};
+pub use peripety_block::Uevent;
 use peripety_common::KernelRecord;
 use serde::{Deserialize, Serialize};
-
-use crate::event::Dev;
 
 /// When a record was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,32 +39,6 @@ pub enum Body {
     Lost(Lost),
     /// Failures that the kernel side counted and could not tell of.
     Missed(Missed),
-}
-
-/// A uevent of the kernel, as far as events are made of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Uevent {
-    /// Sequence number (SEQNUM).
-    pub seq: u64,
-    /// `add`, `remove`, `change` …
-    pub action: String,
-    /// `block`, `scsi` …
-    pub subsystem: String,
-    /// Path below /sys.
-    pub devpath: String,
-    /// Device number, for block devices.
-    pub dev: Option<Dev>,
-    /// Said by udev after its rules ran, about the same event that the kernel had already announced.
-    pub udev: bool,
-    /// All `KEY=value` pairs in the order they came in.
-    pub properties: Vec<(String, String)>,
-}
-
-impl Uevent {
-    /// Value of a property.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.properties.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
-    }
 }
 
 /// Records that are known to be lost.

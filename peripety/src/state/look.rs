@@ -61,7 +61,7 @@ impl<'r> Look<'r> {
             roots,
             mounts: mounts::read(roots),
             has_sysfs: roots.sysfs.join("class/block").is_dir(),
-            ids: block::ids(roots),
+            ids: block::ids(&roots.block()),
             boot_id: boot::current(roots),
             forgets_absent: true,
             now: Timestamp::UNIX_EPOCH,

@@ -70,7 +70,7 @@ impl Daemon {
         // Devices before probes: the first failure shall find its device known.
         let uevents = open_uevents(&roots);
         let mounts = open_mounts(&roots);
-        let cache = BlkCache::scan(&roots)?;
+        let cache = BlkCache::scan(&roots.block())?;
         let mut live_since_ns = clock::monotonic_ns();
         let probes = (!args.no_ebpf).then(|| {
             let mut ebpf = Ebpf::load(&roots, ebpf_options(args, &config));

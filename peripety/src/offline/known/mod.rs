@@ -258,7 +258,7 @@ impl DeviceFacts for Known {
 /// What a device-mapper map is, by its name, where its uuid is not told.
 pub fn of_map(id: &mut BlkId, name: &str, kind: BlkType) {
     id.blk_type = kind;
-    id.preferred_blk_path = match crate::block::lvm_names(name).filter(|_| kind == BlkType::DmLvm) {
+    id.preferred_blk_path = match crate::block::blk_type::lvm_names(name).filter(|_| kind == BlkType::DmLvm) {
         Some((vg, lv)) => format!("/dev/{vg}/{lv}"),
         None => format!("/dev/mapper/{name}"),
     };

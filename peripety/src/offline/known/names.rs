@@ -1,6 +1,6 @@
 //! What a kernel name tells by itself: the kind, for old drivers the number, for a partition the disk.
 
-use crate::block::{BlkId, BlkType, Dev, kind_by_name};
+use crate::block::{BlkId, BlkType, Dev, blk_type};
 
 /// Longest name of a disk (DISK_NAME_LEN).
 const NAME_MAX: usize = 32;
@@ -26,7 +26,7 @@ impl Naming {
             Some(_) => BlkType::Partition,
             None if is_sd(name) => BlkType::Scsi,
             None if name.starts_with("sr") => BlkType::ScsiRom,
-            None => kind_by_name(name).unwrap_or(BlkType::Other),
+            None => blk_type::by_name(name).unwrap_or(BlkType::Other),
         };
         let dm = || {
             let minor = name.strip_prefix("dm-")?.parse().ok().filter(|minor| *minor < 1 << 20)?;
@@ -75,7 +75,7 @@ pub fn is_block(name: &str) -> bool {
     // A controller (nvme0) is none.
     let namespace = |name: &str| name.strip_prefix("nvme").is_none_or(|rest| rest.contains('n'));
     let of = |name: &str| {
-        is_name(name) && !name.contains(['/', '.']) && kind_by_name(name).is_some() && namespace(name)
+        is_name(name) && !name.contains(['/', '.']) && blk_type::by_name(name).is_some() && namespace(name)
     };
     static_dev(name).is_some() || of(name) || disk_of(name).is_some_and(|disk| is_sd(&disk) || of(&disk))
 }

@@ -147,7 +147,7 @@ fn text_of(catalog: &Catalog, file: &Path) -> Option<String> {
 
 /// Devices of a whole sysfs.
 fn sysfs(roots: &Roots, known: &mut Known) {
-    let Ok(cache) = BlkCache::scan(roots) else { return };
+    let Ok(cache) = BlkCache::scan(&roots.block()) else { return };
     let name = |path: &str| path.strip_prefix("/dev/").unwrap_or(path).to_owned();
     for (id, made_of) in cache.each() {
         let upper = name(&id.blk_path);

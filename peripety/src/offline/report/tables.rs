@@ -1,7 +1,7 @@
 //! Tables that commands print: lsblk, multipath -ll, /proc/mounts.
 
 use crate::{
-    block::{BlkId, BlkType, Dev, Hctl, mounts::unescape},
+    block::{BlkId, BlkType, Dev, Hctl, mountinfo::unescape},
     offline::known::{Known, of_map},
 };
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    block::{Dev, Hctl, kind_of_dm},
+    block::{Dev, Hctl, blk_type},
     offline::known::{Known, of_map},
 };
 
@@ -61,7 +61,7 @@ fn device(
     id.diskseq = get("DISKSEQ").and_then(|seq| seq.parse().ok());
     id.wwid = wwid(&get).unwrap_or_default();
     if let Some(map) = get("DM_NAME") {
-        let kind = kind_of_dm(map, get("DM_UUID").unwrap_or_default());
+        let kind = blk_type::of_dm(map, get("DM_UUID").unwrap_or_default());
         of_map(id, map, kind);
         let preferred = id.preferred_blk_path.clone();
         known.alias(preferred.strip_prefix("/dev/").unwrap_or(&preferred), &name);

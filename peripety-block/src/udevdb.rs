@@ -1,7 +1,7 @@
 //! udev's database: what its rules found out about a device, one file in /run/udev/data for each.
 
 use super::{Dev, attr};
-use crate::roots::Roots;
+use crate::Roots;
 
 /// udev's entry for one device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,11 +3,8 @@
 use std::time::Instant;
 
 use crate::{
-    block::{
-        BlkCache, BlkType, Dev, DeviceFacts, Identity, Transport,
-        fixture::{HOST3, HOST5, LUN, Tree, multipath, stack, uevent},
-    },
-    roots::Roots,
+    BlkCache, BlkType, Dev, DeviceFacts, Identity, Roots, Transport,
+    fixture::{HOST3, HOST5, LUN, Tree, multipath, stack, uevent},
 };
 
 const SECOND: u64 = 1_000_000_000;

@@ -1,21 +1,40 @@
 //! Made-up machines for tests: trees of sysfs, procfs and /run in a temporary directory.
+//!
+//! ```
+//! # #[cfg(feature = "fixture")] {
+//! use peripety_block::fixture;
+//!
+//! let machine = fixture::multipath();
+//! let map = machine.scan().resolve("mpatha").unwrap();
+//! assert_eq!(fixture::stack(&map), (vec!["sdb", "sdaa"], vec!["dm-1", "dm-300"]));
+//! # }
+//! ```
+
+#![cfg_attr(not(test), expect(clippy::unwrap_used, reason = "a fixture of tests: it fails where it is made"))]
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use tempfile::TempDir;
 
-use super::{BlkCache, BlkId, BlkInfo, Dev, attr::NAMES};
-use crate::{files, record::Uevent, roots::Roots};
+use super::{BlkCache, BlkId, BlkInfo, Dev, attr::ATTRIBUTES};
+use crate::{Roots, Uevent, files};
 
 /// The id of the multipathed LUN, as its page 0x83.
 const LUN_PAGE: &[u8] = b"\0\x83\0\x14\x01\x03\0\x10\x60\x01\x40\x05\xaa\0\0\0\0\0\0\0\0\0\0\x01";
 /// The same in sysfs' spelling.
-pub(crate) const LUN: &str = "naa.60014005aa0000000000000000000001";
+pub const LUN: &str = "naa.60014005aa0000000000000000000001";
 
 /// A tree that looks like `/`.
-pub(crate) struct Tree(pub TempDir);
+pub struct Tree(pub TempDir);
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Tree {
+    /// An empty machine.
     pub fn new() -> Self {
         // In memory where there is room for it: the large trees have 100,000 files.
         let tree = Self(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap());
@@ -24,10 +43,12 @@ impl Tree {
         tree
     }
 
+    /// Where its files are.
     pub fn roots(&self) -> Roots {
         Roots::under(self.0.path())
     }
 
+    /// Its block devices; read from disk and from memory, which must give the same.
     pub fn scan(&self) -> BlkCache {
         let cache = BlkCache::scan(&self.roots()).unwrap();
         let kept = BlkCache::scan(&self.kept()).unwrap();
@@ -48,7 +69,8 @@ impl Tree {
                     open.push(path);
                 } else if kind.is_symlink() {
                     tree.add_link(at, &fs::read_link(&path).unwrap()).unwrap();
-                } else if !at.starts_with("sys") || NAMES.contains(&at.file_name().unwrap().to_str().unwrap())
+                } else if !at.starts_with("sys")
+                    || ATTRIBUTES.contains(&at.file_name().unwrap().to_str().unwrap())
                 {
                     tree.add_file(at, fs::read(&path).unwrap().into()).unwrap();
                 }
@@ -57,6 +79,7 @@ impl Tree {
         Roots { files: files::Files::Memory(tree.into()), ..Roots::under(Path::new("/")) }
     }
 
+    /// A file, in place of one that is there.
     pub fn file(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -75,6 +98,7 @@ impl Tree {
         symlink(format!("{up}{target}"), path).unwrap();
     }
 
+    /// Several files of one line each.
     pub fn files(&self, dir: &str, files: &[(&str, &str)]) {
         for (name, content) in files {
             self.file(&format!("{dir}/{name}"), format!("{content}\n"));
@@ -154,6 +178,7 @@ impl Tree {
         self.file(&format!("run/udev/data/b{dev}"), lines.join("\n"));
     }
 
+    /// The lines of mountinfo of the initial namespace.
     pub fn mounts(&self, lines: &[&str]) {
         self.file("proc/1/mountinfo", lines.join("\n"));
     }
@@ -187,7 +212,7 @@ fn ids(cache: &BlkCache) -> Vec<BlkId> {
 }
 
 /// A uevent of a block device.
-pub(crate) fn uevent(action: &str, devpath: &str, dev: &str) -> Uevent {
+pub fn uevent(action: &str, devpath: &str, dev: &str) -> Uevent {
     Uevent {
         action: action.to_owned(),
         subsystem: "block".to_owned(),
@@ -198,18 +223,20 @@ pub(crate) fn uevent(action: &str, devpath: &str, dev: &str) -> Uevent {
 }
 
 /// Kernel names of the devices it is made of, and of those made of it.
-pub(crate) fn stack(info: &BlkInfo) -> (Vec<&str>, Vec<&str>) {
+pub fn stack(info: &BlkInfo) -> (Vec<&str>, Vec<&str>) {
     fn names(ids: &[BlkId]) -> Vec<&str> {
         ids.iter().map(|id| id.blk_path.trim_start_matches("/dev/")).collect()
     }
     (names(&info.owners), names(&info.holders))
 }
 
-pub(crate) const HOST3: &str = "devices/platform/host3/session1/target3:0:0";
-pub(crate) const HOST5: &str = "devices/pci0000:00/0000:00:05.0/host5/rport-5:0-3/target5:0:0";
+/// Where the target of the iSCSI session is in sysfs.
+pub const HOST3: &str = "devices/platform/host3/session1/target3:0:0";
+/// Where the target of the Fibre Channel port is in sysfs.
+pub const HOST5: &str = "devices/pci0000:00/0000:00:05.0/host5/rport-5:0-3/target5:0:0";
 
 /// A LUN by iSCSI and by FC, multipath over both, a partition on it, LVM on that, ext4 on a volume.
-pub(crate) fn multipath() -> Tree {
+pub fn multipath() -> Tree {
     let tree = Tree::new();
     tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 2);
     tree.scsi(HOST5, "5:0:0:1", "sdaa", "65:160", 3);

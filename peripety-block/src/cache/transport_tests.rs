@@ -1,10 +1,10 @@
 //! Machines with NVMe over several controllers, and with SAS disks in an md array.
 
-use crate::block::{
+use crate::Uevent;
+use crate::{
     BlkType, Dev, DeviceFacts, Transport,
     fixture::{Tree, stack},
 };
-use crate::record::Uevent;
 
 #[test]
 fn nvme_with_native_multipath_has_one_device_and_two_ways() {

@@ -58,13 +58,12 @@ fn every_form_of_name_leads_to_its_device() {
 fn a_name_that_is_wrong_is_told_why_and_what_to_do() {
     let cache = multipath().scan();
     for (name, message) in [
-        ("", "the name of a block device is empty; 'prpt list' shows all devices"),
+        ("", "the name of a block device is empty"),
         (
             "sdc",
-            "no block device is called 'sdc' (tried as kernel name, path below /dev, map name, label), did you mean sdb?; \
-             'prpt list' shows all devices",
+            "no block device is called 'sdc' (tried as kernel name, path below /dev, map name, label), did you mean sdb?",
         ),
-        ("8:99", "no block device is called '8:99' (tried as device number); 'prpt list' shows all devices"),
+        ("8:99", "no block device is called '8:99' (tried as device number)"),
         ("SN-0001", "'SN-0001' names several block devices: /dev/sdb, /dev/sdaa; say which"),
     ] {
         assert_eq!(cache.resolve(name).unwrap_err().to_string(), message);

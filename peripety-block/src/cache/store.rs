@@ -498,7 +498,7 @@ impl Store {
 
 /// Sort key: `sdb` before `sdaa`, `loop2` before `loop10`. Runs of letters compare by length first where they count (sd, vd,
 /// hd, xvd, dasd), runs of digits as numbers.
-pub(in crate::block) fn natural(name: &str) -> Vec<(usize, String)> {
+pub(crate) fn natural(name: &str) -> Vec<(usize, String)> {
     let mut key: Vec<(usize, String)> = Vec::new();
     let lettered = ["dasd", "xvd", "sd", "vd", "hd"].iter().find(|prefix| name.starts_with(**prefix));
     let (prefix, rest) = name.split_at_checked(lettered.map_or(0, |p| p.len())).unwrap_or(("", name));

@@ -42,7 +42,7 @@ impl Files {
     }
 
     /// Content of a file, up to a bound; none when it is not there or cannot be read.
-    pub(crate) fn read(&self, path: &Path, most: u64) -> Option<Vec<u8>> {
+    pub fn read(&self, path: &Path, most: u64) -> Option<Vec<u8>> {
         match self {
             Self::Disk => {
                 let mut content = Vec::new();
@@ -63,7 +63,7 @@ impl Files {
     /// # Errors
     ///
     /// It is not there, is no directory, or cannot be read.
-    pub(crate) fn names(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+    pub fn names(&self, dir: &Path) -> io::Result<Vec<OsString>> {
         match self {
             Self::Disk => std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect(),
             Self::Memory(tree) => {
@@ -74,7 +74,7 @@ impl Files {
     }
 
     /// The path without links; none when it leads nowhere.
-    pub(crate) fn canonical(&self, path: &Path) -> Option<PathBuf> {
+    pub fn canonical(&self, path: &Path) -> Option<PathBuf> {
         match self {
             Self::Disk => path.canonicalize().ok(),
             Self::Memory(tree) => tree.canonical(path),
@@ -82,7 +82,7 @@ impl Files {
     }
 
     /// What a symbolic link says.
-    pub(crate) fn link(&self, path: &Path) -> Option<PathBuf> {
+    pub fn link(&self, path: &Path) -> Option<PathBuf> {
         match self {
             Self::Disk => std::fs::read_link(path).ok(),
             Self::Memory(tree) => tree.link(path),
@@ -90,7 +90,7 @@ impl Files {
     }
 
     /// Whether the path leads to something.
-    pub(crate) fn exists(&self, path: &Path) -> bool {
+    pub fn exists(&self, path: &Path) -> bool {
         match self {
             Self::Disk => path.exists(),
             Self::Memory(tree) => tree.canonical(path).is_some(),
@@ -98,7 +98,7 @@ impl Files {
     }
 
     /// Whether the path leads to a directory.
-    pub(crate) fn is_dir(&self, path: &Path) -> bool {
+    pub fn is_dir(&self, path: &Path) -> bool {
         match self {
             Self::Disk => path.is_dir(),
             Self::Memory(tree) => tree.names(path).is_some(),

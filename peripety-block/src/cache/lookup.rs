@@ -12,14 +12,14 @@ use super::{
 
 impl BlkCache {
     /// The device to which a path below /dev leads; without the `/dev/`.
-    pub(in crate::block) fn by_path_below_dev(&self, path: &str) -> Option<Arc<BlkInfo>> {
+    pub(crate) fn by_path_below_dev(&self, path: &str) -> Option<Arc<BlkInfo>> {
         let mut store = self.shared.store();
         let at = store.find_path(path)?;
         store.info(at)
     }
 
     /// All NVMe namespaces with the controllers and ids by which they are reached.
-    pub(in crate::block) fn nvme(&self) -> Vec<(Arc<BlkInfo>, Vec<NvmePath>)> {
+    pub(crate) fn nvme(&self) -> Vec<(Arc<BlkInfo>, Vec<NvmePath>)> {
         let mut store = self.shared.store();
         let mut found = Vec::new();
         for at in store.live() {
@@ -32,7 +32,7 @@ impl BlkCache {
     }
 
     /// Loop devices on this file.
-    pub(in crate::block) fn loops_of(&self, file: &Path) -> Vec<Arc<BlkInfo>> {
+    pub(crate) fn loops_of(&self, file: &Path) -> Vec<Arc<BlkInfo>> {
         let mut store = self.shared.store();
         let mut live = store.live();
         live.retain(|at| {
@@ -42,7 +42,7 @@ impl BlkCache {
     }
 
     /// The device whose filesystem is mounted exactly there.
-    pub(in crate::block) fn by_mount_point(&self, path: &Path) -> Option<Arc<BlkInfo>> {
+    pub(crate) fn by_mount_point(&self, path: &Path) -> Option<Arc<BlkInfo>> {
         let plain: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
         let mut store = self.shared.store();
         let dev = store.mounts.holding(&plain).filter(|mount| mount.point == plain)?.dev;
@@ -52,7 +52,7 @@ impl BlkCache {
 
     /// The device of the filesystem that holds a path, and the type of it; no device for tmpfs and its like. None when the
     /// path is relative.
-    pub(in crate::block) fn holding(&self, path: &Path) -> Option<(Option<Arc<BlkInfo>>, String)> {
+    pub(crate) fn holding(&self, path: &Path) -> Option<(Option<Arc<BlkInfo>>, String)> {
         let mut store = self.shared.store();
         let mount = store.mounts.holding(path)?;
         let (dev, fs_type): (Dev, String) = (mount.dev, mount.fs_type.clone());
@@ -61,7 +61,7 @@ impl BlkCache {
     }
 
     /// Where a path that a user gave lies: below another root when the tree is not the running system's.
-    pub(in crate::block) fn place_of(&self, path: &Path) -> PathBuf {
+    pub(crate) fn place_of(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("/dev") {
             Ok(below) => self.shared.roots.dev.join(below),
             Err(_) => path.to_owned(),
@@ -69,7 +69,7 @@ impl BlkCache {
     }
 
     /// The path as the mounts of the system call it.
-    pub(in crate::block) fn seen_from_inside(&self, path: &Path) -> PathBuf {
+    pub(crate) fn seen_from_inside(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.shared.roots.dev) {
             Ok(below) => Path::new("/dev").join(below),
             Err(_) => path.to_owned(),
@@ -89,7 +89,7 @@ pub enum Direction {
 impl BlkCache {
     /// Each live device with the paths of those that it lies on directly. [`Self::all`] has for each all below and above:
     /// together that may be many times the devices.
-    pub(crate) fn each(&self) -> Vec<(super::super::BlkId, Vec<String>)> {
+    pub fn each(&self) -> Vec<(super::super::BlkId, Vec<String>)> {
         let store = self.shared.store();
         let path = |at: super::node::Gen| store.node(at).map(|node| node.id().blk_path);
         let direct = |at: super::node::Gen| store.owners(at).into_iter().filter_map(path).collect();

@@ -31,10 +31,10 @@ use super::{BlkCache, BlkInfo, Dev, DeviceFacts, Hctl, cache::natural, transport
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// Nothing was given.
-    #[error("the name of a block device is empty; 'prpt list' shows all devices")]
+    #[error("the name of a block device is empty")]
     Empty,
     /// Nothing has this name.
-    #[error("no block device is called '{name}' (tried as {tried}){near}; 'prpt list' shows all devices")]
+    #[error("no block device is called '{name}' (tried as {tried}){near}")]
     Unknown {
         /// What was asked for.
         name: String,
@@ -62,7 +62,7 @@ pub enum ResolveError {
         fs_type: String,
     },
     /// The path is something else.
-    #[error("'{path}' is a {what}, not a block device; 'prpt list' shows all devices")]
+    #[error("'{path}' is a {what}, not a block device")]
     NotBlock {
         /// What was asked for.
         path: String,
@@ -138,6 +138,18 @@ impl BlkCache {
     ///
     /// Looks at files (`stat` of a path that was given), so it is not for the event path.
     ///
+    /// ```
+    /// # #[cfg(feature = "fixture")] {
+    /// # let devices = peripety_block::fixture::multipath().scan();
+    /// // A multipath map and its paths have one id: the map is what is meant.
+    /// assert_eq!(devices.resolve("360014005aa0000000000000000000001")?.id.blk_path, "/dev/dm-0");
+    /// assert_eq!(devices.resolve("8:16")?.id.blk_path, "/dev/sdb");
+    /// let volume = devices.resolve("vg0/root-lv")?;
+    /// assert_eq!(volume.id.mount_points, ["/srv/my data", "/bind"]);
+    /// # }
+    /// # Ok::<(), peripety_block::ResolveError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When nothing or more than one device has the name; the message tells what to do.
@@ -156,7 +168,7 @@ impl BlkCache {
                 break;
             }
         }
-        if transport::is_controller(name) {
+        if transport::is_nvme_controller(name) {
             return Err(ResolveError::Controller { name: name.to_owned(), hint: self.namespaces_of(name) });
         }
         Err(ResolveError::Unknown { name: name.to_owned(), tried: tried.join(", "), near: self.near(name) })
@@ -236,7 +248,7 @@ fn is_live(info: &Arc<BlkInfo>) -> bool {
 /// Controller and namespace id of `nvme0:1`, `nvme0 1`, `nvme0 nsid 1`, `nvme0 ns 1`.
 fn namespace(name: &str) -> Option<(String, u32)> {
     let mut words = name.split([':', ' ']).filter(|word| !word.is_empty());
-    let controller = words.next().filter(|word| transport::is_controller(word))?;
+    let controller = words.next().filter(|word| transport::is_nvme_controller(word))?;
     let id = match (words.next()?, words.next()) {
         ("nsid" | "ns" | "namespace", Some(id)) => id,
         (id, None) => id,

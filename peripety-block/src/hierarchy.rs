@@ -7,7 +7,7 @@ pub(super) const MOST: usize = 4096;
 
 /// Everything that can be reached from `start` by `next`, nearest first, each once and without `start` itself. Ends for
 /// cycles too: a loop device on a file of its own filesystem is not forbidden.
-pub(crate) fn reach<K: Copy + Eq + Hash>(start: K, next: impl Fn(K) -> Vec<K>) -> Vec<K> {
+pub fn reach<K: Copy + Eq + Hash>(start: K, next: impl Fn(K) -> Vec<K>) -> Vec<K> {
     let mut found = Vec::new();
     let mut seen = HashSet::from([start]);
     let mut queue = VecDeque::from([start]);

@@ -10,12 +10,11 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    block::{BlkCache, BlkType, Dev, DeviceFacts, Identity, fixture::stack},
+    block::{BlkCache, BlkType, Dev, DeviceFacts, Identity, Roots, fixture::stack},
     collector::{
         mount_watch::MountWatch,
         uevent::{UeventMonitor, Waiting},
     },
-    roots::Roots,
 };
 
 /// Runs a program; none, with a word, when it is not here.
@@ -113,10 +112,10 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
-        let roots = Roots::system();
+        let roots = crate::roots::Roots::system();
         let uevents = UeventMonitor::open(&roots).unwrap();
         let mounts = MountWatch::open(&roots).unwrap();
-        Self { cache: BlkCache::scan(&roots).unwrap(), uevents, mounts }
+        Self { cache: BlkCache::scan(&roots.block()).unwrap(), uevents, mounts }
     }
 
     /// Takes news until none came for a while.

@@ -1,14 +1,14 @@
 //! All block devices, in memory: filled by a scan, kept true by uevents and changes of mountinfo.
 //!
 //! Answers touch no file. Reading happens when the daemon hands over a uevent or the news that mountinfo changed, never
-//! with the memory locked, and a device node is read only by the threads of [`fill`].
+//! with the memory locked, and a device node is read only by the threads of [`superblock_reader`].
 
-mod ask;
-mod fill;
-mod home;
+mod lookup;
+mod loop_backing;
 mod node;
 mod rescan;
 mod store;
+mod superblock_reader;
 
 use std::{
     io,
@@ -20,11 +20,11 @@ use std::{
     time::Duration,
 };
 
-pub use ask::Direction;
+pub use lookup::Direction;
 use node::{Gen, Reading};
 pub use rescan::Rescan;
 use store::Store;
-pub(in crate::block) use store::natural;
+pub(crate) use store::natural;
 
 use super::{
     BlkInfo, Dev, DeviceFacts, Transport,
@@ -33,7 +33,7 @@ use super::{
     transport,
     udevdb::{self, UdevEntry},
 };
-use crate::{record::Uevent, roots::Roots};
+use crate::{Roots, Uevent};
 
 /// Why block devices cannot be known.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ struct Shared {
     udev: AtomicBool,
     /// Time of the latest news.
     latest_ns: AtomicU64,
-    readers: fill::Readers,
+    readers: superblock_reader::Readers,
 }
 
 impl Shared {
@@ -96,7 +96,7 @@ impl BlkCache {
                 store: Mutex::default(),
                 udev: AtomicBool::new(false),
                 latest_ns: AtomicU64::new(0),
-                readers: fill::Readers::default(),
+                readers: superblock_reader::Readers::default(),
             }),
         };
         let readings = cache.read_all()?;
@@ -271,9 +271,10 @@ impl BlkCache {
         let jobs = {
             let store = self.shared.store();
             let safe = wanted.iter().copied().filter(|at| store.may_read(*at));
-            safe.filter_map(|at| fill::Job::new(&self.shared.roots, at, &store.node(at)?.device)).collect()
+            safe.filter_map(|at| superblock_reader::Job::new(&self.shared.roots, at, &store.node(at)?.device))
+                .collect()
         };
-        fill::run(&self.shared, jobs, wait);
+        superblock_reader::run(&self.shared, jobs, wait);
     }
 
     /// The generation with this name in kernel text, and its directory in sysfs.
@@ -297,7 +298,7 @@ impl DeviceFacts for BlkCache {
             return self.by_dev(dev, at_ns);
         }
         let mut store = self.shared.store();
-        if transport::is_controller(name) {
+        if transport::is_nvme_controller(name) {
             let (at, way) = store.find_controller(name, at_ns)?;
             let mut info = (*store.info(at)?).clone();
             info.id.transport_id =
@@ -314,8 +315,6 @@ impl DeviceFacts for BlkCache {
     }
 }
 
-#[cfg(test)]
-mod machine_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

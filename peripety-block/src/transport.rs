@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use super::{BlkType, Transport, attr, sysfs::SysDevice};
-use crate::roots::Roots;
+use crate::Roots;
 
 /// How a device is reached.
 #[derive(Debug, Default)]
@@ -172,14 +172,14 @@ pub(super) fn nvme_controllers(roots: &Roots, dir: &Path, name: &str) -> Vec<Nvm
     let mut found = Vec::new();
     let Some(device) = roots.files.canonical(&dir.join("device")) else { return found };
     let own = device.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    if is_controller(own) {
+    if is_nvme_controller(own) {
         // Without an `nsid` attribute (before Linux 4.4) the name tells the same.
         let by_name = || name.rsplit_once('n').and_then(|(_, n)| n.parse().ok());
         found.extend(nsid(dir).or_else(by_name).map(|nsid| (own.to_owned(), nsid)));
         return found;
     }
     // The subsystem has a link to each of its controllers.
-    for controller in attr::names(&roots.files, &device).into_iter().filter(|name| is_controller(name)) {
+    for controller in attr::names(&roots.files, &device).into_iter().filter(|name| is_nvme_controller(name)) {
         let below = roots.sysfs.join("class/nvme").join(&controller);
         let hidden =
             attr::names(&roots.files, &below).into_iter().find(|path| head_of(path).as_deref() == Some(name));
@@ -192,7 +192,7 @@ pub(super) fn nvme_controllers(roots: &Roots, dir: &Path, name: &str) -> Vec<Nvm
 }
 
 /// Whether the name is one of an NVMe controller: `nvme0`.
-pub(super) fn is_controller(name: &str) -> bool {
+pub fn is_nvme_controller(name: &str) -> bool {
     numbered(name, "nvme")
 }
 

@@ -1,6 +1,6 @@
 //! Which kind a block device is, by its name, its place in sysfs and its device-mapper uuid.
 
-use super::BlkType;
+use crate::BlkType;
 
 /// Kind by the kernel's name, for drivers that own a prefix.
 const PREFIXES: &[(&str, BlkType)] = &[
@@ -21,7 +21,7 @@ const PREFIXES: &[(&str, BlkType)] = &[
 ];
 
 /// Kind by name: what follows the prefix is a number, or letters for those that count so.
-pub(crate) fn by_name(name: &str) -> Option<BlkType> {
+pub fn by_name(name: &str) -> Option<BlkType> {
     let fits = |rest: &str, kind| match kind {
         BlkType::Dasd | BlkType::Virtio => rest.starts_with(|c: char| c.is_ascii_lowercase()),
         BlkType::Md => rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'),
@@ -43,7 +43,7 @@ const LVM_PARTS: &[&str] = &[
 
 /// Kind of a device-mapper device. Who made it puts a prefix before the uuid: that is an agreement between the tools, the
 /// kernel only stores it.
-pub(crate) fn of_dm(name: &str, uuid: &str) -> BlkType {
+pub fn of_dm(name: &str, uuid: &str) -> BlkType {
     let Some((prefix, rest)) = uuid.split_once('-') else { return BlkType::Dm };
     match prefix {
         "LVM" => of_lvm(name, rest.get(LVM_IDS..).unwrap_or_default()),
@@ -70,7 +70,7 @@ fn is_kpartx(prefix: &str) -> bool {
 }
 
 /// Volume group and logical volume of a device-mapper name: LVM joins them by `-` and doubles those within a name.
-pub(crate) fn lvm_names(dm_name: &str) -> Option<(String, String)> {
+pub fn lvm_names(dm_name: &str) -> Option<(String, String)> {
     let bytes = dm_name.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {

@@ -12,7 +12,7 @@ use super::{
     Shared,
     node::Gen,
 };
-use crate::roots::Roots;
+use crate::Roots;
 
 /// How many threads may read at once, those that hang among them. When all hang, nothing is read any more.
 const READERS_MOST: usize = 4;

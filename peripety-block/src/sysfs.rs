@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BlkId, BlkType, Dev, Hctl, Identity, Transport, attr, kind, transport, wwid};
-use crate::{files::Files, roots::Roots};
+use super::{BlkId, BlkType, Dev, Hctl, Identity, Transport, attr, blk_type, transport, wwid};
+use crate::{Roots, files::Files};
 
 /// A block device as sysfs shows it, without what lies on it and where that is mounted.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +92,7 @@ pub(super) fn read_dir(roots: &Roots, dir: &Path) -> Option<SysDevice> {
 
 /// `/dev/vg/lv` for a logical volume, `/dev/mapper/name` for any other map. LVM makes no link of the first kind for parts.
 fn dm_path(name: &str, kind: BlkType) -> String {
-    let lvm = (kind == BlkType::DmLvm).then(|| kind::lvm_names(name)).flatten();
+    let lvm = (kind == BlkType::DmLvm).then(|| blk_type::lvm_names(name)).flatten();
     lvm.map_or_else(|| format!("/dev/mapper/{name}"), |(vg, lv)| format!("/dev/{vg}/{lv}"))
 }
 
@@ -176,7 +176,7 @@ fn identify(files: &Files, dir: &Path, name: &str) -> Found {
     let get = |attribute: &str| attr::text(files, &dir.join(attribute)).unwrap_or_default();
     if files.is_dir(&dir.join("dm")) {
         let uuid = get("dm/uuid");
-        return Found { kind: kind::of_dm(&get("dm/name"), &uuid), wwid: uuid, ..Found::default() };
+        return Found { kind: blk_type::of_dm(&get("dm/name"), &uuid), wwid: uuid, ..Found::default() };
     }
     if files.is_dir(&dir.join("md")) {
         let wwid = Some(get("md/uuid")).filter(|id| id.bytes().any(|b| !matches!(b, b'0' | b'-' | b':')));
@@ -186,7 +186,8 @@ fn identify(files: &Files, dir: &Path, name: &str) -> Found {
     if bus == "scsi" {
         return scsi(files, dir);
     }
-    let kind = kind::by_name(name).unwrap_or(if bus == "virtio" { BlkType::Virtio } else { BlkType::Other });
+    let kind =
+        blk_type::by_name(name).unwrap_or(if bus == "virtio" { BlkType::Virtio } else { BlkType::Other });
     match kind {
         BlkType::Nvme => Found {
             kind,

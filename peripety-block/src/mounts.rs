@@ -1,26 +1,24 @@
 //! Where filesystems are mounted: mountinfo of the initial mount namespace and of our own, keyed by device number.
-//!
-//! The `procfs` crate gives up on the whole file at the first line it does not like and at any byte that is not UTF-8; a
-//! mount point may have both. This parser takes every line it can.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    ffi::OsString,
-    os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
 };
 
-use super::{Dev, attr};
-use crate::roots::Roots;
+use super::{
+    Dev, attr,
+    mountinfo::{self, Line},
+};
+use crate::Roots;
 
-/// One line of mountinfo (proc_pid_mountinfo(5)).
+/// One mount, as far as devices are found by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(crate) struct Mount {
     /// Unique among all mounts of the machine while it lasts.
     pub id: u64,
     /// `st_dev` of the superblock; anonymous for btrfs and everything without one device.
     pub dev: Dev,
-    /// Where it is mounted, escapes undone.
+    /// Where it is mounted.
     pub point: PathBuf,
     /// Type of the filesystem.
     pub fs_type: String,
@@ -28,43 +26,16 @@ pub(super) struct Mount {
     pub source: String,
 }
 
-impl Mount {
-    /// Reads one line; none when it is not of the documented form.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let mut fields = line.split(|b| *b == b' ').filter(|field| !field.is_empty());
-        let mut next = || fields.next();
-        let id = std::str::from_utf8(next()?).ok()?.parse().ok()?;
-        let _parent = next()?;
-        let dev = std::str::from_utf8(next()?).ok()?.parse().ok()?;
-        let _root = next()?;
-        let point = PathBuf::from(OsString::from_vec(unescape(next()?)));
-        let _options = next()?;
-        // Any number of optional fields ends with a dash.
-        while next()? != b"-" {}
-        let text = |raw: &[u8]| String::from_utf8_lossy(&unescape(raw)).into_owned();
-        let fs_type = text(next()?);
-        // A source may be empty: mount(2) takes "".
-        let source = next().map(text).unwrap_or_default();
-        Some(Self { id, dev, point, fs_type, source })
+impl From<Line<'_>> for Mount {
+    fn from(line: Line<'_>) -> Self {
+        Self {
+            id: line.id,
+            dev: line.dev,
+            point: line.point(),
+            fs_type: line.fs_type(),
+            source: line.source(),
+        }
     }
-}
-
-/// Undoes the octal escapes of mountinfo: `\040` for a blank. What is no whole escape stays.
-pub(crate) fn unescape(raw: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((&first, tail)) = rest.split_first() {
-        let octal = |b: u8| (b'0'..=b'7').contains(&b).then(|| b - b'0');
-        let code = match (first, tail) {
-            (b'\\', [a, b, c, ..]) => octal(*a).zip(octal(*b)).zip(octal(*c)).and_then(|((a, b), c)| {
-                u8::try_from(u16::from(a) * 64 + u16::from(b) * 8 + u16::from(c)).ok()
-            }),
-            _ => None,
-        };
-        out.push(code.unwrap_or(first));
-        rest = if code.is_some() { tail.get(3..).unwrap_or_default() } else { tail };
-    }
-    out
 }
 
 /// What the files say, before it is known which devices they speak of.
@@ -208,7 +179,7 @@ impl MountTable {
 }
 
 fn parse(raw: &[u8]) -> Vec<Mount> {
-    raw.split(|b| *b == b'\n').filter_map(Mount::parse).collect()
+    mountinfo::lines(raw).map(Mount::from).collect()
 }
 
 /// Only these have several devices behind an anonymous number. The source of any other is not believed: an ordinary user

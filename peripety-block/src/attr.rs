@@ -5,10 +5,10 @@ use std::{path::Path, str::FromStr};
 use crate::files::Files;
 
 /// Attributes are at most a page; VPD pages and udev's entries may be larger.
-pub(crate) const LIMIT: u64 = 64 * 1024;
+pub const ATTRIBUTE_MAX: u64 = 64 * 1024;
 
 /// The names of all attributes that are read: of the sysfs in a report no others are kept.
-pub(crate) const NAMES: &[&str] = &[
+pub const ATTRIBUTES: &[&str] = &[
     "address",
     "backing_dev_uuid",
     "backing_file",
@@ -55,7 +55,7 @@ pub(crate) const NAMES: &[&str] = &[
 
 /// Content of a file, up to a bound; none when it is not there or cannot be read.
 pub(super) fn bytes(files: &Files, path: &Path) -> Option<Vec<u8>> {
-    files.read(path, LIMIT)
+    files.read(path, ATTRIBUTE_MAX)
 }
 
 /// Text of an attribute without the blanks and zero bytes around it; none when it is empty or missing.
