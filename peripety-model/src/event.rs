@@ -23,7 +23,7 @@ pub struct Event {
     pub schema: u32,
     /// The same for every revision of an event, and for the same record on every read.
     pub event_id: EventId,
-    /// The event that caused this one, where that is known.
+    /// The event that caused this one, where that is known. It may become known by a later revision.
     #[serde(default)]
     pub root_cause_event_id: Option<EventId>,
     /// What all events of one incident have in common.

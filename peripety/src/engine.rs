@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod impact;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod program_tests;

@@ -1,7 +1,8 @@
 //! Which failure caused which, over the stack of devices.
 //!
-//! The cause of an event is decided once, before the event is written for the first time, and that of its cause before it:
-//! so the root of an incident is an event that has no cause, and all events of the incident name it.
+//! The cause of an event is decided before the event is written for the first time, and that of its cause before it: so the
+//! root of an incident is an event that has no cause, and all events of the incident name it. A root whose cause is read soon
+//! after it was written is joined to that, with all of its incident (`late.rs`); nothing else is decided twice.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -97,8 +98,8 @@ struct Failure {
 
 impl Failure {
     /// Whether it was there before `node` failed, and not long before.
-    fn precedes(&self, node: &Node, below: bool, last_ns: u64) -> bool {
-        let slack_ns = if self.exact && node.exact { 0 } else { SLACK_NS };
+    fn precedes(&self, node: &Node, below: bool, last_ns: u64, slack_ns: u64) -> bool {
+        let slack_ns = if self.exact && node.exact { 0 } else { slack_ns };
         let outage = matches!(self.failed.layer, Layer::Way | Layer::NoAnswer) && node.ends_outage();
         let window_ns = if outage { OUTAGE_NS } else { self.window_ns(node, below) };
         self.first_ns <= node.first_ns.saturating_add(slack_ns)
@@ -112,6 +113,12 @@ impl Failure {
             _ => of_request && self.failed.op == crate::event::Op::Read,
         };
         if prompt { PROMPT_NS } else { WINDOW_NS }
+    }
+
+    fn as_cause(&self, table: &Table) -> Cause {
+        let open = self.place.and_then(|place| table.get(place));
+        let first_ns = open.map_or(self.first_ns, |open| open.node.first_ns);
+        Cause { id: self.id, place: self.place, root: self.root, first_ns }
     }
 
     /// Whether two commands of one device are about the same blocks, where that matters.
@@ -161,34 +168,73 @@ impl Causes {
         if node.failed.layer == Layer::None {
             return None;
         }
-        let own = node.dev.into_iter().map(|dev| (dev, false));
-        let below = node.owners.iter().map(|dev| (*dev, true));
-        own.chain(below)
-            .flat_map(|(dev, below)| {
-                let failures = self.by_dev.get(&dev.to_kernel()).map(Vec::as_slice).unwrap_or_default();
-                failures.iter().map(move |f| (f, below))
-            })
+        self.within_reach(node)
             .filter_map(|(f, below)| {
-                let open = f.place.and_then(|place| table.get(place));
-                if open.is_some_and(Fold::is_path_state) {
-                    return None;
-                }
-                let last_ns =
-                    open.and_then(|fold| fold.last().monotonic_ns).unwrap_or(f.last_ns).max(f.last_ns);
-                let is_cause = f.id != id
-                    && !f.deciding
-                    && f.root != Some(id)
-                    && f.precedes(node, below, last_ns)
-                    && (below || f.same_place(node))
-                    && may_cause(&f.failed, &node.failed, below);
-                is_cause.then_some((f, last_ns))
+                self.came_before(f, below, node, id, SLACK_NS, table).map(|last_ns| (f, last_ns))
             })
             .max_by_key(|(f, last_ns)| (f.failed.layer, *last_ns))
-            .map(|(f, _)| {
-                let first_ns =
-                    f.place.and_then(|place| table.get(place)).map_or(f.first_ns, |open| open.node.first_ns);
-                Cause { id: f.id, place: f.place, root: f.root, first_ns }
-            })
+            .map(|(f, _)| f.as_cause(table))
+    }
+
+    /// Whether a failure at `node`, which was written without a cause, came of a failure that is known only now.
+    ///
+    /// Clocks are not certain enough to tell which of two that could cause each other came first; of some it is certain.
+    pub fn find_late(&self, node: &Node, id: EventId, cause: EventId, table: &Table) -> Option<Cause> {
+        if node.failed.layer == Layer::None {
+            return None;
+        }
+        self.within_reach(node).filter(|(f, _)| f.id == cause).find_map(|(f, below)| {
+            let is_state =
+                matches!(f.failed.layer, Layer::NoPath | Layer::Array | Layer::Pool | Layer::Guard);
+            let slack_ns = if is_state { SLACK_NS } else { 0 };
+            self.came_before(f, below, node, id, slack_ns, table).map(|_| f.as_cause(table))
+        })
+    }
+
+    /// The failures of a device and of what it is made of; of the latter, true.
+    fn within_reach(&self, node: &Node) -> impl Iterator<Item = (&Failure, bool)> {
+        let own = node.dev.into_iter().map(|dev| (dev, false));
+        let below = node.owners.iter().map(|dev| (*dev, true));
+        own.chain(below).flat_map(|(dev, below)| {
+            let failures = self.by_dev.get(&dev.to_kernel()).map(Vec::as_slice).unwrap_or_default();
+            failures.iter().map(move |f| (f, below))
+        })
+    }
+
+    /// Whether a failure can have caused that at `node`: until when it went on.
+    fn came_before(
+        &self,
+        f: &Failure,
+        below: bool,
+        node: &Node,
+        id: EventId,
+        slack_ns: u64,
+        table: &Table,
+    ) -> Option<u64> {
+        let open = f.place.and_then(|place| table.get(place));
+        if open.is_some_and(Fold::is_path_state) {
+            return None;
+        }
+        let last_ns = open.and_then(|fold| fold.last().monotonic_ns).unwrap_or(f.last_ns).max(f.last_ns);
+        let is_cause = f.id != id
+            && !f.deciding
+            && f.root != Some(id)
+            && f.precedes(node, below, last_ns, slack_ns)
+            && (below || f.same_place(node))
+            && may_cause(&f.failed, &node.failed, below);
+        is_cause.then_some(last_ns)
+    }
+
+    /// The incident of `old` is part of that of `new`.
+    pub fn joined(&mut self, old: EventId, new: EventId) {
+        for failure in self.by_dev.values_mut().flatten().filter(|f| f.root == Some(old)) {
+            failure.root = Some(new);
+        }
+    }
+
+    /// When the first failure of an event was.
+    pub fn first_ns(&self, id: EventId) -> Option<u64> {
+        self.by_dev.values().flatten().filter(|f| f.id == id).map(|f| f.first_ns).min()
     }
 
     /// While the cause of a failure is looked for, it is none itself.

@@ -76,6 +76,9 @@ pub struct Fold {
     /// How often sense data said that a path is not the active one, and how often something else.
     #[serde(default)]
     senses: (u64, u64),
+    /// Until when it may be given a cause, though it was written as the root of its incident; 0 if not.
+    #[serde(default)]
+    pub root_until_ns: u64,
     /// Its place among the devices, for finding causes.
     pub node: Node,
     /// Keys it is found by; whether the index still points here is for the table to know.
@@ -109,6 +112,7 @@ impl Fold {
             only_begun: false,
             known: Known::default(),
             senses: (0, 0),
+            root_until_ns: 0,
             node,
             keys: Vec::with_capacity(4),
         }

@@ -12,6 +12,7 @@ pub mod fuse;
 mod held;
 mod impact;
 mod key;
+mod late;
 mod layer;
 mod live;
 pub mod message;

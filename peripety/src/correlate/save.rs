@@ -151,10 +151,18 @@ impl Correlator {
         self.text_counts.restore(saved.text_counts);
         self.lost_before = saved.lost_before;
         self.table.restore(saved.slots.into_values().collect());
+        let mut roots = Vec::new();
         for place in self.table.oldest_first() {
             let Some(fold) = self.table.get(place) else { continue };
             let last_ns = fold.last().monotonic_ns.unwrap_or(fold.node.first_ns);
             self.causes.remember(&fold.node, fold.event(), Some(place), last_ns);
+            if fold.root_until_ns > 0 {
+                roots.push((fold.root_until_ns, place));
+            }
+        }
+        roots.sort_by_key(|(until_ns, _)| *until_ns);
+        for (until_ns, place) in roots {
+            self.roots.note(place, until_ns);
         }
     }
 }

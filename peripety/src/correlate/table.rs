@@ -238,6 +238,17 @@ impl Table {
         }
     }
 
+    /// The fold at a place has learned what those who have its event must know.
+    pub fn write_at_once(&mut self, place: Place, now_ns: u64) {
+        let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation);
+        let Some(slot) = slot.filter(|slot| slot.written_ns > 0) else { return };
+        slot.write_ns = Some(now_ns);
+        if now_ns < slot.wake_ns {
+            slot.wake_ns = now_ns;
+            self.timers.push(Reverse((now_ns, place.slot, place.generation)));
+        }
+    }
+
     /// Takes a fold out.
     pub fn close(&mut self, place: Place) -> Option<Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;

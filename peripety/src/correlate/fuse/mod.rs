@@ -22,6 +22,7 @@ use super::{
     held::Held,
     impact,
     key::{FoldKey, Scope, hash},
+    late::Roots,
     layer::Layer,
     live::LiveSources,
     outages::Outages,
@@ -75,6 +76,7 @@ pub struct Correlator {
     pub(super) pending: PendingTable,
     pub(super) held: Held,
     pub(super) causes: Causes,
+    pub(super) roots: Roots,
     pub(super) wb_seen: WbSeen,
     pub(super) said: Said,
     pub(super) outages: Outages,
@@ -100,6 +102,7 @@ impl Correlator {
             pending: PendingTable::default(),
             held: Held::default(),
             causes: Causes::default(),
+            roots: Roots::default(),
             wb_seen: WbSeen::default(),
             openings: Openings::default(),
             gone: VecDeque::new(),
@@ -115,6 +118,11 @@ impl Correlator {
     /// Probes were attached or are gone.
     pub fn set_live(&mut self, live: LiveSources) {
         self.live = live;
+    }
+
+    /// The latest time that a record or a tick had.
+    pub(super) const fn now_ns(&self) -> u64 {
+        self.now_ns
     }
 
     /// How many events may still grow.
@@ -164,6 +172,17 @@ impl Correlator {
         }
         while let Some(line) = self.held.expired(u64::MAX) {
             self.unmatched(line, cx);
+        }
+        // What is known of causes, before their effects are closed.
+        for place in self.table.oldest_first() {
+            if self
+                .table
+                .get(place)
+                .is_some_and(|fold| !fold.is_out() && !fold.waits_for_mount && !fold.is_path_state())
+            {
+                self.assess(place, cx);
+                self.decide_before_writing(place);
+            }
         }
         for place in self.table.oldest_first() {
             self.close(place, cx);
@@ -446,6 +465,8 @@ impl Correlator {
         } else if happens_once(&raw.event_type, keys) {
             self.decide(&mut fold, 0);
             self.causes.remember(&fold.node, fold.event(), None, first_ns);
+            self.find_effects(&mut fold, self.now_ns);
+            self.root_is_final(&fold, self.now_ns);
             let event = fold.render(true);
             cx.out.push(event);
             return None;
@@ -520,6 +541,17 @@ impl Correlator {
         cause.id
     }
 
+    /// The same for an event that is written now, and of what is out already and came of it.
+    fn decide_before_writing(&mut self, place: Place) {
+        self.decide_at(place, 0);
+        if self.table.get(place).is_none_or(Fold::is_out) {
+            return;
+        }
+        let Some(mut fold) = self.table.take(place) else { return };
+        self.find_effects(&mut fold, self.now_ns);
+        self.table.put(place, fold);
+    }
+
     fn decide_at(&mut self, place: Place, depth: u32) {
         if self.table.get(place).is_none_or(|fold| fold.event().incident_id.is_some()) {
             return;
@@ -581,11 +613,15 @@ impl Correlator {
         if self.table.get(place).is_some_and(Fold::is_path_state) {
             return;
         }
-        self.decide_at(place, 0);
+        self.decide_before_writing(place);
         let Some(fold) = self.table.get_mut(place) else { return };
+        let is_first = !fold.is_out();
         let event = fold.render(false);
         self.causes.went_on(&fold.node, event.event_id, fold.last().monotonic_ns.unwrap_or(now_ns));
         cx.out.push(event);
+        if is_first {
+            self.note_root(place, now_ns);
+        }
     }
 
     fn close(&mut self, place: Place, cx: &mut Context<'_>) {
@@ -595,7 +631,7 @@ impl Correlator {
         self.assess(place, cx);
         let is_silent = self.table.get(place).is_some_and(Fold::is_path_state);
         if !is_silent {
-            self.decide_at(place, 0);
+            self.decide_before_writing(place);
         }
         let Some(mut fold) = self.table.close(place) else { return };
         if is_silent && !fold.is_out() {
@@ -618,6 +654,7 @@ impl Correlator {
             self.lost_before = self.lost_before.saturating_add(fold.event().lost_before);
             return;
         }
+        self.root_is_final(&fold, self.now_ns);
         let event = fold.render(true);
         let last_ns = fold.last().monotonic_ns.unwrap_or(self.now_ns);
         self.causes.went_on(&fold.node, event.event_id, last_ns);
