@@ -62,7 +62,7 @@ pub(super) fn log_verdicts(ebpf: &Ebpf) {
                     probe.lost_without
                 );
             }
-            Verdict::Off { reason } | Verdict::Absent { reason } => {
+            Verdict::Off { reason } | Verdict::Absent { reason } | Verdict::Waiting { reason } => {
                 tracing::debug!("{} is {}: {reason}", probe.tracepoint, probe.verdict.word());
             }
             Verdict::Attached { fallback, .. } if !fallback.is_empty() => {

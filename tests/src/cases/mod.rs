@@ -18,6 +18,7 @@ mod requests;
 mod sandbox;
 mod status;
 mod storm;
+mod zram;
 
 use anyhow::Result;
 
@@ -52,6 +53,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         info::CASES,
         sandbox::CASES,
         cli::CASES,
+        zram::CASES,
     ];
     subjects.iter().copied().flatten()
 }

@@ -79,7 +79,7 @@ fn attached(probes: &[ProbeStatus]) -> Row {
         .iter()
         .filter(|probe| {
             is_refused(probe)
-                || (!probe.verdict.is_attached() && probe.need == "required" && !stands_in(probe))
+                || (!probe.verdict.is_loaded() && probe.need == "required" && !stands_in(probe))
         })
         .collect();
     let Some(first) = bad.first() else { return Row::ok(CHECK, found) };

@@ -12,11 +12,12 @@ use peripety_common::{KernelRecord, Kind, counters::CountKey, wb_err::WbErr};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
+    bio_disks,
     book::{Book, Found, RingState},
     kernel::KernelVersion,
     maps::Maps,
     ring::Ring,
-    status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict},
+    status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict, Way},
     table::{Need, PROBES, Probe, Situation},
 };
 use crate::{
@@ -260,9 +261,36 @@ impl Ebpf {
         self.instances.extend(instance);
         for (row, verdict, program) in addition.verdicts {
             let Some(place) = self.verdicts.get_mut(row) else { continue };
-            *place = match (&refused, verdict.is_attached()) {
+            *place = match (&refused, verdict.is_loaded()) {
                 (Some(reason), true) => (Verdict::Refused { reason: reason.clone() }, None),
                 _ => (verdict, program.map(|name| (number, name))),
+            };
+        }
+        any
+    }
+
+    /// Attaches what waits for a disk or driver like this one; for anything, if it is not known what came. Whether it did.
+    pub fn attach_waiting(&mut self, came: Option<(&str, &str)>) -> bool {
+        let roots = &self.source.roots;
+        let mut any = false;
+        for (probe, (verdict, program)) in PROBES.iter().zip(&mut self.verdicts) {
+            let Verdict::Waiting { .. } = verdict else { continue };
+            let is_due = match came {
+                Some((subsystem, devpath)) => bio_disks::comes(roots, subsystem, devpath),
+                None => (probe.waits)(roots).is_none(),
+            };
+            let instance = program.and_then(|(at, name)| Some((self.instances.get_mut(at)?, name)));
+            let Some((Instance { programs: Programs::Own(ebpf), pinned, .. }, name)) = instance else { continue };
+            if !is_due {
+                continue;
+            }
+            any = true;
+            *verdict = match instance::attach_loaded(ebpf, probe, name, pinned.as_deref()) {
+                Ok(outcome) => {
+                    pinned.take_if(|dir| !self.source.or_unpinned(dir, outcome));
+                    Verdict::Attached { way: Way::Raw, fallback: String::new() }
+                }
+                Err(error) => Verdict::Refused { reason: refusal::explain(roots, &error) },
             };
         }
         any

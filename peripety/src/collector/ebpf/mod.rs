@@ -3,6 +3,7 @@
 //! [`table`] lists the probes, [`btf`] and [`mod@format`] find out where their fields are on the running kernel, [`loader`]
 //! attaches each of them alone, [`status`] tells what became of them.
 
+mod bio_disks;
 mod book;
 pub mod btf;
 pub mod errno;

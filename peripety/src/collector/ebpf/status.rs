@@ -25,6 +25,11 @@ pub enum Verdict {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         fallback: String,
     },
+    /// It is loaded, and attached as soon as something needs it.
+    Waiting {
+        /// What it waits for.
+        reason: String,
+    },
     /// This kernel has no such tracepoint, or its driver is not loaded.
     Absent {
         /// Which of the two.
@@ -48,10 +53,16 @@ impl Verdict {
         matches!(self, Self::Attached { .. })
     }
 
+    /// Whether its program is in the kernel.
+    pub fn is_loaded(&self) -> bool {
+        matches!(self, Self::Attached { .. } | Self::Waiting { .. })
+    }
+
     /// One word.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Attached { .. } => "attached",
+            Self::Waiting { .. } => "waiting",
             Self::Absent { .. } => "absent",
             Self::Refused { .. } => "refused",
             Self::Off { .. } => "off",
@@ -62,6 +73,7 @@ impl Verdict {
     pub fn reason(&self) -> &str {
         match self {
             Self::Attached { fallback: reason, .. }
+            | Self::Waiting { reason }
             | Self::Absent { reason }
             | Self::Refused { reason }
             | Self::Off { reason } => reason,

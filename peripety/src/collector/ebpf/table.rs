@@ -2,7 +2,8 @@
 
 use peripety_common::Kind;
 
-use super::kernel::KernelVersion;
+use super::{bio_disks, kernel::KernelVersion};
+use crate::roots::Roots;
 
 /// How much is lost without a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Probe {
     pub lost_without: &'static str,
     /// A reason to leave it off on a kernel that has it.
     pub off: fn(&Situation) -> Option<String>,
+    /// A reason to load it and not to attach it yet, where it has a price for good requests.
+    pub waits: fn(&Roots) -> Option<String>,
     /// Struct offsets that the raw way needs, by the name of the program's global.
     pub btf: &'static [&'static str],
     /// Record offsets that the classic way needs: global, field, bytes.
@@ -61,6 +64,10 @@ pub struct Situation {
 }
 
 const fn never(_: &Situation) -> Option<String> {
+    None
+}
+
+const fn at_once(_: &Roots) -> Option<String> {
     None
 }
 
@@ -113,6 +120,7 @@ pub static PROBES: &[Probe] = &[
         module: None,
         lost_without: "exact counts of failed requests",
         off: never,
+        waits: at_once,
         btf: RQ_BTF,
         format: RQ_FORMAT,
         format_optional: &[],
@@ -129,6 +137,7 @@ pub static PROBES: &[Probe] = &[
         off: |s| {
             s.has_rq_error.then(|| "block_rq_error tells the same at no price for good requests".to_owned())
         },
+        waits: at_once,
         btf: RQ_BTF,
         format: RQ_FORMAT,
         format_optional: &[],
@@ -143,6 +152,7 @@ pub static PROBES: &[Probe] = &[
         module: None,
         lost_without: "failures of device-mapper, md, zram and other bio-based devices that no text tells",
         off: never,
+        waits: bio_disks::waits,
         btf: &["BIO_STATUS", "BIO_SECTOR", "BIO_SIZE", "BIO_OPF"],
         format: &[
             ("TP_BIO_DEV", "dev", 4),
@@ -163,6 +173,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("scsi_mod"),
         lost_without: "SCSI retries, recovered errors, and sense data that the rate limit of text swallows",
         off: never,
+        waits: at_once,
         btf: SCSI_BTF,
         format: SCSI_FORMAT,
         format_optional: SCSI_FORMAT_OPTIONAL,
@@ -177,6 +188,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("scsi_mod"),
         lost_without: "SCSI timeouts that a retry heals",
         off: never,
+        waits: at_once,
         btf: SCSI_BTF,
         format: SCSI_FORMAT,
         format_optional: SCSI_FORMAT_OPTIONAL,
@@ -191,6 +203,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("scsi_mod"),
         lost_without: "the start of SCSI error handling",
         off: never,
+        waits: at_once,
         btf: &["HOST_NO", "HOST_FAILED"],
         format: &[("TP_EH_HOST", "host_no", 4)],
         format_optional: &[],
@@ -205,6 +218,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("nvme_core"),
         lost_without: "NVMe status codes, retries, and path failures that native multipath hides",
         off: never,
+        waits: at_once,
         btf: &["NREQ_STATUS", "NREQ_CTRL", "CTRL_INSTANCE", "RQ_SIZE"],
         format: &[
             ("TP_NVME_DISK", "disk", 32),
@@ -229,6 +243,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("nvme_core"),
         lost_without: "what an NVMe controller reports by itself",
         off: never,
+        waits: at_once,
         btf: &["CTRL_INSTANCE"],
         format: &[("TP_AEN_CTRL", "ctrl_id", 4), ("TP_AEN_RESULT", "result", 4)],
         format_optional: &[],
@@ -251,6 +266,7 @@ pub static PROBES: &[Probe] = &[
                 )
             })
         },
+        waits: at_once,
         btf: &[],
         format: &[("TP_CONSOLE_MSG", "msg", 4)],
         format_optional: &[],
@@ -265,6 +281,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("ext4"),
         lost_without: "ext4 errors beyond the ten in five seconds that text tells",
         off: never,
+        waits: at_once,
         btf: &["SB_DEV"],
         format: &[
             ("TP_EXT4E_DEV", "dev", 4),
@@ -283,6 +300,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("ext4"),
         lost_without: "shutdowns of ext4",
         off: never,
+        waits: at_once,
         btf: &["SB_DEV"],
         format: &[("TP_EXT4S_DEV", "dev", 4), ("TP_EXT4S_FLAGS", "flags", 4)],
         format_optional: &[],
@@ -297,6 +315,7 @@ pub static PROBES: &[Probe] = &[
         module: Some("xfs"),
         lost_without: "the reason of an xfs shutdown",
         off: never,
+        waits: at_once,
         btf: &["MP_SUPER", "SB_DEV"],
         format: &[
             ("TP_XFS_DEV", "dev", 4),
@@ -317,6 +336,7 @@ pub static PROBES: &[Probe] = &[
         module: None,
         lost_without: "which inode lost written data",
         off: never,
+        waits: at_once,
         btf: &["MAPPING_HOST", "MAPPING_WB_ERR", "INODE_INO", "INODE_SB", "SB_DEV"],
         format: &[("TP_WB_INO", "i_ino", 8), ("TP_WB_DEV", "s_dev", 4), ("TP_WB_ERRSEQ", "errseq", 4)],
         format_optional: &[],

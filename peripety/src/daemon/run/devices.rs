@@ -30,6 +30,9 @@ impl Daemon {
             match waiting {
                 Waiting::Event { uevent, udev } => {
                     self.attacher.note(&uevent);
+                    if uevent.action != "remove" {
+                        self.attach_waiting(Some((&uevent.subsystem, &uevent.devpath)));
+                    }
                     let start = Instant::now();
                     self.take_uevent(uevent, udev, now, if many { Duration::ZERO } else { superblocks });
                     superblocks = superblocks.saturating_sub(start.elapsed());
@@ -38,6 +41,7 @@ impl Daemon {
                     // What was missed may be anything: look at all devices again.
                     self.begin_rescan(now);
                     self.attacher.note_anything();
+                    self.attach_waiting(None);
                     self.push(&Record { time: now, body: Body::Lost(lost) });
                 }
             }

@@ -144,6 +144,15 @@ impl Daemon {
         self.attacher.go_on(self.probes.as_ref());
     }
 
+    /// Attaches the probes that waited for a disk like this one; for anything, if it is not known what came.
+    pub(super) fn attach_waiting(&mut self, came: Option<(&str, &str)>) {
+        let any = self.probes.as_ref().is_some_and(|probes| probes.lock().attach_waiting(came));
+        if any {
+            self.probes.iter().for_each(|probes| log_verdicts(&probes.lock()));
+            self.tell_live_sources();
+        }
+    }
+
     pub(super) fn tell_live_sources(&mut self) {
         let attached: Vec<_> =
             self.probes.iter().flat_map(|p| p.lock().attached().collect::<Vec<_>>()).collect();

@@ -205,9 +205,9 @@ impl Source {
             let (verdict, program) = self.attach(ebpf, pinned, &layout, probe);
             verdicts.push((row, verdict, program));
         }
-        let any = verdicts.iter().any(|(_row, verdict, _program)| verdict.is_attached());
+        let any = verdicts.iter().any(|(_row, verdict, _program)| verdict.is_loaded());
         // A load is pinned for the rows that it has.
-        let whole = verdicts.iter().all(|(_row, verdict, _program)| verdict.is_attached());
+        let whole = verdicts.iter().all(|(_row, verdict, _program)| verdict.is_loaded());
         if let Some(dir) = pinned.take_if(|_| !any || !whole) {
             pins::remove(&dir);
         }
@@ -240,7 +240,7 @@ impl Source {
     }
 
     /// Pins are a help: without them a restart has a gap, and that is all.
-    fn or_unpinned(&self, dir: &Path, pinned: Result<(), PinFailure>) -> bool {
+    pub(super) fn or_unpinned(&self, dir: &Path, pinned: Result<(), PinFailure>) -> bool {
         if let Err(error) = &pinned {
             tracing::info!("cannot pin in {}: {error}; probes end with this daemon", dir.display());
             pins::remove(dir);
@@ -264,8 +264,12 @@ impl Source {
         let raw_failed = match obstacle {
             Some(obstacle) => obstacle,
             None => match self.attach_raw(ebpf, pinned, layout, probe) {
-                Ok(program) => {
-                    return (Verdict::Attached { way: Way::Raw, fallback: String::new() }, Some(program));
+                Ok((program, waits)) => {
+                    let verdict = match waits {
+                        Some(reason) => Verdict::Waiting { reason },
+                        None => Verdict::Attached { way: Way::Raw, fallback: String::new() },
+                    };
+                    return (verdict, Some(program));
                 }
                 Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
                 Err(error) => refusal::explain(&self.roots, &error),
@@ -298,23 +302,26 @@ impl Source {
         (Verdict::Refused { reason }, None)
     }
 
-    /// With types for the arguments where that is cheaper and the kernel can, else without. The name of the program.
+    /// With types for the arguments where that is cheaper and the kernel can, else without. The name of the program, and
+    /// why it is not attached yet.
     fn attach_raw(
         &self,
         ebpf: &mut aya::Ebpf,
         pinned: &mut Option<PathBuf>,
         layout: &Layout,
         probe: &Probe,
-    ) -> Result<&'static str, ProgramError> {
+    ) -> Result<(&'static str, Option<String>), ProgramError> {
+        let waits = (probe.waits)(&self.roots);
+        let attach = waits.is_none();
         let typed = probe.typed.zip(layout.prototype(probe));
         if let Some((name, id)) = typed {
             let attached = prototype::with_number(&format!("btf_trace_{}", probe.event()), id)
                 .map_err(ProgramError::from)
-                .and_then(|btf| attach_program(ebpf, probe, &Attempt::Typed(name, btf), pinned.as_deref()));
+                .and_then(|btf| attach_program(ebpf, probe, &Attempt::Typed { name, btf, attach }, pinned.as_deref()));
             match attached {
                 Ok(outcome) => {
                     pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
-                    return Ok(name);
+                    return Ok((name, waits));
                 }
                 Err(error) => tracing::info!(
                     "{} without types for its arguments, at a higher price: {}",
@@ -323,18 +330,18 @@ impl Source {
                 ),
             }
         }
-        let outcome = attach_program(ebpf, probe, &Attempt::Raw, pinned.as_deref())?;
+        let outcome = attach_program(ebpf, probe, &Attempt::Raw { attach }, pinned.as_deref())?;
         pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
-        Ok(probe.raw)
+        Ok((probe.raw, waits))
     }
 }
 
 /// A way to attach, with what it takes.
 enum Attempt {
-    /// Raw tracepoint.
-    Raw,
+    /// Raw tracepoint. It may be attached later.
+    Raw { attach: bool },
     /// Raw tracepoint with types for its arguments: name of the program, and the tracepoint's type.
-    Typed(&'static str, Btf),
+    Typed { name: &'static str, btf: Btf, attach: bool },
     /// Classic tracepoint. Before Linux 5.15 it is no link, and cannot be pinned.
     Classic { pin_link: bool },
 }
@@ -363,18 +370,26 @@ fn attach_program(
     pin: Option<&Path>,
 ) -> Result<Result<(), PinFailure>, ProgramError> {
     let name = match attempt {
-        Attempt::Raw => probe.raw,
-        Attempt::Typed(name, _) => name,
+        Attempt::Raw { .. } => probe.raw,
+        Attempt::Typed { name, .. } => name,
         Attempt::Classic { .. } => probe.classic,
     };
     let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
     let link = match (program, attempt) {
-        (Program::BtfTracePoint(program), Attempt::Typed(_, btf)) => {
+        (Program::BtfTracePoint(program), Attempt::Typed { btf, attach: false, .. }) => {
+            program.load(probe.event(), btf)?;
+            None
+        }
+        (Program::RawTracePoint(program), Attempt::Raw { attach: false }) => {
+            program.load()?;
+            None
+        }
+        (Program::BtfTracePoint(program), Attempt::Typed { btf, .. }) => {
             program.load(probe.event(), btf)?;
             let link = program.attach()?;
             pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
         }
-        (Program::RawTracePoint(program), Attempt::Raw) => {
+        (Program::RawTracePoint(program), Attempt::Raw { .. }) => {
             program.load()?;
             let link = program.attach(probe.event())?;
             pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
@@ -402,6 +417,41 @@ fn attach_program(
             }
             Program::BtfTracePoint(program) => {
                 let _kept_by_the_program = program.attach()?;
+            }
+            _ => {}
+        }
+    }
+    Ok(pinned)
+}
+
+/// Attaches a program that was loaded to wait, and pins its link. The outcome of pinning comes back.
+pub(super) fn attach_loaded(
+    ebpf: &mut aya::Ebpf,
+    probe: &Probe,
+    name: &str,
+    pin: Option<&Path>,
+) -> Result<Result<(), PinFailure>, ProgramError> {
+    let link: Option<FdLink> = match ebpf.program_mut(name) {
+        Some(Program::BtfTracePoint(program)) => {
+            let link = program.attach()?;
+            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
+        }
+        Some(Program::RawTracePoint(program)) => {
+            let link = program.attach(probe.event())?;
+            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    };
+    let Some((dir, link)) = pin.zip(link) else { return Ok(Ok(())) };
+    let pinned = pins::pin_link(name, link, dir);
+    if pinned.is_err() {
+        // The link went with the attempt.
+        match ebpf.program_mut(name) {
+            Some(Program::BtfTracePoint(program)) => {
+                let _kept_by_the_program = program.attach()?;
+            }
+            Some(Program::RawTracePoint(program)) => {
+                let _kept_by_the_program = program.attach(probe.event())?;
             }
             _ => {}
         }

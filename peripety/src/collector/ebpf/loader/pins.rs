@@ -18,7 +18,7 @@ use aya::{
     maps::{Map, MapData, MapError},
     pin::PinError,
     programs::{
-        BtfTracePoint, Program, ProgramError, RawTracePoint, TracePoint,
+        Program, ProgramError, RawTracePoint, TracePoint,
         links::{FdLink, LinkError, PinnedLink},
     },
 };
@@ -56,6 +56,8 @@ pub(super) enum PinFailure {
     Program(#[from] ProgramError),
     #[error(transparent)]
     Link(#[from] LinkError),
+    #[error("{0} was loaded and not attached")]
+    NotAttached(&'static str),
 }
 
 /// The directory, held against other daemons.
@@ -224,10 +226,13 @@ pub(super) fn pin_program(
     dir: &Path,
 ) -> Result<(), PinFailure> {
     program.pin(dir.join(format!("prog_{name}")))?;
-    if let Some(link) = link {
-        // The pin keeps it attached; our own descriptor is not needed.
-        drop(link.pin(dir.join(format!("link_{name}")))?);
-    }
+    link.map_or(Ok(()), |link| pin_link(name, link, dir))
+}
+
+/// Pins the link of a program.
+pub(super) fn pin_link(name: &str, link: FdLink, dir: &Path) -> Result<(), PinFailure> {
+    // The pin keeps it attached; our own descriptor is not needed.
+    drop(link.pin(dir.join(format!("link_{name}")))?);
     Ok(())
 }
 
@@ -248,9 +253,7 @@ pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'stat
         if linked(name)? {
             return Ok((Adopted::Pinned(pin), Way::Raw, name));
         }
-        let mut program = BtfTracePoint::from_pin(pin)?;
-        program.attach()?;
-        return Ok((Adopted::Open(Box::new(Program::BtfTracePoint(program))), Way::Raw, name));
+        return Err(PinFailure::NotAttached(name));
     }
     if has(probe.raw) {
         let mut program = RawTracePoint::from_pin(dir.join(format!("prog_{}", probe.raw)))?;

@@ -39,6 +39,10 @@ async fn the_running_kernel_takes_every_probe_it_has_both_ways() {
             }
         }
         assert!(ebpf.attached().any(|kind| kind == Kind::FilemapSetWbErr));
+        let mut ebpf = ebpf;
+        ebpf.attach_waiting(Some(("module", "/module/dm_mod")));
+        assert!(ebpf.attached().any(|kind| kind == Kind::BlockBioComplete));
+        let status = ebpf.status();
         let bio = status.probes.iter().find(|p| p.tracepoint == "block:block_bio_complete").unwrap();
         let program = bio.program.as_ref().map(|program| program.name.as_str());
         assert_eq!(program, Some(if only_classic { "prpt_bio_err_c" } else { "prpt_bio_err_b" }), "{bio:?}");
