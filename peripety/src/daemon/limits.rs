@@ -22,10 +22,9 @@ fn limits(probes: &[ProbeStatus]) -> Vec<Limit> {
             Some((probe.tracepoint.clone(), reason.clone(), probe.lost_without.clone()))
         }
         // A kernel that lacks a required one has another in its place, which is in the list as well.
-        Verdict::Attached { .. }
-        | Verdict::Waiting { .. }
-        | Verdict::Absent { .. }
-        | Verdict::Off { .. } => None,
+        Verdict::Attached { .. } | Verdict::Waiting { .. } | Verdict::Absent { .. } | Verdict::Off { .. } => {
+            None
+        }
     };
     let refused: Vec<_> = probes.iter().filter_map(refused).collect();
     let Some((_, reason, _)) = refused.first() else {

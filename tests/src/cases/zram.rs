@@ -14,11 +14,8 @@ use crate::{
     scene::Scene,
 };
 
-pub const CASES: &[Case] = &[Case {
-    name: "the_probe_of_bios_waits_for_a_disk_that_needs_it",
-    needs: &[Need::Bpf],
-    run: waits,
-}];
+pub const CASES: &[Case] =
+    &[Case { name: "the_probe_of_bios_waits_for_a_disk_that_needs_it", needs: &[Need::Bpf], run: waits }];
 
 const CONTROL: &str = "/sys/class/zram-control";
 
@@ -57,8 +54,10 @@ fn waits(machine: &Machine) -> Result<()> {
     let scene = Scene::start(machine, "")?;
     let verdict = || -> Result<String> {
         let status = prpt::json(machine, &["probes", "--format", "Json"])?;
-        let probes = status.first().and_then(|s| s.get("probes")).and_then(Value::as_array).context("probes")?;
-        let probe = probes.iter().find(|p| p["tracepoint"] == "block:block_bio_complete").context("the probe")?;
+        let probes =
+            status.first().and_then(|s| s.get("probes")).and_then(Value::as_array).context("probes")?;
+        let probe =
+            probes.iter().find(|p| p["tracepoint"] == "block:block_bio_complete").context("the probe")?;
         Ok(probe["verdict"].as_str().unwrap_or_default().to_owned())
     };
     let zram = Zram::new()?;
@@ -78,7 +77,8 @@ fn waits(machine: &Machine) -> Result<()> {
     let path = format!("/dev/{}", limited.name);
     let written = cmd::sh(&format!("dd if=/dev/urandom of={path} bs=4k count=1000 oflag=direct"));
     ensure!(written.is_err(), "a write beyond the limit of memory succeeded");
-    let failed = |event: &Event| event.io.as_ref().is_some_and(|io| io.op == Op::Write && io.errno == Some(5));
+    let failed =
+        |event: &Event| event.io.as_ref().is_some_and(|io| io.op == Op::Write && io.errno == Some(5));
     let event = scene.expect("the failed write", &limited.name, failed)?;
     ensure!(event.count == 1 && event.sources == ["ebpf:block_bio_complete"], "{event:?}");
     Ok(())

@@ -78,8 +78,7 @@ fn attached(probes: &[ProbeStatus]) -> Row {
     let bad: Vec<_> = probes
         .iter()
         .filter(|probe| {
-            is_refused(probe)
-                || (!probe.verdict.is_loaded() && probe.need == "required" && !stands_in(probe))
+            is_refused(probe) || (!probe.verdict.is_loaded() && probe.need == "required" && !stands_in(probe))
         })
         .collect();
     let Some(first) = bad.first() else { return Row::ok(CHECK, found) };

@@ -73,13 +73,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let roots = Roots { sysfs: dir.path().to_owned(), ..Roots::system() };
         assert_eq!(waits(&roots), None, "what cannot be read is no reason to wait");
-        make(dir.path(), &[
-            ("block/sda/mq/0/cpu_list", "0"),
-            ("block/zram0/mm_stat", "  4096 81 12288        0    12288 0 0 0 0\n"),
-            ("block/zram0/backing_dev", "none\n"),
-            ("block/ram0/size", "8192"),
-            ("module/md_mod/parameters/start_ro", "0"),
-        ]);
+        make(
+            dir.path(),
+            &[
+                ("block/sda/mq/0/cpu_list", "0"),
+                ("block/zram0/mm_stat", "  4096 81 12288        0    12288 0 0 0 0\n"),
+                ("block/zram0/backing_dev", "none\n"),
+                ("block/ram0/size", "8192"),
+                ("module/md_mod/parameters/start_ro", "0"),
+            ],
+        );
         assert!(waits(&roots).is_some());
         for (path, text) in [
             ("block/dm-0/dm/name", "vg-lv"),
@@ -98,7 +101,8 @@ mod tests {
             fs::remove_dir_all(dir.path().join(subsystem).join(name)).unwrap();
             assert!(waits(&roots).is_some(), "{path}");
         }
-        for (subsystem, name) in [("block", "sda"), ("block", "zram0"), ("module", "loop"), ("bdi", "252:0")] {
+        for (subsystem, name) in [("block", "sda"), ("block", "zram0"), ("module", "loop"), ("bdi", "252:0")]
+        {
             assert!(!comes(&roots, subsystem, name), "{name}");
         }
     }

@@ -280,7 +280,9 @@ impl Ebpf {
                 None => (probe.waits)(roots).is_none(),
             };
             let instance = program.and_then(|(at, name)| Some((self.instances.get_mut(at)?, name)));
-            let Some((Instance { programs: Programs::Own(ebpf), pinned, .. }, name)) = instance else { continue };
+            let Some((Instance { programs: Programs::Own(ebpf), pinned, .. }, name)) = instance else {
+                continue;
+            };
             if !is_due {
                 continue;
             }

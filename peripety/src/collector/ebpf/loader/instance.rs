@@ -317,7 +317,9 @@ impl Source {
         if let Some((name, id)) = typed {
             let attached = prototype::with_number(&format!("btf_trace_{}", probe.event()), id)
                 .map_err(ProgramError::from)
-                .and_then(|btf| attach_program(ebpf, probe, &Attempt::Typed { name, btf, attach }, pinned.as_deref()));
+                .and_then(|btf| {
+                    attach_program(ebpf, probe, &Attempt::Typed { name, btf, attach }, pinned.as_deref())
+                });
             match attached {
                 Ok(outcome) => {
                     pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
