@@ -68,6 +68,7 @@ mod device;
 mod event;
 mod event_id;
 mod ids;
+pub mod incident;
 #[cfg(feature = "schema")]
 mod schema;
 mod severity;
@@ -80,8 +81,9 @@ pub use device::{BlkId, BlkInfo, BlkType, Identity, Transport};
 pub use event::{Event, Extent, Io, Op, SCHEMA_VERSION, SectorRange};
 pub use event_id::{EventId, MessageId, event_id, message_id};
 pub use ids::{Dev, Hctl, ParseDevError, ParseHctlError};
+pub use incident::{INCIDENT_SCHEMA_VERSION, Incident, IncidentId};
 #[cfg(feature = "schema")]
-pub use schema::json_schema;
+pub use schema::{incident_json_schema, json_schema};
 pub use severity::{Severity, UnknownSeverity};
 pub use subsystem::{SUB_SYSTEMS, SubSystem};
 pub use types::{EventType, Nature, TYPES, TypeInfo, info};

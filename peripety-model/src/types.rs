@@ -436,6 +436,8 @@ event_types! {
         "the daemon stopped";
     PERIPETY_RESOLVED "peripety" Notice News
         "a person says that a fault is over: who, and why, stand in the extension";
+    PERIPETY_ACKNOWLEDGED "peripety" Notice News
+        "a person knows of a fault: who, when and why stand in the extension";
     PERIPETY_CONFIG_RELOADED "peripety" Info News
         "a changed configuration is in force";
     PERIPETY_CONFIG_REJECTED "peripety" Error Fault

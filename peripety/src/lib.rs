@@ -9,6 +9,7 @@ pub mod collector;
 pub mod correlate;
 pub mod daemon;
 pub mod engine;
+pub mod incident;
 pub mod journal;
 pub mod notifier;
 pub mod offline;

@@ -6,7 +6,7 @@ mod source;
 mod table;
 mod worker;
 
-use std::{ops::ControlFlow, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
@@ -18,12 +18,13 @@ use self::{
 use super::{
     FAILED, NOTHING, OK, Output,
     filter::{FilterArgs, set_until},
+    incident_out,
     render::{Printer, note},
 };
 use crate::{
     daemon::config::Config,
-    event::Event,
-    offline::{self, Given, Item, Logs, Summary, bounds::Limits, report::Spool},
+    event::{Event, incident::IncidentId},
+    offline::{self, ByHost, Given, Item, Logs, Summary, bounds::Limits, report::Spool},
     parser::rules::RuleSet,
     query::{Filter, time},
     roots::Roots,
@@ -49,6 +50,9 @@ pub struct Args {
     /// What failed on each device, when first, when last, how often
     #[arg(long, conflicts_with = "all_revisions")]
     summary: bool,
+    /// What failed, why, and what is hurt: one line for all events of one fault; with -v the tree of its events
+    #[arg(long, conflicts_with_all = ["all_revisions", "summary"])]
+    incidents: bool,
     /// Every revision of events that grew, not only the last
     #[arg(long)]
     all_revisions: bool,
@@ -86,8 +90,16 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let given = Given { started_us: started.map(Timestamp::as_microsecond), ..Given::default() };
     let logs = Logs::new(RuleSet::with_user_rules(user_rules(roots)), given.clone(), args.all_revisions);
     let printer = Printer::new(args.output, args.verbose);
-    let mut out =
-        Out { filter, summary: args.summary.then(Summary::default), printer, found: false, error: None };
+    let mut out = Out {
+        filter,
+        summary: args.summary.then(Summary::default),
+        incidents: ByHost::default(),
+        only_incidents: args.incidents,
+        printer,
+        found: false,
+        wanted: BTreeSet::new(),
+        error: None,
+    };
     let limits = Limits { disk: args.max_disk, time: Duration::from_secs(args.max_time) };
     let sources: Vec<anyhow::Result<Source>> = files.iter().map(|file| Source::open(file)).collect();
     let mut spool = Spool::new(&limits);
@@ -121,6 +133,9 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
             "the log tells no date: times are counted from 1970 as if the boot had been then; --boot-time tells when it was",
         );
     }
+    if args.incidents || args.summary {
+        show_incidents(&mut out, &args)?;
+    }
     if let Some(summary) = &out.summary {
         table::print(&summary.rows(), args.output)?;
     }
@@ -134,6 +149,25 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         code = code.max(NOTHING);
     }
     Ok(code)
+}
+
+/// The incidents of the events that were asked for; in a summary for a human, above what failed where.
+fn show_incidents(out: &mut Out, args: &Args) -> anyhow::Result<()> {
+    let is_plain = args.output.format() == super::Format::Plain;
+    if args.summary && !is_plain {
+        return Ok(());
+    }
+    let incidents = std::mem::take(&mut out.incidents);
+    if incidents.dropped() > 0 {
+        note(&format!("{} incidents are left out: there were too many", incidents.dropped()));
+    }
+    let wanted = &out.wanted;
+    let mut all = incidents.finish();
+    all.retain(|incident| {
+        wanted.contains(&incident.incident_id) || incident.supersedes.iter().any(|id| wanted.contains(id))
+    });
+    incident_out::show(&all, args.output.format().into(), args.verbose && args.incidents)?;
+    if args.summary && !all.is_empty() { super::render::print("\n") } else { Ok(()) }
 }
 
 fn user_rules(roots: &Roots) -> Vec<crate::parser::rules::Rule> {
@@ -179,18 +213,30 @@ fn size(text: &str) -> Result<u64, String> {
 struct Out {
     filter: Filter,
     summary: Option<Summary>,
+    incidents: ByHost,
+    /// Nothing but incidents is shown.
+    only_incidents: bool,
     printer: Printer,
     found: bool,
+    /// Incidents of events that were asked for.
+    wanted: BTreeSet<IncidentId>,
     error: Option<anyhow::Error>,
 }
 
 impl Out {
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &mut Event) {
+        self.incidents.push(event);
         if self.error.is_some() || !self.filter.matches(event) {
             return;
         }
         self.found = true;
+        if let Some(id) = event.incident_id
+            && (self.only_incidents || self.summary.is_some())
+        {
+            self.wanted.insert(id);
+        }
         match &mut self.summary {
+            _ if self.only_incidents => {}
             Some(summary) => summary.add(event),
             None => self.error = self.printer.event(event).err(),
         }
@@ -222,8 +268,8 @@ impl Run<'_> {
             if self.out.summary.is_none() {
                 self.progress.clear();
             }
-            for event in self.events.drain(..) {
-                self.out.event(&event);
+            for mut event in self.events.drain(..) {
+                self.out.event(&mut event);
             }
         }
         if self.out.error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

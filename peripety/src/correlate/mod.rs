@@ -13,7 +13,7 @@ mod held;
 mod impact;
 mod key;
 mod late;
-mod layer;
+pub(crate) mod layer;
 mod live;
 pub mod message;
 mod outages;

@@ -222,6 +222,16 @@ impl Machine {
             if event.block.is_none() && !event.kdev.is_empty() {
                 event.block = self.known.by_name(&event.kdev, None);
             }
+            // The same holds for the line that says how it is reached.
+            if let Some(block) = &event.block
+                && block.id.transport.is_none()
+                && !block.id.transport_id.is_empty()
+                && let Some(now) = self.known.by_name(&block.id.transport_id, None)
+                && now.id.blk_path == block.id.blk_path
+                && now.id.transport.is_some()
+            {
+                event.block = Some(now);
+            }
             event
         }));
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::rows::{About, Row};
+use super::rows::{About, ROWS, Row};
 use crate::{
     block::{BlkId, BlkType, Dev, Transport},
     event::{Event, EventId, EventType, Severity},
@@ -97,6 +97,12 @@ impl Condition {
         };
         this.note(row, event);
         this
+    }
+
+    /// The conditions that an event opens.
+    pub fn all_opened_by(event: &Event) -> Vec<Self> {
+        let rows = ROWS.iter().filter(|row| row.is_opened_by(event));
+        rows.filter_map(|row| Some(Self::opened(row, event, row.subject(event)?))).collect()
     }
 
     /// Takes what a further event, or revision, tells.
@@ -345,7 +351,7 @@ fn is_disk(event: &Event) -> bool {
 }
 
 /// Whether a device that went was in use: mounted, or part of something.
-pub(super) fn in_use(event: &Event) -> bool {
+pub fn is_in_use(event: &Event) -> bool {
     event.block.as_ref().is_some_and(|block| {
         let subject = Subject::of_device(event);
         !subject.mount_points.is_empty() || !subject.holders.is_empty() || !block.id.mount_points.is_empty()

@@ -12,8 +12,8 @@ pub mod resolve;
 pub mod rows;
 mod table;
 
-pub use condition::{Condition, Subject};
+pub use condition::{Condition, Subject, is_in_use};
 pub use known::{Known, Limit};
 pub use problem::{Problem, problems};
 pub use rows::{ROWS, Row};
-pub use table::{Change, Table};
+pub use table::{Change, End, Table};

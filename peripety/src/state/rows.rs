@@ -499,7 +499,7 @@ impl Row {
             return false;
         }
         match event.event_type.as_str() {
-            REMOVED => super::condition::in_use(event),
+            REMOVED => super::condition::is_in_use(event),
             // Lines that the kernel left out and a probe counted are no loss, and what a retry healed is over.
             _ => event.severity.at_least(self.from) && self.fits(event),
         }

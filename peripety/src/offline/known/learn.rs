@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{Known, names, of_map};
 use crate::{
-    block::{BlkType, Dev, Hctl},
+    block::{BlkType, Dev, Hctl, Transport},
     record::LogRecord,
 };
 
@@ -14,6 +14,7 @@ type Learn = fn(&mut Known, &str) -> Option<()>;
 const LINES: &[(&str, Learn)] = &[
     ("sd ", disk),
     ("sr ", disk),
+    ("scsi target", sas_target),
     ("scsi ", unit),
     ("ata", ata_port),
     (" ", partitions),
@@ -111,6 +112,35 @@ fn unit(known: &mut Known, text: &str) -> Option<()> {
     id.blk_type = kind;
     id.vendor = names.get(..8)?.trim().to_owned();
     id.model = names.get(9..25)?.trim().to_owned();
+    Some(())
+}
+
+/// `scsi target14:0:148: enclosure_logical_id(0x5003048009aaaabf), slot(30)`, `… sas_address(0x5000c50093aa92b1), phy(31)`.
+fn sas_target(known: &mut Known, text: &str) -> Option<()> {
+    let (address, rest) = text.strip_prefix("scsi target")?.split_once(": ")?;
+    let mut numbers = address.split(':').map(str::parse::<u32>);
+    let at = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let id = |mark: &str| {
+        between(rest, mark, ")")
+            .filter(|id| id.len() == 18 && id.starts_with("0x"))
+            .filter(|id| id.bytes().skip(2).all(|b| b.is_ascii_hexdigit()))
+            .map(str::to_owned)
+    };
+    let (of, sas, slot) = (id("enclosure_logical_id("), id("sas_address("), between(rest, "slot(", ")"));
+    if of.is_none() && sas.is_none() {
+        return None;
+    }
+    known.target(at, |transport| {
+        if let Transport::Sas { address, enclosure, bay, .. } = transport {
+            if let Some(of) = of.filter(|of| of.trim_start_matches("0x").bytes().any(|b| b != b'0')) {
+                *enclosure = of;
+                *bay = slot.and_then(|slot| slot.parse().ok());
+            }
+            if let Some(sas) = sas {
+                *address = sas;
+            }
+        }
+    });
     Some(())
 }
 

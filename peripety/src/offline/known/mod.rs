@@ -11,7 +11,7 @@ use std::{
 
 pub use names::Naming;
 
-use crate::block::{BlkId, BlkInfo, BlkType, Dev, DeviceFacts, Hctl, reach};
+use crate::block::{BlkId, BlkInfo, BlkType, Dev, DeviceFacts, Hctl, Transport, reach};
 
 /// Devices that are remembered: a log that names more is no log of one machine.
 const DEVICES_MAX: usize = 65_536;
@@ -38,6 +38,8 @@ pub struct Known {
     pub(super) naming: Naming,
     /// What was found out of units that have no name yet: vendor, model and id by the address.
     pub(super) units: HashMap<Hctl, BlkId>,
+    /// How SAS targets are reached, by host, channel and target.
+    pub(super) targets: HashMap<(u32, u32, u32), Transport>,
     /// SCSI hosts that wait for their ATA ports, and the ports that have one.
     pub(super) ata: learn::AtaPorts,
     memo: RefCell<HashMap<String, Arc<BlkInfo>>>,
@@ -138,6 +140,21 @@ impl Known {
         Some(self.units.entry(hctl).or_default())
     }
 
+    /// A SAS target tells how it is reached.
+    pub fn target(&mut self, at: (u32, u32, u32), tell: impl FnOnce(&mut Transport)) {
+        if self.targets.len() >= DEVICES_MAX && !self.targets.contains_key(&at) {
+            return;
+        }
+        self.memo.get_mut().clear();
+        tell(self.targets.entry(at).or_insert_with(|| Transport::Sas {
+            address: String::new(),
+            port: String::new(),
+            speed: String::new(),
+            enclosure: String::new(),
+            bay: None,
+        }));
+    }
+
     /// Nothing has this address any more.
     pub fn forget_address(&mut self, hctl: Hctl) {
         self.memo.get_mut().clear();
@@ -223,6 +240,11 @@ impl Known {
             let mut id = self.nodes.get(name).map_or_else(|| self.naming.id_of(name), |node| node.id.clone());
             if id.preferred_blk_path.is_empty() {
                 id.preferred_blk_path.clone_from(&id.blk_path);
+            }
+            if id.transport.is_none()
+                && let Ok(at) = id.transport_id.parse::<Hctl>()
+            {
+                id.transport = self.targets.get(&(at.host, at.channel, at.target)).cloned();
             }
             id
         };

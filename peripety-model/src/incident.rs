@@ -1,0 +1,417 @@
+//! An incident: what failed, why, what is hurt, and whether it is over.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{EventId, EventType, Severity, event_id};
+
+/// Version of the JSON that an [`Incident`] becomes; raised by an incompatible change only.
+pub const INCIDENT_SCHEMA_VERSION: u32 = 1;
+
+/// Id of an incident: a UUID of version 5 over the id of the event that opened it.
+pub type IncidentId = Uuid;
+
+/// The id of the incident that an event opens.
+pub fn incident_id(opened_by: EventId) -> IncidentId {
+    event_id(&opened_by.hyphenated().to_string(), "incident", "")
+}
+
+/// One incident: all events that one fault led to.
+///
+/// It keeps its `incident_id` over revisions, restarts and reboots; the highest `revision` of an id is its present state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Incident {
+    /// Version of this format.
+    pub schema: u32,
+    /// The same for every revision.
+    pub incident_id: IncidentId,
+    /// 0 for the first writing, then one more for each.
+    pub revision: u32,
+    /// Whether it is over.
+    pub state: State,
+    /// The incident that this one turned out to be part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<IncidentId>,
+    /// Incidents that turned out to be part of this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supersedes: Vec<IncidentId>,
+    /// By impact.
+    pub severity: Severity,
+    /// One line for people: device, what is wrong, what is hurt.
+    pub title: String,
+    /// Host.
+    pub hostname: String,
+    /// Boot of the latest event.
+    pub boot_id: String,
+    /// When its first failure happened.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub opened: Timestamp,
+    /// When its latest failure, or its end, happened.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub updated: Timestamp,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub resolved: Option<Timestamp>,
+    /// What proved that it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<String>,
+    /// How often it happened: 2 is that it was over and came back within a day.
+    pub episodes: u32,
+    /// What led to it.
+    pub cause: Cause,
+    /// What is hurt.
+    pub impact: Impact,
+    /// Its events, the oldest first, a bounded number of them.
+    pub events: Vec<Member>,
+    /// How many events it has.
+    pub event_count: u64,
+    /// How many failures they stand for.
+    pub failures: u64,
+    /// What is wrong still, by the names of the conditions of `prpt status`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
+    /// What to do next, the first thing first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<String>,
+    /// Written data is lost, and nobody has acknowledged it: it stays open until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_acknowledgement: bool,
+    /// Who knows of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// Whether an incident is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Something of it is wrong.
+    #[default]
+    Open,
+    /// A rebuild or resync runs.
+    Recovering,
+    /// All that opened it is proven to be over.
+    Resolved,
+    /// It turned out to be part of another incident.
+    Superseded,
+}
+
+impl State {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Recovering => "recovering",
+            Self::Resolved => "resolved",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// Whether it asks for attention.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Recovering)
+    }
+}
+
+/// What led to an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Cause {
+    /// The event at the root; none where several have a part in common that no event is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
+    /// The device or part at fault, by the shortest name that people use: `sda`, `vg/lv`, `host2`, `session3`.
+    pub name: String,
+    /// What it is.
+    pub part: Part,
+    /// What is known of the device: path, world wide id, serial number, model, place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+    /// What kind of fault it is.
+    pub kind: CauseKind,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// The names of the rules that led there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+}
+
+/// A device, as a person who is to replace it needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Device {
+    /// The path that people use.
+    pub path: String,
+    /// World wide id.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub wwid: String,
+    /// Serial number.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub serial: String,
+    /// Vendor and model.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
+    /// Where it is: SCSI or PCI address, enclosure and bay, port.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
+}
+
+/// What a cause is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A block device, or what is on it.
+    #[default]
+    Device,
+    /// A port of an adapter: SATA, USB.
+    Port,
+    /// An NVMe controller.
+    Controller,
+    /// An iSCSI session.
+    Session,
+    /// An address of a target.
+    Portal,
+    /// A port of a target.
+    TargetPort,
+    /// A SAS expander.
+    Expander,
+    /// An enclosure.
+    Enclosure,
+    /// A port of a host adapter.
+    HostPort,
+    /// A host adapter.
+    Adapter,
+    /// What lies between this machine and its storage.
+    Network,
+    /// What provides the disks of a virtual machine.
+    Hypervisor,
+    /// A pool of space.
+    Pool,
+    /// A server of files.
+    Server,
+    /// A driver, a program, the kernel.
+    Software,
+}
+
+/// What kind of fault a cause is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// What is stored cannot be read or written, or is not what was written.
+    Medium,
+    /// The way to the device: link, cable, adapter, network.
+    Transport,
+    /// The device itself does not work or does not answer.
+    Target,
+    /// It was removed, or has no power.
+    PowerOrRemoval,
+    /// No space is left.
+    Space,
+    /// A setting, or the order in which things were started.
+    Configuration,
+    /// A bug of the kernel.
+    KernelBug,
+    /// Not known.
+    #[default]
+    Unknown,
+}
+
+impl CauseKind {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Medium => "medium",
+            Self::Transport => "transport",
+            Self::Target => "device",
+            Self::PowerOrRemoval => "power or removal",
+            Self::Space => "space",
+            Self::Configuration => "configuration",
+            Self::KernelBug => "kernel bug",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How sure something is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Certainty {
+    /// It fits, and something else would fit as well.
+    #[default]
+    Possible,
+    /// Nothing else that is known fits as well.
+    Likely,
+    /// The kernel says so.
+    Certain,
+}
+
+impl Certainty {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Certain => "certain",
+        }
+    }
+}
+
+/// What is hurt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Impact {
+    /// The worst first.
+    pub kinds: Vec<ImpactKind>,
+    /// Devices that are hit, by their shortest names, a bounded number of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+    /// Filesystems that are hit: device and type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filesystems: Vec<String>,
+    /// Where those are mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mount_points: Vec<String>,
+}
+
+/// A kind of harm, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ImpactKind {
+    /// Written data is lost.
+    DataLost,
+    /// Data cannot be reached.
+    Unavailable,
+    /// Data can be read and not written.
+    ReadOnly,
+    /// Some data may be damaged, or could not be read.
+    DataAtRisk,
+    /// Another failure would hurt.
+    RedundancyLost,
+    /// One way to the data of several is lost.
+    PathLost,
+    /// Requests take long.
+    Slow,
+    /// Nothing is hurt.
+    None,
+}
+
+impl ImpactKind {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::DataLost => "written data lost",
+            Self::Unavailable => "unavailable",
+            Self::ReadOnly => "read-only",
+            Self::DataAtRisk => "data at risk",
+            Self::RedundancyLost => "redundancy lost",
+            Self::PathLost => "path lost",
+            Self::Slow => "slow",
+            Self::None => "no impact",
+        }
+    }
+
+    /// How bad it is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::DataLost | Self::Unavailable | Self::ReadOnly => Severity::Critical,
+            Self::DataAtRisk => Severity::Error,
+            Self::RedundancyLost | Self::PathLost | Self::Slow => Severity::Warning,
+            Self::None => Severity::Notice,
+        }
+    }
+}
+
+/// An event of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Member {
+    /// Its id.
+    pub event_id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// To what, by the shortest name.
+    pub device: String,
+    /// How it belongs to the incident.
+    pub relation: Relation,
+    /// The event that led to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<EventId>,
+    /// The rule that says so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
+    /// How bad.
+    pub severity: Severity,
+    /// How many failures.
+    pub count: u64,
+    /// When the first failure happened.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub first: Timestamp,
+    /// When the latest failure happened.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub last: Timestamp,
+    /// In words.
+    pub msg: String,
+}
+
+/// How an event belongs to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// The others come of it.
+    Cause,
+    /// The same request failed.
+    SameRequest,
+    /// The same sectors failed again.
+    SameRange,
+    /// The same device failed again, or in another way.
+    SameDevice,
+    /// A device failed that is made of the one that caused it.
+    DeviceAbove,
+    /// A device failed of which the one with the cause is made.
+    DeviceBelow,
+    /// Another device failed that has the cause in common.
+    Sibling,
+    /// Something came of it.
+    Consequence,
+    /// Something of it is over.
+    Recovery,
+}
+
+impl Relation {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Cause => "cause",
+            Self::SameRequest => "same request",
+            Self::SameRange => "same range",
+            Self::SameDevice => "same device",
+            Self::DeviceAbove => "device above",
+            Self::DeviceBelow => "device below",
+            Self::Sibling => "sibling",
+            Self::Consequence => "consequence",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
+/// A person knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Acknowledged {
+    /// Who.
+    pub by: String,
+    /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,347 @@
+//! What one event says, as far as it is needed to see what belongs together.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    class::{self, Class},
+    part::{self, SharedPart},
+    words,
+};
+use crate::{
+    block::{BlkId, BlkType, Dev, Hctl, Transport},
+    correlate::layer::Failed,
+    event::{
+        Event, EventId, EventType,
+        incident::{Device, Relation},
+    },
+};
+
+/// Names of devices that are remembered for one event.
+const KEYS_MAX: usize = 64;
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facet {
+    /// Its id.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: EventType,
+    /// What failed.
+    pub class: Class,
+    /// How.
+    pub failed: Failed,
+    /// Boot; names are compared within one.
+    pub boot: String,
+    /// The names of what it is about.
+    pub own: Vec<String>,
+    /// The names of what that is made of, and of the way to it.
+    pub below: Vec<String>,
+    /// The names of what is made of it.
+    pub above: Vec<String>,
+    /// What it has in common with others, the narrowest first.
+    pub parts: Vec<SharedPart>,
+    /// A port of a PCIe bridge.
+    pub is_bridge: bool,
+    /// It is not known what it is made of, or by which way it is reached.
+    pub unplaced: bool,
+    /// First failure.
+    pub first: Timestamp,
+    /// Latest failure.
+    pub last: Timestamp,
+    /// Sectors that failed.
+    pub sectors: Vec<(u64, u64)>,
+    /// How long error handling of the device may take.
+    pub patience: SignedDuration,
+    /// The shortest name of what it is about.
+    pub name: String,
+    /// What is known of that device.
+    pub device: Option<Device>,
+    /// The event that led to it.
+    pub because: Option<EventId>,
+    /// How it belongs to its incident.
+    pub relation: Relation,
+    /// By which rule.
+    pub rule: String,
+}
+
+impl Facet {
+    /// What a fault says; none for what is no fault.
+    pub fn of(event: &Event) -> Option<Self> {
+        let failed = class::failed(event);
+        let class = class::of(event, &failed)?;
+        let mut names = Names::of(event);
+        if class == Class::Removed && event.event_type == EventType::USB_DISCONNECTED {
+            names.unplaced = true;
+        }
+        Some(Self {
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            class,
+            failed,
+            boot: event.boot_id.clone(),
+            unplaced: names.is_unplaced(event, class),
+            is_bridge: event.extension.get("driver").is_some_and(|driver| driver == "pcieport"),
+            parts: part::of(event, class),
+            own: names.own,
+            below: names.below,
+            above: names.above,
+            first: event.first_timestamp,
+            last: event.last_timestamp,
+            sectors: event.sector_ranges.iter().take(8).map(|r| (r.start, r.end)).collect(),
+            patience: patience(event, class),
+            name: words::short(event),
+            device: words::device(event),
+            because: None,
+            relation: Relation::Cause,
+            rule: String::new(),
+        })
+    }
+
+    /// All names of an event: of its device, of what that is made of, and of what is made of it.
+    pub fn names_of(event: &Event) -> Vec<String> {
+        let Names { own, below, above, .. } = Names::of(event);
+        own.into_iter().chain(below).chain(above).collect()
+    }
+
+    /// Whether the device did not serve it.
+    pub fn is_unserved(&self) -> bool {
+        class::is_unserved(self.class, &self.failed)
+    }
+
+    /// Whether it may be that the device did not serve it.
+    pub fn may_be_unserved(&self) -> bool {
+        class::may_be_unserved(self.class, &self.failed)
+    }
+
+    /// Whether it is about space.
+    pub fn is_space(&self) -> bool {
+        class::is_space(self.class, &self.failed)
+    }
+
+    /// Whether both are about the same thing.
+    pub fn is_of(&self, other: &Self) -> bool {
+        let same_boot = self.boot == other.boot;
+        meet(&self.own, &other.own, same_boot)
+    }
+
+    /// Whether this is about something of which the other's is made.
+    pub fn is_below(&self, other: &Self) -> bool {
+        let same_boot = self.boot == other.boot;
+        meet(&self.own, &other.below, same_boot) || meet(&self.above, &other.own, same_boot)
+    }
+
+    /// Whether the same sectors failed.
+    pub fn shares_sectors(&self, other: &Self) -> bool {
+        self.sectors.iter().any(|(a, b)| other.sectors.iter().any(|(c, d)| a <= d && c <= b))
+    }
+}
+
+/// Whether two lists of names have one in common. Numbers and kernel names hold for one boot; the world wide id for all.
+fn meet(one: &[String], two: &[String], same_boot: bool) -> bool {
+    if same_boot {
+        let named = |name: &&String| !name.starts_with("w:");
+        return one.iter().filter(named).any(|name| two.contains(name));
+    }
+    let id = |names: &[String]| names.iter().any(|name| name.starts_with("w:"));
+    let wanted = if id(one) || id(two) { "w:" } else { "n:" };
+    one.iter().filter(|name| name.starts_with(wanted)).any(|name| two.contains(name))
+}
+
+/// The names of an event's device.
+#[derive(Default)]
+struct Names {
+    own: Vec<String>,
+    below: Vec<String>,
+    above: Vec<String>,
+    unplaced: bool,
+}
+
+impl Names {
+    fn of(event: &Event) -> Self {
+        let mut names = Self::default();
+        named(&mut names.own, &event.kdev);
+        if let Some(block) = &event.block {
+            identified(&mut names.own, &block.id);
+            block.owners.iter().for_each(|id| identified(&mut names.below, id));
+            block.holders.iter().for_each(|id| identified(&mut names.above, id));
+            way(&mut names.below, &block.id);
+            block.owners.iter().for_each(|id| way(&mut names.below, id));
+        }
+        let text = |key: &str| event.extension.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+        for key in ["hctl", "member", "leg", "disk", "path", "fs_device", "dev_unit", "mount_unit"] {
+            if let Some(name) = text(key) {
+                named(&mut names.own, name);
+            }
+        }
+        for key in ["array", "map"] {
+            if let Some(name) = text(key) {
+                named(&mut names.above, name);
+            }
+        }
+        if let Some(pool) = text("pool") {
+            let whole = event.event_type.as_str().starts_with("ZFS_POOL");
+            let list = if whole { &mut names.own } else { &mut names.above };
+            add(list, format!("p:{pool}"));
+        }
+        for name in names.own.clone() {
+            if let Some(name) = name.strip_prefix("n:") {
+                parents(&mut names.below, name);
+            }
+            if let Some(host) = name.strip_prefix("h:").and_then(|h| h.split(':').next()) {
+                add(&mut names.below, format!("n:host{host}"));
+            }
+        }
+        let own = names.own.clone();
+        names.below.retain(|name| !own.contains(name));
+        names.above.retain(|name| !own.contains(name));
+        names
+    }
+
+    /// Whether what it is about cannot be placed in a stack of devices by what is known.
+    fn is_unplaced(&self, event: &Event, class: Class) -> bool {
+        let block = event.block.as_deref();
+        match class {
+            Class::Adapter | Class::Bus => true,
+            Class::Way | Class::NoAnswer | Class::GivenUp | Class::Removed => {
+                block.is_none_or(|block| block.id.transport.is_none())
+            }
+            Class::Request | Class::Command => block.is_none_or(|block| {
+                let stacked = block.id.blk_path.starts_with("/dev/dm-") || block.id.blk_type == BlkType::Md;
+                if stacked { block.owners.is_empty() } else { block.id.transport.is_none() }
+            }),
+            Class::Zfs | Class::Service | Class::Blocked | Class::Stacked => {
+                block.is_none_or(|block| block.owners.is_empty() && block.id.transport.is_none())
+            }
+            Class::Cache | Class::Fs | Class::Contents | Class::Reaction => {
+                let stacked = |name: &String| {
+                    ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|p| name.starts_with(p))
+                };
+                self.own.is_empty()
+                    || (block.is_none_or(|block| block.owners.is_empty()) && self.own.iter().any(stacked))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn add(list: &mut Vec<String>, name: String) {
+    if list.len() < KEYS_MAX && !list.contains(&name) {
+        list.push(name);
+    }
+}
+
+/// A name as the kernel prints it: a node, a number, an address, a port.
+fn named(list: &mut Vec<String>, name: &str) {
+    let name = name.strip_prefix("/dev/").unwrap_or(name);
+    if name.is_empty() {
+        return;
+    }
+    if let Ok(dev) = name.parse::<Dev>() {
+        return add(list, format!("d:{dev}"));
+    }
+    if name.parse::<Hctl>().is_ok() {
+        return add(list, format!("h:{name}"));
+    }
+    let name = match name.strip_prefix("connection").and_then(|rest| rest.split_once(':')) {
+        Some((session, _)) => format!("session{session}"),
+        // The device 0 of an ATA port is the port's only one, but behind a port multiplier.
+        None => name.strip_suffix(".00").filter(|n| n.starts_with("ata")).unwrap_or(name).to_owned(),
+    };
+    add(list, format!("n:{name}"));
+}
+
+fn identified(list: &mut Vec<String>, id: &BlkId) {
+    if !id.dev.is_none() {
+        add(list, format!("d:{}", id.dev));
+    }
+    for path in [&id.blk_path, &id.preferred_blk_path] {
+        if let Some(name) = path.strip_prefix("/dev/") {
+            add(list, format!("n:{name}"));
+        }
+    }
+    if !id.wwid.is_empty() {
+        add(list, format!("w:{}", id.wwid));
+    }
+    if id.transport_id.parse::<Hctl>().is_ok() {
+        add(list, format!("h:{}", id.transport_id));
+    }
+}
+
+/// By what a device is reached.
+fn way(list: &mut Vec<String>, id: &BlkId) {
+    if let Ok(hctl) = id.transport_id.parse::<Hctl>() {
+        add(list, format!("n:host{}", hctl.host));
+    }
+    let name = match &id.transport {
+        Some(Transport::Iscsi { session, .. }) => session.clone(),
+        Some(Transport::Sata { port, .. }) | Some(Transport::Usb { port }) => port.clone(),
+        Some(Transport::Nvme { controller, traddr, .. }) => {
+            if !traddr.is_empty() && !traddr.contains('=') {
+                add(list, format!("n:{traddr}"));
+            }
+            controller.clone()
+        }
+        _ => String::new(),
+    };
+    if !name.is_empty() {
+        add(list, format!("n:{name}"));
+    }
+}
+
+/// What a name itself says it is a part of: `sda8` of `sda`, `nvme0n1p2` of `nvme0n1`, which controller `nvme0` has.
+fn parents(list: &mut Vec<String>, name: &str) {
+    let whole = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if whole.len() < name.len() {
+        let disk = ["sd", "vd", "hd", "xvd"].iter().any(|p| {
+            whole.strip_prefix(p).is_some_and(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_lowercase()))
+        });
+        let before_p = whole.strip_suffix('p').filter(|w| w.ends_with(|c: char| c.is_ascii_digit()));
+        if disk {
+            add(list, format!("n:{whole}"));
+        } else if let Some(whole) = before_p {
+            add(list, format!("n:{whole}"));
+            parents(list, whole);
+        }
+    }
+    if let Some(rest) = name.strip_prefix("nvme") {
+        let controller: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        // A path by its own name: nvme2c0n1 is reached by nvme0.
+        let path = rest.get(controller.len()..).and_then(|r| r.strip_prefix('c'));
+        let number = path.map(|p| p.chars().take_while(char::is_ascii_digit).collect::<String>());
+        let is_namespace = rest.len() > controller.len();
+        if is_namespace && !controller.is_empty() {
+            add(list, format!("n:nvme{}", number.unwrap_or(controller)));
+        }
+    }
+    if let Some((port, _)) = name.split_once('.').filter(|(port, _)| port.starts_with("ata")) {
+        add(list, format!("n:{port}"));
+    }
+}
+
+/// How long the error handling of a device may take: its command timeout, for each retry, and what its transport adds.
+fn patience(event: &Event, class: Class) -> SignedDuration {
+    let told =
+        |key: &str| event.extension.get(key).and_then(Value::as_i64).filter(|s| (0..86_400).contains(s));
+    let block = event.block.as_deref();
+    let id = block.map(|block| &block.id);
+    let name = event.kdev.as_str();
+    // The kernel's own: SD_TIMEOUT and five retries; nvme_core.io_timeout; node.session.timeo.replacement_timeout; dev_loss_tmo.
+    let usual = match id.and_then(|id| id.transport.as_ref()) {
+        Some(Transport::Iscsi { .. }) => 120 + 60,
+        Some(Transport::Fc { .. }) => 60 + 180,
+        Some(Transport::Nvme { transport, .. }) if transport == "pcie" => 60,
+        Some(Transport::Nvme { .. }) => 600,
+        Some(Transport::Virtio { .. }) => 30,
+        _ if name.starts_with("nvme") => 60,
+        _ if name.starts_with("session") || name.starts_with("connection") => 180,
+        _ if name.starts_with("vd") => 30,
+        _ => 180,
+    };
+    let waited = match class {
+        Class::Blocked => told("seconds").unwrap_or(120),
+        _ => told("cmd_age").unwrap_or(0),
+    };
+    SignedDuration::from_secs(usual + waited)
+}

@@ -1,0 +1,109 @@
+//! What an event hurts.
+
+use serde_json::Value;
+
+use super::class::Class;
+use crate::{
+    block::{BlkId, BlkType},
+    correlate::layer::{Answer, Failed},
+    event::{
+        Event, Severity,
+        incident::{Impact, ImpactKind},
+    },
+};
+
+/// Names that are kept of what is hurt.
+const NAMES_MAX: usize = 32;
+
+/// What kinds of harm an event tells of.
+pub fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactKind> {
+    use ImpactKind::{DataAtRisk, DataLost, None, PathLost, ReadOnly, RedundancyLost, Slow, Unavailable};
+    match event.event_type.as_str() {
+        "BLK_LOST_WRITE" | "FS_DATA_LOST" | "ZFS_DATA_ERROR" => return vec![DataLost],
+        "FS_REMOUNT_READ_ONLY" | "FS_JOURNAL_ABORTED" | "DM_THIN_POOL_READ_ONLY" => return vec![ReadOnly],
+        "FS_NO_SPACE" => return vec![ReadOnly],
+        "FS_SHUTDOWN" | "FS_PANIC" | "ZFS_POOL_SUSPENDED" | "DM_THIN_POOL_OUT_OF_DATA" => {
+            return vec![Unavailable];
+        }
+        "FS_NOT_CLEAN" => return vec![DataAtRisk],
+        _ => {}
+    }
+    if event.extension.get("mended").and_then(Value::as_bool) == Some(true) {
+        return vec![None];
+    }
+    if event.extension.get("spared").and_then(Value::as_bool) == Some(true) {
+        return vec![if is_path(event) { PathLost } else { RedundancyLost }];
+    }
+    let only_warns = !event.severity.at_least(Severity::Error);
+    vec![match class {
+        Class::Path => PathLost,
+        Class::Member => RedundancyLost,
+        Class::Removed
+        | Class::GivenUp
+        | Class::NoPath
+        | Class::Array
+        | Class::Server
+        | Class::Service
+        | Class::Missing => Unavailable,
+        Class::NoAnswer if event.event_type.as_str() == "NVME_PATH_FAILED" => {
+            let paths = event.block.as_ref().and_then(|block| block.id.paths).unwrap_or(1);
+            if paths > 1 { PathLost } else { Unavailable }
+        }
+        Class::Adapter if only_warns => Slow,
+        Class::Way | Class::Adapter => Unavailable,
+        Class::NoAnswer | Class::Blocked => Slow,
+        Class::Mended | Class::Low | Class::Own => None,
+        Class::Command | Class::Bus | Class::Other if only_warns => None,
+        Class::Request if only_warns && failed.answer == Answer::None => Slow,
+        Class::Pool | Class::Stacked if only_warns => None,
+        _ => DataAtRisk,
+    }]
+}
+
+/// Whether what it spares is a path, and not a copy.
+fn is_path(event: &Event) -> bool {
+    event.block.iter().flat_map(|block| &block.holders).any(|holder| holder.blk_type == BlkType::DmMultipath)
+}
+
+/// Adds the names of what an event hurts.
+pub fn add_names(impact: &mut Impact, event: &Event, class: Class) {
+    let name = super::words::short(event);
+    add(&mut impact.devices, name);
+    let Some(block) = event.block.as_deref() else {
+        if matches!(class, Class::Cache | Class::Fs | Class::Contents | Class::Checksum | Class::Reaction) {
+            add(&mut impact.filesystems, filesystem(&event.kdev, event.sub_system.as_str()));
+        }
+        return;
+    };
+    // What another path or copy serves reaches nobody.
+    if event.extension.contains_key("spared") || class == Class::Path {
+        return;
+    }
+    for id in std::iter::once(&block.id).chain(&block.holders) {
+        let is_mounted = !id.mount_points.is_empty();
+        if is_mounted {
+            let kind = if id.fs_type.is_empty() { event.sub_system.as_str() } else { &id.fs_type };
+            add(&mut impact.filesystems, filesystem(&super::words::short_of(id), kind));
+        }
+        id.mount_points.iter().for_each(|point| add(&mut impact.mount_points, point.clone()));
+    }
+    if matches!(class, Class::Cache | Class::Fs | Class::Contents | Class::Checksum | Class::Reaction)
+        && block.id.mount_points.is_empty()
+    {
+        add(&mut impact.filesystems, filesystem(&shown(&block.id), event.sub_system.as_str()));
+    }
+}
+
+fn shown(id: &BlkId) -> String {
+    super::words::short_of(id)
+}
+
+fn filesystem(name: &str, kind: &str) -> String {
+    if kind.is_empty() || kind == "block" { name.to_owned() } else { format!("{name} ({kind})") }
+}
+
+fn add(list: &mut Vec<String>, name: String) {
+    if !name.is_empty() && list.len() < NAMES_MAX && !list.contains(&name) {
+        list.push(name);
+    }
+}

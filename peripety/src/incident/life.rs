@@ -1,0 +1,227 @@
+//! When an incident is over, and when it is back.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Incidents, begins_recovery, case::Case, ends, facet::Facet, index::Slot};
+use crate::{
+    event::{
+        Event, EventType, Nature,
+        incident::{Acknowledged, Incident, IncidentId, State},
+    },
+    state::{Condition, rows},
+};
+
+/// Boots that are remembered: what one of them could not write down in time may come late.
+const BOOTS_MAX: usize = 8;
+
+/// What else ends the trouble with a device that has no condition.
+const ENDS_TROUBLE: [EventType; 3] =
+    [EventType::FS_MOUNTED, EventType::FS_UNMOUNTED, EventType::BLK_DEVICE_REMOVED];
+
+/// Key of the extension of an event by which a person speaks of an incident.
+pub const KEY: &str = "incident_id";
+
+impl Incidents {
+    /// Takes what an event says is over. The incident that it is about, if it is not that of the event itself.
+    pub(super) fn end(&mut self, event: &Event, own: Option<Slot>, out: &mut Vec<Incident>) -> Option<Slot> {
+        if let Some(slot) = self.by_person(event, out) {
+            return Some(slot);
+        }
+        let end = ends(event);
+        // What has no condition of its own ends with the trouble of its device, with a mount, with the device.
+        let clears = event.event_type.info().is_some_and(|info| info.nature == Nature::Clears)
+            || ENDS_TROUBLE.contains(&event.event_type);
+        if end.is_none() && !clears && !begins_recovery(event) {
+            return None;
+        }
+        let by_person = event.event_type == EventType::PERIPETY_RESOLVED;
+        let mut touched = None;
+        for slot in self.about(event, by_person) {
+            let Some(case) = self.cases.get_mut(&slot) else { continue };
+            let mut is_about = false;
+            if let Some(end) = &end
+                && Some(slot) != own
+            {
+                is_about = case.end(event, end);
+            }
+            // What failed nothing has no condition: the end of the trouble is all there is.
+            if clears && Some(slot) != own && !case.had_condition && case.is_about(event) {
+                case.note_recovery(event, "end-of-trouble");
+                is_about = true;
+            }
+            if begins_recovery(event) && case.waits_for_rebuild() {
+                case.note_recovery(event, "rebuild");
+                case.incident.state = State::Recovering;
+                is_about = true;
+            }
+            if !is_about {
+                continue;
+            }
+            case.dirty = true;
+            if case.conditions.is_empty() && !begins_recovery(event) && case.incident.state.is_open() {
+                case.resolve(event.last_timestamp, event.event_type.as_str().to_owned());
+                self.unplan_quiet(slot);
+            }
+            touched = Some(slot);
+            self.write_if_due(slot, out);
+        }
+        touched
+    }
+
+    /// The incidents that have something to do with an event's device.
+    fn about(&self, event: &Event, all: bool) -> Vec<Slot> {
+        if all {
+            return self.cases.keys().copied().collect();
+        }
+        let facet = Facet::names_of(event);
+        let mut slots: Vec<Slot> = facet.iter().flat_map(|key| self.index.with(key)).copied().collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots.retain(|slot| self.cases.get(slot).is_some_and(|case| case.incident.state.is_open()));
+        slots
+    }
+
+    /// A person says something of an incident.
+    fn by_person(&mut self, event: &Event, out: &mut Vec<Incident>) -> Option<Slot> {
+        let resolves = event.event_type == EventType::PERIPETY_RESOLVED;
+        if !resolves && event.event_type != EventType::PERIPETY_ACKNOWLEDGED {
+            return None;
+        }
+        let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
+        let id: IncidentId = text(KEY)?.parse().ok()?;
+        let slot = self.index.of_id(id)?;
+        let case = self.cases.get_mut(&slot)?;
+        let (by, reason) =
+            (text("user").unwrap_or("?").to_owned(), text("reason").unwrap_or_default().to_owned());
+        case.note_recovery(event, "person");
+        case.incident.acknowledged =
+            Some(Acknowledged { by: by.clone(), at: event.last_timestamp, reason: reason.clone() });
+        let only_waits = case.conditions.is_empty() && case.incident.needs_acknowledgement;
+        case.incident.needs_acknowledgement = false;
+        case.dirty = true;
+        if resolves || only_waits {
+            case.conditions.clear();
+            let known = case.incident.resolved_by.clone().filter(|_| !resolves);
+            case.resolve(event.last_timestamp, known.unwrap_or_else(|| format!("{by}: {reason}")));
+            self.unplan_quiet(slot);
+        }
+        self.write(slot, out);
+        Some(slot)
+    }
+
+    /// A look at sysfs and mountinfo says that conditions are over.
+    pub fn looked(&mut self, over: &[Condition], at: Timestamp, out: &mut Vec<Incident>) {
+        self.now = self.now.max(Some(at));
+        let slots: Vec<Slot> = self.cases.keys().copied().collect();
+        for slot in slots {
+            let Some(case) = self.cases.get_mut(&slot) else { continue };
+            let before = case.conditions.len();
+            let is = |one: &Condition, two: &Condition| {
+                one.condition == two.condition && one.device.is(&two.device) && one.last >= two.last
+            };
+            case.conditions.retain(|mine| !over.iter().any(|other| is(other, mine)));
+            if case.conditions.len() == before {
+                continue;
+            }
+            if case.conditions.is_empty() && case.incident.state.is_open() {
+                case.resolve(at, "sysfs".to_owned());
+            }
+            case.dirty = true;
+            self.write_if_due(slot, out);
+        }
+    }
+
+    /// States of the kernel end with their boot.
+    pub(super) fn enter_boot(&mut self, event: &Event, out: &mut Vec<Incident>) {
+        if event.boot_id.is_empty() || event.boot_id == self.boot || self.boots.contains(&event.boot_id) {
+            return;
+        }
+        if self.boots.len() >= BOOTS_MAX {
+            self.boots.remove(0);
+        }
+        let is_first = self.boot.is_empty();
+        self.boot.clone_from(&event.boot_id);
+        self.boots.push(event.boot_id.clone());
+        if is_first {
+            return;
+        }
+        let open: Vec<Slot> = self
+            .cases
+            .iter()
+            .filter(|(_, case)| case.incident.state.is_open())
+            .map(|(slot, _)| *slot)
+            .collect();
+        for slot in open {
+            let Some(case) = self.cases.get_mut(&slot) else { continue };
+            let before = case.conditions.len();
+            case.conditions.retain(|condition| {
+                let lasting =
+                    rows::row(&condition.condition).is_none_or(|row| row.lasts == rows::Lasts::OverReboots);
+                lasting || condition.device.boot_id == event.boot_id
+            });
+            let ended = case.conditions.len() < before || !case.had_condition;
+            if ended {
+                case.dirty = true;
+                if case.conditions.is_empty() && case.incident.resolved_by.is_none() {
+                    case.resolve(event.first_timestamp, "reboot".to_owned());
+                    self.unplan_quiet(slot);
+                }
+                self.write_if_due(slot, out);
+            }
+        }
+    }
+
+    /// Does what is due by now.
+    pub(super) fn settle(&mut self, out: &mut Vec<Incident>) {
+        let Some(now) = self.now else { return };
+        while let Some((at, slot)) = self.quiet.first().copied().filter(|(at, _)| *at <= now) {
+            self.quiet.remove(&(at, slot));
+            let Some(case) = self.cases.get_mut(&slot) else { continue };
+            case.timers.1 = None;
+            if case.quiet_at().is_some_and(|quiet| quiet <= now) {
+                case.resolve(at, "quiet".to_owned());
+                self.write_if_due(slot, out);
+            } else {
+                self.plan_quiet(slot);
+            }
+        }
+        while let Some((at, slot)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, slot));
+            self.write(slot, out);
+        }
+    }
+
+    pub(super) fn plan_quiet(&mut self, slot: Slot) {
+        self.unplan_quiet(slot);
+        if let Some(case) = self.cases.get_mut(&slot)
+            && let Some(at) = case.quiet_at()
+        {
+            case.timers.1 = Some(at);
+            self.quiet.insert((at, slot));
+        }
+    }
+}
+
+impl Case {
+    /// Whether an event is about a device of it.
+    fn is_about(&self, event: &Event) -> bool {
+        let names = Facet::names_of(event);
+        self.facets
+            .iter()
+            .any(|facet| facet.boot == event.boot_id && facet.own.iter().any(|name| names.contains(name)))
+    }
+
+    fn waits_for_rebuild(&self) -> bool {
+        self.conditions.iter().any(|c| matches!(c.condition.as_str(), "array_degraded" | "array_failed"))
+    }
+
+    /// A fault is added: what was over is back.
+    pub(super) fn reopen_for(&mut self, event: &Event, _now: Option<Timestamp>) {
+        let over = self.incident.state == State::Resolved || self.incident.resolved_by.is_some();
+        let after = self.incident.resolved.unwrap_or(self.incident.updated);
+        if over && event.last_timestamp >= after {
+            self.reopen();
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! Which event explains which: one table.
+//!
+//! A row says that an event of one class explains one of another class, on the same device or on one that is made of it, as
+//! long as the first is not over, or within the time that error handling of the device may take. What stands in no row is
+//! not linked: a wrong link is worse than none.
+
+use jiff::SignedDuration;
+
+use super::{
+    class::Class::{self, *},
+    facet::Facet,
+};
+use crate::{
+    correlate::layer::{self, Layer},
+    event::incident::{Certainty, Relation},
+};
+
+/// How the devices of two events have to stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The same device.
+    Same,
+    /// The first is part of what the second is made of, or of the way to it.
+    Below,
+    /// Either of the two.
+    SameOrBelow,
+    /// Nothing tells how they stand to each other, and there is one incident only that fits.
+    Unplaced,
+}
+
+/// How long after the first event the second may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// As long as the incident is not over.
+    Open,
+    /// As long as error handling of either device may take.
+    Patience,
+    /// What follows at once: the clocks of two sources may be apart by that much.
+    Prompt,
+}
+
+/// What follows at once.
+const PROMPT: SignedDuration = SignedDuration::from_secs(2);
+/// Text is stamped when it is printed, and a source may lag behind another.
+pub const SLACK: SignedDuration = SignedDuration::from_millis(1200);
+
+/// One row: an event of a class in `cause` explains one of a class in `effect`.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name, which incidents give as their reason.
+    pub name: &'static str,
+    /// What explains.
+    pub cause: &'static [Class],
+    /// What is explained.
+    pub effect: &'static [Class],
+    /// How their devices stand to each other.
+    pub place: Place,
+    /// How long after.
+    pub within: Within,
+    /// What the second event is to the first.
+    pub relation: Relation,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// It holds in whichever order the two came.
+    pub either_order: bool,
+    /// What else has to be so.
+    pub fits: fn(&Facet, &Facet) -> bool,
+}
+
+const HARDWARE: &[Class] = &[Way, Removed, NoAnswer, GivenUp, Command, Request];
+const ON_FILESYSTEM: &[Class] = &[Cache, Fs, Contents, Checksum, Reaction];
+
+/// Every rule, the surest first.
+pub static RULES: &[Rule] = &[
+    Rule {
+        name: "same-failure-again",
+        cause: &[
+            Adapter, Bus, Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member,
+            Array, Low, Pool, Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Service,
+            Missing, Blocked, Predicted, Server, Bug, Own, Other,
+        ],
+        effect: &[
+            Adapter, Bus, Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member,
+            Array, Low, Pool, Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Service,
+            Missing, Blocked, Predicted, Server, Bug, Own, Other,
+        ],
+        place: Place::Same,
+        within: Within::Open,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Certain,
+        either_order: false,
+        fits: same_failure,
+    },
+    Rule {
+        name: "last-path",
+        cause: &[Path],
+        effect: &[NoPath],
+        place: Place::Below,
+        within: Within::Open,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Certain,
+        either_order: true,
+        fits: any,
+    },
+    Rule {
+        name: "failing-device",
+        cause: HARDWARE,
+        effect: HARDWARE,
+        place: Place::Same,
+        within: Within::Patience,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: same_need,
+    },
+    Rule {
+        name: "device-that-does-not-answer",
+        cause: &[Way, Removed, NoAnswer, GivenUp, Command, Request],
+        effect: &[Removed, NoAnswer, GivenUp, Command, Request],
+        place: Place::Same,
+        within: Within::Open,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: both_unserved,
+    },
+    Rule {
+        name: "path-of-map",
+        cause: HARDWARE,
+        effect: &[Path],
+        place: Place::Same,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Certain,
+        either_order: true,
+        fits: any,
+    },
+    Rule {
+        name: "way-to-device",
+        cause: &[Adapter, Bus, Way, NoAnswer, GivenUp, Removed],
+        effect: &[Way, Removed, NoAnswer, GivenUp, Command, Request, Path, Member],
+        place: Place::Below,
+        within: Within::Open,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: effect_unserved,
+    },
+    Rule {
+        name: "member-of-array",
+        cause: HARDWARE,
+        effect: &[Member],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: no_space,
+    },
+    Rule {
+        name: "array-of-members",
+        cause: &[Member],
+        effect: &[Array],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: any,
+    },
+    Rule {
+        name: "repaired-from-copy",
+        cause: &[Request, Command, Guard, Checksum, Contents, NoAnswer],
+        effect: &[Mended],
+        place: Place::SameOrBelow,
+        within: Within::Patience,
+        relation: Relation::Recovery,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: no_space,
+    },
+    Rule {
+        name: "pool-runs-full",
+        cause: &[Low, Pool],
+        effect: &[Low, Pool],
+        place: Place::Same,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Certain,
+        either_order: false,
+        fits: any,
+    },
+    Rule {
+        name: "map-without-path",
+        cause: &[NoPath],
+        effect: &[Request, Stacked, Cache, Fs, Contents, Reaction, Service, Blocked, Member, Other],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: kernel_allows,
+    },
+    Rule {
+        name: "stack-above",
+        cause: &[Array, Pool, Guard, Stacked],
+        effect: &[Request, Stacked, Cache, Fs, Contents, Reaction, Full, Other],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: kernel_allows,
+    },
+    Rule {
+        name: "request-below",
+        cause: &[Request, Removed, GivenUp, Way, Reaction],
+        effect: &[Request, Stacked, Guard, Pool, Array],
+        place: Place::Below,
+        within: Within::Patience,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: kernel_allows,
+    },
+    Rule {
+        name: "filesystem-on-failing-device",
+        cause: &[Request, Removed, GivenUp, Way],
+        effect: &[Cache, Fs, Contents, Reaction, Other],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: kernel_allows,
+    },
+    Rule {
+        name: "filesystem-itself",
+        cause: ON_FILESYSTEM,
+        effect: &[Cache, Fs, Contents, Checksum, Reaction, Missing],
+        place: Place::Same,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: same_need,
+    },
+    Rule {
+        name: "full-filesystem",
+        cause: &[Full, Pool],
+        effect: &[Cache, Fs, Reaction],
+        place: Place::SameOrBelow,
+        within: Within::Patience,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: effect_space,
+    },
+    Rule {
+        name: "pool-on-failing-device",
+        cause: HARDWARE,
+        effect: &[Zfs],
+        place: Place::SameOrBelow,
+        within: Within::Patience,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: no_space,
+    },
+    Rule {
+        name: "device-of-pool",
+        cause: &[Zfs],
+        effect: &[Zfs],
+        place: Place::SameOrBelow,
+        within: Within::Patience,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: any,
+    },
+    Rule {
+        name: "service-on-filesystem",
+        cause: &[Reaction, Fs, Cache, Request, Removed, GivenUp, NoPath, Array, Pool],
+        effect: &[Service, Missing],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: any,
+    },
+    Rule {
+        name: "task-waits-for-device",
+        cause: &[Adapter, Way, NoAnswer, GivenUp, NoPath, Pool, Request, Zfs],
+        effect: &[Blocked],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: any,
+    },
+    Rule {
+        name: "failure-was-predicted",
+        cause: &[Predicted],
+        effect: &[Request, Command],
+        place: Place::Same,
+        within: Within::Open,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: of_medium,
+    },
+    Rule {
+        name: "link-partners",
+        cause: &[Bus],
+        effect: &[Bus],
+        place: Place::Unplaced,
+        within: Within::Prompt,
+        relation: Relation::Sibling,
+        certainty: Certainty::Possible,
+        either_order: true,
+        fits: other_device,
+    },
+    Rule {
+        name: "port-of-unknown-disk",
+        cause: &[Way, NoAnswer, GivenUp, Removed],
+        effect: &[NoAnswer, Command, Request, GivenUp],
+        place: Place::Unplaced,
+        within: Within::Patience,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Possible,
+        either_order: true,
+        fits: port_and_disk,
+    },
+    Rule {
+        name: "only-failure-at-the-time",
+        cause: &[Adapter, Way, NoAnswer, GivenUp, Request, Array, NoPath, Guard, Reaction, Zfs, Stacked],
+        effect: &[Zfs, Stacked, Service, Blocked],
+        place: Place::Unplaced,
+        within: Within::Patience,
+        relation: Relation::Consequence,
+        certainty: Certainty::Possible,
+        either_order: false,
+        fits: effect_unplaced,
+    },
+    Rule {
+        name: "only-failure-of-the-moment",
+        cause: &[Request, Guard, NoPath, Array, Removed, GivenUp],
+        effect: &[Request, Cache, Fs, Contents, Reaction],
+        place: Place::Unplaced,
+        within: Within::Prompt,
+        relation: Relation::Consequence,
+        certainty: Certainty::Possible,
+        either_order: false,
+        fits: unplaced_above,
+    },
+];
+
+impl Rule {
+    /// Whether `cause` explains `effect` by this rule. Whether their incident is open is for the caller to know.
+    pub fn explains(&self, cause: &Facet, effect: &Facet) -> bool {
+        self.cause.contains(&cause.class)
+            && self.effect.contains(&effect.class)
+            && self.is_placed(cause, effect)
+            && self.in_time(cause, effect)
+            && (self.fits)(cause, effect)
+    }
+
+    fn is_placed(&self, cause: &Facet, effect: &Facet) -> bool {
+        match self.place {
+            Place::Same => cause.is_of(effect),
+            Place::Below => cause.is_below(effect),
+            Place::SameOrBelow => cause.is_of(effect) || cause.is_below(effect),
+            Place::Unplaced => cause.boot == effect.boot,
+        }
+    }
+
+    fn in_time(&self, cause: &Facet, effect: &Facet) -> bool {
+        let gap = if cause.first <= effect.first {
+            effect.first.duration_since(cause.last)
+        } else {
+            cause.first.duration_since(effect.last)
+        };
+        let later = cause.first > effect.first.saturating_add(SLACK).unwrap_or(effect.first);
+        if later && !self.either_order {
+            return false;
+        }
+        let patience = cause.patience.max(effect.patience);
+        match self.within {
+            // What came first is explained late only while error handling goes on.
+            Within::Open => !later || gap <= patience,
+            Within::Patience => gap <= patience,
+            Within::Prompt => gap <= PROMPT,
+        }
+    }
+}
+
+fn any(_: &Facet, _: &Facet) -> bool {
+    true
+}
+
+/// The same happened: the class alone does not say so where it has many reasons.
+fn same_failure(cause: &Facet, effect: &Facet) -> bool {
+    if cause.class != effect.class {
+        return false;
+    }
+    match cause.class {
+        Request | Command => {
+            cause.is_space() == effect.is_space()
+                && (cause.failed.answer == effect.failed.answer || cause.event_type == effect.event_type)
+        }
+        Own | Other | Server | Bug | Predicted => cause.event_type == effect.event_type,
+        // A task and a device that did not appear are about themselves.
+        Blocked | Missing | Service => !cause.own.is_empty(),
+        _ => true,
+    }
+}
+
+/// A fault of space and one of hardware have nothing to do with each other.
+fn same_need(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_space() == effect.is_space()
+}
+
+fn no_space(cause: &Facet, effect: &Facet) -> bool {
+    !cause.is_space() && !effect.is_space()
+}
+
+fn effect_space(_: &Facet, effect: &Facet) -> bool {
+    effect.is_space()
+}
+
+fn both_unserved(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_unserved() && effect.may_be_unserved()
+}
+
+fn effect_unserved(_: &Facet, effect: &Facet) -> bool {
+    effect.may_be_unserved() || matches!(effect.class, Path | Member)
+}
+
+fn of_medium(cause: &Facet, effect: &Facet) -> bool {
+    let served = |facet: &Facet| facet.class == Predicted || !(facet.is_unserved() || facet.is_space());
+    served(cause) && served(effect)
+}
+
+fn other_device(cause: &Facet, effect: &Facet) -> bool {
+    !cause.is_of(effect)
+}
+
+/// A port of which nobody knows which disk is at it, and a disk of which nobody knows at which port it is.
+fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
+    let is_port = |facet: &Facet| {
+        facet.unplaced
+            && facet.own.iter().any(|name| {
+                name.strip_prefix("n:").is_some_and(|name| {
+                    name.strip_prefix("ata").unwrap_or(name).starts_with(|c: char| c.is_ascii_digit())
+                })
+            })
+    };
+    let is_disk = |facet: &Facet| {
+        facet.unplaced && facet.own.iter().any(|name| name.starts_with("n:sd") || name.starts_with("h:"))
+    };
+    (is_port(cause) && is_disk(effect) || is_disk(cause) && is_port(effect))
+        && effect.is_unserved()
+        && cause.is_unserved()
+}
+
+fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {
+    let hard = cause.class != Stacked || effect.class == Stacked;
+    effect.unplaced && hard && !cause.is_space()
+}
+
+/// What is made of other devices, nobody knows which, fails at the same moment.
+fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
+    let stacked = |name: &String| {
+        ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|start| name.starts_with(start))
+    };
+    let is_made_of_others = effect.own.is_empty() || effect.own.iter().any(stacked);
+    effect.unplaced && is_made_of_others && !cause.is_of(effect) && kernel_allows(cause, effect)
+}
+
+/// Whether the kernel hands a failure of the one up as one of the other: by operation, error and reason.
+fn kernel_allows(cause: &Facet, effect: &Facet) -> bool {
+    if effect.failed.layer == Layer::None || cause.failed.layer == Layer::None {
+        return cause.is_space() == effect.is_space() || !effect.is_space();
+    }
+    layer::may_cause(&cause.failed, &effect.failed, true)
+        || (cause.is_of(effect) && layer::may_cause(&cause.failed, &effect.failed, false))
+}

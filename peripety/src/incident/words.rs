@@ -1,0 +1,195 @@
+//! Names and titles, as short as people say them.
+
+use super::class::Class;
+use crate::{
+    block::BlkId,
+    event::{
+        Event, advice,
+        incident::{CauseKind, Device, ImpactKind, Incident, Part},
+    },
+};
+
+/// Characters of a title.
+const TITLE_MAX: usize = 200;
+
+/// The shortest name that people use of an event's device: `vg/lv`, `mpatha`, `md0`, `sda`.
+pub fn short(event: &Event) -> String {
+    let of_block = event.block.as_ref().map(|block| short_of(&block.id)).filter(|name| !name.is_empty());
+    let name = of_block.unwrap_or_else(|| {
+        let kdev = event.kdev.as_str();
+        let by_id = kdev.strip_prefix("/dev/disk/").and_then(|path| path.rsplit('/').next());
+        by_id.or_else(|| kdev.strip_prefix("/dev/")).unwrap_or(kdev).to_owned()
+    });
+    if !name.is_empty() {
+        return name;
+    }
+    let text = |key: &str| event.extension.get(key).and_then(serde_json::Value::as_str);
+    ["pool", "volume", "adapter", "pci", "array", "set"]
+        .iter()
+        .find_map(|key| text(key))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The same of a device.
+pub fn short_of(id: &BlkId) -> String {
+    let path = id.preferred_blk_path.as_str();
+    let mapped = path.strip_prefix("/dev/mapper/").filter(|name| !name.is_empty());
+    let volume = path.strip_prefix("/dev/").filter(|name| {
+        name.split('/').count() == 2 && !name.starts_with("md/") && !name.starts_with("disk/")
+    });
+    if let Some(name) = mapped.or(volume) {
+        return name.to_owned();
+    }
+    let node = id.blk_path.strip_prefix("/dev/").unwrap_or(&id.blk_path);
+    if !node.is_empty() {
+        return node.to_owned();
+    }
+    if id.dev.is_none() { String::new() } else { id.dev.to_string() }
+}
+
+/// What a person who is to replace a device has to know of it.
+pub fn device(event: &Event) -> Option<Device> {
+    let id = &event.block.as_ref()?.id;
+    let place = match &id.transport {
+        Some(crate::block::Transport::Sas { port, enclosure, bay, .. }) => {
+            let bay = bay.map(|bay| format!(" bay {bay}")).unwrap_or_default();
+            let enclosure =
+                if enclosure.is_empty() { String::new() } else { format!(" enclosure {enclosure}{bay}") };
+            format!("{} {port}{enclosure}", id.transport_id)
+        }
+        Some(crate::block::Transport::Sata { port, .. }) => format!("{} {port}", id.transport_id),
+        Some(crate::block::Transport::Usb { port }) => format!("{} usb {port}", id.transport_id),
+        _ => id.transport_id.clone(),
+    };
+    Some(Device {
+        path: id.name(),
+        wwid: id.wwid.clone(),
+        serial: id.serial.clone(),
+        model: format!("{} {}", id.vendor, id.model).trim().to_owned(),
+        place: place.trim().to_owned(),
+    })
+}
+
+/// A part by its name.
+pub fn part(part: Part, name: &str) -> String {
+    match part {
+        Part::Enclosure => format!("enclosure {name}"),
+        Part::Portal => format!("portal {name}"),
+        Part::TargetPort => format!("target port {name}"),
+        Part::HostPort => format!("host port {name}"),
+        Part::Software if name == "udev" => "systemd/udev".to_owned(),
+        Part::Software => format!("driver {name}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// What failed, in a few words.
+pub fn class(class: Class, kind: CauseKind) -> &'static str {
+    match class {
+        Class::Adapter => "adapter reset",
+        Class::Bus => "PCIe errors",
+        Class::Way => "connection lost",
+        Class::Removed => "removed while in use",
+        Class::NoAnswer => "does not answer",
+        Class::GivenUp => "given up by its driver",
+        Class::Command | Class::Request if kind == CauseKind::Medium => "medium errors",
+        Class::Command | Class::Request if kind == CauseKind::Space => "no space",
+        Class::Command => "commands fail",
+        Class::Request => "requests fail",
+        Class::Guard => "data does not match its checksum",
+        Class::Path => "path failed",
+        Class::NoPath => "no path left",
+        Class::Member => "member failed",
+        Class::Array => "array failed",
+        Class::Low => "space runs low",
+        Class::Pool if kind == CauseKind::Space => "pool full",
+        Class::Pool => "pool, snapshot or cache failed",
+        Class::Stacked => "mapping failed",
+        Class::Zfs => "pool errors",
+        Class::Cache => "page cache errors",
+        Class::Fs => "filesystem I/O errors",
+        Class::Full => "filesystem full",
+        Class::Contents => "filesystem damaged",
+        Class::Checksum => "checksum errors",
+        Class::Reaction => "filesystem stopped",
+        Class::Mended => "errors repaired from a copy",
+        Class::Service => "service stopped",
+        Class::Missing => "not there at boot",
+        Class::Blocked => "requests take long",
+        Class::Predicted => "failure predicted",
+        Class::Server => "server does not respond",
+        Class::Bug => "kernel bug",
+        Class::Own => "peripety lacks something",
+        Class::Other => "fault",
+    }
+}
+
+/// The line that people see.
+pub fn title(incident: &Incident, what: &str) -> String {
+    let name = &incident.cause.name;
+    let mut title = if name.is_empty() { what.to_owned() } else { format!("{name}: {what}") };
+    let kinds: Vec<&str> =
+        incident.impact.kinds.iter().filter(|k| **k != ImpactKind::None).map(|k| k.words()).take(2).collect();
+    if !kinds.is_empty() {
+        title.push_str(&format!("; {}", kinds.join(", ")));
+    }
+    let points = &incident.impact.mount_points;
+    let others: Vec<&String> = incident.impact.devices.iter().filter(|device| *device != name).collect();
+    if points.is_empty() {
+        match others.as_slice() {
+            [] => {}
+            [one] => title.push_str(&format!(" on {one}")),
+            [one, two] => title.push_str(&format!(" on {one}, {two}")),
+            [one, .., last] => title.push_str(&format!(" on {one} … {last} ({} devices)", others.len())),
+        }
+    } else {
+        let more = if points.len() > 2 { format!(" and {} more", points.len() - 2) } else { String::new() };
+        let named: Vec<&str> = points.iter().take(2).map(String::as_str).collect();
+        title.push_str(&format!(" on {}{more}", named.join(", ")));
+    }
+    title.chars().take(TITLE_MAX).collect()
+}
+
+/// What to do, from the table of advice, with the names filled in.
+pub fn actions(incident: &Incident, event_type: Option<&str>) -> Vec<String> {
+    let mut actions = Vec::new();
+    let cause = &incident.cause;
+    let node = cause.device.as_ref().map_or_else(
+        || {
+            if cause.part == Part::Device && !cause.name.is_empty() {
+                format!("/dev/{}", cause.name)
+            } else {
+                cause.name.clone()
+            }
+        },
+        |device| device.path.clone(),
+    );
+    if let Some(advice) = event_type.and_then(advice) {
+        for words in [&advice.first, &advice.check, &advice.avoid] {
+            actions.push(words.replace("{device}", &node));
+        }
+    }
+    if let Some(device) = &cause.device {
+        let facts: Vec<String> = [
+            ("model", &device.model),
+            ("serial", &device.serial),
+            ("wwid", &device.wwid),
+            ("at", &device.place),
+        ]
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(what, value)| format!("{what} {value}"))
+        .collect();
+        if !facts.is_empty() {
+            actions.push(format!("The device is {}: {}.", device.path, facts.join(", ")));
+        }
+    }
+    if incident.needs_acknowledgement {
+        let id = incident.incident_id;
+        actions.push(format!(
+            "Written data is lost: restore it from a backup, then say so: prpt ack {id} --reason '…'."
+        ));
+    }
+    actions
+}
