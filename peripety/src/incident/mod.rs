@@ -185,7 +185,8 @@ impl Incidents {
     /// The cause of an event may become known when that was written already. The incident that has both then.
     fn explain_late(&mut self, slot: Slot, event: &Event, out: &mut Vec<Incident>) -> Slot {
         let root = event.root_cause_event_id.and_then(|root| Some((root, self.index.of_event(root)?)));
-        let Some((root, other)) = root.filter(|(_, other)| *other != slot && self.cases.contains_key(other)) else {
+        let Some((root, other)) = root.filter(|(_, other)| *other != slot && self.cases.contains_key(other))
+        else {
             return slot;
         };
         let link = Link {
