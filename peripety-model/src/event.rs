@@ -15,7 +15,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// One storage event: a failure, its end, or news about a device.
 ///
 /// An event that grows keeps its `event_id` and is written again with a higher `revision`; `count` is the total so far.
-/// Every key of this level is always present.
+/// Every key of this level is always present, but `confirmed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
@@ -82,6 +82,10 @@ pub struct Event {
     /// program's may, and `syslog:multipathd:unproven` one that calls itself a program's.
     #[serde(default)]
     pub sources: Vec<String>,
+    /// `false` where kernel text claims a failure that a live probe would have seen, and did not: then the severity is at most
+    /// warning, and nothing is said to come of it. Absent otherwise.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub confirmed: bool,
     /// Records known to be lost just before this event.
     #[serde(default)]
     pub lost_before: u64,
@@ -92,6 +96,15 @@ pub struct Event {
 
 const fn one() -> u64 {
     1
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// The request that failed.

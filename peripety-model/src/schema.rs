@@ -9,7 +9,11 @@ pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(Event).to_value();
     // Optional keys that every event has all the same: what reads events may rely on them.
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        let keys: Vec<Value> = properties.keys().map(|key| Value::from(key.as_str())).collect();
+        let keys: Vec<Value> = properties
+            .keys()
+            .filter(|key| *key != "confirmed")
+            .map(|key| Value::from(key.as_str()))
+            .collect();
         if let Some(object) = schema.as_object_mut() {
             object.insert("required".to_owned(), keys.into());
             object.insert("title".to_owned(), "peripety event, schema version 1".into());

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod chains;
 #[cfg(test)]
+mod doubt;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod impact;
@@ -97,7 +99,9 @@ impl Engine {
         let cx = &mut Context { facts, out };
         let time = record.time;
         let now_ns = time.monotonic_ns.unwrap_or(0);
-        self.correlator.advance(now_ns, cx);
+        // The daemon has read the ring up to the time of a line of the kernel.
+        let all_read = matches!(&record.body, Body::Log(line) if line.identifier.is_none());
+        self.correlator.advance(now_ns, all_read, cx);
         match &record.body {
             Body::Kernel(record) => self.correlator.kernel(record, time, cx),
             Body::Log(line) => {
@@ -126,12 +130,12 @@ impl Engine {
             Body::Missed(missed) => self.correlator.missed(missed, time, cx),
         }
         // What waits for nothing is out at once.
-        self.correlator.advance(now_ns, cx);
+        self.correlator.advance(now_ns, all_read, cx);
     }
 
-    /// Lets time go on to `now_ns` (CLOCK_MONOTONIC); adds the events that are due to `out`.
+    /// Lets time go on to `now_ns` (CLOCK_MONOTONIC), when the ring was read; adds the events that are due to `out`.
     pub fn tick(&mut self, now_ns: u64, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
-        self.correlator.advance(now_ns, &mut Context { facts, out });
+        self.correlator.advance(now_ns, true, &mut Context { facts, out });
     }
 
     /// When the next tick is needed (CLOCK_MONOTONIC; the past means now). None: not before the next record.

@@ -17,7 +17,7 @@ pub struct FailingDisk {
     pub disk: Loop,
     below: Mount,
 
-    _below_disk: Loop,
+    below_disk: Loop,
     _files: Tmpfs,
 }
 
@@ -30,7 +30,12 @@ impl FailingDisk {
         let below = Mount::new(machine, &below_disk, "")?;
         let file = sparse_file(&below.dir.join("disk"), megabytes << 20)?;
         let disk = Loop::attach(&file)?;
-        Ok(Self { disk, below, _below_disk: below_disk, _files: files })
+        Ok(Self { disk, below, below_disk, _files: files })
+    }
+
+    /// The disk with that xfs: `loop3`.
+    pub fn below_disk(&self) -> &str {
+        &self.below_disk.name
     }
 
     /// From now on every request fails.

@@ -26,6 +26,9 @@ pub(super) struct FilterArgs {
     /// Only events about this block device, what it is made of or what is made of it; any name that 'prpt info' knows
     #[arg(long, value_name = "DEVICE")]
     blk: Option<String>,
+    /// 'no': only events of kernel text that no probe saw though it should have; 'yes': all others
+    #[arg(long, value_name = "yes|no", value_parser = clap::builder::BoolishValueParser::new())]
+    confirmed: Option<bool>,
     /// Only the event with this id, and those that it caused
     #[arg(long, value_name = "ID")]
     event_id: Vec<String>,
@@ -75,6 +78,7 @@ impl FilterArgs {
                 .map(|text| time::parse(text, &time::now()))
                 .transpose()
                 .context("--since")?,
+            confirmed: self.confirmed,
             ..Filter::default()
         };
         for id in &self.event_id {

@@ -83,6 +83,7 @@ pub fn event(raw: &RawEvent, block: Option<Arc<BlkInfo>>, boot_id: &str, hostnam
         last_timestamp: timestamp,
         sector_ranges: Vec::new(),
         sources: Vec::new(),
+        confirmed: !raw.unseen,
         lost_before: 0,
         extension: raw.extension.clone(),
     }

@@ -9,7 +9,6 @@ use std::collections::{HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fold::Fold,
     key::BuildKeyHasher,
     layer::{self, Answer, Failed, Layer, may_cause},
     table::{Place, Table},
@@ -104,6 +103,11 @@ impl Failure {
         let window_ns = if outage { OUTAGE_NS } else { self.window_ns(node, below) };
         self.first_ns <= node.first_ns.saturating_add(slack_ns)
             && node.first_ns.saturating_sub(last_ns) <= window_ns
+    }
+
+    /// Whether it is only claimed, so far.
+    fn is_doubted(&self, table: &Table) -> bool {
+        self.place.and_then(|place| table.get(place)).is_some_and(|fold| !fold.event().confirmed)
     }
 
     fn window_ns(&self, node: &Node, below: bool) -> u64 {
@@ -212,7 +216,7 @@ impl Causes {
         table: &Table,
     ) -> Option<u64> {
         let open = f.place.and_then(|place| table.get(place));
-        if open.is_some_and(Fold::is_path_state) {
+        if open.is_some_and(|fold| fold.is_path_state() || !fold.event().confirmed) {
             return None;
         }
         let last_ns = open.and_then(|fold| fold.last().monotonic_ns).unwrap_or(f.last_ns).max(f.last_ns);
@@ -256,8 +260,8 @@ impl Causes {
     }
 
     /// Whether a device was in trouble before `at_ns`, and not long before.
-    pub fn was_in_trouble(&self, dev: Dev, at_ns: u64) -> bool {
-        self.by_dev.get(&dev.to_kernel()).into_iter().flatten().any(|f| {
+    pub fn was_in_trouble(&self, dev: Dev, at_ns: u64, table: &Table) -> bool {
+        self.by_dev.get(&dev.to_kernel()).into_iter().flatten().filter(|f| !f.is_doubted(table)).any(|f| {
             let bad = f.failed.layer <= Layer::Request && f.failed.layer != Layer::Removed;
             bad && f.first_ns < at_ns && at_ns.saturating_sub(f.last_ns) < OUTAGE_NS
         })
@@ -279,9 +283,11 @@ impl Causes {
     }
 
     /// The devices that failed within the last seconds before `at_ns`.
-    pub fn failed_before(&self, at_ns: u64) -> impl Iterator<Item = Dev> {
+    pub fn failed_before(&self, at_ns: u64, table: &Table) -> impl Iterator<Item = Dev> {
         let recent = move |f: &Failure| {
-            f.first_ns <= at_ns.saturating_add(SLACK_NS) && at_ns.saturating_sub(f.last_ns) <= WINDOW_NS
+            !f.is_doubted(table)
+                && f.first_ns <= at_ns.saturating_add(SLACK_NS)
+                && at_ns.saturating_sub(f.last_ns) <= WINDOW_NS
         };
         let failed = self
             .order

@@ -26,6 +26,9 @@ pub const RAW_MSGS_MAX: usize = 8;
 /// Bytes of each of them.
 pub const RAW_MSG_BYTES: usize = 1024;
 
+/// What is added for a human.
+const NOT_CONFIRMED: &str = " (not confirmed: no probe saw it)";
+
 /// Who tells of a failure. The same failures may be told of by all of them: the best of them is right, not the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Witness {
@@ -259,7 +262,16 @@ impl Fold {
         let bit = 1u32 << (kind.number() & 31);
         if self.probes & bit == 0 {
             self.probes |= bit;
+            self.confirm();
             self.source(&source_name(kind));
+        }
+    }
+
+    /// It did happen, or nothing speaks against it any more.
+    pub fn confirm(&mut self) {
+        if !self.event.confirmed {
+            self.event.confirmed = true;
+            self.written = 0;
         }
     }
 
@@ -434,12 +446,18 @@ impl Fold {
             crowd.tell(&mut event.extension);
         }
         impact::weigh(&mut event, Known { has_requests: self.has_requests, ..self.known });
+        if !event.confirmed {
+            event.severity = event.severity.max(Severity::Warning);
+        }
         if is_final && self.known.watched && self.known.settled && event.extension.contains_key("tried_again")
         {
             // No request failed of it.
             event.extension.insert("succeeded".to_owned(), true.into());
         }
         event.msg = message::compose(&event);
+        if !event.confirmed {
+            event.msg.push_str(NOT_CONFIRMED);
+        }
         self.written = self.written.saturating_add(1);
         self.event.revision += 1;
         event

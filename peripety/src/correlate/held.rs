@@ -20,6 +20,9 @@ pub struct Line {
     /// About which device.
     pub scope: Scope,
     deadline_ns: u64,
+    /// Since when it waits in this engine: what waited in another one may have its record there.
+    #[serde(skip)]
+    pub since_ns: Option<u64>,
 }
 
 /// The lines that wait, oldest first.
@@ -31,7 +34,8 @@ impl Held {
     #[must_use]
     pub fn push(&mut self, raw: RawEvent, scope: Scope, now_ns: u64) -> Option<Line> {
         let too_much = if self.0.len() >= HELD_MAX { self.0.pop_front() } else { None };
-        self.0.push_back(Line { raw, scope, deadline_ns: now_ns.saturating_add(HOLD_NS) });
+        let deadline_ns = now_ns.saturating_add(HOLD_NS);
+        self.0.push_back(Line { raw, scope, deadline_ns, since_ns: Some(now_ns) });
         too_much
     }
 
@@ -59,10 +63,10 @@ impl Held {
         self.0.iter().any(is)
     }
 
-    /// A line that waited for long enough.
-    pub fn expired(&mut self, now_ns: u64) -> Option<Line> {
+    /// A line that waited for long enough, unless the oldest one must wait on.
+    pub fn expired(&mut self, now_ns: u64, waits_on: impl Fn(&Line) -> bool) -> Option<Line> {
         let first = self.0.front()?;
-        if first.deadline_ns <= now_ns { self.0.pop_front() } else { None }
+        if first.deadline_ns <= now_ns && !waits_on(first) { self.0.pop_front() } else { None }
     }
 
     /// When the next line has waited for long enough.

@@ -64,9 +64,8 @@ impl Correlator {
 
     /// A failure is about to be written for the first time, its cause being decided: what came of it may be out already.
     pub(super) fn find_effects(&mut self, cause: &mut Fold, now_ns: u64) {
-        let Some(root) = cause.event().incident_id.filter(|_| !cause.is_out() && !cause.is_own()) else {
-            return;
-        };
+        let is_new = !cause.is_out() && !cause.is_own() && cause.event().confirmed;
+        let Some(root) = cause.event().incident_id.filter(|_| is_new) else { return };
         for place in self.roots.at(now_ns) {
             let Some(effect) = self.table.get(place) else { continue };
             let id = effect.event().event_id;

@@ -9,19 +9,27 @@ pub struct LiveSources {
     probes: u32,
     text: bool,
     since_ns: u64,
+    /// Probes for which the kernel leaves out no hit without counting it.
+    #[serde(default)]
+    complete: u32,
 }
 
 impl LiveSources {
     /// Nothing but text: no probe is attached.
     pub const fn text_only() -> Self {
-        Self { probes: 0, text: true, since_ns: 0 }
+        Self { probes: 0, text: true, since_ns: 0, complete: 0 }
     }
 
     /// Text, and the probes of these kinds. Text from before `since_ns` (CLOCK_MONOTONIC), when they were attached, has no
     /// record in the ring.
     pub fn with_probes(kinds: impl IntoIterator<Item = Kind>, since_ns: u64) -> Self {
-        let probes = kinds.into_iter().fold(0, |bits, kind| bits | 1 << (kind.number() & 31));
-        Self { probes, text: true, since_ns }
+        Self { probes: bits(kinds), text: true, since_ns, complete: 0 }
+    }
+
+    /// The same, where the silence of these probes says that nothing failed.
+    #[must_use]
+    pub fn with_complete(self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+        Self { complete: bits(kinds) & self.probes, ..self }
     }
 
     /// The same without kernel text: no line will come for any record.
@@ -37,7 +45,7 @@ impl LiveSources {
 
     /// Whether a probe of this kind delivers.
     pub const fn has(self, kind: Kind) -> bool {
-        self.probes & 1 << (kind.number() & 31) != 0
+        self.probes & bit(kind) != 0
     }
 
     /// Whether a probe tells of the requests that fail.
@@ -45,8 +53,26 @@ impl LiveSources {
         self.has(Kind::BlockRqError) || self.has(Kind::BlockRqComplete)
     }
 
+    /// Since when the probes deliver.
+    pub const fn since_ns(self) -> u64 {
+        self.since_ns
+    }
+
+    /// Whether the silence of one of `kinds` says that nothing failed.
+    pub fn is_complete(self, kinds: &[Kind]) -> bool {
+        kinds.iter().any(|kind| self.complete & bit(*kind) != 0)
+    }
+
     /// Whether one of `kinds` was delivering at `at_ns`.
     pub fn covers(self, kinds: &[Kind], at_ns: Option<u64>) -> bool {
         at_ns.is_none_or(|at| at >= self.since_ns) && kinds.iter().any(|kind| self.has(*kind))
     }
+}
+
+const fn bit(kind: Kind) -> u32 {
+    1 << (kind.number() & 31)
+}
+
+fn bits(kinds: impl IntoIterator<Item = Kind>) -> u32 {
+    kinds.into_iter().fold(0, |bits, kind| bits | bit(kind))
 }

@@ -7,6 +7,7 @@ mod asked;
 pub mod build;
 mod cause;
 mod crowd;
+mod doubt;
 mod fold;
 pub mod fuse;
 mod held;

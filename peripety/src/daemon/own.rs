@@ -38,6 +38,7 @@ pub fn event(host: &Host, event_type: EventType, msg: String, now: Stamp) -> Eve
         first_timestamp: timestamp,
         last_timestamp: timestamp,
         sector_ranges: Vec::new(),
+        confirmed: true,
         sources: vec!["peripetyd".to_owned()],
         lost_before: 0,
         extension: BTreeMap::new(),

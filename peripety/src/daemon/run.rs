@@ -174,7 +174,11 @@ impl Daemon {
                 Wake::Asked(asked) => self.take_asked(asked),
                 Wake::Looked(new) => self.take_look(new),
                 Wake::RuntimeDirectory => self.runtime.try_soon(clock::monotonic_ns()),
-                Wake::Deadline => self.wake(),
+                Wake::Deadline => {
+                    // That a line has no record is sure only once the ring is read.
+                    let _more = self.take();
+                    self.wake();
+                }
             }
             if is_of_source {
                 self.visit()?;

@@ -70,6 +70,7 @@ pub(crate) fn sample() -> Event {
         is_final: false,
         first_timestamp: first,
         last_timestamp: last,
+        confirmed: true,
         sector_ranges: vec![SectorRange { start: 2048, end: 2055 }, SectorRange { start: 4096, end: 4111 }],
         sources: vec!["ebpf:block_rq_error".into(), "kmsg".into()],
         lost_before: 0,

@@ -125,6 +125,9 @@ pub fn lines(event: &Event) -> Result<Vec<String>, serde_json::Error> {
     add("REVISION", &event.revision.to_string());
     add("FINAL", if event.is_final { "TRUE" } else { "FALSE" });
     add("COUNT", &event.count.to_string());
+    if !event.confirmed {
+        add("CONFIRMED", "FALSE");
+    }
     if let Some(block) = &event.block {
         add("DEV_WWID", &block.id.wwid);
         add("DEV_PATH", &block.id.blk_path);
@@ -170,6 +173,13 @@ mod tests {
     #[test]
     fn the_fields_of_an_entry() {
         assert_snapshot!(lines(&sample()).unwrap().join("\n"));
+    }
+
+    #[test]
+    fn what_no_probe_saw_is_marked() {
+        let marked = |event: &Event| lines(event).unwrap().contains(&"CONFIRMED=FALSE".to_owned());
+        assert!(!marked(&sample()));
+        assert!(marked(&Event { confirmed: false, ..sample() }));
     }
 
     #[test]

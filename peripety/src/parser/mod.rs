@@ -13,9 +13,11 @@ mod raw;
 pub mod rules;
 pub mod scsi;
 pub mod stack;
+mod tracepoint;
 pub mod uevent;
 
 pub use command::{Command, command};
 pub use farewell::{Farewell, farewell};
 pub use kernel::{kernel, ring_sequence, source_name};
 pub use raw::{Kdev, RawEvent};
+pub use tracepoint::Tracepoint;

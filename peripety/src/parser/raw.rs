@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use serde::{Deserialize, Serialize};
 
+use super::Tracepoint;
 use crate::{
     block::{Dev, Hctl},
     event::{EventType, Io, Severity, SubSystem},
@@ -81,6 +82,12 @@ pub struct RawEvent {
     pub program: bool,
     /// It says how things are, not that something happened: said again, it is no news.
     pub state: bool,
+    /// The tracepoint that fires whenever the kernel prints the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_by: Option<Tracepoint>,
+    /// A live probe would have seen the failure that the line claims, and did not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
     /// What is peculiar to the type, for the event's `extension`.
     pub extension: BTreeMap<String, Value>,
 }
@@ -107,6 +114,8 @@ impl RawEvent {
             raw_msg: None,
             program: false,
             state: false,
+            seen_by: None,
+            unseen: false,
             extension: BTreeMap::new(),
         }
     }

@@ -16,6 +16,8 @@ pub struct Filter {
     pub event_types: Vec<EventType>,
     /// One of these subsystems.
     pub sub_systems: Vec<SubSystem>,
+    /// Whether nothing speaks against what they say, or a probe should have seen it and did not.
+    pub confirmed: Option<bool>,
     /// About this device, what it is made of, or what is made of it.
     pub device: Option<DeviceFilter>,
     /// The latest failure not before this.
@@ -33,6 +35,7 @@ impl Filter {
             && self.severity.is_none_or(|floor| event.severity.at_least(floor))
             && one_of(&self.event_types, |t| t.as_str().eq_ignore_ascii_case(event.event_type.as_str()))
             && one_of(&self.sub_systems, |s| *s == event.sub_system)
+            && self.confirmed.is_none_or(|wanted| event.confirmed == wanted)
             && self.since.is_none_or(|since| event.last_timestamp >= since)
             && self.until.is_none_or(|until| event.first_timestamp <= until)
             && self.boot.as_ref().is_none_or(|boot| same_boot(boot, &event.boot_id))
@@ -71,6 +74,7 @@ mod tests {
             until: at("2026-11-21T09:32:08Z"),
             boot: Some("01234567-89AB-cdef-0123-456789abcdef".into()),
             device: Some(DeviceFilter::named("sdf")),
+            confirmed: Some(true),
         };
         assert!(yes.matches(&event));
         for no in [
@@ -82,6 +86,7 @@ mod tests {
             Filter { until: at("2026-11-21T09:32:07Z"), ..yes.clone() },
             Filter { boot: Some("1".into()), ..yes.clone() },
             Filter { device: Some(DeviceFilter::named("sdg")), ..yes.clone() },
+            Filter { confirmed: Some(false), ..yes.clone() },
         ] {
             assert!(!no.matches(&event), "{no:?}");
         }

@@ -106,7 +106,8 @@ impl Table {
         if event.event_type == EventType::FS_MOUNTED {
             self.mounted(event);
         }
-        let closed = self.close(event);
+        // What is not sure to have happened ends nothing.
+        let closed = event.confirmed && self.close(event);
         let mut change = if closed { Change::Closed } else { Change::Nothing };
         for row in ROWS.iter().filter(|row| row.is_opened_by(event)) {
             let opened = self.open(row, event);

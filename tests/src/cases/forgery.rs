@@ -7,9 +7,16 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
+use peripety::event::{Event, Severity};
+
 use super::Case;
 use crate::{
-    cmd, journald,
+    cmd,
+    daemon::Daemon,
+    events::{self, about},
+    fault::FailingDisk,
+    journald,
+    kmsg::Kmsg,
     machine::{Machine, Need},
     prpt,
     scene::Scene,
@@ -27,7 +34,22 @@ pub const CASES: &[Case] = &[
         needs: &[Need::Journald, Need::Program("logger")],
         run: logger,
     },
+    Case {
+        name: "options_of_mounts_that_a_user_makes_the_kernel_print_are_no_event",
+        needs: &[Need::Program("python3"), Need::Program("setpriv")],
+        run: mounts,
+    },
+    Case {
+        name: "names_of_processes_and_interfaces_that_the_kernel_prints_are_no_event",
+        needs: &[Need::Program("python3"), Need::Program("setpriv")],
+        run: names,
+    },
     Case { name: "a_forged_entry_in_the_journal_is_not_believed", needs: &[Need::Journald], run: entry },
+    Case {
+        name: "a_line_that_no_probe_bears_out_is_not_confirmed_and_a_real_failure_is",
+        needs: &[Need::Bpf, Need::Loop, Need::Filesystem("xfs")],
+        run: doubted,
+    },
     Case {
         name: "root_s_program_of_the_daemon_s_name_is_not_the_daemon",
         needs: &[Need::Journald],
@@ -43,6 +65,138 @@ fn kmsg(machine: &Machine) -> Result<()> {
         kmsg.write_all(format!("{prefix}{LINE}\n").as_bytes()).context("writing to /dev/kmsg")?;
     }
     nothing_told(&scene)
+}
+
+/// Options of mounts in a user namespace: the kernel quotes them, line breaks and all, and cuts the line where it is full.
+const MOUNTS: &str = r#"
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+if libc.unshare(0x10000000 | 0x20000 | 0x40000000 | 0x8000000) != 0:
+    sys.exit("unshare: " + str(ctypes.get_errno()))
+line = sys.argv[1]
+beyond = "A\\: attempt to access beyond end of device\nsdzz\\: rw=0\\, sector=12345\\, nr_sectors = 8 limit=" + "0" * 1500
+texts = [line, "A\n" + line, line.replace(":", "\\:").replace(",", "\\,"), beyond, "0" * 960 + "\n" + line]
+for fs, form in [("overlay", "lowerdir=%s"), ("overlay", "%s=1"), ("overlay", "upperdir=%s,workdir=%s,lowerdir=%s"),
+                 ("tmpfs", "mpol=%s"), ("tmpfs", "%s"), ("proc", "hidepid=%s"), ("cgroup2", "%s"), ("fuse", "%s=1"),
+                 ("devpts", "mode=%s"), ("mqueue", "%s"), ("ramfs", "mode=%s"), ("binfmt_misc", "%s")]:
+    for text in texts:
+        libc.mount(b"none", b"/tmp", fs.encode(), 0, form.replace("%s", text).encode())
+"#;
+
+/// A process with a name of its own that crashes, so that its name begins a line; an interface that is renamed.
+const NAMES: &str = r#"
+import ctypes, os, signal, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+NAMES = ["F2FS-fs (sdz):", "F2FS-fs (sdz): ", "XFS (sdz): Bad ", "bcache: error s", "drbd r0: conn( ", "md: sdz", "sdz", "nvme0n1: Read(",
+         "ata1: disabled", "sd 0:0:0:0: ", "a\nsdzz: lost", "\nXFS (sdz): I/O", "lpfc 00:1: 0:04", "ufs sdzz: pa_er", "aacraid: x"]
+for name in NAMES:
+    pid = os.fork()
+    if pid == 0:
+        libc.prctl(15, name.encode()[:15], 0, 0, 0)
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        ctypes.string_at(1)
+        os._exit(0)
+    os.waitpid(pid, 0)
+if libc.unshare(0x10000000 | 0x40000000) == 0:
+    for name in ["sdzz", "md0", "nvme0n1", "loop0", "ata1"]:
+        subprocess.run(["ip", "link", "add", name, "type", "dummy"], stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "link", "set", name, "name", name + "x"], stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "link", "set", name + "x", "promisc", "on"], stderr=subprocess.DEVNULL)
+"#;
+
+/// Runs a script as an ordinary user; returns how many lines the kernel printed meanwhile.
+fn as_user(script: &str) -> Result<usize> {
+    let lines = || Ok::<_, anyhow::Error>(cmd::run(&mut Command::new("dmesg"))?.lines().count());
+    let before = lines()?;
+    cmd::run(
+        Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script, LINE])
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    )?;
+    Ok(lines()?.saturating_sub(before))
+}
+
+fn mounts(machine: &Machine) -> Result<()> {
+    let scene = Scene::start(machine, "")?;
+    let printed = as_user(MOUNTS)?;
+    ensure!(printed > 5, "the kernel printed {printed} lines: nothing was forged");
+    nothing_at_all(&scene)
+}
+
+fn names(machine: &Machine) -> Result<()> {
+    let scene = Scene::start(machine, "")?;
+    let printed = as_user(NAMES)?;
+    ensure!(printed > 5, "the kernel printed {printed} lines: nothing was forged");
+    nothing_at_all(&scene)
+}
+
+/// No event of anything that the kernel printed meanwhile.
+fn nothing_at_all(scene: &Scene<'_>) -> Result<()> {
+    nothing_told(scene)?;
+    let from_text = |event: &Event| event.sources.iter().any(|source| source == "kmsg");
+    let of_text: Vec<_> = scene
+        .all()?
+        .into_iter()
+        .filter(|event| event.sub_system.as_str() != "peripety")
+        .filter(from_text)
+        .collect();
+    ensure!(of_text.is_empty(), "{}", events::told(&of_text));
+    Ok(())
+}
+
+/// For so long after the probes were attached their silence says nothing.
+const UNSURE: Duration = Duration::from_secs(61);
+
+/// Lines in the kernel's log that the kernel did not print because of a failure, and lines that it did.
+fn doubted(machine: &Machine) -> Result<()> {
+    let kmsg = Kmsg::new(machine)?;
+    let failing = FailingDisk::new(machine, 64)?;
+    let below = failing.below_disk().to_owned();
+    let name = failing.disk.name.clone();
+    let _daemon = Daemon::start(machine, "")?;
+    thread::sleep(UNSURE);
+    kmsg.forge(&format!(
+        "I/O error, dev {name}, sector 1024 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2"
+    ))?;
+    kmsg.forge(&format!(
+        "XFS ({below}): Metadata I/O Error (0x1) detected at xfs_trans_read_buf_map+0x1c1/0x330 \
+         (fs/xfs/xfs_trans_buf.c:311).  Shutting down filesystem."
+    ))?;
+    let all = |words: &[&str]| {
+        let words: Vec<_> =
+            ["query", "-J", "--source", "memory", "--all-revisions"].iter().chain(words).copied().collect();
+        prpt::events(machine, &words)
+    };
+    let claimed = [("BLK_IO_ERROR", &name), ("FS_SHUTDOWN", &below)];
+    for (event_type, device) in claimed {
+        let claims = |event: &Event| event.event_type.as_str() == event_type && about(event, device);
+        let event = events::expect("the claim", || all(&["--confirmed", "no"]), claims)?;
+        ensure!(!event.confirmed && event.severity == Severity::Warning, "{event:#?}");
+        ensure!(!all(&["--confirmed", "yes"])?.iter().any(claims), "it counts as confirmed");
+    }
+    let plain = prpt::run(machine, &["query", "--source", "memory", "--confirmed", "no"])?;
+    ensure!(plain.stdout.lines().filter(|line| line.contains("not confirmed")).count() == 2, "{plain:?}");
+    let status = prpt::run(machine, &["status"])?;
+    ensure!(!status.stdout.contains("critical"), "{status:?}");
+
+    failing.fail()?;
+    let _fails = std::fs::read(&failing.disk.path);
+    for (event_type, device) in claimed {
+        let is_real = |event: &Event| {
+            event.event_type.as_str() == event_type
+                && about(event, device)
+                && event.confirmed
+                && event.severity.at_least(Severity::Error)
+        };
+        events::expect("the real failure", || all(&[]), is_real)?;
+    }
+    // Nothing that happened then is doubted.
+    thread::sleep(Duration::from_secs(7));
+    let doubted = events::latest(all(&[])?).into_iter().filter(|event| !event.confirmed).collect::<Vec<_>>();
+    ensure!(doubted.len() <= claimed.len(), "{}", events::told(&doubted));
+    ensure!(doubted.iter().all(|event| event.sources == ["kmsg"]), "{}", events::told(&doubted));
+    Ok(())
 }
 
 fn logger(machine: &Machine) -> Result<()> {
@@ -79,7 +233,7 @@ fn logger(machine: &Machine) -> Result<()> {
 fn nothing_told(scene: &Scene<'_>) -> Result<()> {
     thread::sleep(Duration::from_secs(3));
     for events in [scene.seen(DEVICE)?, scene.found(DEVICE)?] {
-        ensure!(events.is_empty(), "{}", crate::events::told(&events));
+        ensure!(events.is_empty(), "{}", events::told(&events));
     }
     Ok(())
 }

@@ -128,6 +128,16 @@ const SMALL_RING: &str = "[main]\nring_size_kib = 64\n";
 const SECONDS: u64 = 11;
 const RATE: u64 = 8_000;
 
+/// Waits for so many more requests, however fast the machine makes them.
+fn go_on(failing: &FailingDisk, requests: u64) -> Result<()> {
+    let (before, _) = failing.disk.completed()?;
+    cmd::wait_for("the storm to go on", Duration::from_secs(SECONDS), || {
+        let more = failing.disk.completed()?.0.saturating_sub(before);
+        ensure!(more >= requests, "{more} requests");
+        Ok(())
+    })
+}
+
 fn overflow(machine: &Machine) -> Result<()> {
     let scene = Scene::start(machine, SMALL_RING)?;
     let failing = FailingDisk::new(machine, 256)?;
@@ -138,7 +148,7 @@ fn overflow(machine: &Machine) -> Result<()> {
         let storm = scope.spawn(|| fio::failed_requests_for(&failing.disk, "randread", SECONDS, RATE));
         thread::sleep(Duration::from_secs(1));
         scene.daemon.signal(Signal::STOP)?;
-        thread::sleep(Duration::from_millis(700));
+        go_on(&failing, RATE / 2)?;
         scene.daemon.signal(Signal::CONT)?;
         storm.join().map_err(|_| anyhow!("fio panicked"))?
     })?;
@@ -165,7 +175,7 @@ fn gap(machine: &Machine) -> Result<()> {
         thread::sleep(Duration::from_secs(1));
         daemon.signal(Signal::KILL)?;
         daemon.wait(Duration::from_secs(10))?;
-        thread::sleep(Duration::from_secs(1));
+        go_on(&failing, RATE / 2)?;
         daemon = Daemon::start(machine, SMALL_RING)?;
         storm.join().map_err(|_| anyhow!("fio panicked"))?
     })?;

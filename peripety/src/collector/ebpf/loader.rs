@@ -303,6 +303,13 @@ impl Ebpf {
         PROBES.iter().zip(&self.verdicts).filter(|(_, (v, _))| v.is_attached()).map(|(p, _)| p.kind)
     }
 
+    /// Kinds for which the kernel leaves out no hit that is not counted: a classic tracepoint's program is skipped while another
+    /// runs on that CPU, and nobody counts that.
+    pub fn complete(&self) -> impl Iterator<Item = Kind> + '_ {
+        let raw = |verdict: &Verdict| matches!(verdict, Verdict::Attached { way: Way::Raw, .. });
+        PROBES.iter().zip(&self.verdicts).filter(move |(_, (v, _))| raw(v)).map(|(p, _)| p.kind)
+    }
+
     /// Ready when a ring has records. Never ready when nothing is attached.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.unfinished {

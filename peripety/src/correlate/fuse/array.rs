@@ -11,7 +11,7 @@ impl Correlator {
     pub(super) fn name_array(&self, raw: &mut RawEvent, cx: &Context<'_>) {
         let at_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
         let mut arrays: Vec<BlkId> = Vec::new();
-        for dev in self.causes.failed_before(at_ns) {
+        for dev in self.causes.failed_before(at_ns, &self.table) {
             let Some(info) = cx.facts.by_dev(dev, raw.time.monotonic_ns) else { continue };
             for array in arrays_of(&info) {
                 if !arrays.iter().any(|known| known.dev == array.dev) {

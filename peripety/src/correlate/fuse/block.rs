@@ -44,6 +44,10 @@ impl Correlator {
         let key = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, fault);
         let plain = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, 0);
         let mut place = self.open_at(&key, time, cx);
+        if let Some(doubted) = place.filter(|place| self.is_of_other_request(*place, &rq)) {
+            self.close(doubted, cx);
+            place = None;
+        }
         // A request without a driver's word is none that a path answered so.
         if told.is_none() && self.live.has(Kind::ScsiDone) {
             place = place.filter(|place| {
@@ -202,6 +206,7 @@ impl Correlator {
     /// Requests that the kernel side counted and for which the ring had no room: with the others of their kind, or by
     /// themselves where no record of them came through.
     pub fn missed(&mut self, missed: &Missed, time: Stamp, cx: &mut Context<'_>) {
+        self.silence_says_nothing(self.now_ns);
         let Some(kind) = Kind::from_number(missed.kind) else { return };
         let op = parser::block::op(missed.op);
         let scope = Scope::dev(missed.dev);

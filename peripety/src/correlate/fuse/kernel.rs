@@ -31,6 +31,7 @@ impl Correlator {
     /// A record of the ring buffer.
     pub fn kernel(&mut self, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let Some(kind) = record.kind() else { return };
+        self.silence.seen(kind, self.now_ns);
         match &record.payload {
             Payload::BlockRq(rq) if Kdev::Dev(Dev::from_kernel(rq.dev)).is_floppy() => {}
             Payload::BlockRq(rq) if !is_normal(rq.errno, rq.cmd_flags) => {

@@ -18,6 +18,7 @@ use super::{
     build,
     cause::{Cause, Causes, Node},
     crowd::{self, Crowd, Openings},
+    doubt::{self, Silence},
     fold::{Fold, Witness},
     held::Held,
     impact,
@@ -88,11 +89,14 @@ pub struct Correlator {
     /// Records lost since the last event.
     pub(super) lost_before: u64,
     pub(super) noted: Noted,
+    silence: Silence,
 }
 
 impl Correlator {
     /// Nothing open.
     pub fn new(boot_id: String, hostname: String, live: LiveSources) -> Self {
+        let mut silence = Silence::default();
+        silence.is_unsure(live.since_ns());
         Self {
             boot_id,
             hostname,
@@ -112,11 +116,15 @@ impl Correlator {
             asked: Asked::default(),
             lost_before: 0,
             noted: Noted::default(),
+            silence,
         }
     }
 
     /// Probes were attached or are gone.
     pub fn set_live(&mut self, live: LiveSources) {
+        if live != self.live {
+            self.silence_says_nothing(self.now_ns.max(live.since_ns()));
+        }
         self.live = live;
     }
 
@@ -142,14 +150,17 @@ impl Correlator {
         waiting.into_iter().flatten().min()
     }
 
-    /// Lets time go on, and does what is due.
-    pub fn advance(&mut self, now_ns: u64, cx: &mut Context<'_>) {
+    /// Lets time go on, and does what is due. `all_read` if the ring has nothing of before then: only that makes it sure that
+    /// a line has no record.
+    pub fn advance(&mut self, now_ns: u64, all_read: bool, cx: &mut Context<'_>) {
         self.now_ns = self.now_ns.max(now_ns);
         let now_ns = self.now_ns;
         while let Some(pending) = self.pending.expired(now_ns) {
             self.unanswered(&pending, cx);
         }
-        while let Some(line) = self.held.expired(now_ns) {
+        let live = self.live;
+        while let Some(mut line) = self.held.expired(now_ns, |line| !all_read && doubt::may_be(line, live)) {
+            line.raw.unseen = self.is_contradicted(&line, cx);
             self.unmatched(line, cx);
         }
         while let Some(due) = self.table.due(now_ns) {
@@ -170,7 +181,7 @@ impl Correlator {
         while let Some(pending) = self.pending.expired(u64::MAX) {
             self.unanswered(&pending, cx);
         }
-        while let Some(line) = self.held.expired(u64::MAX) {
+        while let Some(line) = self.held.expired(u64::MAX, |_| false) {
             self.unmatched(line, cx);
         }
         // What is known of causes, before their effects are closed.
@@ -208,7 +219,7 @@ impl Correlator {
         if let (true, Some(dev)) = (raw.event_type == EventType::BLK_DEVICE_REMOVED, scope.as_dev()) {
             let at_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
             let dev = Dev::from_kernel(dev);
-            if !self.causes.was_in_trouble(dev, at_ns.saturating_sub(GOING_NS)) {
+            if !self.causes.was_in_trouble(dev, at_ns.saturating_sub(GOING_NS), &self.table) {
                 self.asked.went(dev, at_ns);
             }
         }
@@ -261,6 +272,7 @@ impl Correlator {
         if lost.count == 0 {
             return;
         }
+        self.silence_says_nothing(self.now_ns);
         self.lost_before = self.lost_before.saturating_add(lost.count);
         // Devices that came may be among what was lost.
         self.gone.clear();
@@ -313,7 +325,11 @@ impl Correlator {
         if id == 0 || raw.sub_system.as_str() == "peripety" {
             return false;
         }
-        let rest = FoldKey::rest(scope, raw.event_type.as_str());
+        let rest = if raw.unseen {
+            FoldKey::rest(scope, &format!("{}?", raw.event_type.as_str()))
+        } else {
+            FoldKey::rest(scope, raw.event_type.as_str())
+        };
         let of_type = FoldKey::typed(scope, raw.event_type.as_str(), 0);
         let open = self.open_at(&rest, raw.time, cx);
         let is_new = open.is_none();
@@ -437,11 +453,13 @@ impl Correlator {
             (Kdev::Name(name), _) => Dev::of_sd_name(name),
             _ => None,
         };
-        if !raw.program {
+        if !raw.program && !raw.unseen {
             self.said.note(raw, scope(raw, block.as_deref()), block.as_deref());
         }
         let mut event = build::event(raw, block, &self.boot_id, &self.hostname);
-        self.outages.note(&event);
+        if event.confirmed {
+            self.outages.note(&event);
+        }
         let is_loss = raw.event_type == EventType::PERIPETY_EVENTS_LOST;
         if !is_loss {
             event.lost_before = std::mem::take(&mut self.lost_before);
@@ -656,6 +674,9 @@ impl Correlator {
         }
         self.root_is_final(&fold, self.now_ns);
         let event = fold.render(true);
+        if !event.confirmed {
+            self.causes.drop(&fold.node, event.event_id);
+        }
         let last_ns = fold.last().monotonic_ns.unwrap_or(self.now_ns);
         self.causes.went_on(&fold.node, event.event_id, last_ns);
         cx.out.push(event);

@@ -5,13 +5,14 @@ use serde_json::Value;
 
 use super::{
     super::{
+        doubt,
         fold::{Fold, Witness},
         held::Line,
         key::{FoldKey, Scope},
         table::Place,
     },
     Context, Correlator,
-    block::refines,
+    block::{Request, refines},
     btrfs, build,
     command::is_command,
     detail,
@@ -19,6 +20,7 @@ use super::{
     scope,
 };
 use crate::{
+    block::Identity,
     event::{EventType, Op, Severity},
     parser::{
         Farewell, Kdev, RawEvent, errno,
@@ -115,6 +117,33 @@ impl Correlator {
             Some(place) => self.attach(place, &line.raw, line.scope),
             None => self.open_text(line.raw, line.scope, cx),
         }
+    }
+
+    /// Whether a line claims of a device that is there what its probe would have seen, and did not.
+    pub(super) fn is_contradicted(&self, line: &Line, cx: &Context<'_>) -> bool {
+        let is_there = || {
+            build::device(&line.raw, cx.facts)
+                .is_some_and(|block| !block.id.dev.is_none() && block.id.identity != Identity::Removed)
+        };
+        doubt::may_be(line, self.live) && self.silence.contradicts(line, self.now_ns) && is_there()
+    }
+
+    /// From now on for a while no line is doubted, and none that was and may still have its record.
+    pub(super) fn silence_says_nothing(&mut self, now_ns: u64) {
+        self.silence.is_unsure(now_ns);
+        for place in self.table.oldest_first() {
+            if let Some(fold) = self.table.get_mut(place).filter(|fold| !fold.event().confirmed) {
+                fold.confirm();
+                self.table.write_again(place, self.now_ns);
+            }
+        }
+    }
+
+    /// Whether a fold is about a request of which only a line tells, and that another one than this.
+    pub(super) fn is_of_other_request(&self, place: Place, rq: &Request) -> bool {
+        self.table
+            .get(place)
+            .is_some_and(|fold| !fold.event().confirmed && rq.op != Op::Flush && !fold.has_sector(rq.sector))
     }
 
     /// Gives a new event the lines that wait for it.

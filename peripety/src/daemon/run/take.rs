@@ -159,7 +159,9 @@ impl Daemon {
         let mut live = if attached.is_empty() {
             LiveSources::text_only()
         } else {
-            LiveSources::with_probes(attached, self.live_since_ns)
+            let complete: Vec<_> =
+                self.probes.iter().flat_map(|p| p.lock().complete().collect::<Vec<_>>()).collect();
+            LiveSources::with_probes(attached, self.live_since_ns).with_complete(complete)
         };
         if self.kmsg.is_none() {
             live = live.without_text();

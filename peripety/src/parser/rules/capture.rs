@@ -48,6 +48,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         }),
         program: record.identifier.is_some(),
         state: rule.state,
+        seen_by: rule.seen_by,
         extension: rule.extension.clone(),
         ..RawEvent::new(time, source(record), record.seq.to_string(), rule.event_type.clone())
     };

@@ -10,7 +10,10 @@ use super::{
     doc::{Doc, Table, Value, join},
     pattern::{Alphabet, Pattern},
 };
-use crate::event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES};
+use crate::{
+    event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES},
+    parser::Tracepoint,
+};
 
 /// Who wrote a rule: users are told what is wrong, and must name the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +40,12 @@ const BUILT_IN_KEYS: &[&str] = &[
     "examples",
     "state",
     "no_kdev",
+    "seen_by",
 ];
-/// A user's rule has all of them but the last.
+/// A user's rule has all of them but the last two.
 const KEYS: &[&str] = match BUILT_IN_KEYS {
-    [users @ .., _no_kdev] => users,
-    [] => &[],
+    [users @ .., _no_kdev, _seen_by] => users,
+    _ => &[],
 };
 
 /// Bytes of a text in a rule: more is no regular expression that a human wrote.
@@ -115,6 +119,7 @@ impl Reader<'_, '_, '_> {
         let origin = format!("{}:{}", self.file, self.doc.line(self.at));
         let no_kdev = self.author == Author::BuiltIn
             && self.doc.boolean(self.path, self.table, "no_kdev").unwrap_or_default();
+        let seen_by = self.seen_by();
         let state = self.doc.boolean(self.path, self.table, "state").unwrap_or_default();
         let name = self.text("name").map_or_else(|| origin.clone(), |(name, _)| name);
         let identifiers = self.identifiers();
@@ -147,10 +152,26 @@ impl Reader<'_, '_, '_> {
             sub_system: sub_system?,
             no_kdev,
             state,
+            seen_by,
             extension,
             examples,
             origin,
         })
+    }
+
+    /// The tracepoint that fires with the line.
+    fn seen_by(&mut self) -> Option<Tracepoint> {
+        if self.author == Author::User {
+            return None;
+        }
+        let (name, span) = self.text("seen_by")?;
+        let found = Tracepoint::named(&name);
+        if found.is_none() {
+            let names = Tracepoint::ALL.map(Tracepoint::as_str).join(", ");
+            let what = format!("'{name}' is no tracepoint of a probe");
+            self.problem(span.start, "seen_by", what, format!("use one of {names}"));
+        }
+        found
     }
 
     fn problem(&mut self, at: usize, key: &str, what: impl Into<String>, fix: impl Into<String>) {

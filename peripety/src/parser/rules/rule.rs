@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Example, Pattern, pattern::Memory};
 use crate::{
     event::{EventType, Severity, SubSystem},
+    parser::Tracepoint,
     record::LogRecord,
 };
 
@@ -36,6 +37,8 @@ pub struct Rule {
     pub no_kdev: bool,
     /// The line tells a state and comes again as long as that lasts.
     pub state: bool,
+    /// The tracepoint that fires whenever the kernel prints the line.
+    pub seen_by: Option<Tracepoint>,
     /// Constants for the event's extension.
     pub extension: BTreeMap<String, Value>,
     /// Lines that the rule must take.
