@@ -229,7 +229,15 @@ impl BlkCache {
         }
     }
 
-    fn reread_nvme(&self, now_ns: u64, wait: Duration) {
+    /// Whether an NVMe namespace is there.
+    pub fn has_nvme(&self) -> bool {
+        let store = self.shared.store();
+        store.live().into_iter().any(|at| store.node(at).is_some_and(|node| !node.device.nvme.is_empty()))
+    }
+
+    /// Looks again by which controllers NVMe namespaces are reached. Of a further path of a namespace the kernel sends no
+    /// uevent: its disk is hidden, and made only some time after the controller is announced.
+    pub fn reread_nvme(&self, now_ns: u64, wait: Duration) {
         let dirs: Vec<PathBuf> = {
             let store = self.shared.store();
             let nodes = store.live().into_iter().filter_map(|at| store.node(at).map(|n| &n.device));

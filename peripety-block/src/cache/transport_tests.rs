@@ -335,3 +335,17 @@ fn an_iscsi_session_has_its_portal_and_its_disks() {
         assert_eq!(cache.by_name(unknown, None), None, "{unknown}");
     }
 }
+
+#[test]
+fn a_path_whose_disk_is_made_after_its_controller_is_announced_counts_at_the_next_look() {
+    let tree = nvme();
+    let hidden = tree.roots().sysfs.join("devices/virtual/nvme-fabrics/ctl/nvme1/nvme0c1n1");
+    let later = tree.roots().sysfs.join("not-yet");
+    std::fs::rename(&hidden, &later).unwrap();
+    let cache = tree.scan();
+    assert_eq!(cache.by_name("nvme0n1", None).unwrap().id.paths, None);
+    std::fs::rename(&later, &hidden).unwrap();
+    assert!(cache.has_nvme());
+    cache.reread_nvme(5, std::time::Duration::ZERO);
+    assert_eq!(cache.by_name("nvme0n1", None).unwrap().id.paths, Some(2));
+}

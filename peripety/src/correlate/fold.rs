@@ -340,6 +340,15 @@ impl Fold {
             return;
         }
         for (key, value) in &raw.extension {
+            // How few were left when it was worst.
+            if ["valid_paths", "devices_left"].contains(&key.as_str())
+                && let (Some(new), Some(old)) =
+                    (value.as_u64(), self.event.extension.get(key).and_then(serde_json::Value::as_u64))
+                && new < old
+            {
+                self.event.extension.insert(key.clone(), value.clone());
+                self.written = 0;
+            }
             if !self.event.extension.contains_key(key) {
                 self.event.extension.insert(key.clone(), value.clone());
             }

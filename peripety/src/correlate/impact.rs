@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::left::Left;
 use crate::{
     block::{BlkInfo, BlkType, DeviceFacts},
     event::{Event, EventType, Severity},
@@ -98,7 +99,7 @@ pub fn is_attempt(event: &Event) -> bool {
 }
 
 /// Whether all that uses a disk has it as one of several paths or copies: then what it fails, another one serves.
-pub fn is_spared(block: &BlkInfo, facts: &dyn DeviceFacts) -> bool {
+pub fn is_spared(block: &BlkInfo, left: &Left, facts: &dyn DeviceFacts) -> bool {
     if !block.id.mount_points.is_empty() {
         return false;
     }
@@ -119,7 +120,7 @@ pub fn is_spared(block: &BlkInfo, facts: &dyn DeviceFacts) -> bool {
             BlkType::DmLvm => own.contains("_mimage_") || own.contains("_rimage_") || own.contains("_rmeta_"),
             _ => false,
         };
-        if copies {
+        if copies && left.serves_without(holder, block) {
             safe.push(holder.dev);
             if let Some(info) = facts.by_dev(holder.dev, None) {
                 safe.extend(info.holders.iter().map(|above| above.dev));

@@ -15,6 +15,7 @@ mod impact;
 mod key;
 mod late;
 pub(crate) mod layer;
+mod left;
 mod live;
 pub mod message;
 mod outages;

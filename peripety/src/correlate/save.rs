@@ -13,6 +13,7 @@ use super::{
     fuse::Correlator,
     held::Held,
     key::FoldKey,
+    left::Degraded,
     outages::Outage,
     pending::{At, Pending},
     table::SavedSlot,
@@ -32,6 +33,8 @@ enum Note<S, W> {
     Said(Vec<(u64, u64, bool)>),
     /// Controllers in trouble.
     Outages(VecDeque<Outage>),
+    /// What is left of maps and arrays.
+    Left(VecDeque<Degraded>),
     /// Failures that text stood for.
     TextCounts(Vec<(FoldKey, u64, u64)>),
     /// Records lost since the last event.
@@ -52,6 +55,7 @@ pub struct Saved {
     inodes: Vec<(FoldKey, u64)>,
     said: Vec<(u64, u64, bool)>,
     outages: VecDeque<Outage>,
+    left: VecDeque<Degraded>,
     text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
 }
@@ -73,6 +77,7 @@ impl Saved {
             Note::Inodes(mut inodes) => self.inodes.append(&mut inodes),
             Note::Said(said) => self.said = said,
             Note::Outages(outages) => self.outages = outages,
+            Note::Left(left) => self.left = left,
             Note::TextCounts(counts) => self.text_counts = counts,
             Note::LostBefore(count) => self.lost_before = count,
         }
@@ -127,6 +132,9 @@ impl Correlator {
         if let Some(outages) = self.outages.changed(all) {
             note(&Note::Outages(outages.clone()))?;
         }
+        if let Some(left) = self.left.changed(all) {
+            note(&Note::Left(left.clone()))?;
+        }
         if let Some(counts) = self.text_counts.changed(all) {
             note(&Note::TextCounts(counts))?;
         }
@@ -148,6 +156,7 @@ impl Correlator {
         self.held = saved.waiting.lines;
         self.said.restore(saved.said);
         self.outages.restore(saved.outages);
+        self.left.restore(saved.left);
         self.text_counts.restore(saved.text_counts);
         self.lost_before = saved.lost_before;
         self.table.restore(saved.slots.into_values().collect());

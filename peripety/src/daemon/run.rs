@@ -46,6 +46,7 @@ use crate::{
 mod devices;
 mod look;
 mod losses;
+mod nvme_paths;
 mod out;
 mod pairing;
 mod slice;
@@ -97,6 +98,7 @@ struct Daemon {
     /// A look at all devices that is under way.
     rescan: Option<Rescan>,
     rescan_again: bool,
+    nvme_paths: nvme_paths::NvmePaths,
     kmsg_clock: ClockOffset,
     pairing: pairing::Pairing,
     losses: losses::Losses,
@@ -270,6 +272,7 @@ impl Daemon {
             self.engine.next_deadline_ns(),
             self.chores_at,
             self.looks.next_deadline_ns(),
+            self.nvme_paths.next_deadline_ns(),
             self.runtime.retry_at(),
         ]
         .into_iter()
@@ -286,6 +289,9 @@ impl Daemon {
             self.plan_look();
         }
         self.look_when_due();
+        if self.nvme_paths.is_due(now) {
+            self.cache.reread_nvme(now, Duration::ZERO);
+        }
         if self.runtime.retry_at().is_some_and(|at| at <= now) {
             self.repair();
         }

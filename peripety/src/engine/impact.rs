@@ -195,6 +195,66 @@ fn a_path_or_a_leg_is_a_warning_and_the_top_is_not() {
     assert!(!flush.msg.contains("lost"), "{}", flush.msg);
 }
 
+#[test]
+fn the_last_path_or_leg_that_fails_is_not_spared() {
+    const SDB: Dev = Dev::new(8, 16);
+    let machine = |holder: BlkId| {
+        let disks = [id(SDA, "sda", BlkType::Scsi), id(SDB, "sdb", BlkType::Scsi)];
+        let above = BlkInfo { id: holder.clone(), owners: disks.to_vec(), holders: Vec::new() };
+        disks.iter().fold(Machine::plain().with(above), |machine, disk| {
+            machine.with(BlkInfo { id: disk.clone(), owners: Vec::new(), holders: vec![holder.clone()] })
+        })
+    };
+    let path_event = |ns: u64, action: &str, left: &str| {
+        change(
+            ns,
+            DM0,
+            &[
+                ("DM_ACTION", action),
+                ("DM_PATH", "8:16"),
+                ("DM_NR_VALID_PATHS", left),
+                ("DM_TARGET", "multipath"),
+            ],
+        )
+    };
+    let of_sda = |facts: &Machine, records: &[Record]| {
+        let told = run(all_live(), facts, records);
+        finals(&told).iter().find(|e| e.kdev == "sda").unwrap().severity
+    };
+    let failure = || rq(START + 2 * SECOND, SDA, 1, 5, 8);
+    let map = machine(id(DM0, "dm-0", BlkType::DmMultipath));
+    let failed = path_event(START, "PATH_FAILED", "1");
+    assert_eq!(of_sda(&map, &[failed.clone(), failure()]), Severity::Error, "the last path");
+    let two = path_event(START, "PATH_FAILED", "2");
+    assert_eq!(of_sda(&map, &[two, failure()]), Severity::Warning, "one is left");
+    let back = path_event(START + SECOND, "PATH_REINSTATED", "2");
+    assert_eq!(of_sda(&map, &[failed, back, failure()]), Severity::Warning, "it is back");
+
+    let md_line = |level: &str, left: u32| {
+        let md = if ["raid5", "raid6"].contains(&level) { "raid" } else { level };
+        let text = format!(
+            "md/{md}:md0: Disk failure on sdb, disabling device.\nmd/{md}:md0: Operation continuing on {left} devices."
+        );
+        line(START, &text)
+    };
+    for (level, left, severity) in [
+        ("raid1", 1, Severity::Error),
+        ("raid1", 2, Severity::Warning),
+        ("raid5", 2, Severity::Error),
+        ("raid6", 3, Severity::Warning),
+        ("raid10", 3, Severity::Error),
+    ] {
+        let array = BlkId { raid_level: level.to_owned(), ..id(Dev::new(9, 0), "md0", BlkType::Md) };
+        let array = machine(array);
+        assert_eq!(of_sda(&array, &[md_line(level, left), failure()]), severity, "{level} {left}");
+        // What the member that is out already fails costs nothing.
+        let of_it = run(all_live(), &array, &[md_line(level, left), rq(START + 2 * SECOND, SDB, 1, 5, 8)]);
+        let of_it =
+            finals(&of_it).into_iter().find(|e| e.event_type == EventType::BLK_IO_ERROR).unwrap().severity;
+        assert_eq!(of_it, Severity::Warning, "{level} {left}");
+    }
+}
+
 fn change(ns: u64, dev: Dev, properties: &[(&str, &str)]) -> Record {
     let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let event = Uevent {

@@ -176,7 +176,7 @@ fn an_event_that_has_a_cause_keeps_it() {
     let root = of(&events, "BLK_IO_ERROR sda");
     let effect: Vec<_> = events
         .iter()
-        .filter(|event| event.kdev == "dm-0" && event.event_type == crate::event::EventType::BLK_IO_ERROR)
+        .filter(|event| event.kdev == "dm-0" && event.event_type == EventType::BLK_IO_ERROR)
         .collect();
     assert!(
         !effect.is_empty() && effect.iter().all(|event| event.incident_id == Some(root.event_id)),
@@ -186,7 +186,7 @@ fn an_event_that_has_a_cause_keeps_it() {
 
 #[test]
 fn an_end_of_the_daemon_does_not_forget_a_cause_that_is_not_written_yet() {
-    let (mut engine, mut out, facts) = (super::tests::engine(all_live()), Vec::new(), stack());
+    let (mut engine, mut out, facts) = (tests::engine(all_live()), Vec::new(), stack());
     engine.push(&bio(START, DM1, 28, 64), &facts, &mut out);
     engine.tick(START + 60 * MS, &facts, &mut out);
     engine.push(&line(START - MS, "DM_THIN_POOL_OUT_OF_DATA dm-thin dm-0"), &facts, &mut out);
@@ -197,12 +197,12 @@ fn an_end_of_the_daemon_does_not_forget_a_cause_that_is_not_written_yet() {
 
 #[test]
 fn a_daemon_that_is_killed_in_between_still_links() {
-    let (mut first, mut out, facts) = (super::tests::engine(all_live()), Vec::new(), stack());
+    let (mut first, mut out, facts) = (tests::engine(all_live()), Vec::new(), stack());
     first.push(&bio(START, DM1, 28, 64), &facts, &mut out);
     first.tick(START + 100 * MS, &facts, &mut out);
-    let mut saved = crate::correlate::Saved::default();
+    let mut saved = Saved::default();
     first.save(true, |note| saved.take(&note).unwrap()).unwrap();
-    let mut second = super::tests::engine(all_live());
+    let mut second = tests::engine(all_live());
     second.restore(saved);
     second.push(&line(START - MS, "DM_THIN_POOL_OUT_OF_DATA dm-thin dm-0"), &facts, &mut out);
     for ms in 100..1000 {

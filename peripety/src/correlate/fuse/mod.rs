@@ -25,6 +25,7 @@ use super::{
     key::{FoldKey, Scope, hash},
     late::Roots,
     layer::Layer,
+    left::Left,
     live::LiveSources,
     outages::Outages,
     pending::PendingTable,
@@ -81,6 +82,7 @@ pub struct Correlator {
     pub(super) wb_seen: WbSeen,
     pub(super) said: Said,
     pub(super) outages: Outages,
+    pub(super) left: Left,
     openings: Openings,
     pub(super) text_counts: TextCounts,
     pub(super) asked: Asked,
@@ -112,6 +114,7 @@ impl Correlator {
             gone: VecDeque::new(),
             said: Said::default(),
             outages: Outages::default(),
+            left: Left::default(),
             text_counts: TextCounts::default(),
             asked: Asked::default(),
             lost_before: 0,
@@ -203,6 +206,7 @@ impl Correlator {
     /// A uevent.
     pub fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
         let mut raw = raw;
+        self.left.note(&raw, cx.facts);
         if raw.event_type == EventType::NVME_PATH_RECOVERED {
             let Some(outage) = self.outages.end(&raw.kdev.to_text()) else { return };
             if !outage.is_path {
@@ -591,7 +595,7 @@ impl Correlator {
             let layer = fold.node.failed.layer;
             let is_below = (layer <= Layer::Request && layer != Layer::Removed)
                 || impact::LEG_FAILED.contains(&event.event_type);
-            known.spared = known.spared || (is_below && impact::is_spared(block, cx.facts));
+            known.spared = known.spared || (is_below && impact::is_spared(block, &self.left, cx.facts));
             if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
                 let down = self.outages.paths_down(block.id.dev);
                 known.last = known.last || down >= paths as usize;

@@ -69,6 +69,7 @@ const OPS: [Op; 10] = [
 impl Correlator {
     /// What a line of text says.
     pub fn text(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+        self.left.note(&raw, cx.facts);
         if raw.event_type == EventType::PERIPETY_EVENTS_LOST {
             return self.suppressed(raw, cx);
         }

@@ -59,6 +59,9 @@ impl Daemon {
     /// A device that goes is told before it is forgotten, one that comes after it is known.
     fn take_uevent(&mut self, uevent: Uevent, udev: bool, now: Stamp, wait: Duration) {
         let now_ns = now.monotonic_ns.unwrap_or_default();
+        if uevent.subsystem == "nvme" {
+            self.nvme_paths.changed(now_ns);
+        }
         if uevent.action != "remove" {
             self.cache.apply(&uevent, udev, now_ns, wait);
         }
@@ -70,6 +73,13 @@ impl Daemon {
         }
         if uevent.action == "remove" {
             self.cache.apply(uevent, udev, now_ns, wait);
+        }
+    }
+
+    /// All devices were looked at: an NVMe namespace may have got a path just before.
+    pub(super) fn plan_looks_at_nvme(&mut self, now: Stamp) {
+        if self.cache.has_nvme() {
+            self.nvme_paths.changed(now.monotonic_ns.unwrap_or_default());
         }
     }
 
@@ -96,6 +106,7 @@ impl Daemon {
             }
         }
         rescan.end(&self.cache);
+        self.plan_looks_at_nvme(now);
         self.mount_readings.everything();
         if std::mem::take(&mut self.rescan_again) {
             self.begin_rescan(now);

@@ -128,6 +128,7 @@ impl Daemon {
             mount_readings: MountReadings::default(),
             rescan: None,
             rescan_again: false,
+            nvme_paths: super::nvme_paths::NvmePaths::default(),
             kmsg_clock: ClockOffset::new(),
             pairing: super::pairing::Pairing::default(),
             losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
@@ -148,6 +149,7 @@ impl Daemon {
             events: Vec::new(),
         };
         this.tell_live_sources();
+        this.plan_looks_at_nvme(clock::now());
         this.say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
         if bad_lines > 0 {
             this.push(&Record { time: clock::now(), body: Body::Lost(unread_notes(bad_lines)) });

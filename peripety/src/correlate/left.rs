@@ -1,0 +1,121 @@
+//! How many paths of a multipath map, and which members of an array, still serve it, as the kernel said when others failed.
+//! sysfs may not show that, and a failure of the last one is another matter than that of the first.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    block::{BlkId, BlkInfo, BlkType, Dev, DeviceFacts},
+    event::EventType,
+    parser::{Kdev, RawEvent},
+};
+
+/// Maps and arrays that are remembered.
+const MOST: usize = 256;
+/// Failed members of each that are remembered.
+const FAILED_MAX: usize = 64;
+
+/// A map or an array of which something failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// The map or array.
+    dev: Dev,
+    /// How many are left, where that was said.
+    left: Option<u64>,
+    /// Those that failed.
+    failed: Vec<Dev>,
+}
+
+/// The maps and arrays of which something failed.
+#[derive(Debug, Default)]
+pub struct Left {
+    all: VecDeque<Degraded>,
+    /// Since they were last saved.
+    changed: bool,
+}
+
+impl Left {
+    /// Takes note of what the kernel says of a member or a path.
+    pub fn note(&mut self, raw: &RawEvent, facts: &dyn DeviceFacts) {
+        let text = |key: &str| raw.extension.get(key).and_then(serde_json::Value::as_str);
+        let number = |key: &str| raw.extension.get(key).and_then(serde_json::Value::as_u64);
+        let at = raw.time.monotonic_ns;
+        let named = |name: &str| {
+            let known = || facts.by_name(name, at).map(|info| info.id.dev);
+            name.parse::<Dev>().ok().or_else(known)
+        };
+        let own = match &raw.kdev {
+            Kdev::Dev(dev) => Some(*dev),
+            Kdev::Name(name) => named(name),
+            _ => None,
+        };
+        match raw.event_type.as_str() {
+            "DM_MPATH_PATH_FAILED" | "DM_MPATH_PATH_REINSTATED" | "DM_MPATH_NO_PATH" => {
+                // The uevent of a map's last path is about the map.
+                let map = text("map").map_or(own, named);
+                let path = text("path").and_then(|path| path.parse().ok());
+                let (Some(map), Some(left)) = (map, number("valid_paths")) else { return };
+                let back = raw.event_type == EventType::DM_MPATH_PATH_REINSTATED;
+                self.set(map, Some(left), path, back);
+            }
+            "MD_DISK_FAILED" | "MD_ARRAY_FAILED" if !raw.program => {
+                let Some(array) = text("array").and_then(named) else { return };
+                self.set(array, number("devices_left").or_else(|| number("left")), own, false);
+            }
+            "MD_RECOVERY_DONE" => self.forget(text("array").and_then(named).or(own)),
+            "BLK_DEVICE_ADDED" | "BLK_DEVICE_REMOVED" => self.forget(own),
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, dev: Dev, left: Option<u64>, member: Option<Dev>, back: bool) {
+        self.changed = true;
+        if !self.all.iter().any(|known| known.dev == dev) {
+            if self.all.len() >= MOST {
+                self.all.pop_front();
+            }
+            self.all.push_back(Degraded { dev, left: None, failed: Vec::new() });
+        }
+        let Some(known) = self.all.iter_mut().find(|known| known.dev == dev) else { return };
+        known.left = left;
+        let Some(member) = member else { return };
+        known.failed.retain(|failed| *failed != member);
+        if !back && known.failed.len() < FAILED_MAX {
+            known.failed.push(member);
+        }
+    }
+
+    fn forget(&mut self, dev: Option<Dev>) {
+        let before = self.all.len();
+        self.all.retain(|known| Some(known.dev) != dev);
+        self.changed |= self.all.len() != before;
+    }
+
+    /// Whether a map or array still has another copy or path of what `below` does not serve.
+    pub fn serves_without(&self, above: &BlkId, below: &BlkInfo) -> bool {
+        let Some(known) = self.all.iter().find(|known| known.dev == above.dev) else { return true };
+        // A member may be a partition of the disk that failed.
+        let is_out = known.failed.contains(&below.id.dev)
+            || below.holders.iter().any(|holder| known.failed.contains(&holder.dev));
+        let left = known.left.map(|left| if is_out { left } else { left.saturating_sub(1) });
+        match (above.blk_type, above.raid_level.as_str()) {
+            (BlkType::Md, "raid4" | "raid5") => known.failed.len() <= usize::from(is_out),
+            (BlkType::Md, "raid6") => known.failed.len() <= 1 + usize::from(is_out),
+            // Which two members have the same data is not known.
+            (BlkType::Md, "raid10") => known.failed.len() <= usize::from(is_out) && left != Some(0),
+            _ => left != Some(0),
+        }
+    }
+
+    /// All of them, if they changed since the last call.
+    pub fn changed(&mut self, all: bool) -> Option<&VecDeque<Degraded>> {
+        (std::mem::take(&mut self.changed) || all).then_some(&self.all)
+    }
+
+    /// Takes in what was saved.
+    pub fn restore(&mut self, saved: VecDeque<Degraded>) {
+        self.all = saved;
+        self.all.truncate(MOST);
+    }
+}
