@@ -3,9 +3,9 @@
 use std::{hint::black_box, sync::Arc};
 
 use anyhow::Result;
-use peripety::{
+use peripety::internal::{
     block::{BlkId, BlkInfo, Dev, DeviceFacts},
-    correlate::LiveSources,
+    engine::LiveSources,
     engine::{Engine, Settings},
     parser::rules::RuleSet,
     record::{Body, Record, Stamp},

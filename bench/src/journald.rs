@@ -1,14 +1,14 @@
 //! Writing events to journald, beside a bare loop that sends the same lines.
 
 use anyhow::{Context as _, Result};
-use peripety::{
+use peripety::internal::{
+    Roots,
     event::Event,
     notifier::{
         Notifier as _,
         journald::{Journald, lines, present},
     },
     recording::Replay,
-    roots::Roots,
 };
 use serde_json::{Value, json};
 

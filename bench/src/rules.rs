@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Context as _, Result};
-use peripety::{
+use peripety::internal::{
     parser::rules::RuleSet,
     record::{LogRecord, Stamp},
 };

@@ -8,7 +8,7 @@
 use std::{fs, io::Read as _, path::PathBuf, sync::LazyLock, time::Duration};
 
 use libfuzzer_sys::fuzz_target;
-use peripety::offline::{
+use peripety::internal::offline::{
     bounds::Limits,
     report::{Report, Spool},
     unpack,

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use peripety::{collector::kmsg::parse_record, parser::rules::RuleSet, record::Stamp};
+use peripety::internal::{collector::kmsg::parse_record, parser::rules::RuleSet, record::Stamp};
 
 static RULES: LazyLock<RuleSet> = LazyLock::new(RuleSet::built_in);
 

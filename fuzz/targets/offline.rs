@@ -6,7 +6,7 @@ use std::{ops::ControlFlow, sync::LazyLock};
 
 use jiff::{Timestamp, tz::TimeZone};
 use libfuzzer_sys::fuzz_target;
-use peripety::{
+use peripety::internal::{
     offline::{Calendar, Given, Input, Logs, read, report::read_tables},
     parser::rules::RuleSet,
 };

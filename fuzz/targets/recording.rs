@@ -5,7 +5,7 @@
 use std::{io::Read as _, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use peripety::recording::{Entry, FORMAT, Replay, Start};
+use peripety::internal::recording::{Entry, FORMAT, Replay, Start};
 
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let byte_order = if cfg!(target_endian = "big") { "big" } else { "little" }.to_owned();

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peripety::{parser, record::Stamp};
+use peripety::internal::{parser, record::Stamp};
 use peripety_common::KernelRecord;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peripety::{
+use peripety::internal::{
     checked::seal,
     daemon::logbook,
     notifier::spool::{Found, Line, Mark},

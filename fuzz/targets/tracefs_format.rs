@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peripety::collector::ebpf::format::Format;
+use peripety::internal::collector::ebpf::Format;
 
 fuzz_target!(|text: &str| {
     if let Ok(format) = Format::parse(text) {

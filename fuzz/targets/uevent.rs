@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peripety::{collector::uevent::parse_uevent, parser, record::Stamp};
+use peripety::internal::{collector::uevent::parse_uevent, parser, record::Stamp};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(uevent) = parse_uevent(bytes) {

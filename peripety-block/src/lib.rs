@@ -59,6 +59,7 @@
 //! * `fixture`: `fixture`, made-up machines for tests.
 
 #![deny(missing_docs)]
+#![warn(unreachable_pub)]
 
 mod attr;
 pub mod blk_type;

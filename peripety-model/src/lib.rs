@@ -61,6 +61,7 @@
 //! * `schema` (default): the JSON Schema, and `schemars::JsonSchema` for all types.
 
 #![deny(missing_docs)]
+#![warn(unreachable_pub)]
 
 #[cfg(feature = "advice")]
 mod advice;

@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use jiff::{Timestamp, tz::TimeZone};
-use peripety::{
+use peripety::internal::{
     offline::{Calendar, Input, Item, read, unpack},
     parser::rules::RuleSet,
     record::LogRecord,

@@ -7,7 +7,7 @@
 use std::io::{self, BufRead};
 
 /// Longest line that is read or written, in bytes; what is longer is passed over without being kept in memory.
-pub const LINE_MAX: usize = 4 << 20;
+pub(crate) const LINE_MAX: usize = 4 << 20;
 /// Bytes of the checksum and the space after it.
 const SUM: usize = 9;
 
@@ -19,7 +19,7 @@ pub fn seal(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// The text of a line (without its newline); none if it is not as it was written.
-pub fn unseal(line: &[u8]) -> Option<&[u8]> {
+pub(crate) fn unseal(line: &[u8]) -> Option<&[u8]> {
     let (sum, text) = line.split_at_checked(SUM)?;
     let (digits, space) = sum.split_at_checked(SUM - 1)?;
     let sum = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
@@ -28,7 +28,7 @@ pub fn unseal(line: &[u8]) -> Option<&[u8]> {
 
 /// What stands in a file next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// A whole line, whose text is in the buffer.
     Line,
     /// Something else, up to a newline.
@@ -39,7 +39,7 @@ pub enum Piece {
 
 /// Reads the lines of a file.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub(crate) struct Lines<R> {
     input: R,
     at: u64,
     line: Vec<u8>,
@@ -47,7 +47,7 @@ pub struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// From the beginning of `input`.
-    pub const fn new(input: R) -> Self {
+    pub(crate) const fn new(input: R) -> Self {
         Self { input, at: 0, line: Vec::new() }
     }
 
@@ -55,7 +55,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn next_piece(&mut self) -> io::Result<Option<(Piece, std::ops::Range<u64>)>> {
+    pub(crate) fn next_piece(&mut self) -> io::Result<Option<(Piece, std::ops::Range<u64>)>> {
         loop {
             let (start, whole) = self.fill()?;
             let nothing = self.line.iter().all(|byte| *byte == 0) && self.at - start <= LINE_MAX as u64;
@@ -77,7 +77,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The text of the last piece, if that was a line.
-    pub fn text(&self) -> &[u8] {
+    pub(crate) fn text(&self) -> &[u8] {
         unseal(&self.line).unwrap_or_default()
     }
 

@@ -25,13 +25,15 @@ mod tests;
 
 use crate::{
     block::DeviceFacts,
-    correlate::{
-        LiveSources, Saved,
-        fuse::{Context, Correlator},
-    },
+    correlate::fuse::{Context, Correlator},
     event::{Event, EventType},
-    parser::{RawEvent, farewell, rules::RuleSet, stack::StackReader, uevent},
+    parser::{farewell, stack::StackReader, uevent},
     record::{Body, LogRecord, Record, Stamp},
+};
+
+pub use crate::{
+    correlate::{LiveSources, Saved},
+    parser::{RawEvent, rules::RuleSet},
 };
 
 /// What an engine is told when it is made.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{block, files::Files};
 
 /// Name of the daemon's socket in its directory.
-pub const SOCKET: &str = "peripety.sock";
+pub(crate) const SOCKET: &str = "peripety.sock";
 
 /// The places peripety reads from and writes to.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// `text` with every control character (and the invisible ones that turn text around) written as an escape, so that
 /// nothing a kernel message or a file name contains can command the terminal.
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(hidden) {
         return Cow::Borrowed(text);
     }
@@ -16,7 +16,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// `json` (one document as text) with what [`printable`] hides written as JSON's own escapes: it reads back as the same.
-pub fn printable_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     // Layout has newlines only; inside of strings JSON has no control character below space.
     let raw = |c: char| c != '\n' && hidden(c);
     if !json.chars().any(raw) {

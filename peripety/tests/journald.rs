@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peripety::{
+use peripety::internal::{
+    Roots,
     event::{Event, EventType, Severity},
     notifier::{Notifier as _, catalog::catalog, journald::Journald},
     query::{
@@ -21,7 +22,6 @@ use peripety::{
         journald::{Access, Direction, Position, Reader, Skipped, access},
         select::{Select, from_journal},
     },
-    roots::Roots,
 };
 
 const JOURNALD: &str = "/lib/systemd/systemd-journald";
@@ -35,7 +35,7 @@ fn event(id: u128, revision: u32, revisions: u32) -> Event {
         "timestamp": jiff::Timestamp::now(),
         "first_timestamp": jiff::Timestamp::now(),
         "last_timestamp": jiff::Timestamp::now(),
-        "boot_id": peripety::query::boot::current(&Roots::system()),
+        "boot_id": peripety::internal::query::boot::current(&Roots::system()),
         "hostname": "test",
         "severity": if id.is_multiple_of(2) { Severity::Error } else { Severity::Critical },
         "sub_system": "ext4",
@@ -182,7 +182,7 @@ fn inside() {
     let (found, _) = ids(&mut reader, &Filter { severity, ..Filter::default() }, Select::default());
     assert_eq!(found, [(1, 2), (3, 2)]);
     let boots = reader.boots().unwrap();
-    assert_eq!(boots, [peripety::query::boot::current(&roots)]);
+    assert_eq!(boots, [peripety::internal::query::boot::current(&roots)]);
 
     // An event whose JSON is 300 kB comes back whole.
     reader.seek(&Position::Head).unwrap();

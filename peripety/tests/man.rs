@@ -25,7 +25,7 @@ fn page(command: clap::Command, section: &str) -> Vec<u8> {
 
 #[test]
 fn prpt_and_each_of_its_subcommands_have_a_page() {
-    let prpt = peripety::cli::command();
+    let prpt = peripety::internal::cli::command();
     for command in prpt.get_subcommands().filter(|c| !c.is_hide_set()) {
         let name = format!("prpt-{}", command.get_name());
         let command = command.clone().name(&name).bin_name(name.replacen('-', " ", 1));
@@ -36,5 +36,5 @@ fn prpt_and_each_of_its_subcommands_have_a_page() {
 
 #[test]
 fn the_daemon_has_a_page() {
-    check("peripetyd.8", &page(peripety::daemon::Args::command(), "8"));
+    check("peripetyd.8", &page(peripety::internal::daemon::Args::command(), "8"));
 }

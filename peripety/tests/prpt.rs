@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peripety::{
+use peripety::internal::{
+    Roots,
     event::{Event, Severity},
     notifier::{
         memory::Memory,
         socket::{Answers, Server},
     },
-    roots::Roots,
 };
 
 struct NoAnswers;

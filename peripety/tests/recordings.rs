@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peripety::{recording::Replay, state::Table};
+use peripety::internal::{recording::Replay, state::Table};
 
 fn recordings() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings");

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
 
 use jiff::{Timestamp, tz::TimeZone};
-use peripety::{
+use peripety::internal::{
     event::{Event, Severity},
     offline::{Calendar, Given, Input, Logs, read},
     parser::rules::RuleSet,
@@ -144,7 +144,7 @@ const CAUSES: &[(&str, &[&str])] = &[
 fn incidents_of(log: &[u8]) -> Vec<peripety::event::Incident> {
     let newest: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
     let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
-    let mut stage = peripety::offline::ByHost::default();
+    let mut stage = peripety::internal::offline::ByHost::default();
     let mut events = Vec::new();
     read(&mut Input::new(log), Calendar::new(TimeZone::UTC, newest), &mut |item| {
         logs.push(item, &mut events);

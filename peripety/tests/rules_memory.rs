@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use peripety::{parser::rules::RuleSet, record::LogRecord};
+use peripety::internal::{parser::rules::RuleSet, record::LogRecord};
 
 /// Bytes of this process that are in memory and its own: resident without what is shared with files.
 fn resident() -> usize {

@@ -1,9 +1,9 @@
 //! How often `block_rq_error` fired, whoever ran what on it.
 
 use anyhow::{Context as _, Result};
-use peripety::{
-    collector::ebpf::{hits, table::PROBES},
-    roots::Roots,
+use peripety::internal::{
+    Roots,
+    collector::ebpf::{PROBES, hits},
 };
 
 use crate::{machine::Machine, prpt};

@@ -1,5 +1,5 @@
 //! `peripetyd`, the daemon.
 
 fn main() -> std::process::ExitCode {
-    peripety::daemon::main()
+    peripety::internal::daemon::main()
 }

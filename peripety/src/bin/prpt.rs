@@ -1,5 +1,5 @@
 //! `prpt`, the command line.
 
 fn main() -> std::process::ExitCode {
-    peripety::cli::main()
+    peripety::internal::cli::main()
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Files to check, each overriding the ones before it [default: the system's configuration]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,

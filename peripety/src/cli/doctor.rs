@@ -22,7 +22,7 @@ use crate::{roots::Roots, text::printable};
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     output: Output,
 }

@@ -11,7 +11,7 @@ use crate::event::incident::Incident;
 
 /// How incidents are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Picture {
+pub(super) enum Picture {
     /// Lines for a human.
     #[default]
     #[value(name = "Plain", alias = "plain")]
@@ -42,7 +42,7 @@ impl From<Format> for Picture {
 
 /// The options of what prints incidents.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct PictureOutput {
+pub(super) struct PictureOutput {
     /// How to print
     #[arg(long, value_enum, default_value_t, ignore_case = true)]
     pub format: Picture,
@@ -53,7 +53,7 @@ pub struct PictureOutput {
 
 impl PictureOutput {
     /// The format that was asked for.
-    pub fn picture(self) -> Picture {
+    pub(super) fn picture(self) -> Picture {
         if self.json_pretty { Picture::JsonPretty } else { self.format }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 /// Options.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = FORMS)]
-pub struct Args {
+pub(super) struct Args {
     /// Any name of a block device: sda, 8:16, dm-0, mpatha, vg/lv, 4:0:0:1, nvme0:1, a path, a mount point, UUID, WWID …
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,

@@ -14,7 +14,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Also loop devices without a file, and RAM disks and zram without content
     #[arg(short, long)]
     all: bool,

@@ -22,7 +22,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A line of the kernel or a program, as dmesg or the journal show it; \n stands for a new line in it
     line: String,
     /// What the kernel says of the device beside the text: b8:16, +scsi:4:0:0:1

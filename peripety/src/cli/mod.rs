@@ -32,16 +32,16 @@ use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
 use crate::roots::Roots;
 
 /// All is well.
-pub const OK: u8 = 0;
+pub(crate) const OK: u8 = 0;
 /// Nothing found, or something is degraded.
-pub const NOTHING: u8 = 1;
+pub(crate) const NOTHING: u8 = 1;
 /// Usage error or failure.
-pub const FAILED: u8 = 2;
+pub(crate) const FAILED: u8 = 2;
 
 /// Watches, queries and explains storage events.
 #[derive(Debug, Parser)]
 #[command(name = "prpt", version, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub struct Cli {
 
 /// What every subcommand takes.
 #[derive(Debug, clap::Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// Read sysfs, procfs, /run and /etc below this directory instead of /
     #[arg(long, global = true, value_name = "DIR", hide = true)]
     root: Option<PathBuf>,
@@ -78,7 +78,7 @@ impl Global {
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Lines for a human.
     #[default]
     #[value(name = "Plain", alias = "plain")]
@@ -93,7 +93,7 @@ pub enum Format {
 
 /// The options of everything that prints data.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Output {
+pub(crate) struct Output {
     /// How to print
     #[arg(long, value_enum, default_value_t, ignore_case = true)]
     pub format: Format,
@@ -104,7 +104,7 @@ pub struct Output {
 
 impl Output {
     /// The format that was asked for.
-    pub fn format(self) -> Format {
+    pub(crate) fn format(self) -> Format {
         if self.json_pretty { Format::JsonPretty } else { self.format }
     }
 }

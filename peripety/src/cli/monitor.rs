@@ -37,7 +37,7 @@ const REMEMBERED: usize = 4096;
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
     /// All that is known about each event

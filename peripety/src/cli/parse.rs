@@ -38,7 +38,7 @@ const SHAPELESS_MAX: usize = 8;
 #[command(
     after_help = "Exit status: 0 if there are events and each file was read whole; 1 if there is no event, or a file could be read only in part; 2 if a file could not be read at all, or the command line is wrong. What could be read is used in each case.\n\nThe source of an event, in sources, is kmsg where dmesg, /dev/kmsg or _TRANSPORT=kernel of a journal proves that the kernel wrote it, and syslog:unproven where it is of a syslog file: any program can write such a line (logger -t kernel). In the same way journal:multipathd is of a journal that names the process, and syslog:multipathd:unproven is not.\n\nWhat is read is not trusted. No name and no link of an archive reaches the disk, no link below a directory is followed, and the process gives up its rights before it reads: it becomes user 65534 where it was root, and can write to no file. An archive takes at most 1 GiB on disk (--max-disk) and unpacks to at most 16 times that; a log of a report has at most 60 s of CPU time (--max-time) and unpacks to at most 4 times the room on disk; a report has at most 1,000,000 members, 50,000 logs and tables, 512 journal files in an archive, and names of at most 64 parts. All together take at most 256 MiB of memory. Where a bound is reached it is named, and what came before it is used."
 )]
-pub struct Args {
+pub(super) struct Args {
     /// Log files, directories and archives of reports; - for standard input. Any of them may be compressed
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,

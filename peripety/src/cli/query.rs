@@ -24,7 +24,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
     /// Only events not newer than this

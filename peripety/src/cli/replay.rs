@@ -19,7 +19,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Recording that 'peripetyd --record FILE' made; - for standard input
     file: PathBuf,
     #[command(flatten)]

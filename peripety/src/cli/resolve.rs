@@ -16,7 +16,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What is over: a device, a condition, or the id of an event, as 'prpt status' shows them
     #[arg(value_name = "CONDITION|EVENT|DEVICE")]
     target: String,

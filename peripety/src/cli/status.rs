@@ -18,7 +18,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     output: Output,
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// Options.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Only types that have one of these words in their name or are of this subsystem
     #[arg(value_name = "WORD")]
     words: Vec<String>,

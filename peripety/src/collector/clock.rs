@@ -12,20 +12,20 @@ const PAIRS: usize = 31;
 
 /// How far CLOCK_MONOTONIC is ahead of the clock of kernel text: 0 until the first pair.
 #[derive(Clone, Debug, Default)]
-pub struct ClockOffset {
+pub(crate) struct ClockOffset {
     newest: VecDeque<i64>,
     median_ns: i64,
 }
 
 impl ClockOffset {
     /// No pair yet: the two clocks are taken for the same.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Takes the times of two records about the same moment: of kernel text in microseconds, and CLOCK_MONOTONIC in
     /// nanoseconds.
-    pub fn add_pair(&mut self, kmsg_us: u64, mono_ns: u64) {
+    pub(crate) fn add_pair(&mut self, kmsg_us: u64, mono_ns: u64) {
         let Some(offset) = kmsg_us
             .checked_mul(1000)
             .and_then(|kmsg_ns| i64::try_from(i128::from(mono_ns) - i128::from(kmsg_ns)).ok())
@@ -42,24 +42,26 @@ impl ClockOffset {
     }
 
     /// Whether there is a pair.
-    pub fn is_calibrated(&self) -> bool {
+    #[cfg(test)]
+    fn is_calibrated(&self) -> bool {
         !self.newest.is_empty()
     }
 
     /// CLOCK_MONOTONIC minus the clock of kernel text, in nanoseconds.
-    pub fn offset_ns(&self) -> i64 {
+    #[cfg(test)]
+    fn offset_ns(&self) -> i64 {
         self.median_ns
     }
 
     /// CLOCK_MONOTONIC in nanoseconds at a record's time.
-    pub fn mono_ns(&self, kmsg_us: u64) -> u64 {
+    pub(crate) fn mono_ns(&self, kmsg_us: u64) -> u64 {
         kmsg_us.saturating_mul(1000).saturating_add_signed(self.median_ns)
     }
 
     /// When a record was made, from both clocks read at one moment `now`: `now.monotonic_ns` must be known for the wall
     /// clock to be right. Time spent in suspend after the record is not counted by CLOCK_MONOTONIC and makes the wall
     /// clock of older records late by as much.
-    pub fn stamp(&self, kmsg_us: u64, now: Stamp) -> Stamp {
+    pub(crate) fn stamp(&self, kmsg_us: u64, now: Stamp) -> Stamp {
         let mono_ns = self.mono_ns(kmsg_us);
         let ago_ns = now.monotonic_ns.unwrap_or(mono_ns).saturating_sub(mono_ns);
         let ago_us = i64::try_from(ago_ns / 1000).unwrap_or(i64::MAX);

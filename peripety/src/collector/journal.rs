@@ -12,7 +12,7 @@ mod reader;
 mod speaker;
 mod stall;
 
-pub use item::{BadItem, Item};
-pub use reader::{Orders, ReadError, read};
-pub use speaker::{Fields, Speaker};
-pub use stall::SILENCE_MS;
+pub(crate) use item::Item;
+pub(crate) use reader::{Orders, ReadError, read};
+pub(crate) use speaker::{Fields, Speaker};
+pub(crate) use stall::SILENCE_MS;

@@ -8,6 +8,7 @@ mod error;
 mod reader;
 mod record;
 
-pub use error::KmsgError;
-pub use reader::{KmsgItem, KmsgReader, Start};
-pub use record::{BadRecord, KmsgRecord, parse_record};
+pub(crate) use error::KmsgError;
+pub(crate) use reader::{KmsgItem, KmsgReader, Start};
+pub use record::KmsgRecord;
+pub use record::parse_record;

@@ -1,11 +1,11 @@
 //! Where records come from: one file per source.
 
-pub mod clock;
-pub mod ebpf;
-pub mod journal;
-pub mod kmsg;
+pub(crate) mod clock;
+pub(crate) mod ebpf;
+pub(crate) mod journal;
+pub(crate) mod kmsg;
 #[cfg(test)]
 mod machine_tests;
-pub mod mount_watch;
-pub mod uevent;
-pub mod wait;
+pub(crate) mod mount_watch;
+pub(crate) mod uevent;
+pub(crate) mod wait;

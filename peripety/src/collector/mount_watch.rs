@@ -9,7 +9,7 @@ use crate::roots::Roots;
 
 /// Watches the mounts of the initial mount namespace, and of our own where that is another one.
 #[derive(Debug)]
-pub struct MountWatch {
+pub(crate) struct MountWatch {
     files: Vec<AsyncFd<File>>,
 }
 
@@ -19,7 +19,7 @@ impl MountWatch {
     /// # Errors
     ///
     /// When not even our own mountinfo can be opened.
-    pub fn open(roots: &Roots) -> io::Result<Self> {
+    pub(crate) fn open(roots: &Roots) -> io::Result<Self> {
         let own = roots.procfs.join("self/ns/mnt");
         let initial = roots.procfs.join("1/ns/mnt");
         let namespace = |path: &PathBuf| std::fs::read_link(path).ok();
@@ -40,7 +40,7 @@ impl MountWatch {
     /// # Errors
     ///
     /// When waiting fails.
-    pub async fn changed(&self) -> io::Result<()> {
+    pub(crate) async fn changed(&self) -> io::Result<()> {
         let mut waits = Vec::with_capacity(self.files.len());
         for file in &self.files {
             waits.push(Box::pin(file.ready(Interest::PRIORITY)));

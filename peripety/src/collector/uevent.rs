@@ -21,7 +21,7 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-pub use backlog::{Backlog, Waiting};
+pub(crate) use backlog::{Backlog, Waiting};
 
 use super::wait::{drained, watch};
 use crate::{
@@ -232,7 +232,7 @@ const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 
 /// The sockets on which uevents come.
 #[derive(Debug)]
-pub struct UeventMonitor {
+pub(crate) struct UeventMonitor {
     kernel: AsyncFd<FdOf>,
     udev: Option<AsyncFd<FdOf>>,
     seqnum: PathBuf,
@@ -262,7 +262,7 @@ impl UeventMonitor {
     /// # Errors
     ///
     /// When the kernel gives no socket. Without udev's socket it goes on with the kernel's alone.
-    pub fn open(roots: &Roots) -> io::Result<Self> {
+    pub(crate) fn open(roots: &Roots) -> io::Result<Self> {
         // In another pid namespace the kernel attaches no sender's pid, and nobody there is known to be udev.
         let namespace = std::fs::metadata(roots.procfs.join("self/ns/pid"));
         let initial =
@@ -282,7 +282,7 @@ impl UeventMonitor {
     /// # Errors
     ///
     /// When a socket fails.
-    pub async fn ready(&mut self) -> io::Result<()> {
+    pub(crate) async fn ready(&mut self) -> io::Result<()> {
         if !self.backlog.is_empty() {
             return Ok(());
         }
@@ -307,7 +307,7 @@ impl UeventMonitor {
     /// # Errors
     ///
     /// When a socket fails.
-    pub fn read(&mut self) -> io::Result<&mut Backlog> {
+    pub(crate) fn read(&mut self) -> io::Result<&mut Backlog> {
         let Self { kernel, udev, seqnum, buffer, backlog } = self;
         let sent = || std::fs::read_to_string(&*seqnum).ok()?.trim().parse().ok();
         for socket in std::iter::once(kernel).chain(udev) {
@@ -319,12 +319,13 @@ impl UeventMonitor {
     }
 
     /// What was read and waits.
-    pub const fn backlog(&mut self) -> &mut Backlog {
+    pub(crate) const fn backlog(&mut self) -> &mut Backlog {
         &mut self.backlog
     }
 
     /// How many messages were not believed or not understood.
-    pub fn ignored(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn ignored(&self) -> u64 {
         self.kernel.get_ref().0.ignored + self.udev.as_ref().map_or(0, |udev| udev.get_ref().0.ignored)
     }
 }

@@ -15,14 +15,14 @@ use tokio::io::{Interest, unix::AsyncFd};
 ///
 /// # Errors
 /// When the descriptor cannot be polled.
-pub fn watch<T: AsFd + AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(crate) fn watch<T: AsFd + AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     #[expect(deprecated, reason = "AsFd gives the guarantee that the deprecation asks for")]
     AsyncFd::with_interest(fd, interest)
 }
 
 /// Forgets that `fd` was readable: to be called when a read found nothing more. Should the event loop have ended, the next
 /// wait says so.
-pub fn drained<T: AsRawFd>(fd: &AsyncFd<T>) {
+pub(crate) fn drained<T: AsRawFd>(fd: &AsyncFd<T>) {
     if let Poll::Ready(Ok(mut guard)) = fd.poll_read_ready(&mut Context::from_waker(Waker::noop())) {
         guard.clear_ready();
     }

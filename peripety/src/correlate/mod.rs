@@ -28,6 +28,4 @@ mod text_counts;
 mod wb_seen;
 
 pub use live::LiveSources;
-pub use ranges::RANGES_MAX;
 pub use save::Saved;
-pub use table::{FOLDS_MAX, QUIET_NS, UPDATE_NS};

@@ -5,19 +5,19 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::record::Stamp;
 
 /// CLOCK_MONOTONIC in nanoseconds.
-pub fn monotonic_ns() -> u64 {
+pub(super) fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// Both clocks now.
-pub fn now() -> Stamp {
+pub(super) fn now() -> Stamp {
     let real = clock_gettime(ClockId::Realtime);
     Stamp { monotonic_ns: Some(monotonic_ns()), realtime_us: real.tv_sec * 1_000_000 + real.tv_nsec / 1000 }
 }
 
 /// The stamp of a record that was made at `mono_ns`, told at `now`.
-pub fn stamp_of(mono_ns: u64, now: Stamp) -> Stamp {
+pub(super) fn stamp_of(mono_ns: u64, now: Stamp) -> Stamp {
     let ago_us = now.monotonic_ns.unwrap_or(mono_ns).saturating_sub(mono_ns) / 1000;
     Stamp {
         monotonic_ns: Some(mono_ns),

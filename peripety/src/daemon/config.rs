@@ -10,8 +10,8 @@ mod settings;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-pub use error::{ConfigError, ConfigErrors};
-pub use settings::Main;
+pub(crate) use error::{ConfigError, ConfigErrors};
+pub(crate) use settings::Main;
 
 use crate::{parser::rules::Rule, roots::Roots};
 

@@ -6,7 +6,7 @@ use crate::roots::Roots;
 
 /// Host and boot, as every event carries them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// Name of the host.
     pub hostname: String,
     /// Id of the boot, 32 hexadecimal digits as in journald's `_BOOT_ID`.
@@ -15,7 +15,7 @@ pub struct Host {
 
 impl Host {
     /// The running one.
-    pub fn read(roots: &Roots) -> Self {
+    pub(crate) fn read(roots: &Roots) -> Self {
         let text = |path: &str| {
             fs::read_to_string(roots.procfs.join("sys/kernel").join(path))
                 .unwrap_or_default()

@@ -25,7 +25,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 pub use args::Args;
 use clap::Parser as _;
-pub use host::Host;
+pub(crate) use host::Host;
 use tracing_subscriber::EnvFilter;
 
 use crate::collector::journal;

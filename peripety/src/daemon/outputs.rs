@@ -21,7 +21,7 @@ use crate::{
         journald::{self, Journald},
         memory::{Limits, Memory},
         plain::Style,
-        stdout::{self, Lines, Stdout},
+        stdout::{self, Stdout},
     },
     query::journald::{Direction, Position, ReadError, Reader},
     record::Lost,
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const CHECK: Patience = Patience { silence: Duration::from_secs(1), total: Duration::from_secs(2) };
 
 /// The ways out of this daemon.
-pub struct Outputs {
+pub(super) struct Outputs {
     roots: Roots,
     always_stdout: bool,
     memory: Memory,
@@ -53,7 +53,13 @@ pub struct Outputs {
 
 impl Outputs {
     /// Memory only, until [`Outputs::apply`].
-    pub fn new(roots: &Roots, always_stdout: bool, main: &Main, spooled: Option<u64>, held: bool) -> Self {
+    pub(super) fn new(
+        roots: &Roots,
+        always_stdout: bool,
+        main: &Main,
+        spooled: Option<u64>,
+        held: bool,
+    ) -> Self {
         let limits = Limits { events: main.events_in_memory, ..Limits::default() };
         Self {
             roots: roots.clone(),
@@ -70,12 +76,12 @@ impl Outputs {
     }
 
     /// Starts and stops notifiers as the configuration says.
-    pub fn apply(&mut self, main: &Main) {
+    pub(super) fn apply(&mut self, main: &Main) {
         self.only_changes = main.notify_only_changes;
         let to_stdout = self.always_stdout || main.notify_stdout;
         self.switch(stdout::NAME, to_stdout, |_| {
             let style = Style { width: width(), colour: true, ..Style::default() };
-            notifier::spawn(Stdout::new(Lines::Plain(Box::new(style))), notifier::capacity(stdout::NAME))
+            notifier::spawn(Stdout::new(style), notifier::capacity(stdout::NAME))
         });
         // Where there was a journald, for an earlier daemon or this one, events may wait for it to come back.
         let was = self.spooled.is_some() || self.saves_to_journald();
@@ -105,19 +111,19 @@ impl Outputs {
     }
 
     /// Why events cannot be written down where they wait for journald.
-    pub fn files_trouble(&self) -> Option<String> {
+    pub(super) fn files_trouble(&self) -> Option<String> {
         self.queues.values().find_map(Queue::files_trouble)
     }
 
     /// Tries to use the files again, in a directory that is this daemon's. Why they still cannot be used.
-    pub fn repair(&mut self) -> Option<String> {
+    pub(super) fn repair(&mut self) -> Option<String> {
         self.held = true;
         let failing = self.queues.values().filter(|queue| queue.files_trouble().is_some());
         failing.filter_map(Queue::repair).next()
     }
 
     /// The logbook cannot say which events are meant to go out.
-    pub fn commit_in_spool(&self) {
+    pub(super) fn commit_in_spool(&self) {
         self.queues.values().for_each(Queue::commit_in_spool);
     }
 
@@ -140,27 +146,27 @@ impl Outputs {
     }
 
     /// The store that the socket serves.
-    pub fn memory(&self) -> Memory {
+    pub(super) fn memory(&self) -> Memory {
         self.memory.clone()
     }
 
     /// What is wrong now.
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         self.status.clone()
     }
 
     /// Whether events go to the journal.
-    pub fn saves_to_journald(&self) -> bool {
+    pub(super) fn saves_to_journald(&self) -> bool {
         self.queues.contains_key(journald::NAME)
     }
 
     /// Writes events down where they wait in files. Gives the number of the last one; [`Outputs::send`] lets them go out.
-    pub fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
+    pub(super) fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
         self.queues.values().find_map(|queue| queue.write_down(events))
     }
 
     /// Sends events that were written down every way out. Never waits.
-    pub fn send(&self, events: Vec<Arc<Event>>) {
+    pub(super) fn send(&self, events: Vec<Arc<Event>>) {
         for event in &events {
             let is_news = self.status.is_news(event);
             let told = |name: &str| is_news || !self.only_changes || notifier::keeps(name);
@@ -179,7 +185,7 @@ impl Outputs {
     }
 
     /// What the queues lost since the last call (promise 1).
-    pub fn take_lost(&mut self) -> Vec<Lost> {
+    pub(super) fn take_lost(&mut self) -> Vec<Lost> {
         let mut all = Vec::new();
         for (name, queue) in &self.queues {
             for (reason, count) in queue.take_lost() {
@@ -197,7 +203,7 @@ impl Outputs {
     }
 
     /// Figures for `prpt stats`.
-    pub fn stats(&self) -> Value {
+    pub(super) fn stats(&self) -> Value {
         let queues: BTreeMap<_, _> = self
             .queues
             .iter()
@@ -219,7 +225,7 @@ impl Outputs {
     }
 
     /// Lets what waits go out, for a short while.
-    pub fn close(self) {
+    pub(super) fn close(self) {
         let end = Instant::now() + PATIENCE;
         for (name, queue) in self.queues {
             if !queue.close(end.saturating_duration_since(Instant::now())) {

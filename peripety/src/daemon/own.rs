@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// An event that the daemon says of itself.
-pub fn event(host: &Host, event_type: EventType, msg: String, now: Stamp) -> Event {
+pub(super) fn event(host: &Host, event_type: EventType, msg: String, now: Stamp) -> Event {
     let timestamp = Timestamp::from_microsecond(now.realtime_us).unwrap_or(Timestamp::UNIX_EPOCH);
     let sequence = format!("{event_type}/{}/{}", std::process::id(), now.monotonic_ns.unwrap_or_default());
     Event {
@@ -46,7 +46,7 @@ pub fn event(host: &Host, event_type: EventType, msg: String, now: Stamp) -> Eve
 }
 
 /// One PERIPETY_BLK_INFO for a device.
-pub fn blk_info(host: &Host, block: Arc<BlkInfo>, now: Stamp) -> Event {
+pub(super) fn blk_info(host: &Host, block: Arc<BlkInfo>, now: Stamp) -> Event {
     let id = &block.id;
     let mut msg = format!("{} is {}", id.name(), id.dev);
     for (what, value) in [("wwid", &id.wwid), ("type", &id.fs_type), ("uuid", &id.uuid)] {

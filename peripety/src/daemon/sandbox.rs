@@ -19,7 +19,7 @@ use crate::collector::ebpf;
 
 /// What is in force, for `prpt doctor`: in words, as far as it could be had.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Sandbox {
+pub(super) struct Sandbox {
     /// Nothing is, for this reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     off: Option<String>,
@@ -41,7 +41,7 @@ impl Sandbox {
 }
 
 /// As many descriptors as the system allows: one that is missing may be an event that is lost.
-pub fn raise_limits() {
+pub(super) fn raise_limits() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::warn!("cannot raise the number of open files to the hard limit: {error}");
@@ -49,7 +49,7 @@ pub fn raise_limits() {
 }
 
 /// Does what needs rights that are given up, then gives them up. To be called while the process has one thread.
-pub fn enter(args: &Args) -> Sandbox {
+pub(super) fn enter(args: &Args) -> Sandbox {
     if args.no_sandbox {
         tracing::warn!("--no-sandbox: the daemon keeps all rights that it was started with");
         return Sandbox { off: Some("--no-sandbox".to_owned()), ..Sandbox::default() };
@@ -78,6 +78,6 @@ pub fn enter(args: &Args) -> Sandbox {
 }
 
 /// The process that reads the journal needs nothing but to read.
-pub fn enter_as_reader() {
+pub(super) fn enter_as_reader() {
     capabilities::keep_to_read();
 }

@@ -28,7 +28,7 @@ const RETRY_MAX: Duration = Duration::from_secs(1800);
 
 /// Shared by the event loop and the threads that read the journal and look at sysfs.
 #[derive(Clone, Debug, Default)]
-pub struct Status(Arc<Mutex<Inner>>);
+pub(super) struct Status(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -43,7 +43,7 @@ struct Inner {
 
 impl Status {
     /// Begins to read the journal, on a thread: the disk it lies on may be the one that hangs (promise 6).
-    pub fn start(roots: &Roots) -> Self {
+    pub(super) fn start(roots: &Roots) -> Self {
         let status = Self::default();
         let (shared, roots) = (status.clone(), roots.clone());
         let read = move || {
@@ -96,7 +96,7 @@ impl Status {
 
     /// Takes an event on its way out. Tells whether it changes something: a first failure, the end of one, or the first
     /// word about a fault that is no lasting condition.
-    pub fn is_news(&self, event: &Event) -> bool {
+    pub(super) fn is_news(&self, event: &Event) -> bool {
         match self.inner().table.apply(event) {
             Change::Opened | Change::Closed => true,
             Change::Known => false,
@@ -106,7 +106,7 @@ impl Status {
 
     /// Looks at sysfs and mountinfo. Gives what nothing told of before; conditions of these kinds are left for an event to
     /// open. To be called on a thread: sysfs may take its time.
-    pub fn look(&self, roots: &Roots, for_events: &[&str]) -> Vec<Condition> {
+    pub(super) fn look(&self, roots: &Roots, for_events: &[&str]) -> Vec<Condition> {
         let before = self.inner().table.clone();
         let mut after = before.clone();
         let mut look = Look::new(roots).keeping_absent();
@@ -120,12 +120,12 @@ impl Status {
     }
 
     /// The conditions that a name, an event's id or a condition's name selects.
-    pub fn select(&self, wanted: &str) -> Vec<Condition> {
+    pub(super) fn select(&self, wanted: &str) -> Vec<Condition> {
         self.inner().table.select(wanted)
     }
 
     /// The answer to `status`.
-    pub fn to_json(&self, mut limits: Vec<Limit>) -> Value {
+    pub(super) fn to_json(&self, mut limits: Vec<Limit>) -> Value {
         let inner = self.inner();
         let (since, _) = inner.table.span();
         let mut known = Known { by: vec!["peripetyd".to_owned()], since, ..Known::default() };
@@ -152,7 +152,7 @@ impl Status {
     }
 
     /// For `prpt stats`: whether the journal could be read for the state at the start.
-    pub fn journal_stats(&self) -> Value {
+    pub(super) fn journal_stats(&self) -> Value {
         let inner = self.inner();
         json!({
             "read": matches!(inner.journal, Some(Ok(()))),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// What libsystemd writes into a cursor: `s=…;i=…;b=…;m=…;t=…;x=…`, all numbers hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// Which numbering of entries.
     pub numbering: u128,
     /// The entry's number in it.
@@ -17,7 +17,7 @@ pub struct Key {
 
 impl Key {
     /// Of a cursor; none if it is none.
-    pub fn parse(cursor: &str) -> Option<Self> {
+    pub(crate) fn parse(cursor: &str) -> Option<Self> {
         let part = |key: &str| cursor.split(';').find_map(|part| part.strip_prefix(key));
         let number = |key: &str| u64::from_str_radix(part(key)?, 16).ok();
         let id = |key: &str| u128::from_str_radix(part(key)?, 16).ok();
@@ -32,7 +32,7 @@ impl Key {
     }
 
     /// Which of two entries of different files comes first, as libsystemd has it; `Equal` for copies of one entry.
-    pub fn order(&self, other: &Self) -> Ordering {
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
         let numbers = || {
             (self.numbering == other.numbering).then(|| self.number.cmp(&other.number)).filter(|o| o.is_ne())
         };

@@ -19,7 +19,7 @@ const NAMED_MAX: usize = 12;
 
 /// What is about to be touched.
 #[derive(Clone, Debug)]
-pub struct Touched<'a> {
+pub(crate) struct Touched<'a> {
     /// Its path.
     pub path: &'a Path,
     /// Which file; none for a directory.
@@ -30,7 +30,7 @@ pub struct Touched<'a> {
 
 impl Touched<'_> {
     /// As it is said.
-    pub fn to_wire(&self) -> wire::Touch {
+    pub(crate) fn to_wire(&self) -> wire::Touch {
         wire::Touch {
             path: self.path.to_owned(),
             id: self.id,
@@ -42,22 +42,20 @@ impl Touched<'_> {
 
 /// Where to begin.
 #[derive(Clone, Debug)]
-pub enum Start {
+pub(crate) enum Start {
     /// At the first entry, or the last when going back.
     Outermost,
     /// At the first entry of this time or later, microseconds since 1970.
     Time(u64),
     /// Beyond the entry with this cursor.
     Beyond(String),
-    /// After the last entry.
-    End,
 }
 
 /// What asks for the wanted entries.
 type Select<'a> = dyn Fn(&mut Journal) -> systemd::Result<()> + 'a;
 
 /// Called before something is touched.
-pub type Touch<'a> = dyn FnMut(Touched<'_>) -> io::Result<()> + 'a;
+pub(super) type Touch<'a> = dyn FnMut(Touched<'_>) -> io::Result<()> + 'a;
 
 struct One {
     found: Found,
@@ -82,7 +80,7 @@ enum Head {
 }
 
 /// Journal files that are read together.
-pub struct Files {
+pub(crate) struct Files {
     all: Vec<One>,
     direction: Direction,
     /// The one whose entry is the present one.
@@ -105,7 +103,7 @@ impl Files {
     ///
     /// # Errors
     /// Those of `touch`.
-    pub fn open(found: &[Found], select: &Select<'_>, touch: &mut Touch<'_>) -> io::Result<Self> {
+    pub(crate) fn open(found: &[Found], select: &Select<'_>, touch: &mut Touch<'_>) -> io::Result<Self> {
         let mut this = Self {
             all: Vec::new(),
             direction: Direction::Forward,
@@ -144,17 +142,17 @@ impl Files {
     }
 
     /// How many files are open.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.all.len()
     }
 
     /// A file that this user may not read.
-    pub fn denied(&self) -> Option<&Path> {
+    pub(crate) fn denied(&self) -> Option<&Path> {
         self.denied.as_deref()
     }
 
     /// The files that could not be read, since the last call.
-    pub fn take_unread(&mut self) -> Vec<Unread> {
+    pub(crate) fn take_unread(&mut self) -> Vec<Unread> {
         std::mem::take(&mut self.unread)
     }
 
@@ -162,7 +160,7 @@ impl Files {
     ///
     /// # Errors
     /// Those of `touch`.
-    pub fn seek(
+    pub(crate) fn seek(
         &mut self,
         start: &Start,
         direction: Direction,
@@ -183,7 +181,7 @@ impl Files {
     }
 
     /// What came since may be read now.
-    pub fn again(&mut self) {
+    pub(crate) fn again(&mut self) {
         for one in self.all.iter_mut().filter(|one| one.head == Head::End) {
             one.head = Head::Unread;
         }
@@ -193,7 +191,7 @@ impl Files {
     ///
     /// # Errors
     /// Those of `touch`.
-    pub fn step(&mut self, touch: &mut Touch<'_>) -> io::Result<bool> {
+    pub(crate) fn step(&mut self, touch: &mut Touch<'_>) -> io::Result<bool> {
         if let Some(one) = self.at.take().and_then(|at| self.all.get_mut(at)) {
             one.head = Head::Unread;
         }
@@ -234,7 +232,7 @@ impl Files {
     }
 
     /// Cursor of the present entry.
-    pub fn cursor(&self) -> Option<&str> {
+    pub(crate) fn cursor(&self) -> Option<&str> {
         match &self.all.get(self.at?)?.head {
             Head::At(_, cursor) => Some(cursor),
             _ => None,
@@ -245,7 +243,7 @@ impl Files {
     ///
     /// # Errors
     /// Those of `touch`.
-    pub fn entry(&mut self, names: &[String], touch: &mut Touch<'_>) -> io::Result<Entry> {
+    pub(crate) fn entry(&mut self, names: &[String], touch: &mut Touch<'_>) -> io::Result<Entry> {
         let Some(at) = self.at else { return Ok(Entry::default()) };
         self.touch(at, touch)?;
         let Some(one) = self.all.get_mut(at) else { return Ok(Entry::default()) };
@@ -258,7 +256,7 @@ impl Files {
     ///
     /// # Errors
     /// Those of `touch`.
-    pub fn last(&mut self, touch: &mut Touch<'_>) -> io::Result<Option<String>> {
+    pub(crate) fn last(&mut self, touch: &mut Touch<'_>) -> io::Result<Option<String>> {
         self.seek(&Start::Outermost, Direction::Back, &BTreeMap::new(), touch)?;
         self.step(touch)?;
         Ok(self.cursor().map(str::to_owned))
@@ -268,7 +266,7 @@ impl Files {
     ///
     /// # Errors
     /// Those of `touch`.
-    pub fn headers(&mut self, touch: &mut Touch<'_>) -> io::Result<Vec<Header>> {
+    pub(crate) fn headers(&mut self, touch: &mut Touch<'_>) -> io::Result<Vec<Header>> {
         let mut headers = Vec::with_capacity(self.all.len());
         for nth in 0..self.all.len() {
             self.touch(nth, touch)?;
@@ -318,11 +316,6 @@ impl One {
             Start::Beyond(cursor) => {
                 self.pass = Key::parse(cursor);
                 self.journal.seek_cursor(cursor.as_str())
-            }
-            Start::End => {
-                // seek_tail alone leaves open where "next" starts; being at the last entry does not.
-                self.journal.seek_tail()?;
-                if self.journal.previous()? == 0 { self.journal.seek_head() } else { Ok(()) }
             }
         }
     }

@@ -10,13 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// What a journal file begins with.
-pub const MAGIC: &[u8] = b"LPKSHHRH";
+pub(super) const MAGIC: &[u8] = b"LPKSHHRH";
 /// Bytes of the oldest form of the header.
 const BYTES: usize = 208;
 
 /// Of a journal file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub(crate) struct Header {
     /// The machine that wrote it, 32 hexadecimal digits.
     pub machine: String,
     /// Which numbering of entries.
@@ -38,7 +38,7 @@ impl Header {
     ///
     /// # Errors
     /// The file cannot be opened or read, or is no journal file.
-    pub fn read(path: &Path) -> io::Result<Self> {
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
         let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         if !file.metadata()?.is_file() {
@@ -53,7 +53,7 @@ impl Header {
     }
 
     /// Of the first bytes of a file; none if it is no journal file.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         bytes.starts_with(MAGIC).then_some(())?;
         let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         let id = |at: usize| Some(u128::from_be_bytes(bytes.get(at..at + 16)?.try_into().ok()?));

@@ -19,22 +19,23 @@ mod watch;
 mod wire;
 mod worker;
 
-pub use cursor::Key;
-pub use files::{Files, Start, Touched};
-pub use header::Header;
-pub use place::{FileId, Found, Listing, Place, list, machine_id};
-pub use process::{AskError, Patience, Process, blame, confine, is_orphan};
-pub use watch::{Change, Watch};
-pub use wire::{Answer, Direction, Entry, From, Message, Orders, Request, Touch, Unread, Why};
-pub use worker::{Worker, serve};
+pub(crate) use cursor::Key;
+pub(crate) use files::{Files, Start, Touched};
+pub(crate) use header::Header;
+pub(crate) use place::{FileId, Found, Place, list, machine_id};
+pub(crate) use process::{AskError, Patience, Process, blame, confine, is_orphan};
+pub(crate) use watch::{Change, Watch};
+pub use wire::Direction;
+pub(crate) use wire::{Answer, Entry, From, Message, Orders, Request, Touch, Unread, Why};
+pub(crate) use worker::{Worker, serve};
 
 use std::process::ExitCode;
 
 /// Option with which a program of peripety becomes the process that reads.
-pub const OPTION: &str = "--read-journal";
+pub(crate) const OPTION: &str = "--read-journal";
 
 /// Is the process that reads, if the program was started as such.
-pub fn main(orders: &str) -> Option<ExitCode> {
+pub(crate) fn main(orders: &str) -> Option<ExitCode> {
     let orders: Orders = serde_json::from_str(orders).ok()?;
     confine();
     if !is_orphan(orders.parent) {
@@ -45,4 +46,4 @@ pub fn main(orders: &str) -> Option<ExitCode> {
 }
 
 /// Bytes of a field that are read; the JSON of an event is bounded well below.
-pub const MAX_FIELD: usize = 4 << 20;
+pub(crate) const MAX_FIELD: usize = 4 << 20;

@@ -16,7 +16,7 @@ const FILES_MAX: usize = 4096;
 
 /// Where the files are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Place {
+pub(crate) enum Place {
     /// In directories such as journald's, and in those below them that are named after a machine.
     Directories {
         /// The directories.
@@ -41,7 +41,7 @@ pub struct FileId {
 
 /// A journal file that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub(crate) struct Found {
     /// Its path.
     pub path: PathBuf,
     /// What it is.
@@ -50,7 +50,7 @@ pub struct Found {
 
 /// The files of a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// In the order of their paths.
     pub files: Vec<Found>,
     /// Directories for them that may not be read.
@@ -63,7 +63,7 @@ pub struct Listing {
 
 impl Place {
     /// The system's journal, or the directory of journal files that `roots` names.
-    pub fn of(roots: &Roots) -> Self {
+    pub(crate) fn of(roots: &Roots) -> Self {
         let given = |path: PathBuf| Self::Directories { paths: vec![path], machine: None, system: false };
         if let Some(directory) = &roots.journal {
             return given(directory.clone());
@@ -80,7 +80,7 @@ impl Place {
     }
 
     /// What stands for it in a message.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         let paths = match self {
             Self::Directories { paths, .. } | Self::Files(paths) => paths,
         };
@@ -89,7 +89,7 @@ impl Place {
 }
 
 /// This machine's id, 32 hexadecimal digits.
-pub fn machine_id(roots: &Roots) -> Option<String> {
+pub(crate) fn machine_id(roots: &Roots) -> Option<String> {
     let id = fs::read_to_string(roots.etc.join("machine-id")).ok()?;
     let id = id.trim();
     is_id(id).then(|| id.to_ascii_lowercase())
@@ -103,7 +103,7 @@ fn is_id(text: &str) -> bool {
 ///
 /// # Errors
 /// Those of `touch`.
-pub fn list(place: &Place, touch: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<Listing> {
+pub(crate) fn list(place: &Place, touch: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<Listing> {
     let mut listing = Listing::default();
     match place {
         Place::Files(paths) => {
@@ -143,7 +143,7 @@ pub fn list(place: &Place, touch: &mut dyn FnMut(&Path) -> io::Result<()>) -> io
 ///
 /// # Errors
 /// Those of `touch`.
-pub fn may_read(
+pub(super) fn may_read(
     place: &Place,
     touch: &mut dyn FnMut(&Path) -> io::Result<()>,
 ) -> io::Result<(bool, Option<PathBuf>)> {

@@ -54,7 +54,7 @@ pub enum AskError {
 
 /// Reads the journal in another process, which may die.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     program: PathBuf,
     orders: Orders,
     patience: Patience,
@@ -84,13 +84,13 @@ enum Fault {
 
 impl Process {
     /// Starts nothing yet.
-    pub fn new(program: PathBuf, orders: Orders, patience: Patience) -> Self {
+    pub(crate) fn new(program: PathBuf, orders: Orders, patience: Patience) -> Self {
         let (unread, waited) = (Vec::new(), Duration::ZERO);
         Self { program, orders, patience, running: None, unread, waited, ended: 0 }
     }
 
     /// Files, or parts of them, that could not be read, since the last call.
-    pub fn take_unread(&mut self) -> Vec<Unread> {
+    pub(crate) fn take_unread(&mut self) -> Vec<Unread> {
         std::mem::take(&mut self.unread)
     }
 
@@ -98,7 +98,7 @@ impl Process {
     ///
     /// # Errors
     /// There is no process that answers.
-    pub fn ask(&mut self, request: &Request) -> Result<Answer, AskError> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, AskError> {
         // What it may rightly wait before it answers.
         let extra = if let Request::Wait(ms) = request { Duration::from_millis(*ms) } else { Duration::ZERO };
         loop {
@@ -270,7 +270,7 @@ impl Running {
 }
 
 /// What a file did to the process that read it; nothing if somebody killed it.
-pub fn blame(status: ExitStatus) -> Option<Why> {
+pub(crate) fn blame(status: ExitStatus) -> Option<Why> {
     match status.signal() {
         Some(signal) if signal == Signal::BUS.as_raw() => {
             Some(Why::Disk("its disk does not give all of it (SIGBUS)".to_owned()))
@@ -284,7 +284,7 @@ pub fn blame(status: ExitStatus) -> Option<Why> {
 
 /// Makes the process that reads what it is: it ends with the one that asks, however that ends; leaves no core on a disk
 /// that may be the failing one; and is the first to go when memory is short.
-pub fn confine() {
+pub(crate) fn confine() {
     let _best_effort = set_parent_process_death_signal(Some(Signal::KILL));
     let _best_effort = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _best_effort = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
@@ -294,6 +294,6 @@ pub fn confine() {
 }
 
 /// Whether the process that asks is gone already.
-pub fn is_orphan(orders_parent: u32) -> bool {
+pub(crate) fn is_orphan(orders_parent: u32) -> bool {
     getppid().is_none_or(|parent| u32::try_from(parent.as_raw_nonzero().get()) != Ok(orders_parent))
 }

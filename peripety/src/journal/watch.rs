@@ -19,7 +19,7 @@ const NOTICE_BYTES: usize = 4096;
 
 /// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing, for as long as was waited.
     None,
     /// There may be more entries.
@@ -30,7 +30,7 @@ pub enum Change {
 
 /// Watches the directories of a place.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     inotify: OwnedFd,
     place: Place,
 }
@@ -40,7 +40,7 @@ impl Watch {
     ///
     /// # Errors
     /// There is no inotify instance left.
-    pub fn new(place: &Place) -> io::Result<Self> {
+    pub(crate) fn new(place: &Place) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let this = Self { inotify, place: place.clone() };
         this.add();
@@ -71,7 +71,7 @@ impl Watch {
     ///
     /// # Errors
     /// The kernel's notices cannot be read.
-    pub fn wait(&self, patience: Option<Duration>) -> io::Result<Change> {
+    pub(crate) fn wait(&self, patience: Option<Duration>) -> io::Result<Change> {
         let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         let mut fds = [PollFd::from_borrowed_fd(self.inotify.as_fd(), PollFlags::IN)];
         // An interrupted wait is a short one.

@@ -9,7 +9,7 @@ use super::place::{FileId, Place};
 
 /// What the process is started with, on its command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Orders {
+pub(crate) struct Orders {
     /// Where the files are.
     pub place: Place,
     /// Only entries that have all of these fields.
@@ -33,7 +33,7 @@ pub enum Direction {
 
 /// From where entries are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum From {
+pub(crate) enum From {
     /// The first entry.
     Head,
     /// The last entry.
@@ -48,7 +48,7 @@ pub enum From {
 
 /// What the process is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Request {
+pub(crate) enum Request {
     /// Which files there are.
     List,
     /// Whether this user may read any of them.
@@ -70,7 +70,7 @@ pub enum Request {
 
 /// An entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// What names it.
     pub cursor: String,
     /// When journald took it, microseconds since 1970.
@@ -86,14 +86,14 @@ pub struct Entry {
 
 impl Entry {
     /// A field.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
 }
 
 /// What the process says, before or in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Message {
+pub(crate) enum Message {
     /// It is about to touch this: if it dies now, that is why.
     Touch(Touch),
     /// It cannot read a file and goes on without it.
@@ -104,7 +104,7 @@ pub enum Message {
 
 /// What is about to be touched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touch {
+pub(crate) struct Touch {
     /// A file or a directory.
     pub path: PathBuf,
     /// Which file; none for a directory.
@@ -117,7 +117,7 @@ pub struct Touch {
 
 impl Touch {
     /// That it could not be read.
-    pub fn unread(self, why: Why, read_until_us: Option<u64>) -> Unread {
+    pub(crate) fn unread(self, why: Why, read_until_us: Option<u64>) -> Unread {
         let Self { path, id, entries, last_us } = self;
         Unread { path, id, why, read_until_us, entries, last_us }
     }
@@ -125,7 +125,7 @@ impl Touch {
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// To [`Request::List`].
     Files {
         /// How many can be opened.

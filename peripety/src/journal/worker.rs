@@ -24,11 +24,11 @@ const TIME_MAX: Duration = Duration::from_millis(500);
 const REQUEST_MAX: u64 = 64 << 10;
 
 /// Takes what is said.
-pub type Say<'a> = dyn FnMut(Message) -> io::Result<()> + 'a;
+pub(super) type Say<'a> = dyn FnMut(Message) -> io::Result<()> + 'a;
 
 /// What answers.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     orders: Orders,
     listing: Listing,
     files: Option<Files>,
@@ -41,7 +41,7 @@ pub struct Worker {
 ///
 /// # Errors
 /// A pipe is closed, or a request is not understood.
-pub fn serve(orders: Orders, requests: impl BufRead, mut out: impl Write) -> io::Result<()> {
+pub(crate) fn serve(orders: Orders, requests: impl BufRead, mut out: impl Write) -> io::Result<()> {
     let mut worker = Worker::new(orders);
     let mut requests = requests;
     loop {
@@ -61,7 +61,7 @@ pub fn serve(orders: Orders, requests: impl BufRead, mut out: impl Write) -> io:
 
 impl Worker {
     /// Reads nothing yet.
-    pub fn new(orders: Orders) -> Self {
+    pub(crate) fn new(orders: Orders) -> Self {
         Self { orders, listing: Listing::default(), files: None, watch: None, stands: None }
     }
 
@@ -69,7 +69,7 @@ impl Worker {
     ///
     /// # Errors
     /// Those of `say`.
-    pub fn answer(&mut self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
+    pub(crate) fn answer(&mut self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
         let answer = match request {
             Request::List => {
                 self.open(say)?;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Name of this notifier.
-pub const NAME: &str = "journald";
+pub(crate) const NAME: &str = "journald";
 /// Longest name of a field that journald takes.
 const MAX_NAME: usize = 64;
 /// Fields of the extension that get a field of their own; JSON has all of them.
@@ -47,10 +47,10 @@ const PASSES: &[Errno] = &[
 ];
 
 /// The field by which entries of peripety are found, with its value.
-pub const MARK: (&str, &str) = ("IS_PERIPETY", "TRUE");
+pub(crate) const MARK: (&str, &str) = ("IS_PERIPETY", "TRUE");
 
 /// Where journald listens.
-pub fn socket(roots: &Roots) -> PathBuf {
+pub(crate) fn socket(roots: &Roots) -> PathBuf {
     roots.run.join("systemd/journal/socket")
 }
 

@@ -13,7 +13,7 @@ use super::{Notifier, NotifyError};
 use crate::event::{Event, EventId};
 
 /// Name of this notifier.
-pub const NAME: &str = "memory";
+pub(crate) const NAME: &str = "memory";
 
 /// How much may be kept.
 #[derive(Clone, Copy, Debug)]

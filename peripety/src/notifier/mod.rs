@@ -8,14 +8,14 @@ pub mod catalog;
 pub(crate) mod fixture;
 pub mod journald;
 pub mod memory;
-pub mod plain;
+pub(crate) mod plain;
 mod queue;
 pub mod socket;
 pub mod spool;
-pub mod stdout;
+pub(crate) mod stdout;
 
-pub use queue::{Counters, Queue, WentOut, spawn, spawn_spooled};
-pub use spool::Spool;
+pub(crate) use queue::{Counters, Queue, WentOut, spawn, spawn_spooled};
+pub(crate) use spool::Spool;
 
 use crate::event::Event;
 
@@ -73,11 +73,9 @@ impl NotifyError {
 
 /// A row of the table of notifiers.
 #[derive(Debug)]
-pub struct NotifierInfo {
+pub(crate) struct NotifierInfo {
     /// Its name in messages and counters.
     pub name: &'static str,
-    /// What it does, in a line.
-    pub purpose: &'static str,
     /// How many events may wait for it.
     pub capacity: usize,
     /// It keeps events for later, and must have all of them, whatever humans want to be told.
@@ -85,33 +83,18 @@ pub struct NotifierInfo {
 }
 
 /// Every notifier that peripety has.
-pub static NOTIFIERS: &[NotifierInfo] = &[
-    NotifierInfo {
-        name: journald::NAME,
-        purpose: "saves events in the system's journal",
-        capacity: 1024,
-        keeps: true,
-    },
-    NotifierInfo {
-        name: stdout::NAME,
-        purpose: "prints events on the daemon's standard output",
-        capacity: 1024,
-        keeps: false,
-    },
-    NotifierInfo {
-        name: memory::NAME,
-        purpose: "keeps recent events for prpt and feeds the socket",
-        capacity: 1024,
-        keeps: true,
-    },
+pub(crate) static NOTIFIERS: &[NotifierInfo] = &[
+    NotifierInfo { name: journald::NAME, capacity: 1024, keeps: true },
+    NotifierInfo { name: stdout::NAME, capacity: 1024, keeps: false },
+    NotifierInfo { name: memory::NAME, capacity: 1024, keeps: true },
 ];
 
 /// How many events may wait for the notifier with this name.
-pub fn capacity(name: &str) -> usize {
+pub(crate) fn capacity(name: &str) -> usize {
     NOTIFIERS.iter().find(|n| n.name == name).map_or(1024, |n| n.capacity)
 }
 
 /// Whether the notifier with this name keeps events for later.
-pub fn keeps(name: &str) -> bool {
+pub(crate) fn keeps(name: &str) -> bool {
     NOTIFIERS.iter().any(|n| n.name == name && n.keeps)
 }

@@ -6,7 +6,7 @@ mod live;
 
 use anstyle::{AnsiColor, Style as Ansi};
 use jiff::{Timestamp, tz::TimeZone};
-pub use live::Live;
+pub(crate) use live::Live;
 
 use self::layout::Line;
 pub(crate) use self::layout::wrap;
@@ -20,7 +20,7 @@ const MOUNTS: usize = 3;
 
 /// How events look.
 #[derive(Clone, Debug)]
-pub struct Style {
+pub(crate) struct Style {
     /// Columns of the terminal; none when it is no terminal: then an event is one line, for grep.
     pub width: Option<usize>,
     /// Colour by severity. What prints it takes the colours out where they are not wanted.
@@ -40,7 +40,7 @@ impl Default for Style {
 }
 
 /// The event, newline included.
-pub fn event(event: &Event, style: &Style) -> String {
+pub(crate) fn event(event: &Event, style: &Style) -> String {
     let mut line = head(event, style);
     let mut said = printable(without_device(event)).into_owned();
     let so_far = if event.is_final { "" } else { " so far" };

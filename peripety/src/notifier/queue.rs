@@ -26,7 +26,7 @@ const NO_JSON: &str = "the event does not become JSON";
 
 /// What became of the events that a notifier was given: `offered` is always the sum of the others (promise 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Revisions given to the queue.
     pub offered: u64,
     /// Went out.
@@ -39,13 +39,6 @@ pub struct Counters {
     pub failed: u64,
     /// Still in the queue or in hand.
     pub waiting: u64,
-}
-
-impl Counters {
-    /// Revisions that never went out and that no later revision makes good.
-    pub const fn lost(&self) -> u64 {
-        self.shed + self.failed
-    }
 }
 
 /// Where events wait.
@@ -96,26 +89,26 @@ impl Shared {
 
 /// The sending end of a notifier's queue.
 #[derive(Clone, Debug)]
-pub struct Queue(Arc<Shared>);
+pub(crate) struct Queue(Arc<Shared>);
 
 /// Starts `notifier` on a thread of its own; at most `capacity` events wait for it.
 ///
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn spawn(notifier: impl Notifier + 'static, capacity: usize) -> io::Result<Queue> {
+pub(crate) fn spawn(notifier: impl Notifier + 'static, capacity: usize) -> io::Result<Queue> {
     start(notifier, capacity, State::default(), None)
 }
 
 /// Whether an event had gone out before the daemon that sent it could write that down.
-pub type WentOut = Box<dyn FnOnce(&Event) -> bool + Send>;
+pub(crate) type WentOut = Box<dyn FnOnce(&Event) -> bool + Send>;
 
 /// The same, with a spool that outlives the daemon. `went_out` is asked about the first event that an earlier daemon left.
 ///
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn spawn_spooled(
+pub(crate) fn spawn_spooled(
     notifier: impl Notifier + 'static,
     spool: Spool,
     files: io::Result<()>,
@@ -166,13 +159,8 @@ fn start(
 }
 
 impl Queue {
-    /// Name of the notifier behind it.
-    pub fn name(&self) -> &'static str {
-        self.0.name
-    }
-
     /// Where there is a spool: writes events down, to go out after [`Queue::commit`]. Gives the number of the last one.
-    pub fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
+    pub(crate) fn write_down(&self, events: &[Arc<Event>]) -> Option<u64> {
         let mut state = self.0.state();
         let State { store: Store::Spool(spool), counters, files, untold, .. } = &mut *state else {
             return None;
@@ -202,7 +190,7 @@ impl Queue {
     }
 
     /// Tries to use the files of the spool again, if they could not be used. Why they still cannot.
-    pub fn repair(&self) -> Option<String> {
+    pub(crate) fn repair(&self) -> Option<String> {
         let mut state = self.0.state();
         let State { store: Store::Spool(spool), counters, files, .. } = &mut *state else {
             return None;
@@ -221,14 +209,14 @@ impl Queue {
     }
 
     /// The logbook cannot say what is meant to go out: the spool says so itself, as well as it can.
-    pub fn commit_in_spool(&self) {
+    pub(crate) fn commit_in_spool(&self) {
         if let Store::Spool(spool) = &mut self.0.state().store {
             let _known_already = spool.commit_here();
         }
     }
 
     /// Why the files of the spool cannot be used, as long as that is so; events wait in memory meanwhile.
-    pub fn files_trouble(&self) -> Option<String> {
+    pub(crate) fn files_trouble(&self) -> Option<String> {
         let state = self.0.state();
         match &state.store {
             Store::Spool(spool) if spool.is_failing() => {
@@ -239,7 +227,7 @@ impl Queue {
     }
 
     /// Bytes that wait in the spool, and those of them that are in memory only.
-    pub fn spooled_bytes(&self) -> Option<(u64, u64)> {
+    pub(crate) fn spooled_bytes(&self) -> Option<(u64, u64)> {
         match &self.0.state().store {
             Store::Spool(spool) => Some(spool.bytes()),
             Store::Memory(_) => None,
@@ -247,7 +235,7 @@ impl Queue {
     }
 
     /// Lets go out what was written down.
-    pub fn commit(&self) {
+    pub(crate) fn commit(&self) {
         let mut state = self.0.state();
         if let Store::Spool(spool) = &mut state.store
             && spool.commit() > 0
@@ -259,7 +247,7 @@ impl Queue {
 
     /// Gives an event to the notifier and never waits. False when that, or a less severe one in its place, was lost. Not
     /// for a queue with a spool.
-    pub fn send(&self, event: Arc<Event>) -> bool {
+    pub(crate) fn send(&self, event: Arc<Event>) -> bool {
         let mut state = self.0.state();
         let State { store: Store::Memory(events), counters, closed, untold, .. } = &mut *state else {
             return true;
@@ -286,22 +274,22 @@ impl Queue {
     }
 
     /// What became of the events so far.
-    pub fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.0.state().counters
     }
 
     /// How many revisions were lost since the last call, by reason: the daemon makes an event of each.
-    pub fn take_lost(&self) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn take_lost(&self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut self.0.state().untold)
     }
 
     /// Why events wait or fail, as long as they do.
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         self.0.state().trouble.clone()
     }
 
     /// Takes no more events and waits for those in the queue to go out, no longer than `patience`. True when all did.
-    pub fn close(&self, patience: Duration) -> bool {
+    pub(crate) fn close(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.0.state();
         state.closed = true;

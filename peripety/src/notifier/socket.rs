@@ -36,13 +36,13 @@ use super::memory::{Memory, Stored};
 use crate::{event::EventId, roots::Roots};
 
 /// Version of the protocol.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
 /// Longest request, bytes.
 const MAX_REQUEST: u64 = 4096;
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long another daemon may take to end.
-pub const LET_GO: Duration = Duration::from_secs(2);
+pub(crate) const LET_GO: Duration = Duration::from_secs(2);
 /// How long a client may take to read one line.
 const READING: Duration = Duration::from_secs(30);
 
@@ -66,7 +66,7 @@ pub struct Peer {
 }
 
 /// An answer that is still to come; or why the daemon refuses.
-pub type Later = oneshot::Receiver<Result<Value, String>>;
+pub(crate) type Later = oneshot::Receiver<Result<Value, String>>;
 
 /// What the daemon answers to requests other than `events`.
 pub trait Answers: Send + Sync {
@@ -184,7 +184,7 @@ impl Drop for Listening {
 }
 
 /// Device and inode of a file, without following a link.
-pub fn inode(path: &Path) -> Option<(u64, u64)> {
+pub(crate) fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
@@ -332,7 +332,7 @@ impl Drop for Serving {
 }
 
 /// Name of the lock in the runtime directory.
-pub const LOCK: &str = "peripetyd.lock";
+pub(crate) const LOCK: &str = "peripetyd.lock";
 
 /// Makes the runtime directory and takes the lock that every daemon of it wants. Another one that is just ending has
 /// `patience` to let go of it.
@@ -340,7 +340,7 @@ pub const LOCK: &str = "peripetyd.lock";
 /// # Errors
 ///
 /// Another daemon runs, or the system refuses.
-pub fn lock_directory(directory: &Path, patience: Duration) -> Result<File, SocketError> {
+pub(crate) fn lock_directory(directory: &Path, patience: Duration) -> Result<File, SocketError> {
     DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(system("create", directory))?;
     let path = directory.join(LOCK);
     let mut file = OpenOptions::new()

@@ -21,7 +21,8 @@ use std::{
 };
 
 use files::Files;
-pub use lines::{Found, Line, Mark, Waiting};
+pub(crate) use lines::Waiting;
+pub use lines::{Found, Line, Mark};
 
 use crate::{
     checked::LINE_MAX,
@@ -33,24 +34,24 @@ const KEPT: usize = 64;
 /// From so many on, a revision takes the place of an earlier one of its event.
 const CROWD: usize = 1024;
 /// Bytes of events (their JSON) that wait in memory while the files cannot be written.
-pub const MEMORY_BYTES: u64 = 16 << 20;
+pub(crate) const MEMORY_BYTES: u64 = 16 << 20;
 /// Bytes that are written at a time.
 const CHUNK: usize = 256 << 10;
 /// Bytes of events that need no more waiting and may lie in the file, besides as many as do wait.
 const DEAD_BYTES: u64 = 1 << 20;
 
 /// Why an event was not taken.
-pub const FULL: &str = "as much waits for journald as spool_mib allows";
+pub(crate) const FULL: &str = "as much waits for journald as spool_mib allows";
 /// Why an event was not taken.
-pub const MEMORY_FULL: &str = "the spool cannot be written, and as much waits in memory as may";
+pub(crate) const MEMORY_FULL: &str = "the spool cannot be written, and as much waits in memory as may";
 /// Why an event was not taken.
-pub const TOO_LONG: &str = "the event is longer than 4 MiB";
+pub(crate) const TOO_LONG: &str = "the event is longer than 4 MiB";
 /// Why an event that had been taken does not go out.
-pub const UNREADABLE: &str = "lines of the spool are damaged or missing";
+pub(crate) const UNREADABLE: &str = "lines of the spool are damaged or missing";
 
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
+pub(crate) enum Added {
     /// It waits.
     Waits,
     /// It waits, and an earlier revision of it need not go out any more.
@@ -78,7 +79,7 @@ struct Entry {
 
 /// The spool of one notifier.
 #[derive(Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     dir: PathBuf,
     files: Option<Files>,
     /// The files could not be written, and are left alone until [`Spool::repair`].
@@ -109,7 +110,7 @@ pub struct Spool {
 impl Spool {
     /// The spool in `dir`. Of what is there, events up to number `committed` wait again; all of them where it is not known
     /// what was committed. Without files it works in memory, and says why.
-    pub fn open(dir: &Path, bound: u64, committed: Option<u64>) -> (Self, io::Result<()>) {
+    pub(crate) fn open(dir: &Path, bound: u64, committed: Option<u64>) -> (Self, io::Result<()>) {
         let mut spool = Self::in_memory(dir, bound, committed);
         let opened = Files::open(dir).map(|files| spool.files = Some(files));
         if opened.is_err() {
@@ -126,7 +127,7 @@ impl Spool {
     }
 
     /// A spool whose directory is not this daemon's, or not yet: [`Spool::repair`] begins to use it.
-    pub fn in_memory(dir: &Path, bound: u64, committed: Option<u64>) -> Self {
+    pub(crate) fn in_memory(dir: &Path, bound: u64, committed: Option<u64>) -> Self {
         Self {
             dir: dir.to_owned(),
             files: None,
@@ -170,27 +171,27 @@ impl Spool {
     }
 
     /// How many wait, those that are not committed among them.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len() - self.superseded
     }
 
     /// Bytes that wait, and those of them that are in memory only.
-    pub const fn bytes(&self) -> (u64, u64) {
+    pub(crate) const fn bytes(&self) -> (u64, u64) {
         (self.bytes, self.memory)
     }
 
     /// Number of the last event that was added.
-    pub const fn last(&self) -> u64 {
+    pub(crate) const fn last(&self) -> u64 {
         self.next - 1
     }
 
     /// Whether the files are left alone because they could not be written.
-    pub const fn is_failing(&self) -> bool {
+    pub(crate) const fn is_failing(&self) -> bool {
         self.failing
     }
 
     /// How many events that had been written down cannot be read back, since the last call.
-    pub const fn take_lost(&mut self) -> u64 {
+    pub(crate) const fn take_lost(&mut self) -> u64 {
         std::mem::replace(&mut self.lost, 0)
     }
 
@@ -198,7 +199,7 @@ impl Spool {
     ///
     /// # Errors
     /// It has no JSON.
-    pub fn add(&mut self, event: &Arc<Event>) -> Result<Added, serde_json::Error> {
+    pub(crate) fn add(&mut self, event: &Arc<Event>) -> Result<Added, serde_json::Error> {
         let json = serde_json::to_vec(event)?;
         if json.len() > LINE_MAX - 64 {
             return Ok(Added::Refused(TOO_LONG));
@@ -272,7 +273,7 @@ impl Spool {
     ///
     /// # Errors
     /// The files cannot be written. What was added waits in memory; the files are left alone until [`Spool::repair`].
-    pub fn write(&mut self) -> io::Result<()> {
+    pub(crate) fn write(&mut self) -> io::Result<()> {
         if self.failing || self.written == self.last() {
             return Ok(());
         }
@@ -285,7 +286,7 @@ impl Spool {
     ///
     /// # Errors
     /// They still cannot be written.
-    pub fn repair(&mut self) -> io::Result<()> {
+    pub(crate) fn repair(&mut self) -> io::Result<()> {
         let in_use = self.files.as_ref().is_some_and(|files| files.writable && files.are_in_place());
         let result = if in_use { Ok(()) } else { self.reopen() }
             .and_then(|()| self.write_waiting())
@@ -299,7 +300,7 @@ impl Spool {
     ///
     /// # Errors
     /// That cannot be written down: a successor leaves out what it does not know to be meant.
-    pub fn commit_here(&mut self) -> io::Result<()> {
+    pub(crate) fn commit_here(&mut self) -> io::Result<()> {
         self.mark.committed = self.last();
         self.write_mark()
     }
@@ -474,14 +475,14 @@ impl Spool {
     }
 
     /// Lets what was added go out. How many there are.
-    pub fn commit(&mut self) -> u64 {
+    pub(crate) fn commit(&mut self) -> u64 {
         let last = self.last();
         last - std::mem::replace(&mut self.committed, last)
     }
 
     /// The next event that may go out, with its number. It stays until [`Spool::sent`]. Superseded ones are passed over,
     /// and those that cannot be read back are counted.
-    pub fn next_event(&mut self) -> Option<(u64, Arc<Event>)> {
+    pub(crate) fn next_event(&mut self) -> Option<(u64, Arc<Event>)> {
         loop {
             let entry = self.waiting.front().filter(|entry| entry.number <= self.committed)?;
             let number = entry.number;
@@ -518,7 +519,7 @@ impl Spool {
     ///
     /// # Errors
     /// That cannot be written down: a successor would send it again.
-    pub fn sent(&mut self, number: u64) -> io::Result<()> {
+    pub(crate) fn sent(&mut self, number: u64) -> io::Result<()> {
         self.in_hand = None;
         while let Some(entry) = self.waiting.front()
             && entry.number <= number

@@ -6,39 +6,30 @@ use super::{
     Notifier, NotifyError,
     plain::{Live, Style},
 };
-use crate::{event::Event, text};
+use crate::event::Event;
 
 /// Name of this notifier.
-pub const NAME: &str = "stdout";
-
-/// How events are printed.
-#[derive(Debug)]
-pub enum Lines {
-    /// For a human: a growing event is printed at first, when it has doubled, and at last.
-    Plain(Box<Style>),
-    /// One JSON object on a line for each revision.
-    Json,
-}
+pub(crate) const NAME: &str = "stdout";
 
 /// Prints events.
 #[derive(Debug)]
-pub struct Stdout<W = anstream::Stdout> {
+pub(crate) struct Stdout<W = anstream::Stdout> {
     to: W,
-    lines: Lines,
+    style: Style,
     live: Live,
 }
 
 impl Stdout {
     /// Prints to the process's standard output; colours only where they are wanted.
-    pub fn new(lines: Lines) -> Self {
-        Self::to(anstream::stdout(), lines)
+    pub(crate) fn new(style: Style) -> Self {
+        Self::to(anstream::stdout(), style)
     }
 }
 
 impl<W: Write> Stdout<W> {
     /// Prints to `to`.
-    pub fn to(to: W, lines: Lines) -> Self {
-        Self { to, lines, live: Live::default() }
+    pub(crate) fn to(to: W, style: Style) -> Self {
+        Self { to, style, live: Live::default() }
     }
 
     fn print(&mut self, text: &str) -> io::Result<()> {
@@ -53,14 +44,7 @@ impl<W: Write + Send> Notifier for Stdout<W> {
     }
 
     fn notify(&mut self, event: &Event) -> Result<(), NotifyError> {
-        let text = match &self.lines {
-            Lines::Plain(style) => self.live.render(event, style),
-            Lines::Json => {
-                let json = serde_json::to_string(event)
-                    .map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
-                Some(format!("{}\n", text::printable_json(&json)))
-            }
-        };
+        let text = self.live.render(event, &self.style);
         let Some(text) = text else { return Ok(()) };
         self.print(&text).map_err(|source| NotifyError::Write {
             event_id: event.event_id,
@@ -76,18 +60,13 @@ mod tests {
     use crate::notifier::fixture::sample;
 
     #[test]
-    fn each_revision_is_a_line_of_json() {
+    fn an_event_is_a_line_without_control_bytes() {
         let mut out = Vec::new();
-        let mut notifier = Stdout::to(&mut out, Lines::Json);
+        let mut notifier = Stdout::to(&mut out, Style::default());
         let mut event = sample();
         event.msg = "a\u{9b}b\nc".into();
         notifier.notify(&event).unwrap();
-        event.revision += 1;
-        notifier.notify(&event).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(!text.contains('\u{9b}'), "{text}");
-        let back: Vec<Event> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        assert_eq!(back.len(), 2);
-        assert_eq!(back[1], event);
+        assert!(!text.contains('\u{9b}') && text.lines().count() == 1, "{text}");
     }
 }

@@ -16,7 +16,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x0d1c_6e0b_8a57_4c1e_b7a4_4f86_23f0_9be
 
 /// Why an entry is not of the boot of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Break {
+pub(super) enum Break {
     /// Another boot: nothing that was known of devices is sure.
     Boot,
     /// The clock went back: a part of a log that is not in order.
@@ -25,7 +25,7 @@ pub enum Break {
 
 /// One boot, as far as the log tells.
 #[derive(Clone, Debug)]
-pub struct Boot {
+pub(super) struct Boot {
     /// Its id, or one that is made of its first entry.
     pub id: String,
     told: bool,
@@ -41,7 +41,7 @@ pub struct Boot {
 
 impl Boot {
     /// The boot that begins with this entry. `started_us` is its time of the wall clock where that is known.
-    pub fn new(first: &Entry, started_us: Option<i64>) -> Self {
+    pub(super) fn new(first: &Entry, started_us: Option<i64>) -> Self {
         let id = first.boot_id.as_deref().map(plain_id);
         let told = id.is_some();
         let id = id.unwrap_or_else(|| {
@@ -62,7 +62,7 @@ impl Boot {
     }
 
     /// Whether the entry is of another boot or out of order.
-    pub fn breaks(&self, entry: &Entry) -> Option<Break> {
+    pub(super) fn breaks(&self, entry: &Entry) -> Option<Break> {
         if let (true, Some(id)) = (self.told, &entry.boot_id) {
             return (plain_id(id) != self.id).then_some(Break::Boot);
         }
@@ -82,32 +82,32 @@ impl Boot {
     }
 
     /// Whether the time of the wall clock of an entry can be told.
-    pub fn knows_wall(&self, entry: &Entry) -> bool {
+    pub(super) fn knows_wall(&self, entry: &Entry) -> bool {
         entry.wall_us.is_some() || self.started_us.is_some() || entry.uptime_us.is_none()
     }
 
     /// The boot began then, by the wall clock.
-    pub fn set_started(&mut self, started_us: i64) {
+    pub(super) fn set_started(&mut self, started_us: i64) {
         self.started_us.get_or_insert(started_us);
     }
 
     /// Whether uptimes are the kernel's own.
-    pub fn has_uptime(&self) -> bool {
+    pub(super) fn has_uptime(&self) -> bool {
         self.real_uptime
     }
 
     /// How long before this time of the wall clock the last entry was; nothing where that is not known.
-    pub fn silent_us(&self, wall_us: i64) -> Option<i64> {
+    pub(super) fn silent_us(&self, wall_us: i64) -> Option<i64> {
         wall_us.checked_sub(self.last_wall_us?)
     }
 
     /// The time of the last entry.
-    pub fn last_ns(&self) -> u64 {
+    pub(super) fn last_ns(&self) -> u64 {
         self.last_mono_us.saturating_mul(1000)
     }
 
     /// The time of an entry on both clocks.
-    pub fn stamp(&mut self, entry: &Entry) -> Stamp {
+    pub(super) fn stamp(&mut self, entry: &Entry) -> Stamp {
         self.entries += 1;
         let (uptime, wall) = (entry.uptime_us, entry.wall_us);
         if let (Some(uptime), Some(wall)) = (uptime, wall) {
@@ -142,7 +142,7 @@ pub(super) fn plain_id(id: &str) -> String {
 }
 
 /// The wall clock at uptime 0 by the line with which the kernel sets its clock from the hardware's.
-pub fn started_by_rtc(entry: &Entry) -> Option<i64> {
+pub(super) fn started_by_rtc(entry: &Entry) -> Option<i64> {
     let uptime = entry.uptime_us?;
     if !entry.is_kernel() {
         return None;

@@ -14,17 +14,17 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 /// Bytes of memory for sysfs and its like.
-pub const TREE_MAX: usize = 64 << 20;
+pub(crate) const TREE_MAX: usize = 64 << 20;
 /// Bytes of a file that shows devices: a table of lsblk, udev's database. It is in memory twice while it is read.
-pub const FACTS_MAX: u64 = 32 << 20;
+pub(crate) const FACTS_MAX: u64 = 32 << 20;
 /// Members of an archive, or entries of directories, that are looked at.
-pub const MEMBERS_MAX: u64 = 1_000_000;
+pub(crate) const MEMBERS_MAX: u64 = 1_000_000;
 /// Logs and files that show devices.
 pub const FILES_MAX: usize = 50_000;
 /// Parts of a name.
-pub const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 /// Journal files: libsystemd maps each of them.
-pub const JOURNALS_MAX: usize = 512;
+pub(crate) const JOURNALS_MAX: usize = 512;
 /// What an archive may unpack to, most of which is passed over, in multiples of the room on disk.
 const STREAM_FACTOR: u64 = 16;
 /// What a compressed log may unpack to, in multiples of the room on disk: it is read and not kept.
@@ -93,7 +93,7 @@ fn size(bytes: u64) -> String {
 
 /// A reader that ends with an error where it reaches a bound.
 #[derive(Debug)]
-pub struct Bounded<R> {
+pub(crate) struct Bounded<R> {
     from: R,
     left: u64,
     most: u64,
@@ -106,17 +106,17 @@ pub struct Bounded<R> {
 
 impl<R: Read> Bounded<R> {
     /// What an archive unpacks to.
-    pub fn archive(from: R, limits: &Limits) -> Self {
+    pub(crate) fn archive(from: R, limits: &Limits) -> Self {
         Self::new(from, limits.disk.saturating_mul(STREAM_FACTOR), limits.time)
     }
 
     /// A log of a report.
-    pub fn log(from: R, limits: &Limits) -> Self {
+    pub(crate) fn log(from: R, limits: &Limits) -> Self {
         Self::new(from, limits.disk.saturating_mul(LOG_FACTOR), limits.time)
     }
 
     /// A log that was named itself, and of which `packed` bytes were read so far: as long as those are many it may go on.
-    pub fn named(from: R, limits: &Limits, packed: Arc<AtomicU64>) -> Self {
+    pub(crate) fn named(from: R, limits: &Limits, packed: Arc<AtomicU64>) -> Self {
         Self { packed: Some(packed), ..Self::new(from, u64::MAX, limits.time) }
     }
 
@@ -154,7 +154,7 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// CPU time of this thread: a slow pipe, or a machine that has much to do, is not the file's fault.
-pub fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 

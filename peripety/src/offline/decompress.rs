@@ -7,7 +7,7 @@ const XZ_MEMORY_KIB: u32 = 256 << 10;
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub(crate) enum Packing {
     /// Not at all.
     Plain,
     /// gzip.
@@ -28,7 +28,7 @@ const MAGIC: &[(&[u8], Packing)] = &[
 ];
 
 /// How a file that starts so is packed.
-pub fn packing(start: &[u8]) -> Packing {
+pub(crate) fn packing(start: &[u8]) -> Packing {
     MAGIC.iter().find(|(magic, _)| start.starts_with(magic)).map_or(Packing::Plain, |(_, packing)| *packing)
 }
 

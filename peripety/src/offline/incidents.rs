@@ -62,7 +62,7 @@ impl ByHost {
     }
 
     /// How many were left out for lack of room.
-    pub const fn dropped(&self) -> u64 {
+    pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
     }
 

@@ -3,9 +3,9 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 /// Bytes of a line that are kept: a record of the kernel has at most 8 KiB, a field of the journal may have more.
-pub const LINE_MAX: usize = 64 << 10;
+pub(super) const LINE_MAX: usize = 64 << 10;
 /// Bytes that are looked at before it is decided what a file is.
-pub const SAMPLE: usize = 64 << 10;
+pub(crate) const SAMPLE: usize = 64 << 10;
 
 /// A file that is read line by line.
 pub struct Input<'r> {
@@ -97,6 +97,11 @@ impl<'r> Input<'r> {
     /// Why the file could not be read to its end.
     pub fn failed(&self) -> Option<&io::Error> {
         self.failed.as_ref()
+    }
+
+    /// The same, when the file is done with.
+    pub fn into_failure(self) -> Option<io::Error> {
+        self.failed
     }
 
     /// What can be had next, and the line that it may become a part of; none at the end.

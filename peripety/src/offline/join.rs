@@ -19,13 +19,13 @@ const LINES_MAX: usize = 4;
 const BETWEEN_MAX: usize = 16;
 
 /// Whether more lines of the same record may follow.
-pub fn is_head(text: &str) -> bool {
+pub(super) fn is_head(text: &str) -> bool {
     HEADS.iter().any(|(start, part)| text.starts_with(start) && text.contains(part)) && !text.contains('\n')
 }
 
 /// Lines that wait for more of their record, and what came between.
 #[derive(Debug, Default)]
-pub struct Joiner {
+pub(super) struct Joiner {
     open: Option<Open>,
 }
 
@@ -39,7 +39,7 @@ struct Open {
 
 impl Joiner {
     /// Takes a line of the kernel; gives those that wait no more, in order. `takes` tells whether a rule takes a text.
-    pub fn push(&mut self, entry: Entry, takes: &dyn Fn(&str) -> bool, out: &mut Vec<Entry>) {
+    pub(super) fn push(&mut self, entry: Entry, takes: &dyn Fn(&str) -> bool, out: &mut Vec<Entry>) {
         let Some(mut open) = self.open.take() else {
             if is_head(&entry.log.text) {
                 self.open =
@@ -82,12 +82,12 @@ impl Joiner {
     }
 
     /// Whether nothing waits.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.open.is_none()
     }
 
     /// Gives what still waits.
-    pub fn finish(&mut self, out: &mut Vec<Entry>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<Entry>) {
         out.extend(self.open.take().into_iter().flat_map(|open| open.held));
     }
 }

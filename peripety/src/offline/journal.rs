@@ -23,7 +23,7 @@ const MAX_FIELD: usize = 64 << 10;
 const PATIENCE: Patience = Patience { silence: Duration::from_secs(30), total: Duration::from_secs(60) };
 
 /// Whether a file that starts so is journald's.
-pub fn is_journal(start: &[u8]) -> bool {
+pub(crate) fn is_journal(start: &[u8]) -> bool {
     start.starts_with(MAGIC)
 }
 
@@ -33,7 +33,11 @@ pub fn is_journal(start: &[u8]) -> bool {
 /// # Errors
 ///
 /// Nothing reads them.
-pub fn read_journal(files: &[&Path], program: Option<&Path>, sink: &mut Sink<'_>) -> io::Result<Vec<Unread>> {
+pub(crate) fn read_journal(
+    files: &[&Path],
+    program: Option<&Path>,
+    sink: &mut Sink<'_>,
+) -> io::Result<Vec<Unread>> {
     let orders = Orders {
         place: Place::Files(files.iter().map(|file| absolute(file)).collect()),
         matches: Vec::new(),

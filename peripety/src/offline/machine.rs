@@ -38,7 +38,7 @@ pub struct Given {
 }
 
 /// One host.
-pub struct Machine {
+pub(super) struct Machine {
     rules: RuleSet,
     given: Given,
     boot: Option<Boot>,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Machine {
 
 impl Machine {
     /// A host of which nothing was read yet.
-    pub fn new(rules: RuleSet, given: Given) -> Self {
+    pub(super) fn new(rules: RuleSet, given: Given) -> Self {
         Self {
             rules,
             given,
@@ -76,7 +76,7 @@ impl Machine {
     }
 
     /// Takes an entry that came so many times; adds revisions of events to `out`.
-    pub fn push(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
+    pub(super) fn push(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
         match self.boot.as_ref().map(|boot| boot.breaks(&entry)) {
             Some(None) => {}
             None => self.begin(&entry, Break::Boot),
@@ -99,7 +99,7 @@ impl Machine {
     }
 
     /// Other hosts speak of this time of the wall clock. If this one was silent for long, what it told is over.
-    pub fn rest(&mut self, wall_us: i64, out: &mut Vec<Event>) {
+    pub(super) fn rest(&mut self, wall_us: i64, out: &mut Vec<Event>) {
         let (Some(boot), Some(engine)) = (&self.boot, &mut self.engine) else { return };
         let Some(silent_us) = boot.silent_us(wall_us).filter(|us| *us > REST_US) else { return };
         if engine.open_events() + engine.waiting() == 0 {
@@ -111,18 +111,18 @@ impl Machine {
     }
 
     /// The next entry is of another boot, which may tell its id.
-    pub fn reboot(&mut self, out: &mut Vec<Event>) {
+    pub(super) fn reboot(&mut self, out: &mut Vec<Event>) {
         self.end(out);
         self.boot = None;
     }
 
     /// The log is over.
-    pub fn finish(&mut self, out: &mut Vec<Event>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<Event>) {
         self.end(out);
     }
 
     /// Entries without a date.
-    pub fn undated(&self) -> u64 {
+    pub(super) fn undated(&self) -> u64 {
         self.undated
     }
 

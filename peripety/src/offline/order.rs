@@ -11,7 +11,7 @@ const WAITING_MAX: usize = 8192;
 
 /// Holds events back until they grow no more, and until all that began before them are out.
 #[derive(Debug, Default)]
-pub struct Order {
+pub(super) struct Order {
     /// By the time of the first failure, and the order in which they came.
     waiting: BTreeMap<(Timestamp, u64), Event>,
     place: HashMap<EventId, (Timestamp, u64)>,
@@ -22,7 +22,7 @@ pub struct Order {
 
 impl Order {
     /// Takes a revision; gives events that are over.
-    pub fn push(&mut self, event: Event, out: &mut Vec<Event>) {
+    pub(super) fn push(&mut self, event: Event, out: &mut Vec<Event>) {
         let place = *self.place.entry(event.event_id).or_insert_with(|| {
             self.came += 1;
             (event.first_timestamp, self.came)
@@ -50,7 +50,7 @@ impl Order {
     }
 
     /// Gives all that is left.
-    pub fn finish(&mut self, out: &mut Vec<Event>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<Event>) {
         self.place.clear();
         self.open = 0;
         out.extend(std::mem::take(&mut self.waiting).into_values());

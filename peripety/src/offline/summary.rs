@@ -12,7 +12,7 @@ const DEVICES_MAX: usize = 65_536;
 
 /// What one type of event on one device comes to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// Host.
     pub hostname: String,
     /// The device as humans name it; empty for events of no device.
@@ -33,7 +33,7 @@ pub struct Row {
 
 /// Events by host, device and type.
 #[derive(Clone, Debug, Default)]
-pub struct Summary {
+pub(crate) struct Summary {
     rows: BTreeMap<(String, String, String), Row>,
     /// Events that were told before they were over, with their count so far: they come once more.
     unfinished: HashMap<EventId, u64>,
@@ -41,7 +41,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts an event.
-    pub fn add(&mut self, event: &Event) {
+    pub(crate) fn add(&mut self, event: &Event) {
         let device = device(event);
         let key = (event.hostname.clone(), device.clone(), event.event_type.as_str().to_owned());
         if self.rows.len() >= DEVICES_MAX && !self.rows.contains_key(&key) {
@@ -71,7 +71,7 @@ impl Summary {
     }
 
     /// All rows: hosts and devices by name, on each the worst first, then the oldest.
-    pub fn rows(&self) -> Vec<&Row> {
+    pub(crate) fn rows(&self) -> Vec<&Row> {
         let mut rows: Vec<&Row> = self.rows.values().collect();
         rows.sort_by(|a, b| {
             let worst = || a.severity.at_least(b.severity).cmp(&b.severity.at_least(a.severity)).reverse();

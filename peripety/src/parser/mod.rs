@@ -18,6 +18,6 @@ pub mod uevent;
 
 pub use command::{Command, command};
 pub use farewell::{Farewell, farewell};
-pub use kernel::{kernel, ring_sequence, source_name};
+pub use kernel::{kernel, source_name};
 pub use raw::{Kdev, RawEvent};
 pub use tracepoint::Tracepoint;

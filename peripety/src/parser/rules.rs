@@ -25,7 +25,7 @@ pub use doc::Problem;
 pub use example::{Example, ExampleError};
 pub(crate) use pack::rules_of;
 pub use pack::{Author, read_rules};
-pub use pattern::{Alphabet, Pattern};
+pub use pattern::Pattern;
 pub(crate) use quoted::{begins_with_quoted, quoting_place};
 pub use rule::Rule;
 pub use set::RuleSet;

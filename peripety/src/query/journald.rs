@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use super::believed::Foreign;
+pub(crate) use super::believed::Foreign;
 use super::believed::{Believed, Judge};
 use crate::{
     event::{Event, EventId},
@@ -23,7 +23,8 @@ use crate::{
 };
 
 /// How long a disk may take that does not answer, and all such disks together.
-pub const PATIENCE: Patience = Patience { silence: Duration::from_secs(10), total: Duration::from_secs(30) };
+pub(crate) const PATIENCE: Patience =
+    Patience { silence: Duration::from_secs(10), total: Duration::from_secs(30) };
 
 /// Fields that are read of an entry.
 const HEAD: [&str; 10] = [

@@ -6,11 +6,11 @@ use crate::event::EventId;
 
 /// The highest revision seen of each event: 20 bytes for each.
 #[derive(Debug, Default)]
-pub struct Latest(HashMap<EventId, u32>);
+pub(super) struct Latest(HashMap<EventId, u32>);
 
 impl Latest {
     /// Notes a revision; true when it is the highest so far.
-    pub fn note(&mut self, id: EventId, revision: u32) -> bool {
+    pub(super) fn note(&mut self, id: EventId, revision: u32) -> bool {
         match self.0.get_mut(&id) {
             Some(highest) if *highest >= revision => false,
             Some(highest) => {
@@ -25,7 +25,7 @@ impl Latest {
     }
 
     /// Whether this revision is the highest of its event, and was not asked about before.
-    pub fn take(&mut self, id: EventId, revision: u32) -> bool {
+    pub(super) fn take(&mut self, id: EventId, revision: u32) -> bool {
         self.0.get(&id) == Some(&revision) && self.0.remove(&id).is_some()
     }
 }

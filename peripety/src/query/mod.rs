@@ -7,8 +7,8 @@ mod filter;
 pub mod journald;
 mod latest;
 pub mod select;
-pub mod socket;
-pub mod time;
+pub(crate) mod socket;
+pub(crate) mod time;
 
-pub use device::DeviceFilter;
+pub(crate) use device::DeviceFilter;
 pub use filter::Filter;

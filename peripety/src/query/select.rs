@@ -28,7 +28,7 @@ pub struct Select {
 }
 
 /// Takes events one by one; an error ends the query.
-pub type Sink<'a> = dyn FnMut(Event) -> anyhow::Result<()> + 'a;
+pub(crate) type Sink<'a> = dyn FnMut(Event) -> anyhow::Result<()> + 'a;
 
 /// Gives the events of the journal to `sink` in the order of their time; tells what was passed over.
 ///
@@ -175,7 +175,7 @@ impl<'s, 'e> InOrder<'s, 'e> {
 /// # Errors
 ///
 /// `sink` fails.
-pub fn from_memory(
+pub(crate) fn from_memory(
     events: Vec<Event>,
     filter: &Filter,
     select: Select,

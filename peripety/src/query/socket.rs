@@ -28,7 +28,7 @@ const MAX_LINE: usize = 16 << 20;
 
 /// The daemon could not be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// Nothing listens there.
     #[error("no peripetyd listens at {}; start it with 'systemctl start peripetyd' or run 'peripetyd' as root", path.display())]
     NoDaemon {
@@ -64,7 +64,7 @@ pub enum ClientError {
 
 /// A line of the daemon.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// A revision of an event.
     Event(Box<Event>),
     /// So many revisions were lost, because this reader was too slow.
@@ -79,7 +79,7 @@ pub enum Message {
 
 /// Which events to send.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Go on with events as they happen.
     pub follow: bool,
     /// Only events whose latest failure is not older.
@@ -90,7 +90,7 @@ pub struct Wanted {
 
 /// A connection, good for one request.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     stream: UnixStream,
     path: PathBuf,
 }
@@ -101,7 +101,7 @@ impl Client {
     /// # Errors
     ///
     /// No daemon, or no permission.
-    pub fn connect(roots: &Roots) -> Result<Self, ClientError> {
+    pub(crate) fn connect(roots: &Roots) -> Result<Self, ClientError> {
         let path = roots.socket();
         match UnixStream::connect(&path) {
             Ok(stream) => Ok(Self { stream, path }),
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// Process id of the daemon, as the kernel tells.
-    pub fn pid(&self) -> Option<i32> {
+    pub(crate) fn pid(&self) -> Option<i32> {
         rustix::net::sockopt::socket_peercred(&self.stream).ok().map(|peer| peer.pid.as_raw_nonzero().get())
     }
 
@@ -123,7 +123,7 @@ impl Client {
     /// # Errors
     ///
     /// The daemon does not know the request, or does not answer in time.
-    pub fn answer(self, request: &str) -> Result<Value, ClientError> {
+    pub(crate) fn answer(self, request: &str) -> Result<Value, ClientError> {
         self.request(Request { request: request.to_owned(), ..Request::default() })
     }
 
@@ -132,7 +132,7 @@ impl Client {
     /// # Errors
     ///
     /// The daemon refuses, does not know the request, or does not answer in time.
-    pub fn request(self, request: Request) -> Result<Value, ClientError> {
+    pub(crate) fn request(self, request: Request) -> Result<Value, ClientError> {
         let mut lines = self.ask(request)?;
         match lines.line()? {
             Some(Reply { answer: Some(answer), .. }) => Ok(answer),
@@ -145,7 +145,7 @@ impl Client {
     /// # Errors
     ///
     /// The daemon does not take the request.
-    pub fn events(self, wanted: Wanted) -> Result<Events, ClientError> {
+    pub(crate) fn events(self, wanted: Wanted) -> Result<Events, ClientError> {
         self.ask(Request {
             request: "events".to_owned(),
             follow: wanted.follow,
@@ -182,7 +182,7 @@ struct Reply {
 
 /// The daemon's lines.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     stream: UnixStream,
     path: PathBuf,
     pending: VecDeque<u8>,
@@ -196,7 +196,7 @@ impl Events {
     /// # Errors
     ///
     /// The daemon refused or does not answer.
-    pub fn message(&mut self) -> Result<Option<Message>, ClientError> {
+    pub(crate) fn message(&mut self) -> Result<Option<Message>, ClientError> {
         loop {
             let Some(reply) = self.line()? else { return Ok(None) };
             if let Some(event) = reply.event {
@@ -219,7 +219,7 @@ impl Events {
     }
 
     /// Whether [`Self::message`] has a line without waiting for the daemon.
-    pub fn has_line(&self) -> bool {
+    pub(crate) fn has_line(&self) -> bool {
         self.pending.contains(&b'\n')
     }
 

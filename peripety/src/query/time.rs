@@ -12,14 +12,14 @@ use jiff::{
     "'{0}' is no time; write '2026-11-21', '2026-11-21 10:00', '10:00', 'today', 'yesterday', '-1h', '2 hours ago', \
      '2026-11-21T10:00:00Z' or '@1795255200'"
 )]
-pub struct UnknownTime(String);
+pub(crate) struct UnknownTime(String);
 
 /// Reads a time; what it does not say is taken from `now`, in `now`'s time zone.
 ///
 /// # Errors
 ///
 /// The text is none of the forms that [`UnknownTime`] lists, or out of range.
-pub fn parse(text: &str, now: &Zoned) -> Result<Timestamp, UnknownTime> {
+pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Timestamp, UnknownTime> {
     let trimmed = text.trim();
     word(trimmed, now)
         .or_else(|| seconds(trimmed))
@@ -128,7 +128,7 @@ fn without_weekday(text: &str) -> Option<&str> {
 }
 
 /// The present, to the second and in the zone of this machine.
-pub fn now() -> Zoned {
+pub(crate) fn now() -> Zoned {
     let now = Zoned::now();
     now.round(Unit::Microsecond).unwrap_or(now)
 }

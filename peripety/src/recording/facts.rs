@@ -122,7 +122,7 @@ impl DeviceFacts for Listening<'_> {
 
 /// Gives recorded answers. What was not recorded is not known.
 #[derive(Debug, Default)]
-pub struct Answers(RefCell<Given>);
+pub(crate) struct Answers(RefCell<Given>);
 
 #[derive(Debug, Default)]
 struct Given {
@@ -134,7 +134,7 @@ struct Given {
 
 impl Answers {
     /// News for the next record. What was not asked for by the one before is in force from now on, too.
-    pub fn next(&self, news: Vec<News>) {
+    pub(crate) fn next(&self, news: Vec<News>) {
         let mut given = self.0.borrow_mut();
         let Given { known, news: waiting, asked } = &mut *given;
         for (question, left) in waiting.drain() {
@@ -149,7 +149,7 @@ impl Answers {
     }
 
     /// Nothing is known any more.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.0.borrow_mut() = Given::default();
     }
 

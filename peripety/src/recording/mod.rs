@@ -12,8 +12,11 @@ mod rules;
 mod tape;
 mod writer;
 
-pub use entry::{Body, Entry, FORMAT, Start};
-pub use facts::{Answers, News, Question};
-pub use replay::{Notes, Replay, ReplayError};
-pub use tape::RecordedEngine;
-pub use writer::{Recorder, RecorderCounters};
+pub use entry::Entry;
+pub use entry::FORMAT;
+pub use entry::Start;
+pub(crate) use facts::Answers;
+pub use replay::Replay;
+pub(crate) use replay::{Notes, ReplayError};
+pub(crate) use tape::RecordedEngine;
+pub(crate) use writer::Recorder;

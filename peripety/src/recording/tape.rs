@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An engine whose input is recorded, if that is wanted.
-pub struct RecordedEngine {
+pub(crate) struct RecordedEngine {
     engine: Engine,
     tape: Option<Tape>,
 }
@@ -46,19 +46,19 @@ impl RecordedEngine {
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn new(settings: Settings, user_rules: &[Rule], file: Option<&Path>) -> io::Result<Self> {
+    pub(crate) fn new(settings: Settings, user_rules: &[Rule], file: Option<&Path>) -> io::Result<Self> {
         let tape = file.map(|file| begin(file, &settings, user_rules)).transpose()?;
         let engine = Engine::new(settings, RuleSet::with_user_rules(user_rules.to_vec()));
         Ok(Self { engine, tape })
     }
 
     /// The recorder, for its counters.
-    pub fn recorder(&self) -> Option<&Recorder> {
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
         self.tape.as_ref().map(|tape| &tape.recorder)
     }
 
     /// Other rules of the user from now on.
-    pub fn set_rules(&mut self, user_rules: &[Rule]) {
+    pub(crate) fn set_rules(&mut self, user_rules: &[Rule]) {
         if let Some(tape) = &mut self.tape {
             tape.rules = text_of(user_rules);
             let entry = Entry::Rules(tape.rules.clone());
@@ -68,7 +68,7 @@ impl RecordedEngine {
     }
 
     /// Probes were attached, or are gone.
-    pub fn set_live_sources(&mut self, live: LiveSources) {
+    pub(crate) fn set_live_sources(&mut self, live: LiveSources) {
         if let Some(tape) = &mut self.tape {
             tape.live = live;
             tape.write(&Entry::Live(live));
@@ -77,7 +77,7 @@ impl RecordedEngine {
     }
 
     /// As [`Engine::push`].
-    pub fn push(&mut self, record: &Record, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+    pub(crate) fn push(&mut self, record: &Record, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
         let engine = &mut self.engine;
         match &mut self.tape {
             None => engine.push(record, facts, out),
@@ -94,7 +94,7 @@ impl RecordedEngine {
     }
 
     /// As [`Engine::tick`].
-    pub fn tick(&mut self, now_ns: u64, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+    pub(crate) fn tick(&mut self, now_ns: u64, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
         let engine = &mut self.engine;
         match &mut self.tape {
             None => engine.tick(now_ns, facts, out),
@@ -108,7 +108,7 @@ impl RecordedEngine {
     }
 
     /// As [`Engine::finish`].
-    pub fn finish(&mut self, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+    pub(crate) fn finish(&mut self, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
         let engine = &mut self.engine;
         match &mut self.tape {
             None => engine.finish(facts, out),
@@ -122,7 +122,7 @@ impl RecordedEngine {
     }
 
     /// Notes an event that the daemon says by itself.
-    pub fn said(&mut self, event: &Event) {
+    pub(crate) fn said(&mut self, event: &Event) {
         if let Some(tape) = &mut self.tape {
             tape.write(&Entry::Said(Box::new(event.clone())));
         }
@@ -132,12 +132,12 @@ impl RecordedEngine {
     ///
     /// # Errors
     /// As there.
-    pub fn save(&mut self, all: bool, each: impl FnMut(String)) -> Result<(), serde_json::Error> {
+    pub(crate) fn save(&mut self, all: bool, each: impl FnMut(String)) -> Result<(), serde_json::Error> {
         self.engine.save(all, each)
     }
 
     /// As [`Engine::restore`].
-    pub fn restore(&mut self, saved: Saved) {
+    pub(crate) fn restore(&mut self, saved: Saved) {
         self.engine.restore(saved);
         if let Some(tape) = &mut self.tape {
             let mut notes = Vec::new();
@@ -148,12 +148,12 @@ impl RecordedEngine {
     }
 
     /// As [`Engine::next_deadline_ns`].
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
         self.engine.next_deadline_ns()
     }
 
     /// Lets what waits reach the file, for a short while.
-    pub fn close(&self, patience: Duration) {
+    pub(crate) fn close(&self, patience: Duration) {
         if let Some(tape) = &self.tape
             && !tape.recorder.close(patience)
         {

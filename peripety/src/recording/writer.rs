@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What became of the entries: `offered` is always the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecorderCounters {
+pub(crate) struct RecorderCounters {
     /// Entries given to the recorder.
     pub offered: u64,
     /// Written.
@@ -67,14 +67,14 @@ impl Shared {
 
 /// The sending end.
 #[derive(Clone, Debug)]
-pub struct Recorder(Arc<Shared>);
+pub(crate) struct Recorder(Arc<Shared>);
 
 impl Recorder {
     /// Starts the thread that opens and writes the file. A file that is there is continued.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(path: &Path) -> io::Result<Self> {
+    pub(crate) fn start(path: &Path) -> io::Result<Self> {
         let shared =
             Arc::new(Shared { path: path.to_owned(), state: Mutex::default(), changed: Condvar::new() });
         let worker = Arc::clone(&shared);
@@ -84,7 +84,7 @@ impl Recorder {
 
     /// Records an entry and never waits for the disk. False when entries before this one were lost: what it builds on must
     /// be said again.
-    pub fn record(&self, entry: &Entry) -> bool {
+    pub(crate) fn record(&self, entry: &Entry) -> bool {
         // No entry has a map with keys other than text, the only thing that has no JSON.
         let Ok(line) = serde_json::to_vec(entry) else { return true };
         let mut state = self.0.state();
@@ -107,12 +107,12 @@ impl Recorder {
     }
 
     /// What became of the entries so far.
-    pub fn counters(&self) -> RecorderCounters {
+    pub(crate) fn counters(&self) -> RecorderCounters {
         self.0.state().counters
     }
 
     /// How many entries were lost since the last call, and why.
-    pub fn take_lost(&self) -> Option<(u64, String)> {
+    pub(crate) fn take_lost(&self) -> Option<(u64, String)> {
         let mut state = self.0.state();
         let total = state.counters.lost;
         let news = total - std::mem::replace(&mut state.told_lost, total);
@@ -121,17 +121,17 @@ impl Recorder {
     }
 
     /// Why nothing is written, as long as nothing is.
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         self.0.state().trouble.clone()
     }
 
     /// The file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0.path
     }
 
     /// Takes no more entries and waits until those in the buffer are written, no longer than `patience`. True when all are.
-    pub fn close(&self, patience: Duration) -> bool {
+    pub(crate) fn close(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.0.state();
         state.closed = true;

@@ -351,7 +351,7 @@ fn is_disk(event: &Event) -> bool {
 }
 
 /// Whether a device that went was in use: mounted, or part of something.
-pub fn is_in_use(event: &Event) -> bool {
+pub(crate) fn is_in_use(event: &Event) -> bool {
     event.block.as_ref().is_some_and(|block| {
         let subject = Subject::of_device(event);
         !subject.mount_points.is_empty() || !subject.holders.is_empty() || !block.id.mount_points.is_empty()

@@ -14,7 +14,7 @@ use crate::{
 
 /// What the journal tells.
 #[derive(Debug, Default)]
-pub struct Read {
+pub(crate) struct Read {
     /// What the events of this boot leave open, as far as they could be read.
     pub table: Table,
     /// What could not.
@@ -25,7 +25,7 @@ pub struct Read {
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn table(roots: &Roots, patience: Patience) -> Result<Read, ReadError> {
+pub(crate) fn table(roots: &Roots, patience: Patience) -> Result<Read, ReadError> {
     let mut reader = Reader::open_with(roots, patience)?;
     reader.set_own_only();
     let mut table = Table::default();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// From what, and since when, the state of the machine is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
+pub(crate) struct Known {
     /// `peripetyd`, `journal`, `sysfs`.
     pub by: Vec<String>,
     /// The time of the oldest event that is known.
@@ -21,7 +21,7 @@ pub struct Known {
 
 /// Something that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// What, in a few words: `probes`, `kernel text`, `journal`.
     pub what: String,
     /// Why, and what it means.
@@ -32,19 +32,19 @@ pub struct Limit {
 
 impl Limit {
     /// A fault of now may go unseen.
-    pub fn unseen(what: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn unseen(what: &str, why: impl Into<String>) -> Self {
         Self { what: what.to_owned(), why: why.into(), unseen: true }
     }
 
     /// What happened before is not known, or not all of it.
-    pub fn past(what: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn past(what: &str, why: impl Into<String>) -> Self {
         Self { what: what.to_owned(), why: why.into(), unseen: false }
     }
 }
 
 impl Known {
     /// Whether there is anything that tells of events: sysfs alone has few of them.
-    pub fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         self.by.iter().all(|by| by == "sysfs")
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 
 /// The machine as it is now.
 #[derive(Debug)]
-pub struct Look<'r> {
+pub(crate) struct Look<'r> {
     roots: &'r Roots,
     /// None where mountinfo could not be read.
     mounts: Option<Vec<Mount>>,
@@ -56,7 +56,7 @@ fn kernel_name(id: &BlkId) -> String {
 
 impl<'r> Look<'r> {
     /// Looks at devices and mounts.
-    pub fn new(roots: &'r Roots) -> Self {
+    pub(crate) fn new(roots: &'r Roots) -> Self {
         Self {
             roots,
             mounts: mounts::read(roots),
@@ -70,13 +70,13 @@ impl<'r> Look<'r> {
 
     /// For a table that is kept: what belongs to a device that is not there yet after a reboot stays in it.
     #[must_use]
-    pub fn keeping_absent(mut self) -> Self {
+    pub(crate) fn keeping_absent(mut self) -> Self {
         self.forgets_absent = false;
         self
     }
 
     /// Ends and adds conditions as the machine shows. Gives those that nothing told of before.
-    pub fn at(&mut self, table: &mut Table, now: Timestamp) -> Vec<Condition> {
+    pub(crate) fn at(&mut self, table: &mut Table, now: Timestamp) -> Vec<Condition> {
         self.now = now;
         let this = &*self;
         table.revise(&mut |condition| this.revise(condition));

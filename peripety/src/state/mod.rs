@@ -4,16 +4,16 @@
 //! ([`rows`]). What no event tells, sysfs and mountinfo do ([`look`]): whoever shows conditions looks there first.
 
 mod condition;
-pub mod journal;
+pub(crate) mod journal;
 mod known;
-pub mod look;
+pub(crate) mod look;
 mod problem;
-pub mod resolve;
-pub mod rows;
+pub(crate) mod resolve;
+pub(crate) mod rows;
 mod table;
 
-pub use condition::{Condition, Subject, is_in_use};
-pub use known::{Known, Limit};
-pub use problem::{Problem, problems};
-pub use rows::{ROWS, Row};
-pub use table::{Change, End, Table};
+pub(crate) use condition::{Condition, is_in_use};
+pub(crate) use known::{Known, Limit};
+pub(crate) use problem::{Problem, problems};
+pub use table::Table;
+pub(crate) use table::{Change, End};

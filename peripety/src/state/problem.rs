@@ -13,7 +13,7 @@ use super::{
 
 /// One problem.
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The name that people use, of what the worst condition is about.
     pub name: String,
     /// The worst condition.
@@ -26,7 +26,7 @@ pub struct Problem {
 
 impl Problem {
     /// All conditions, the worst first.
-    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         std::iter::once(&self.worst).chain(&self.also)
     }
 }
@@ -36,7 +36,7 @@ fn rank(condition: &Condition) -> usize {
 }
 
 /// The problems, the worst first; of those that are as bad the older first.
-pub fn problems(mut conditions: Vec<Condition>) -> Vec<Problem> {
+pub(crate) fn problems(mut conditions: Vec<Condition>) -> Vec<Problem> {
     conditions.sort_by(|a, b| rank(a).cmp(&rank(b)).then(a.since.cmp(&b.since)));
     let mut groups: Vec<Vec<Condition>> = Vec::new();
     for condition in conditions {

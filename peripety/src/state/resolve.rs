@@ -6,10 +6,10 @@ use super::condition::{Condition, Subject};
 use crate::event::Event;
 
 /// Key of an event's extension that has the conditions.
-pub const KEY: &str = "resolved";
+pub(crate) const KEY: &str = "resolved";
 
 /// What an event keeps of the conditions, so that they are found again, also after a reboot.
-pub fn noted(conditions: &[Condition]) -> Value {
+pub(crate) fn noted(conditions: &[Condition]) -> Value {
     let one = |c: &Condition| {
         let device =
             Subject { mount_points: Vec::new(), holders: Vec::new(), owners: Vec::new(), ..c.device.clone() };

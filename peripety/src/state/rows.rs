@@ -4,7 +4,7 @@ use crate::event::{Event, Severity};
 
 /// What a condition is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
+pub(crate) enum About {
     /// The event's device.
     Device,
     /// The array that the device is a member of.
@@ -48,7 +48,7 @@ pub enum Check {
 
 /// How long a condition lasts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasts {
+pub(crate) enum Lasts {
     /// Until something proves that it is over, also over reboots: it is about the medium or what is written on it.
     OverReboots,
     /// Until something proves that it is over, at the latest the end of the boot: it is a state of the running kernel.
@@ -59,7 +59,7 @@ pub enum Lasts {
 
 /// One condition.
 #[derive(Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its name in JSON.
     pub name: &'static str,
     /// Its name for humans.
@@ -81,10 +81,10 @@ pub struct Row {
 /// Removal of the device ends what is about it, as [`Check::Gone`] does.
 const REMOVED: &str = "BLK_DEVICE_REMOVED";
 /// A person says that a fault is over, whatever it is.
-pub const RESOLVED: &str = "PERIPETY_RESOLVED";
+pub(crate) const RESOLVED: &str = "PERIPETY_RESOLVED";
 
 /// Every condition, the worst first.
-pub static ROWS: &[Row] = &[
+pub(crate) static ROWS: &[Row] = &[
     Row {
         name: "filesystem_shut_down",
         words: "filesystem shut down",
@@ -488,13 +488,13 @@ pub static ROWS: &[Row] = &[
 ];
 
 /// The condition with this name.
-pub fn row(name: &str) -> Option<&'static Row> {
+pub(crate) fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
 impl Row {
     /// Whether this event opens it.
-    pub fn is_opened_by(&self, event: &Event) -> bool {
+    pub(crate) fn is_opened_by(&self, event: &Event) -> bool {
         if !self.opens.contains(&event.event_type.as_str()) {
             return false;
         }
@@ -523,12 +523,12 @@ impl Row {
     }
 
     /// Whether this event ends it, if it is about the same.
-    pub fn is_closed_by(&self, event_type: &str) -> bool {
+    pub(crate) fn is_closed_by(&self, event_type: &str) -> bool {
         self.closes.contains(&event_type)
     }
 
     /// Whether requests that failed opened it: what is made of the device fails with it.
-    pub fn is_of_requests(&self) -> bool {
+    pub(crate) fn is_of_requests(&self) -> bool {
         matches!(
             self.name,
             "medium_errors" | "not_answering" | "device_failing" | "device_offline" | "out_of_space"

@@ -53,7 +53,7 @@ pub struct Table {
 
 /// What an event says is over.
 #[derive(Clone, Debug)]
-pub struct End {
+pub(crate) struct End {
     event_type: String,
     subjects: Vec<Subject>,
     /// Which conditions a person says are over.
@@ -63,14 +63,14 @@ pub struct End {
 
 impl End {
     /// What an event says is over; none if nothing ends by it.
-    pub fn by(event: &Event) -> Option<Self> {
+    pub(crate) fn by(event: &Event) -> Option<Self> {
         let event_type = event.event_type.as_str();
         let ends = event_type == RESOLVED || ROWS.iter().any(|row| row.is_closed_by(event_type));
         ends.then(|| Self::of(event))
     }
 
     /// Whether a condition is over by it: what happened later is not.
-    pub fn is_end_of(&self, condition: &Condition) -> bool {
+    pub(crate) fn is_end_of(&self, condition: &Condition) -> bool {
         let later = condition.last.is_some_and(|last| last.duration_since(self.at) > APART);
         !later && row(&condition.condition).is_some_and(|row| self.ends(row, &condition.device))
     }

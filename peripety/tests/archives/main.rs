@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use peripety::offline::{
+use peripety::internal::offline::{
     self,
     bounds::Limits,
     report::{Report, Spool},

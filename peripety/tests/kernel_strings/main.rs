@@ -23,7 +23,7 @@ use std::{
 };
 
 use format::Format;
-use peripety::{parser::rules::RuleSet, record::LogRecord};
+use peripety::internal::{parser::rules::RuleSet, record::LogRecord};
 use regex::Regex;
 
 struct Entry {

@@ -9,7 +9,7 @@
 use std::{collections::BTreeSet, fmt::Write as _, io::Read as _, ops::ControlFlow};
 
 use jiff::{Timestamp, tz::TimeZone};
-use peripety::{
+use peripety::internal::{
     collector::kmsg::{KmsgRecord, parse_record},
     event::Event,
     offline::{Calendar, Given, Input, Logs, read, unpack},

@@ -15,7 +15,7 @@ const ROWS_MAX: usize = 1 << 17;
 
 /// The book of one ring.
 #[derive(Debug, Default)]
-pub struct Book {
+pub(super) struct Book {
     received: HashMap<CountKey, u64>,
     /// The latest key, whose count is not yet in `received`: in a storm it is the same again and again.
     latest: Option<(CountKey, u64)>,
@@ -48,7 +48,7 @@ struct Snapshot {
 
 /// What a look at the kernel's counts found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Failures by device.
     pub missed: Vec<Missed>,
     /// Failures of which not even the device is known.
@@ -73,14 +73,18 @@ impl Found {
 
 impl Book {
     /// A book for a ring that others have read before, and which is written up to `produced`.
-    pub fn begin_at(counts: impl Iterator<Item = (CountKey, u64)>, dropped: u64, produced: u64) -> Self {
+    pub(super) fn begin_at(
+        counts: impl Iterator<Item = (CountKey, u64)>,
+        dropped: u64,
+        produced: u64,
+    ) -> Self {
         let received: HashMap<_, _> = counts.collect();
         let changed = received.keys().copied().collect();
         Self { received, given_up: dropped, begun: produced, changed, unsaved: true, ..Self::default() }
     }
 
     /// Notes a record that came out of the ring, where it began at `position`.
-    pub fn note(&mut self, key: CountKey, position: u64) {
+    pub(super) fn note(&mut self, key: CountKey, position: u64) {
         if position < self.begun {
             return;
         }
@@ -95,7 +99,7 @@ impl Book {
     }
 
     /// Rows that it has.
-    pub fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.received.len()
     }
 
@@ -108,13 +112,13 @@ impl Book {
     }
 
     /// Failures by device since the last call: received, or found missing.
-    pub fn take_recent(&mut self) -> HashMap<CountKey, u64> {
+    pub(super) fn take_recent(&mut self) -> HashMap<CountKey, u64> {
         self.settle();
         std::mem::take(&mut self.recent)
     }
 
     /// Whether a look at the kernel's counts is needed: it dropped more than was told of.
-    pub const fn wants_look(&self, dropped: u64) -> bool {
+    pub(super) const fn wants_look(&self, dropped: u64) -> bool {
         self.snapshot.is_some() || self.open(dropped) > 0
     }
 
@@ -129,7 +133,7 @@ impl Book {
     /// record that was counted is in it by then; when it is read so far, what is missing was dropped, and nothing is told
     /// twice. Records that came later hide what is missing, never the other way round: a storm that goes on is exact as of
     /// a moment before, and looked at until it is over. What is missing then belongs to no device.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         counts: impl Iterator<Item = (CountKey, u64)>,
         dropped: u64,
@@ -165,7 +169,7 @@ impl Book {
     }
 
     /// The same when the programs have ended and the ring is read to its end: nothing moves any more.
-    pub fn last_look(&mut self, counts: impl Iterator<Item = (CountKey, u64)>, dropped: u64) -> Found {
+    pub(super) fn last_look(&mut self, counts: impl Iterator<Item = (CountKey, u64)>, dropped: u64) -> Found {
         self.settle();
         self.unsaved = true;
         let mut found = Found::default();
@@ -206,7 +210,7 @@ impl Book {
     }
 
     /// What of it changed since the last call, or all of it, to be known again after a restart for the same ring.
-    pub fn save(&mut self, all: bool) -> Option<Saved> {
+    pub(super) fn save(&mut self, all: bool) -> Option<Saved> {
         self.settle();
         let unsaved = std::mem::take(&mut self.unsaved);
         if self.changed.is_empty() && !unsaved && !all {
@@ -231,7 +235,7 @@ impl Book {
     }
 
     /// The book as it was saved.
-    pub fn restore(saved: &Saved) -> Self {
+    pub(super) fn restore(saved: &Saved) -> Self {
         let map = |rows: &Rows| -> HashMap<_, _> {
             let row = |((kind, dev, op, code), count): (&RowPlace, &u64)| {
                 (CountKey { dev: *dev, code: *code, kind: *kind, op: *op, reserved: 0 }, *count)

@@ -100,7 +100,7 @@ const PROTOTYPES: [&str; 1] = ["btf_trace_block_bio_complete"];
 /// Why there are no offsets at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the kernel's type information {path}: {reason}")]
-pub struct NoBtf {
+pub(crate) struct NoBtf {
     /// The file.
     pub path: PathBuf,
     /// Why.
@@ -118,7 +118,7 @@ enum Unreadable {
 
 /// What BTF tells about this kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Offsets {
+pub(crate) struct Offsets {
     /// Offset in bytes by the name of the program's global.
     pub members: BTreeMap<&'static str, u16>,
     /// scsi_cmnd.cmnd is an array (from 5.19) and no pointer.
@@ -134,7 +134,7 @@ impl Offsets {
     ///
     /// # Errors
     /// [`NoBtf`] when the kernel has no BTF or it cannot be read.
-    pub fn resolve(roots: &Roots, drivers: &[&str]) -> Result<Self, NoBtf> {
+    pub(crate) fn resolve(roots: &Roots, drivers: &[&str]) -> Result<Self, NoBtf> {
         let directory = roots.sysfs.join("kernel/btf");
         let path = directory.join("vmlinux");
         let mut wanted: Vec<&str> =
@@ -183,7 +183,7 @@ impl Offsets {
     }
 
     /// The first of `wanted` that this kernel does not have.
-    pub fn missing(&self, wanted: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn missing(&self, wanted: &[&'static str]) -> Option<&'static str> {
         wanted.iter().copied().find(|name| !self.members.contains_key(name))
     }
 }

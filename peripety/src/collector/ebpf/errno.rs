@@ -26,7 +26,7 @@ const BEFORE_6_10: &[(u8, i32)] = &[(15, 109), (16, 75), (17, 19), (18, 62)];
 const SINCE_6_10: &[(u8, i32)] = &[(14, 109), (15, 75), (16, 19), (17, 62), (19, 22)];
 
 /// Pairs of blk_status_t and errno of a kernel.
-pub fn of_status(kernel: KernelVersion) -> impl Iterator<Item = (u8, i32)> {
+pub(crate) fn of_status(kernel: KernelVersion) -> impl Iterator<Item = (u8, i32)> {
     let moved = if kernel < KernelVersion::new(6, 10) { BEFORE_6_10 } else { SINCE_6_10 };
     FIXED.iter().chain(moved).copied()
 }

@@ -53,7 +53,7 @@ impl FromStr for KernelVersion {
 
 /// Mode of kernel lockdown (Documentation/admin-guide, kernel_lockdown.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lockdown {
+pub(crate) enum Lockdown {
     /// Off, not built in, or securityfs is not mounted.
     #[default]
     None,
@@ -65,7 +65,7 @@ pub enum Lockdown {
 
 impl Lockdown {
     /// Mode of the running kernel.
-    pub fn running(roots: &Roots) -> Self {
+    pub(crate) fn running(roots: &Roots) -> Self {
         let text = fs::read_to_string(roots.sysfs.join("kernel/security/lockdown")).unwrap_or_default();
         if text.contains("[confidentiality]") {
             Self::Confidentiality

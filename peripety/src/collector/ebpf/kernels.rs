@@ -1,15 +1,16 @@
 //! What differs from kernel to kernel, as data: for `prpt doctor`, and for `doc/kernels.md`, which a test holds to it.
 
+#[cfg(test)]
 use peripety_common::Kind;
 
-use super::{
-    kernel::KernelVersion,
-    table::{Probe, Situation},
-};
+use super::kernel::KernelVersion;
+#[cfg(test)]
+use super::table::{Probe, Situation};
 
+#[cfg(test)]
 /// A kernel of the table in `doc/kernels.md`.
 #[derive(Debug)]
-pub struct Kernel {
+pub(crate) struct Kernel {
     /// Its version.
     pub version: KernelVersion,
     /// Who ships it.
@@ -18,8 +19,9 @@ pub struct Kernel {
     pub backported: &'static [Kind],
 }
 
+#[cfg(test)]
 /// The kernels of the table.
-pub static KERNELS: &[Kernel] = &[
+pub(crate) static KERNELS: &[Kernel] = &[
     Kernel { version: KernelVersion::new(4, 18), of: "RHEL 8", backported: &[] },
     Kernel { version: KernelVersion::new(5, 10), of: "Debian 11", backported: &[] },
     Kernel { version: KernelVersion::new(5, 14), of: "RHEL 9.1+", backported: &[Kind::BlockRqError] },
@@ -29,6 +31,7 @@ pub static KERNELS: &[Kernel] = &[
     Kernel { version: KernelVersion::new(7, 2), of: "Debian sid", backported: &[] },
 ];
 
+#[cfg(test)]
 /// Tracepoints that came to mainline after 4.18.
 const SINCE: &[(Kind, KernelVersion)] = &[
     (Kind::BlockRqError, KernelVersion::new(5, 18)),
@@ -37,19 +40,22 @@ const SINCE: &[(Kind, KernelVersion)] = &[
     (Kind::XfsForceShutdown, KernelVersion::new(5, 15)),
 ];
 
+#[cfg(test)]
 /// From here on the kernel tells the types of itself, and from here on those of its modules.
 const BTF: KernelVersion = KernelVersion::new(5, 2);
+#[cfg(test)]
 const MODULE_BTF: KernelVersion = KernelVersion::new(5, 11);
 
+#[cfg(test)]
 impl Kernel {
     /// Whether it has a probe's tracepoint.
-    pub fn has(&self, kind: Kind) -> bool {
+    pub(crate) fn has(&self, kind: Kind) -> bool {
         let since = SINCE.iter().find(|row| row.0 == kind).map(|row| row.1);
         since.is_none_or(|since| self.version >= since) || self.backported.contains(&kind)
     }
 
     /// How a probe is attached where the driver is a module, as the table says it.
-    pub fn way(&self, probe: &Probe) -> &'static str {
+    pub(crate) fn way(&self, probe: &Probe) -> &'static str {
         let situation = Situation { kernel: self.version, has_rq_error: self.has(Kind::BlockRqError) };
         if !self.has(probe.kind) {
             "absent"
@@ -67,7 +73,7 @@ impl Kernel {
 
 /// What some kernels cannot give.
 #[derive(Debug)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// The first kernel that it is true of; none for all before `until`.
     pub from: Option<KernelVersion>,
     /// The first one that it is no longer true of; none while it lasts.
@@ -77,6 +83,7 @@ pub struct Limit {
     /// A few words, for `prpt doctor`.
     pub short: &'static str,
     /// What it means.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for doc/kernels.md"))]
     pub means: &'static str,
 }
 
@@ -85,7 +92,7 @@ const fn until(major: u16, minor: u16, short: &'static str, means: &'static str)
 }
 
 /// The limits, in the order in which they are told.
-pub static LIMITS: &[Limit] = &[
+pub(crate) static LIMITS: &[Limit] = &[
     until(
         5,
         8,
@@ -158,7 +165,7 @@ pub static LIMITS: &[Limit] = &[
 
 impl Limit {
     /// Whether it is true of a kernel; `has` tells whether that has a tracepoint.
-    pub fn holds(&self, version: KernelVersion, has: impl Fn(&str, &str) -> bool) -> bool {
+    pub(crate) fn holds(&self, version: KernelVersion, has: impl Fn(&str, &str) -> bool) -> bool {
         self.from.is_none_or(|from| version >= from)
             && self.until.is_none_or(|until| version < until)
             && !self.without.is_some_and(|(category, name)| has(category, name))
@@ -166,7 +173,7 @@ impl Limit {
 }
 
 /// What a kernel cannot give that others can, in a few words each.
-pub fn cannot_give(version: KernelVersion, has: impl Fn(&str, &str) -> bool) -> Vec<&'static str> {
+pub(crate) fn cannot_give(version: KernelVersion, has: impl Fn(&str, &str) -> bool) -> Vec<&'static str> {
     let told = LIMITS.iter().filter(|limit| limit.until.is_some() && limit.holds(version, &has));
     told.map(|limit| limit.short).collect()
 }

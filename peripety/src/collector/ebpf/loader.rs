@@ -33,12 +33,12 @@ mod unseen;
 
 use instance::{Loaded, Programs, RowVerdict, Source};
 use pins::Pinned;
-pub use pins::{clear as clear_pins, prepare as prepare_pins};
+pub(crate) use pins::{clear as clear_pins, prepare as prepare_pins};
 use unseen::Unseen;
 
 /// How to load.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Size of the ring; rounded up to a power of two.
     pub ring_bytes: u32,
     /// Probes to leave off, with the reason.
@@ -80,7 +80,7 @@ impl Instance {
 }
 
 /// The probes of the running kernel.
-pub struct Ebpf {
+pub(crate) struct Ebpf {
     source: Arc<Source>,
     instances: Vec<Instance>,
     /// Verdict on each row of the table, and the instance and program that runs it.
@@ -95,13 +95,13 @@ pub struct Ebpf {
 const MOST_INSTANCES: usize = 16;
 
 /// Probes that are to be attached. That takes its time, so it is done apart from the event loop.
-pub struct Plan {
+pub(crate) struct Plan {
     source: Arc<Source>,
     rows: Vec<usize>,
 }
 
 /// Probes that were attached, or refused.
-pub struct Addition {
+pub(crate) struct Addition {
     loaded: Option<Box<Loaded>>,
     verdicts: Vec<RowVerdict>,
 }
@@ -109,7 +109,7 @@ pub struct Addition {
 impl Plan {
     /// Loads and attaches.
     #[must_use]
-    pub fn carry_out(self) -> Addition {
+    pub(crate) fn carry_out(self) -> Addition {
         let (loaded, verdicts) = self.source.load(&self.rows);
         Addition { loaded: loaded.map(Box::new), verdicts }
     }
@@ -119,7 +119,7 @@ impl Ebpf {
     /// Attaches what the kernel lets us attach. Never fails as a whole: each probe has its verdict.
     ///
     /// Must be called within a tokio runtime.
-    pub fn load(roots: &Roots, options: Options) -> Self {
+    pub(crate) fn load(roots: &Roots, options: Options) -> Self {
         let mut this = Self {
             source: Arc::new(Source::new(roots, options)),
             instances: Vec::new(),
@@ -194,14 +194,14 @@ impl Ebpf {
     }
 
     /// Ends the programs, also those that would go on while no daemon runs.
-    pub fn detach(&mut self) {
+    pub(crate) fn detach(&mut self) {
         for dir in self.instances.iter_mut().filter_map(|instance| instance.pinned.take()) {
             pins::remove(&dir);
         }
     }
 
     /// Why the programs end with this daemon; none if they go on while no daemon runs.
-    pub fn unpinned(&self) -> Option<String> {
+    pub(crate) fn unpinned(&self) -> Option<String> {
         match &self.source.pins {
             Err(reason) => Some(reason.clone()),
             Ok(_) if self.instances.iter().any(|i| i.pinned.is_none() && i.until_ns == u64::MAX) => {
@@ -225,7 +225,7 @@ impl Ebpf {
     }
 
     /// What is absent and may be there by now, of the probes that `came` names. None when there is nothing to do.
-    pub fn plan(&self, came: impl Fn(&Probe) -> bool) -> Option<Plan> {
+    pub(crate) fn plan(&self, came: impl Fn(&Probe) -> bool) -> Option<Plan> {
         let rows: Vec<usize> = PROBES
             .iter()
             .zip(&self.verdicts)
@@ -243,7 +243,7 @@ impl Ebpf {
     /// Takes in what a plan attached. Whether it was anything.
     ///
     /// Must be called within a tokio runtime.
-    pub fn add(&mut self, addition: Addition) -> bool {
+    pub(crate) fn add(&mut self, addition: Addition) -> bool {
         let mut refused = None;
         let instance = addition.loaded.and_then(|loaded| {
             let mut loaded = *loaded;
@@ -270,7 +270,7 @@ impl Ebpf {
     }
 
     /// Attaches what waits for a disk or driver like this one; for anything, if it is not known what came. Whether it did.
-    pub fn attach_waiting(&mut self, came: Option<(&str, &str)>) -> bool {
+    pub(crate) fn attach_waiting(&mut self, came: Option<(&str, &str)>) -> bool {
         let roots = &self.source.roots;
         let mut any = false;
         for (probe, (verdict, program)) in PROBES.iter().zip(&mut self.verdicts) {
@@ -299,7 +299,7 @@ impl Ebpf {
     }
 
     /// Kinds that are attached.
-    pub fn attached(&self) -> impl Iterator<Item = Kind> + '_ {
+    pub(crate) fn attached(&self) -> impl Iterator<Item = Kind> + '_ {
         PROBES.iter().zip(&self.verdicts).filter(|(_, (v, _))| v.is_attached()).map(|(p, _)| p.kind)
     }
 
@@ -311,7 +311,7 @@ impl Ebpf {
     }
 
     /// Ready when a ring has records. Never ready when nothing is attached.
-    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.unfinished {
             return Poll::Ready(Ok(()));
         }
@@ -325,7 +325,7 @@ impl Ebpf {
 
     /// Hands waiting records to `each`: those from before `until_ns`, and at most `most`, so that other sources get their
     /// turn. Their room is given back by [`Ebpf::commit`]. Whether there were no more of them.
-    pub fn drain(&mut self, most: usize, until_ns: u64, mut each: impl FnMut(KernelRecord)) -> bool {
+    pub(crate) fn drain(&mut self, most: usize, until_ns: u64, mut each: impl FnMut(KernelRecord)) -> bool {
         let mut left = most;
         for instance in &mut self.instances {
             // Before the visit: what comes after it wakes us again.
@@ -361,7 +361,7 @@ impl Ebpf {
     }
 
     /// Gives back the room of the records that were handed out. While others are left, the rings stay ready.
-    pub fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         self.unfinished = false;
         for instance in &mut self.instances {
             self.unfinished |= instance.ring.get_mut().commit();
@@ -370,7 +370,7 @@ impl Ebpf {
     }
 
     /// How far the rings are read.
-    pub fn ring_states(&mut self, all: bool) -> Vec<RingState> {
+    pub(crate) fn ring_states(&mut self, all: bool) -> Vec<RingState> {
         let checked: Vec<_> = (0..self.instances.len()).map(|at| self.checked_runs(at)).collect();
         let state = |(instance, checked_runs): (&mut Instance, Option<u64>)| {
             let (ring, book) = (instance.ring.get_ref(), instance.book.save(all));
@@ -380,12 +380,12 @@ impl Ebpf {
     }
 
     /// Whether programs of an earlier daemon go on.
-    pub fn has_taken_up(&self) -> bool {
+    pub(crate) fn has_taken_up(&self) -> bool {
         self.instances.iter().any(|instance| matches!(instance.programs, Programs::TakenUp(_)))
     }
 
     /// Goes on where an earlier daemon was, in the rings that are still the same. Whether there is any.
-    pub fn resume(&mut self, states: &[RingState]) -> bool {
+    pub(crate) fn resume(&mut self, states: &[RingState]) -> bool {
         let mut any = false;
         let mut taken_up = Vec::new();
         for (at, instance) in self.instances.iter_mut().enumerate() {
@@ -415,12 +415,12 @@ impl Ebpf {
     }
 
     /// How many rows a look at the kernel's counts compares, at least.
-    pub fn counted_rows(&self) -> usize {
+    pub(crate) fn counted_rows(&self) -> usize {
         self.instances.iter().map(|instance| instance.book.rows()).sum()
     }
 
     /// Finds failures that were counted and for which a ring had no room; `last` when the programs are to end.
-    pub fn look_for_missed(&mut self, last: bool) -> Found {
+    pub(crate) fn look_for_missed(&mut self, last: bool) -> Found {
         let mut all = Found::default();
         for Instance { maps, ring, book, .. } in &mut self.instances {
             let dropped = maps.dropped();
@@ -441,12 +441,12 @@ impl Ebpf {
     }
 
     /// Records that could not be read.
-    pub const fn undecodable(&self) -> u64 {
+    pub(crate) const fn undecodable(&self) -> u64 {
         self.undecodable
     }
 
     /// What a probe counted, over all CPUs.
-    pub fn counts_of(&self, kind: Kind) -> Counts {
+    pub(crate) fn counts_of(&self, kind: Kind) -> Counts {
         let mut all = Counts::default();
         for counts in self.instances.iter().map(|instance| instance.maps.counts_of(kind)) {
             all.seen += counts.seen;
@@ -462,12 +462,12 @@ impl Ebpf {
     }
 
     /// Inodes that lost written data, with their counts so far.
-    pub fn inodes(&self) -> Vec<WbErr> {
+    pub(crate) fn inodes(&self) -> Vec<WbErr> {
         self.instances.iter().flat_map(|i| i.maps.inodes()).collect()
     }
 
     /// Everything that `prpt probes` shows.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let probes = PROBES.iter().zip(&self.verdicts).map(|(probe, (verdict, program))| ProbeStatus {
             tracepoint: format!("{}:{}", probe.category, probe.event()),
             verdict: verdict.clone(),

@@ -5,21 +5,21 @@
 
 mod bio_disks;
 mod book;
-pub mod btf;
-pub mod errno;
-pub mod format;
+pub(crate) mod btf;
+pub(crate) mod errno;
+pub(crate) mod format;
 pub mod hits;
-pub mod kernel;
-pub mod kernels;
+pub(crate) mod kernel;
+pub(crate) mod kernels;
 mod layout;
 mod loader;
 mod maps;
 #[expect(unsafe_code, reason = "the ring is memory shared with the kernel")]
 mod ring;
-pub mod status;
-pub mod table;
+pub(crate) mod status;
+pub(crate) mod table;
 mod verbose;
 
-pub use book::RingState;
-pub use loader::{Addition, Ebpf, Options, Plan, clear_pins, prepare_pins};
-pub use status::{ProbeStatus, Verdict, Way};
+pub(crate) use book::RingState;
+pub(crate) use loader::{Addition, Ebpf, Options, clear_pins, prepare_pins};
+pub(crate) use status::{Verdict, Way};

@@ -25,7 +25,7 @@ const HEADER: usize = 8;
 
 /// Why a map cannot be read as a ring.
 #[derive(Debug, thiserror::Error)]
-pub enum RingError {
+pub(super) enum RingError {
     /// It is no ring buffer, or cannot be asked.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -40,7 +40,7 @@ pub enum RingError {
 }
 
 /// A ring, as its one reader sees it.
-pub struct Ring {
+pub(super) struct Ring {
     map: MapData,
     id: u32,
     consumer: Mapping,
@@ -58,7 +58,7 @@ impl Ring {
     ///
     /// # Errors
     /// When the map is no ring, or the system does not let it be mapped.
-    pub fn new(map: Map) -> Result<Self, RingError> {
+    pub(super) fn new(map: Map) -> Result<Self, RingError> {
         let data = match map {
             Map::RingBuf(data) => data,
             _ => return Err(MapError::InvalidMapType { map_type: 0 }.into()),
@@ -85,12 +85,12 @@ impl Ring {
     }
 
     /// The kernel's number of the map: another ring has another one.
-    pub const fn id(&self) -> u32 {
+    pub(super) const fn id(&self) -> u32 {
         self.id
     }
 
     /// The next record that is not yet read; none while there is none, or while the kernel still writes it.
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub(super) fn next(&mut self) -> Option<&[u8]> {
         loop {
             let produced = self.producer.position().load(Ordering::Acquire);
             if self.read == produced {
@@ -105,22 +105,22 @@ impl Ring {
     }
 
     /// Where reading has come to; to be handed to [`Ring::skip_to`] after a restart.
-    pub const fn position(&self) -> u64 {
+    pub(super) const fn position(&self) -> u64 {
         self.read as u64
     }
 
     /// Takes the last record back, which began at this position: it will be the next.
-    pub const fn put_back(&mut self, position: u64) {
+    pub(super) const fn put_back(&mut self, position: u64) {
         self.read = position as usize;
     }
 
     /// Where writing has come to.
-    pub fn produced(&self) -> u64 {
+    pub(super) fn produced(&self) -> u64 {
         self.producer.position().load(Ordering::Acquire) as u64
     }
 
     /// Leaves out what another reader has read, whose room it could not give back any more.
-    pub fn skip_to(&mut self, position: u64) {
+    pub(super) fn skip_to(&mut self, position: u64) {
         let produced = self.producer.position().load(Ordering::Acquire);
         let ahead = (position as usize).wrapping_sub(self.read);
         if ahead <= produced.wrapping_sub(self.read) {
@@ -130,7 +130,7 @@ impl Ring {
 
     /// Gives back the room of what was read. Whether there is more to read, for which no wake-up will come: the kernel
     /// wakes only a reader that had given back everything.
-    pub fn commit(&mut self) -> bool {
+    pub(super) fn commit(&mut self) -> bool {
         if self.committed != self.read {
             self.committed = self.read;
             self.consumer.position().store(self.read, Ordering::Release);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Way {
+pub(crate) enum Way {
     /// Raw tracepoint, with offsets from BTF.
     Raw,
     /// Classic tracepoint, with offsets from tracefs.
@@ -16,7 +16,7 @@ pub enum Way {
 /// What became of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It works.
     Attached {
         /// How.
@@ -49,17 +49,17 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whether it works.
-    pub fn is_attached(&self) -> bool {
+    pub(crate) fn is_attached(&self) -> bool {
         matches!(self, Self::Attached { .. })
     }
 
     /// Whether its program is in the kernel.
-    pub fn is_loaded(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         matches!(self, Self::Attached { .. } | Self::Waiting { .. })
     }
 
     /// One word.
-    pub const fn word(&self) -> &'static str {
+    pub(crate) const fn word(&self) -> &'static str {
         match self {
             Self::Attached { .. } => "attached",
             Self::Waiting { .. } => "waiting",
@@ -70,7 +70,7 @@ impl Verdict {
     }
 
     /// Why it does not work, or not by the better way; empty where all is well.
-    pub fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Attached { fallback: reason, .. }
             | Self::Waiting { reason }
@@ -83,7 +83,7 @@ impl Verdict {
 
 /// Sums over all CPUs of what a probe counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Failures that passed the filter.
     pub seen: u64,
     /// Records put into the ring.
@@ -103,7 +103,7 @@ pub struct Counts {
 
 /// What the kernel knows about a loaded program: the same as `bpftool prog show`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramStatus {
+pub(crate) struct ProgramStatus {
     /// Name in the kernel.
     pub name: String,
     /// Id.
@@ -120,7 +120,7 @@ pub struct ProgramStatus {
 
 /// One probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeStatus {
+pub(crate) struct ProbeStatus {
     /// `category:event`.
     pub tracepoint: String,
     /// What became of it.
@@ -139,7 +139,7 @@ pub struct ProbeStatus {
 
 /// The rings that records come through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RingStatus {
+pub(crate) struct RingStatus {
     /// Bytes.
     pub bytes: u64,
     /// Most bytes that ever waited in one.
@@ -148,7 +148,7 @@ pub struct RingStatus {
 
 /// Everything that `prpt probes` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// The probes, in the order of the table.
     pub probes: Vec<ProbeStatus>,
     /// The ring.
@@ -158,7 +158,7 @@ pub struct Status {
 }
 
 /// The name that events give a probe's records in `sources`.
-pub fn source_name(kind: Kind) -> &'static str {
+pub(crate) fn source_name(kind: Kind) -> &'static str {
     match kind {
         Kind::BlockRqError => "ebpf:block_rq_error",
         Kind::BlockRqComplete => "ebpf:block_rq_complete",

@@ -13,7 +13,7 @@ const ITEM_MAX: usize = 64 << 10;
 /// What the reader tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Item {
+pub(crate) enum Item {
     /// A program said something.
     Line {
         /// Which one.
@@ -56,7 +56,7 @@ pub enum Item {
 
 /// What came from the reader is no item.
 #[derive(Debug, thiserror::Error)]
-pub enum BadItem {
+pub(crate) enum BadItem {
     /// It is too long.
     #[error("an item of the journal's reader has more than {ITEM_MAX} bytes")]
     TooLong,
@@ -67,7 +67,7 @@ pub enum BadItem {
 
 impl Item {
     /// As it goes through the pipe.
-    pub fn to_line(&self) -> String {
+    pub(crate) fn to_line(&self) -> String {
         // Strings and numbers cannot fail to become JSON.
         let mut line = serde_json::to_string(self).unwrap_or_default();
         line.push('\n');
@@ -75,7 +75,7 @@ impl Item {
     }
 
     /// Takes all whole items out of what came so far.
-    pub fn take(buffer: &mut Vec<u8>) -> Vec<Result<Self, BadItem>> {
+    pub(crate) fn take(buffer: &mut Vec<u8>) -> Vec<Result<Self, BadItem>> {
         let Some(end) = buffer.iter().rposition(|byte| *byte == b'\n') else {
             if buffer.len() > ITEM_MAX {
                 buffer.clear();
@@ -95,7 +95,7 @@ impl Item {
 
 impl Item {
     /// When it was, `now` where it does not say.
-    pub fn time(&self, now: Stamp) -> Stamp {
+    pub(crate) fn time(&self, now: Stamp) -> Stamp {
         match self {
             Self::Line { monotonic_us, realtime_us, .. } => {
                 Stamp { monotonic_ns: Some(monotonic_us.saturating_mul(1000)), realtime_us: *realtime_us }
@@ -105,7 +105,7 @@ impl Item {
     }
 
     /// A loss as the daemon counts it.
-    pub fn lost(count: u64, reason: &str, sequence: String) -> Lost {
+    pub(crate) fn lost(count: u64, reason: &str, sequence: String) -> Lost {
         Lost { source: "journal".to_owned(), reason: reason.to_owned(), count, sequence }
     }
 }

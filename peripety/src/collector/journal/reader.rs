@@ -27,7 +27,7 @@ const FIELDS: [&str; 8] =
 
 /// What the reader is told to read, as it stands on its command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Orders {
+pub(crate) struct Orders {
     /// The programs that are heard.
     pub programs: Vec<String>,
     /// Boot whose entries are wanted, 32 hexadecimal digits.
@@ -46,7 +46,7 @@ pub struct Orders {
 
 /// The reader ends.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// The system failed.
     #[error("cannot {what} the journal: {source}")]
     System {
@@ -68,7 +68,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ReadError {
 ///
 /// # Errors
 /// The kernel does not tell when files change, or `out` is closed.
-pub fn read(orders: &Orders, out: &mut impl Write) -> Result<(), ReadError> {
+pub(crate) fn read(orders: &Orders, out: &mut impl Write) -> Result<(), ReadError> {
     let place = Place::of(&Roots::system());
     // What changes from now on is seen.
     let watch = Watch::new(&place).map_err(system("watch"))?;

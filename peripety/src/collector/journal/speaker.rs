@@ -20,7 +20,7 @@ const COMM_MAX: usize = 15;
 
 /// A program whose lines are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Speaker {
+pub(crate) struct Speaker {
     /// Its name, which is that of its executable.
     pub name: String,
     /// Its name as the kernel keeps it.
@@ -31,7 +31,7 @@ pub struct Speaker {
 
 /// What journald says of the sender of an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
+pub(crate) struct Fields {
     /// `_UID`.
     pub uid: Option<String>,
     /// `_TRANSPORT`.
@@ -44,7 +44,7 @@ pub struct Fields {
 
 impl Speaker {
     /// A program by its name.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let known = UNITS.iter().find(|row| row.0 == name).map_or(&[][..], |row| row.1);
         let mut units = vec![format!("{name}.service")];
         units.extend(
@@ -55,7 +55,7 @@ impl Speaker {
 
     /// Whether an entry is this program's: root's, and of an executable of this name; of one of its units, where journald
     /// came too late to see the executable.
-    pub fn said(&self, fields: &Fields) -> bool {
+    pub(crate) fn said(&self, fields: &Fields) -> bool {
         let transport = matches!(fields.transport.as_deref(), Some("syslog" | "journal" | "stdout"));
         if fields.uid.as_deref() != Some("0") || !transport {
             return false;

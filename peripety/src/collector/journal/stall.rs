@@ -12,7 +12,7 @@ use super::Item;
 use crate::journal::Touch;
 
 /// How long one step may take, in milliseconds.
-pub const SILENCE_MS: u64 = 20_000;
+pub(crate) const SILENCE_MS: u64 = 20_000;
 const STEP_MAX: Duration = Duration::from_millis(SILENCE_MS);
 
 /// What the reading thread is at.

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 /// /dev/kmsg cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum KmsgError {
+pub(crate) enum KmsgError {
     /// Opening failed for lack of a right.
     #[error(
         "cannot open {}: {source}: reading the kernel's log needs the capability CAP_SYSLOG (or the sysctl \

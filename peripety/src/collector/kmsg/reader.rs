@@ -26,7 +26,7 @@ const FAILURES_MAX: u32 = 1000;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
+pub(crate) enum Start {
     /// With the oldest record that the kernel still has: early boot.
     #[default]
     Oldest,
@@ -36,7 +36,7 @@ pub enum Start {
 
 /// What the kernel's log has next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KmsgItem {
+pub(crate) enum KmsgItem {
     /// A record of the kernel.
     Record(KmsgRecord),
     /// Records are missing before the next one.
@@ -45,7 +45,7 @@ pub enum KmsgItem {
 
 /// A reader of /dev/kmsg that never waits: for use with `tokio::io::unix::AsyncFd`, which waits for it.
 #[derive(Debug)]
-pub struct KmsgReader {
+pub(crate) struct KmsgReader {
     file: File,
     path: PathBuf,
     order: Order,
@@ -59,7 +59,7 @@ pub struct KmsgReader {
 
 impl KmsgReader {
     /// Opens the kernel's log.
-    pub fn open(path: &Path, start: Start) -> Result<Self, KmsgError> {
+    pub(crate) fn open(path: &Path, start: Start) -> Result<Self, KmsgError> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags((OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed())
@@ -83,7 +83,7 @@ impl KmsgReader {
         clippy::should_implement_trait,
         reason = "an iterator ends for good at None, this one only for now"
     )]
-    pub fn next(&mut self) -> Result<Option<KmsgItem>, KmsgError> {
+    pub(crate) fn next(&mut self) -> Result<Option<KmsgItem>, KmsgError> {
         if let Some(record) = self.pending.take() {
             return Ok(Some(KmsgItem::Record(record)));
         }
@@ -146,32 +146,27 @@ impl KmsgReader {
 
     /// Whether [`KmsgReader::next`] gave nothing though there may be more: the time of the last record that it read,
     /// microseconds of the clock of kernel text.
-    pub const fn stopped_at(&self) -> Option<u64> {
+    pub(crate) const fn stopped_at(&self) -> Option<u64> {
         self.stopped_at
     }
 
     /// Takes a record back: it will be the next.
-    pub fn put_back(&mut self, record: KmsgRecord) {
+    pub(crate) fn put_back(&mut self, record: KmsgRecord) {
         self.pending = Some(record);
     }
 
     /// Sequence number of the last record that was read: what [`Start::After`] takes after a restart.
-    pub fn last_seq(&self) -> Option<u64> {
+    pub(crate) fn last_seq(&self) -> Option<u64> {
         self.order.last
     }
 
-    /// Records of this boot that were overwritten before the first one that [`Start::Oldest`] found.
-    pub fn overwritten_before_start(&self) -> u64 {
-        self.order.before_start
-    }
-
     /// Records that processes wrote, which are no kernel text.
-    pub fn foreign(&self) -> u64 {
+    pub(crate) fn foreign(&self) -> u64 {
         self.foreign
     }
 
     /// Records that could not be understood.
-    pub fn malformed(&self) -> u64 {
+    pub(crate) fn malformed(&self) -> u64 {
         self.malformed
     }
 }
@@ -192,7 +187,6 @@ impl AsRawFd for KmsgReader {
 #[derive(Debug)]
 struct Order {
     last: Option<u64>,
-    before_start: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -208,16 +202,13 @@ impl Order {
             Start::Oldest => None,
             Start::After(seq) => Some(seq),
         };
-        Self { last, before_start: 0 }
+        Self { last }
     }
 
     fn take(&mut self, seq: u64) -> Place {
         let expected = match self.last {
             Some(last) => last.saturating_add(1),
-            None => {
-                self.before_start = seq;
-                seq
-            }
+            None => seq,
         };
         if seq < expected {
             return Place::Seen;
@@ -261,7 +252,6 @@ mod tests {
     fn what_was_overwritten_before_the_start_is_known_but_no_loss_of_ours() {
         let mut order = Order::new(Start::Oldest);
         assert_eq!(order.take(700), Place::Next);
-        assert_eq!(order.before_start, 700);
         assert_eq!(order.take(701), Place::Next);
         let mut order = Order::new(Start::After(600));
         assert_eq!(order.take(700), lost(99, "601-699"));

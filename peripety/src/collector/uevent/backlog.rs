@@ -36,7 +36,7 @@ const PLAIN: &[&str] = &[
 
 /// A uevent that waits.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Waiting {
+pub(crate) enum Waiting {
     /// What the kernel or udev said. Later ones that said the same of the device are in it.
     Event {
         /// The first of them.
@@ -50,7 +50,7 @@ pub enum Waiting {
 
 /// The uevents that wait.
 #[derive(Debug, Default)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     waiting: VecDeque<Waiting>,
     /// Number of the first of `waiting`.
     base: u64,
@@ -65,22 +65,23 @@ pub struct Backlog {
 
 impl Backlog {
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
     /// Uevents so far that were told with an earlier one, and those that were forgotten.
-    pub const fn counters(&self) -> (u64, u64) {
+    #[cfg(test)]
+    pub(crate) const fn counters(&self) -> (u64, u64) {
         (self.folded, self.forgotten)
     }
 
     /// Takes a uevent in.
-    pub fn push(&mut self, mut uevent: Uevent) {
+    pub(crate) fn push(&mut self, mut uevent: Uevent) {
         if !is_wanted(&uevent) {
             return;
         }
@@ -111,7 +112,7 @@ impl Backlog {
     }
 
     /// Uevents were lost before the next one.
-    pub fn lost(&mut self, lost: Lost) {
+    pub(crate) fn lost(&mut self, lost: Lost) {
         if let Some(Waiting::Lost(before)) = self.waiting.back_mut()
             && (&before.source, &before.reason) == (&lost.source, &lost.reason)
         {
@@ -123,7 +124,7 @@ impl Backlog {
     }
 
     /// The next one.
-    pub fn take(&mut self) -> Option<Waiting> {
+    pub(crate) fn take(&mut self) -> Option<Waiting> {
         let next = self.waiting.pop_front()?;
         if let Waiting::Event { uevent, .. } = &next {
             self.bytes = self.bytes.saturating_sub(size_of(uevent));

@@ -32,7 +32,7 @@ impl Told {
 
 /// What was told about the events that still grow.
 #[derive(Debug, Default)]
-pub struct Live {
+pub(crate) struct Live {
     told: HashMap<EventId, Told>,
     order: VecDeque<EventId>,
 }
@@ -40,7 +40,7 @@ pub struct Live {
 impl Live {
     /// What to print for this revision; none when it says nothing new enough: a storm of a million failures is some
     /// twenty lines.
-    pub fn render(&mut self, event: &Event, style: &Style) -> Option<String> {
+    pub(crate) fn render(&mut self, event: &Event, style: &Style) -> Option<String> {
         let text = match self.told.get(&event.event_id) {
             None => Some(super::event(event, style)),
             Some(told) if event.revision <= told.revision => return None,
@@ -57,7 +57,7 @@ impl Live {
     }
 
     /// Takes a revision as told, and prints nothing.
-    pub fn know(&mut self, event: &Event) {
+    pub(crate) fn know(&mut self, event: &Event) {
         if !event.is_final {
             self.remember(event);
         }

@@ -17,7 +17,7 @@ pub use text::Calendar;
 use super::{Item, input::Input};
 
 /// Takes what a file has; may say that it wants no more.
-pub type Sink<'s> = dyn FnMut(Item) -> ControlFlow<()> + 's;
+pub(super) type Sink<'s> = dyn FnMut(Item) -> ControlFlow<()> + 's;
 
 /// What can be said of a file after it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ const FORMATS: &[Format] = &[
 ];
 
 /// Whether a file is told to be of this format only because it is of no other.
-pub fn is_shapeless(name: &str) -> bool {
+pub(crate) fn is_shapeless(name: &str) -> bool {
     ["text", "kernel text without times"].contains(&name)
 }
 

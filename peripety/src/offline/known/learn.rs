@@ -28,7 +28,7 @@ const LINES: &[(&str, Learn)] = &[
 ];
 
 /// Learns from a line of the kernel, or of a daemon that knows devices.
-pub fn from_line(known: &mut Known, log: &LogRecord) {
+pub(crate) fn from_line(known: &mut Known, log: &LogRecord) {
     let text = log.text.as_str();
     match log.identifier.as_deref() {
         None => {
@@ -146,7 +146,7 @@ fn sas_target(known: &mut Known, text: &str) -> Option<()> {
 
 /// SCSI hosts and the ATA ports behind them: libata numbers both in the same order, and says the hosts first.
 #[derive(Clone, Debug, Default)]
-pub struct AtaPorts {
+pub(crate) struct AtaPorts {
     waiting: VecDeque<u32>,
     host_of: HashMap<u32, u32>,
 }
@@ -173,14 +173,14 @@ impl AtaPorts {
     }
 
     /// The port's device is there, as a report tells.
-    pub fn told(&mut self, port: &str, hctl: Hctl) {
+    pub(crate) fn told(&mut self, port: &str, hctl: Hctl) {
         if let Some((port, None)) = ata_name(port) {
             self.host_of.insert(port, hctl.host);
         }
     }
 
     /// The addresses that `ata1.00` or `ata1` may have, the likeliest first.
-    pub fn hctl_of(&self, name: &str) -> Vec<Hctl> {
+    pub(crate) fn hctl_of(&self, name: &str) -> Vec<Hctl> {
         let Some((port, device)) = ata_name(name) else { return Vec::new() };
         let Some(host) = self.host_of.get(&port).copied() else { return Vec::new() };
         let at = |channel, target| Hctl { host, channel, target, lun: 0 };

@@ -1,6 +1,6 @@
 //! Devices as a log, or the files of a report, tell of them.
 
-pub mod learn;
+pub(crate) mod learn;
 mod names;
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-pub use names::Naming;
+pub(crate) use names::Naming;
 
 use crate::block::{BlkId, BlkInfo, BlkType, Dev, DeviceFacts, Hctl, Transport, reach};
 
@@ -278,7 +278,7 @@ impl DeviceFacts for Known {
 }
 
 /// What a device-mapper map is, by its name, where its uuid is not told.
-pub fn of_map(id: &mut BlkId, name: &str, kind: BlkType) {
+pub(crate) fn of_map(id: &mut BlkId, name: &str, kind: BlkType) {
     id.blk_type = kind;
     id.preferred_blk_path = match crate::block::blk_type::lvm_names(name).filter(|_| kind == BlkType::DmLvm) {
         Some((vg, lv)) => format!("/dev/{vg}/{lv}"),

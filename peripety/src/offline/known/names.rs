@@ -14,14 +14,14 @@ const FIXED: &[(&str, u32, u32)] =
 
 /// Majors that are given out at boot, as far as the log told.
 #[derive(Clone, Debug, Default)]
-pub struct Naming {
+pub(crate) struct Naming {
     /// Of device mapper.
     pub dm_major: Option<u32>,
 }
 
 impl Naming {
     /// All that the name tells.
-    pub fn id_of(&self, name: &str) -> BlkId {
+    pub(crate) fn id_of(&self, name: &str) -> BlkId {
         let kind = match disk_of(name) {
             Some(_) => BlkType::Partition,
             None if is_sd(name) => BlkType::Scsi,
@@ -41,7 +41,7 @@ impl Naming {
     }
 
     /// The name of a number, where it can be told.
-    pub fn name_of(&self, dev: Dev) -> Option<String> {
+    pub(crate) fn name_of(&self, dev: Dev) -> Option<String> {
         if self.dm_major == Some(dev.major) {
             return Some(format!("dm-{}", dev.minor));
         }
@@ -58,7 +58,7 @@ impl Naming {
 }
 
 /// Whether it can be the name of a disk or partition: a log may say anything where a name should be.
-pub fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'!' | b'/' | b'.');
     !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(fits) && !name.contains("..")
 }
@@ -71,7 +71,7 @@ fn is_sd(name: &str) -> bool {
 }
 
 /// Whether the name is one of a disk or partition, by its form alone.
-pub fn is_block(name: &str) -> bool {
+pub(super) fn is_block(name: &str) -> bool {
     // A controller (nvme0) is none.
     let namespace = |name: &str| name.strip_prefix("nvme").is_none_or(|rest| rest.contains('n'));
     let of = |name: &str| {
@@ -81,7 +81,7 @@ pub fn is_block(name: &str) -> bool {
 }
 
 /// The number of a device whose driver has a fixed major.
-pub fn static_dev(name: &str) -> Option<Dev> {
+pub(super) fn static_dev(name: &str) -> Option<Dev> {
     if is_sd(name) {
         let rest = name.get(2..)?;
         let letters = rest.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -113,7 +113,7 @@ fn sd_name(index: u32) -> String {
 }
 
 /// The disk of a partition: `sda` of `sda1`, `nvme0n1` of `nvme0n1p2`.
-pub fn disk_of(name: &str) -> Option<String> {
+pub(super) fn disk_of(name: &str) -> Option<String> {
     let disk = name.trim_end_matches(|c: char| c.is_ascii_digit());
     if disk.len() == name.len() {
         return None;

@@ -25,12 +25,12 @@ use crate::{
 };
 
 /// Whether a file that starts so is a tar archive (POSIX 1003.1, ustar).
-pub fn is_tar(start: &[u8]) -> bool {
+pub(crate) fn is_tar(start: &[u8]) -> bool {
     start.get(257..262) == Some(b"ustar")
 }
 
 /// Takes out of an archive what is of use. What could be read of a broken one is there, and what could not is told.
-pub fn catalog(from: impl Read, limits: &Limits, spool: &mut Spool) -> Catalog {
+pub(super) fn catalog(from: impl Read, limits: &Limits, spool: &mut Spool) -> Catalog {
     let mut members = Members::new(Bounded::archive(from, limits));
     let mut unpacking = Unpacking { catalog: Catalog::new(None), spool };
     let mut seen = 0;

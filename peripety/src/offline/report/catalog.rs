@@ -49,7 +49,7 @@ enum Held {
 
 /// Logs, files that show devices, and sysfs.
 #[derive(Debug)]
-pub struct Catalog {
+pub(super) struct Catalog {
     files: BTreeMap<PathBuf, Place>,
     /// sysfs, udev's database and mountinfo.
     pub tree: Tree,
@@ -60,7 +60,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Nothing yet.
-    pub fn new(directory: Option<OwnedFd>) -> Self {
+    pub(super) fn new(directory: Option<OwnedFd>) -> Self {
         Self {
             files: BTreeMap::new(),
             tree: Tree::new(TREE_MAX),
@@ -70,26 +70,26 @@ impl Catalog {
     }
 
     /// Names in order.
-    pub fn names(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
     }
 
-    pub fn has(&self, name: &Path) -> bool {
+    pub(super) fn has(&self, name: &Path) -> bool {
         self.files.contains_key(name)
     }
 
     /// Adds a file that lies in the directory.
-    pub fn add_on_disk(&mut self, name: PathBuf) {
+    pub(super) fn add_on_disk(&mut self, name: PathBuf) {
         self.add(name, Place::OnDisk);
     }
 
     /// Adds what was unpacked in place of an earlier file of the name.
-    pub fn add_stored(&mut self, name: PathBuf, extent: Extent, written: Option<Timestamp>) {
+    pub(super) fn add_stored(&mut self, name: PathBuf, extent: Extent, written: Option<Timestamp>) {
         self.add(name, Place::Stored { extent, written });
     }
 
     /// Whether there is room for another file.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.files.len() >= FILES_MAX
     }
 
@@ -102,7 +102,7 @@ impl Catalog {
     }
 
     /// Gives a file a second name; false if there is none of the first.
-    pub fn add_hard_link(&mut self, name: PathBuf, of: &Path) -> bool {
+    pub(super) fn add_hard_link(&mut self, name: PathBuf, of: &Path) -> bool {
         let Some(place) = self.files.get(of).cloned() else { return false };
         self.add(name, place);
         true
@@ -113,7 +113,7 @@ impl Catalog {
     /// # Errors
     ///
     /// It cannot be read, or is another thing by now.
-    pub fn open(&self, name: &Path) -> io::Result<Opened> {
+    pub(super) fn open(&self, name: &Path) -> io::Result<Opened> {
         match (self.files.get(name), &self.directory) {
             (Some(Place::Stored { extent, written }), _) => {
                 Ok(Opened { from: Box::new(extent.reader()), size: extent.length(), written: *written })
@@ -133,7 +133,7 @@ impl Catalog {
     /// # Errors
     ///
     /// As with [`Self::open`].
-    pub fn open_journal(&self, name: &Path) -> io::Result<JournalFile> {
+    pub(super) fn open_journal(&self, name: &Path) -> io::Result<JournalFile> {
         let path = |fd: i32| PathBuf::from(format!("/proc/self/fd/{fd}"));
         match (self.files.get(name), &self.directory) {
             (Some(Place::Stored { extent, .. }), _) => {
@@ -150,7 +150,7 @@ impl Catalog {
 
 /// What of a report was not read.
 #[derive(Debug, Default)]
-pub struct LeftOut {
+pub(super) struct LeftOut {
     /// Members whose name leads upwards, or is too long, too deep or empty.
     pub bad_names: u64,
     /// Members that have the name of something else.
@@ -168,18 +168,18 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    pub fn reached(&mut self, reached: Reached) {
+    pub(super) fn reached(&mut self, reached: Reached) {
         if !self.reached.contains(&reached) {
             self.reached.push(reached);
         }
     }
 
-    pub fn not_stored(&mut self, why: &dyn fmt::Display) {
+    pub(super) fn not_stored(&mut self, why: &dyn fmt::Display) {
         self.not_stored.get_or_insert_with(|| (0, why.to_string())).0 += 1;
     }
 
     /// One sentence for each thing.
-    pub fn sentences(&self) -> Vec<String> {
+    pub(super) fn sentences(&self) -> Vec<String> {
         let mut all = Vec::new();
         let mut add = |count: u64, what: &str| {
             if count > 0 {

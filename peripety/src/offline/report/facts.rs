@@ -21,7 +21,7 @@ const MOUNTS_MAX: u64 = 4 << 20;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(super) struct Found {
     pub given: Given,
     pub zone: Option<TimeZone>,
 }
@@ -43,7 +43,7 @@ const FILES: &[(&str, &str, Reader)] = &[
 ];
 
 /// Whether the file tells something.
-pub fn is_fact(path: &Path) -> bool {
+pub(super) fn is_fact(path: &Path) -> bool {
     is_sysfs(path) || reader(path).is_some()
 }
 
@@ -75,7 +75,7 @@ const OF_INTEREST: &[&str] =
     &["/block/", "/host", "/nvme", "/virtio", "/ata", "/mmc", "/css", "/ndbus", "/session"];
 
 /// Whether the path is one of sysfs, of udev's database or a list of mounts, which are kept as a tree.
-pub fn is_sysfs(path: &Path) -> bool {
+pub(super) fn is_sysfs(path: &Path) -> bool {
     let text = format!("/{}/", path.to_string_lossy());
     let has = |part: &&str| text.contains(*part);
     let in_devices = text.contains("/sys/devices/");
@@ -83,7 +83,7 @@ pub fn is_sysfs(path: &Path) -> bool {
 }
 
 /// Whether what [`is_sysfs`] may lie below this directory of sysfs.
-pub fn leads_to_sysfs(dir: &Path) -> bool {
+pub(super) fn leads_to_sysfs(dir: &Path) -> bool {
     let text = format!("/{}/", dir.to_string_lossy());
     let Some(inside) = text.find("/sys/").and_then(|at| text.get(at..)) else { return false };
     PLACES.iter().any(|place| place.starts_with(inside) || inside.starts_with(place))
@@ -91,14 +91,14 @@ pub fn leads_to_sysfs(dir: &Path) -> bool {
 }
 
 /// Whether a file of the tree is one that is read.
-pub fn is_attribute(path: &Path) -> bool {
+pub(super) fn is_attribute(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let in_sysfs = format!("/{}", path.to_string_lossy()).contains("/sys/");
     !in_sysfs || ATTRIBUTES.contains(&name)
 }
 
 /// Bytes of a file of the tree.
-pub fn size_max(path: &Path) -> u64 {
+pub(super) fn size_max(path: &Path) -> u64 {
     if path.ends_with("mountinfo") { MOUNTS_MAX } else { ATTRIBUTE_MAX }
 }
 
@@ -114,7 +114,7 @@ fn reader(path: &Path) -> Option<(usize, Reader)> {
 }
 
 /// Reads all files that tell something.
-pub fn read(catalog: &mut Catalog) -> Found {
+pub(super) fn read(catalog: &mut Catalog) -> Found {
     let mut found = Found::default();
     let mut readers: Vec<(usize, &Path, Reader)> =
         catalog.names().filter_map(|file| reader(file).map(|(place, read)| (place, file, read))).collect();

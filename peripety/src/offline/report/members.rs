@@ -19,7 +19,7 @@ const PARTS_MAX: usize = 10_000;
 
 /// What is wrong with an archive: nothing after it can be found.
 #[derive(Debug, thiserror::Error)]
-pub enum TarError {
+pub(super) enum TarError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] io::Error),
@@ -38,7 +38,7 @@ pub enum TarError {
 
 /// What a member is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     File,
     Directory,
     /// A symbolic link, and what it says.
@@ -60,7 +60,7 @@ pub struct Sparse {
 
 /// A member of an archive. Its data are next.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub(super) struct Member {
     /// Its name as written; none if it is too long, or its sparse map makes no sense.
     pub name: Option<Vec<u8>>,
     pub kind: Kind,
@@ -71,7 +71,7 @@ pub struct Member {
 
 /// Reads an archive.
 #[derive(Debug)]
-pub struct Members<R> {
+pub(super) struct Members<R> {
     from: R,
     at: u64,
     /// Bytes of the current member's data, and of what fills up its last block.
@@ -103,12 +103,12 @@ struct PaxSparse {
 }
 
 impl<R: Read> Members<R> {
-    pub fn new(from: R) -> Self {
+    pub(super) fn new(from: R) -> Self {
         Self { from, at: 0, left: 0, fill: 0 }
     }
 
     /// The next member; none at the end.
-    pub fn next(&mut self) -> Result<Option<Member>, TarError> {
+    pub(super) fn next(&mut self) -> Result<Option<Member>, TarError> {
         self.skip_rest()?;
         let mut extended = Extended::default();
         for _ in 0..HEADERS_MAX {
@@ -379,7 +379,7 @@ impl<R: Read> Members<R> {
     }
 
     /// The data of the current member.
-    pub fn data(&mut self) -> Data<'_, R> {
+    pub(super) fn data(&mut self) -> Data<'_, R> {
         Data { members: self }
     }
 }
@@ -432,7 +432,7 @@ fn sound(sparse: &Sparse, stored: u64) -> bool {
 
 /// The data of a member.
 #[derive(Debug)]
-pub struct Data<'m, R> {
+pub(super) struct Data<'m, R> {
     members: &'m mut Members<R>,
 }
 

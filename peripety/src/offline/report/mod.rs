@@ -23,12 +23,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use archive::is_tar;
-pub use catalog::{JournalFile, Opened};
+pub(crate) use archive::is_tar;
+pub(crate) use catalog::{JournalFile, Opened};
 use jiff::tz::TimeZone;
-pub use parts::LogKind;
-pub use spool::{Extent, Spool, StoreError};
-pub use walk::open_directory;
+pub(crate) use parts::LogKind;
+pub use spool::Spool;
+pub(crate) use walk::open_directory;
 
 use self::catalog::Catalog;
 use super::{Given, bounds::Limits, known::Known};

@@ -10,11 +10,11 @@ use crate::offline::bounds::DEPTH_MAX;
 
 /// Bytes of a part of a name, and of a whole one, as Linux has them (NAME_MAX, PATH_MAX).
 const PART_MAX: usize = 255;
-pub const NAME_MAX: usize = 4096;
+pub(super) const NAME_MAX: usize = 4096;
 
 /// The name as a path below the archive; none if it cannot be one: it leads upwards, is empty, too long or too deep, or has
 /// a zero byte. One that is absolute is taken as tar takes it, without the slash.
-pub fn clean(name: &[u8]) -> Option<PathBuf> {
+pub(super) fn clean(name: &[u8]) -> Option<PathBuf> {
     if name.len() > NAME_MAX || name.contains(&0) {
         return None;
     }
@@ -31,7 +31,7 @@ pub fn clean(name: &[u8]) -> Option<PathBuf> {
 }
 
 /// What a symbolic link says; none if it cannot be one.
-pub fn target(name: &[u8]) -> Option<&Path> {
+pub(super) fn target(name: &[u8]) -> Option<&Path> {
     let fits = !name.is_empty() && name.len() <= NAME_MAX && !name.contains(&0);
     fits.then(|| Path::new(OsStr::from_bytes(name)))
 }

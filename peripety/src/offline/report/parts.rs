@@ -61,7 +61,7 @@ impl LogKind {
 }
 
 /// What sorts rotated files from the oldest to the newest: `messages-20261114`, `syslog.2.gz`, `syslog.1`, `syslog`.
-pub fn age(file: &Path) -> (PathBuf, Reverse<u64>, String) {
+pub(super) fn age(file: &Path) -> (PathBuf, Reverse<u64>, String) {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let dir = file.parent().map(Path::to_owned).unwrap_or_default();
     let plain = ["gz", "xz", "bz2", "zst"]

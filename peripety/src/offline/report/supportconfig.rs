@@ -52,14 +52,14 @@ const SECTIONS: &[(&str, &str)] = &[
 ];
 
 /// Whether the file is one of those that supportconfig writes.
-pub fn is_part(path: &Path) -> bool {
+pub(super) fn is_part(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = [".gz", ".xz"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     FILES.contains(&name) || name == "supportconfig.txt"
 }
 
 /// Adds the sections as files of the report, if the directory at the top, or one in it, is a supportconfig's.
-pub fn lay_out(report: &mut Catalog, limits: &Limits, spool: &mut Spool) {
+pub(super) fn lay_out(report: &mut Catalog, limits: &Limits, spool: &mut Spool) {
     let is_home = |path: &&Path| {
         let name = path.file_name().unwrap_or_default();
         (name == "basic-environment.txt" || name == "supportconfig.txt") && path.components().count() <= 2

@@ -26,7 +26,7 @@ const TYPES: &[(&str, BlkType)] = &[
 ];
 
 /// The tree of lsblk: indented by what a device lies on. With `-O`, `-P` or a list there is no tree, and nothing is read.
-pub fn lsblk(text: &str, known: &mut Known) {
+pub(super) fn lsblk(text: &str, known: &mut Known) {
     let mut lines = text.lines();
     let Some(head) = lines.find(|line| line.contains("MAJ:MIN") && line.trim_start().starts_with("NAME"))
     else {
@@ -89,7 +89,7 @@ pub fn lsblk(text: &str, known: &mut Known) {
 }
 
 /// `mpatha (36001405…) dm-0 LIO-ORG,disk1` and `| `- 2:0:0:1 sdb 8:16 active ready running`.
-pub fn multipath(text: &str, known: &mut Known) {
+pub(super) fn multipath(text: &str, known: &mut Known) {
     let mut map: Option<String> = None;
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -129,7 +129,7 @@ pub fn multipath(text: &str, known: &mut Known) {
 }
 
 /// `/dev/mapper/vg-lv /data xfs rw,relatime 0 0`.
-pub fn mounts(text: &str, known: &mut Known) {
+pub(super) fn mounts(text: &str, known: &mut Known) {
     for line in text.lines() {
         let mut words = line.split(' ');
         let (Some(source), Some(point), Some(fs_type)) = (words.next(), words.next(), words.next()) else {

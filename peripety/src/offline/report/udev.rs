@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Reads the block devices of the database.
-pub fn export_db(text: &str, known: &mut Known) {
+pub(super) fn export_db(text: &str, known: &mut Known) {
     let mut made_of: Vec<(String, String)> = Vec::new();
     for record in text.split("\n\n") {
         let mut path = "";

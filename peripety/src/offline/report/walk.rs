@@ -26,13 +26,13 @@ use crate::{
 const LOGS_DEPTH_MAX: usize = 12;
 
 /// Opens the directory that a user names: a link in its own name is the user's choice.
-pub fn open_directory(dir: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_directory(dir: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Opens a regular file below a directory without following a link. Nothing else is opened: the open of a FIFO waits, that of
 /// a device may do harm.
-pub fn open_file(directory: &OwnedFd, name: &Path) -> io::Result<File> {
+pub(super) fn open_file(directory: &OwnedFd, name: &Path) -> io::Result<File> {
     let mut above: Option<OwnedFd> = None;
     let mut parts = name.components().peekable();
     while let Some(part) = parts.next() {
@@ -71,7 +71,7 @@ fn open_last(at: BorrowedFd<'_>, name: &OsStr) -> io::Result<File> {
 /// # Errors
 ///
 /// The directory itself cannot be read. Of one below it that cannot be, nothing is known, and the others are read.
-pub fn catalog(directory: OwnedFd) -> io::Result<Catalog> {
+pub(super) fn catalog(directory: OwnedFd) -> io::Result<Catalog> {
     let top = openat(&directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut walk = Walk { catalog: Catalog::new(Some(directory)), seen: 0 };
     walk.directory(top, &PathBuf::new(), 0)?;

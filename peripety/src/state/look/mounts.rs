@@ -31,7 +31,7 @@ impl Mount {
         }
     }
 
-    pub fn has(&self, option: &str) -> bool {
+    pub(super) fn has(&self, option: &str) -> bool {
         self.options.iter().any(|o| o == option)
     }
 }

@@ -84,7 +84,7 @@ fn directory(roots: &Roots) -> PathBuf {
 ///
 /// # Errors
 /// A daemon uses them, they cannot be removed, or there is something that no daemon made.
-pub fn clear(roots: &Roots) -> io::Result<bool> {
+pub(crate) fn clear(roots: &Roots) -> io::Result<bool> {
     let dir = directory(roots);
     let tree = match Tree::open(&dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -112,7 +112,7 @@ fn in_path(path: &Path, error: &io::Error) -> io::Error {
 ///
 /// # Errors
 /// Words on why there is not.
-pub fn prepare(roots: &Roots) -> Result<(), String> {
+pub(crate) fn prepare(roots: &Roots) -> Result<(), String> {
     let dir = directory(roots);
     let parent = dir.parent().unwrap_or(&dir);
     if !is_bpffs(parent) {

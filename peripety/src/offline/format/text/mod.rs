@@ -32,7 +32,7 @@ const WRAPPED: &[Read] = &[dmesg::line, syslog::line];
 
 /// What the forms remember from line to line.
 #[derive(Clone, Debug)]
-pub struct Reader {
+pub(super) struct Reader {
     calendar: Calendar,
     /// Of dmesg -H: the last full time, and the time since.
     relative_since: Option<i64>,
@@ -54,7 +54,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reads lines with times in this calendar.
-    pub fn new(calendar: Calendar, bare: bool) -> Self {
+    pub(super) fn new(calendar: Calendar, bare: bool) -> Self {
         Self {
             calendar,
             relative_since: None,
@@ -71,7 +71,7 @@ impl Reader {
     }
 
     /// What a line is.
-    pub fn line(&mut self, raw: &[u8]) -> Item {
+    pub(super) fn line(&mut self, raw: &[u8]) -> Item {
         let line = cleaned(raw);
         if line.trim().is_empty() {
             return Item::Nothing;

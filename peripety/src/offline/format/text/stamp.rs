@@ -79,7 +79,7 @@ fn english_month(text: &str) -> Option<(i8, &str)> {
 }
 
 /// A number of `least` to `most` digits at the start, with what follows it.
-pub fn number(text: &str, least: usize, most: usize) -> Option<(u64, &str)> {
+pub(super) fn number(text: &str, least: usize, most: usize) -> Option<(u64, &str)> {
     let length = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(length)?;
     (length >= least).then_some(())?;
@@ -116,7 +116,7 @@ fn fraction(text: &str) -> (i64, &str) {
 }
 
 /// `12345.678901`: seconds with a fraction of six digits, in microseconds.
-pub fn seconds(text: &str) -> Option<(u64, &str)> {
+pub(super) fn seconds(text: &str) -> Option<(u64, &str)> {
     let (whole, rest) = number(text, 1, 12)?;
     rest.strip_prefix('.').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
     let (micros, rest) = fraction(rest);
@@ -124,7 +124,7 @@ pub fn seconds(text: &str) -> Option<(u64, &str)> {
 }
 
 /// `Nov 21 13:16:50`, `Nov  1 13:16:50.123456`, and with the year after or before it.
-pub fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+pub(super) fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
     let (before, text) = match number(text, 4, 4) {
         Some((year, rest)) => (i16::try_from(year).ok(), rest.strip_prefix(' ')?),
         None => (None, text),
@@ -143,7 +143,7 @@ pub fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &
 }
 
 /// `2026-11-21T13:16:50.123456+01:00`, `2026-11-21T13:16:50+0100`, `…Z`, with a space for the `T`, with no zone.
-pub fn iso<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+pub(crate) fn iso<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
     let (year, rest) = number(text, 4, 4)?;
     let (month, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
     let (day, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
@@ -173,7 +173,7 @@ fn offset(text: &str) -> (Option<Offset>, &str) {
 }
 
 /// `Sat 2026-11-21 13:16:50 UTC` of journalctl's short-full. The name of another zone than UTC is taken for the log's own.
-pub fn full<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+pub(super) fn full<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
     // The day's name is in the language of whoever printed the log.
     let (day, rest) = text.split_at_checked(text.bytes().take(24).position(|b| b == b' ')?)?;
     day.chars().all(|c| c.is_alphabetic() || c == '.').then_some(())?;
@@ -189,7 +189,7 @@ pub fn full<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)
 }
 
 /// `Sat Nov 21 13:16:50 2026` of ctime(3), which dmesg -T writes.
-pub fn ctime<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+pub(super) fn ctime<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
     let (day, rest) = text.split_at_checked(3)?;
     DAYS.contains(&day).then_some(())?;
     let (month, rest) = month(rest.strip_prefix(' ')?)?;
@@ -201,7 +201,7 @@ pub fn ctime<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str
 }
 
 /// `Nov21 14:23` of dmesg -H, to the minute.
-pub fn reltime(text: &str, calendar: &mut Calendar) -> Option<i64> {
+pub(super) fn reltime(text: &str, calendar: &mut Calendar) -> Option<i64> {
     let (month, rest) = english_month(text)?;
     let (day, rest) = small(rest.trim_start_matches(' '), 1, 2)?;
     let (hour, rest) = small(rest.strip_prefix(' ')?, 2, 2)?;

@@ -1,0 +1,51 @@
+//! What the workspace's own programs, tests, benchmarks and fuzz targets use of the crate. No API: it changes at any time.
+
+pub use crate::{block, engine, event, log, record, roots::Roots};
+
+pub mod checked {
+    pub use crate::checked::seal;
+}
+
+pub mod cli {
+    pub use crate::cli::{command, main};
+}
+
+pub mod collector {
+    pub mod ebpf {
+        pub use crate::collector::ebpf::{format::Format, hits, table::PROBES};
+    }
+    pub mod kmsg {
+        pub use crate::collector::kmsg::{KmsgRecord, parse_record};
+    }
+    pub mod uevent {
+        pub use crate::collector::uevent::parse_uevent;
+    }
+}
+
+pub mod daemon {
+    pub use crate::daemon::{Args, config, logbook, main};
+}
+
+pub mod notifier {
+    pub use crate::notifier::{Notifier, catalog, journald, memory, socket, spool};
+}
+
+pub mod offline {
+    pub use crate::offline::{ByHost, Calendar, Given, Input, Item, Logs, bounds, read, report, unpack};
+}
+
+pub mod parser {
+    pub use crate::parser::{kernel, rules, uevent};
+}
+
+pub mod query {
+    pub use crate::query::{Filter, boot, journald, select};
+}
+
+pub mod recording {
+    pub use crate::recording::{Entry, FORMAT, Replay, Start};
+}
+
+pub mod state {
+    pub use crate::state::Table;
+}
