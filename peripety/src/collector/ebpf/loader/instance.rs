@@ -119,7 +119,12 @@ impl Source {
     /// Takes up what an earlier daemon pinned, if it is what this one would load. None if not.
     pub(super) fn take_up(&self, pinned: &Pinned, wanted: &[usize]) -> Option<(Loaded, Vec<RowVerdict>)> {
         let probes: Vec<&Probe> = pinned.rows.iter().filter_map(|row| PROBES.get(*row)).collect();
-        if probes.is_empty() || !pinned.rows.iter().all(|row| wanted.contains(row)) {
+        // What was loaded to wait, and was never attached, is loaded anew: opening it takes a right that was given up.
+        let rows = || {
+            let rows = pinned.rows.iter().copied().zip(probes.iter().copied());
+            rows.filter(|(_row, probe)| !pins::waits(probe, &pinned.dir))
+        };
+        if rows().next().is_none() || !rows().all(|(row, _probe)| wanted.contains(&row)) {
             return None;
         }
         let layout = Layout::resolve(&self.roots, &probes);
@@ -130,14 +135,14 @@ impl Source {
             let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel)?;
             let mut programs = BTreeMap::new();
             let mut verdicts = Vec::new();
-            for (row, probe) in pinned.rows.iter().zip(&probes) {
+            for (row, probe) in rows() {
                 let (program, way, name) = pins::take_up(probe, &pinned.dir)?;
                 programs.insert(name, program);
                 let fallback = match way {
                     Way::Raw => String::new(),
                     Way::Classic => layout.raw_obstacle(probe).unwrap_or_default(),
                 };
-                verdicts.push((*row, Verdict::Attached { way, fallback }, Some(name)));
+                verdicts.push((row, Verdict::Attached { way, fallback }, Some(name)));
             }
             Ok((maps, ring, Programs::TakenUp(programs), verdicts))
         };

@@ -236,6 +236,12 @@ pub(super) fn pin_link(name: &str, link: FdLink, dir: &Path) -> Result<(), PinFa
     Ok(())
 }
 
+/// Whether an earlier daemon loaded a probe's program so that it waits, and never attached it.
+pub(super) fn waits(probe: &Probe, dir: &Path) -> bool {
+    let is = |what: &str, name: &str| dir.join(format!("{what}_{name}")).exists();
+    probe.typed.is_some_and(|name| is("prog", name) && !is("link", name))
+}
+
 /// A program that an earlier daemon pinned, attached again where its link could not be pinned. With the way it is attached.
 pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'static str), PinFailure> {
     let has = |name: &str| dir.join(format!("prog_{name}")).exists();
