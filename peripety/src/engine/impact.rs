@@ -255,6 +255,56 @@ fn the_last_path_or_leg_that_fails_is_not_spared() {
     }
 }
 
+#[test]
+fn a_path_that_fails_after_it_was_back_is_another_event() {
+    let event = |ns: u64, action: &str, left: &str| {
+        change(ns, DM0, &[("DM_ACTION", action), ("DM_PATH", "8:0"), ("DM_NR_VALID_PATHS", left)])
+    };
+    let told = told(
+        &Devices::usual(),
+        &[
+            event(START, "PATH_FAILED", "1"),
+            event(START + SECOND, "PATH_FAILED", "1"),
+            event(START + 2 * SECOND, "PATH_REINSTATED", "2"),
+            event(START + 3 * SECOND, "PATH_FAILED", "1"),
+        ],
+    );
+    let failed: Vec<_> = told.iter().filter(|(name, _)| name == "DM_MPATH_PATH_FAILED").collect();
+    assert_eq!(failed.len(), 2, "{told:?}");
+}
+
+#[test]
+fn a_read_that_btrfs_served_from_the_other_copy_is_a_warning_while_all_were_mended() {
+    let bad = |ns: u64, off: u64| {
+        let csum = format!(
+            "BTRFS warning (device sda): csum failed root 5 ino 257 off {off} csum 0x11111111 expected csum 0x22222222 mirror 1"
+        );
+        let errs =
+            "BTRFS error (device sda): bdev /dev/sda errs: wr 0, rd 0, flush 0, corrupt 1, gen 0".to_owned();
+        [line(ns, &csum), line(ns + 1000, &errs)]
+    };
+    let mended = |ns: u64, off: u64| {
+        let text = format!(
+            "BTRFS info (device sda): read error corrected: ino 257 off {off} (dev /dev/sda sector 26624)"
+        );
+        line(ns, &text)
+    };
+    let of = |records: Vec<Record>| {
+        let events = run(all_live(), &Devices::usual(), &records);
+        let finals = finals(&events);
+        finals.iter().find(|e| e.event_type == EventType::FS_CHECKSUM_ERROR).map(|e| (*e).clone()).unwrap()
+    };
+    let [one, two] = bad(START, 0);
+    let alone = of(vec![one.clone(), two.clone()]);
+    assert!(alone.severity.at_least(Severity::Error), "{alone:#?}");
+    let good = of(vec![one.clone(), two.clone(), mended(START + 20 * MS, 0)]);
+    assert_eq!(good.severity, Severity::Warning, "{good:#?}");
+    assert_eq!(good.extension["mended"], true);
+    let [three, four] = bad(START + SECOND, 4096);
+    let half = of(vec![one, two, mended(START + 20 * MS, 0), three, four]);
+    assert!(half.severity.at_least(Severity::Error), "{half:#?}");
+}
+
 fn change(ns: u64, dev: Dev, properties: &[(&str, &str)]) -> Record {
     let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let event = Uevent {

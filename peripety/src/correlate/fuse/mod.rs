@@ -4,6 +4,7 @@ mod array;
 mod block;
 mod btrfs;
 mod command;
+mod ended;
 mod kernel;
 mod program;
 mod removal;
@@ -215,6 +216,7 @@ impl Correlator {
         }
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
+        self.end(&raw, scope, cx);
         if let Kdev::Dev(dev) = &raw.kdev
             && self.is_told_gone(*dev, &raw.event_type)
         {
@@ -585,10 +587,15 @@ impl Correlator {
 
     /// What is known of the impact by now.
     fn assess(&mut self, place: Place, cx: &Context<'_>) {
-        let Some(fold) = self.table.get_mut(place) else { return };
-        fold.node_learns();
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.node_learns();
+        }
+        let Some(fold) = self.table.get(place) else { return };
         let event = fold.event();
         let mut known = fold.known;
+        if let Some(key) = fold.keys.first() {
+            known.mended = self.is_mended(event, key.scope, fold.total());
+        }
         known.asked = known.asked || self.asked.covers(fold) == Some(true);
         known.went = known.went || self.asked.covers(fold) == Some(false);
         if let Some(block) = &event.block {
@@ -602,7 +609,9 @@ impl Correlator {
                 known.spared = !known.last;
             }
         }
-        fold.known = known;
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.known = known;
+        }
     }
 
     /// A filesystem is unmounted: a mount that had only begun did succeed, whoever saw it in mountinfo.

@@ -80,6 +80,8 @@ impl Correlator {
             return self.program(raw, cx);
         }
         let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
+        self.end(&raw, scope, cx);
+        self.note_mended(&raw, scope);
         if btrfs::names_member(&raw).is_some() {
             return self.bad_copy(raw, scope, cx);
         }
