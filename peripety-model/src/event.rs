@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{EventId, EventType, Severity, SubSystem};
+use super::{EventId, EventType, Facts, Severity, SubSystem};
 use crate::BlkInfo;
 
 /// Version of the JSON that an [`Event`] becomes; raised by an incompatible change only.
@@ -89,7 +89,11 @@ pub struct Event {
     /// Records known to be lost just before this event.
     #[serde(default)]
     pub lost_before: u64,
-    /// What only some events have: sense key, inode, function, the captures of a rule.
+    /// What is known of the failure, by subject: `scsi`, `nvme`, `fs` … A section and a field of it are there if
+    /// something is known of them.
+    #[serde(default)]
+    pub facts: Facts,
+    /// What a rule of the user captured, and what it adds.
     #[serde(default)]
     pub extension: BTreeMap<String, Value>,
 }

@@ -139,7 +139,7 @@ impl schemars::JsonSchema for Dev {
 }
 
 /// Address of a SCSI device: host, channel, target, LUN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hctl {
     /// Host number.
     pub host: u32,
@@ -182,6 +182,32 @@ impl FromStr for Hctl {
             channel: number(channel)?,
             target: number(target)?,
             lun: lun.parse().map_err(|_out_of_range| wrong())?,
+        })
+    }
+}
+
+impl Serialize for Hctl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hctl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Hctl {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Hctl".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+:[0-9]+:[0-9]+:[0-9]+$",
+            "description": "Address of a SCSI unit: host, channel, target and LUN."
         })
     }
 }

@@ -68,6 +68,7 @@ mod advice;
 mod device;
 mod event;
 mod event_id;
+pub mod facts;
 mod ids;
 pub mod incident;
 #[cfg(feature = "schema")]
@@ -81,6 +82,7 @@ pub use advice::{Advice, advice};
 pub use device::{BlkId, BlkInfo, BlkType, Identity, Transport};
 pub use event::{Event, Extent, Io, Op, SCHEMA_VERSION, SectorRange};
 pub use event_id::{EventId, MessageId, event_id, message_id};
+pub use facts::Facts;
 pub use ids::{Dev, Hctl, ParseDevError, ParseHctlError};
 pub use incident::{INCIDENT_SCHEMA_VERSION, Incident, IncidentId};
 #[cfg(feature = "schema")]

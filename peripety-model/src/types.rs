@@ -211,7 +211,7 @@ event_types! {
     ATA_DEVICE_DISABLED "ata" Critical Fault
         "reset failed and gave up, device disabled";
     NVME_IO_ERROR "nvme" Error Fault
-        "a command failed; sct, sc, DNR, LBA in the extension";
+        "a command failed; status, DNR and LBA are in `facts.nvme`";
     NVME_MEDIUM_ERROR "nvme" Error Fault
         "status code type 2 (media and data integrity)";
     NVME_TIMEOUT "nvme" Error Fault
@@ -247,7 +247,7 @@ event_types! {
     DM_DIRTY_LOG_WRITE_FAILED "dm-dirty-log" Error Fault
         "the dirty region log cannot be written";
     DM_MIRROR_LEG_FAILED "dm-mirror" Error Fault
-        "a leg is D, S, R, F or U in the status; the letter is in the extension";
+        "a leg is D, S, R, F or U in the status; the letter is `facts.dm.leg`";
     DM_MIRROR_FAILED "dm-mirror" Critical Fault
         "all sides failed";
     DM_MIRROR_IN_SYNC "dm-mirror" Notice Clears
@@ -435,9 +435,9 @@ event_types! {
     PERIPETY_STOPPED "peripety" Info News
         "the daemon stopped";
     PERIPETY_RESOLVED "peripety" Notice News
-        "a person says that a fault is over: who, and why, stand in the extension";
+        "a person says that a fault is over: who, and why, stand in `facts.daemon`";
     PERIPETY_ACKNOWLEDGED "peripety" Notice News
-        "a person knows of a fault: who, when and why stand in the extension";
+        "a person knows of a fault: who, when and why stand in `facts.daemon`";
     PERIPETY_CONFIG_RELOADED "peripety" Info News
         "a changed configuration is in force";
     PERIPETY_CONFIG_REJECTED "peripety" Error Fault

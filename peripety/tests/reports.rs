@@ -58,7 +58,7 @@ fn devices(event: &Event) -> Vec<String> {
             id.transport_id.clone(),
         ]);
     }
-    names.extend(event.extension.values().filter_map(|value| value.as_str()).map(str::to_owned));
+    names.extend(event.facts.rows().into_iter().map(|(_, value)| value));
     names.retain(|name| !name.is_empty());
     names
 }

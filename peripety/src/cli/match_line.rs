@@ -116,6 +116,9 @@ fn plain(rule: &Rule, groups: &Groups<'_>, event: &RawEvent) -> String {
     for (name, text) in groups {
         row("captured", &format!("{name} = {text}"));
     }
+    for (path, value) in event.facts.rows() {
+        row("fact", &format!("{path} = {value}"));
+    }
     for (name, value) in &event.extension {
         row("extension", &format!("{name} = {value}"));
     }
@@ -140,6 +143,7 @@ fn as_json(rule: &Rule, groups: &Groups<'_>, event: &RawEvent) -> Value {
             "kdev": event.kdev.to_text(),
             "io": event.io,
             "raw_msg": event.raw_msg,
+            "facts": event.facts,
             "extension": event.extension,
         },
     })
@@ -174,8 +178,8 @@ mod tests {
         ] {
             let told = matched(&format!("{before}{line}")).unwrap_or_else(|| panic!("{before}"));
             assert_eq!(told["rule"], "nvme-timeout", "{before}");
-            assert_eq!(told["captures"]["qid"], "4");
-            assert_eq!(told["event"]["extension"]["qid"], 4);
+            assert_eq!(told["captures"]["nvme.qid"], "4");
+            assert_eq!(told["event"]["facts"]["nvme"]["qid"], 4);
             assert_eq!(told["event"]["kdev"], "nvme0");
         }
         assert_eq!(matched("Nov 21 13:16:50 db1 sshd[1]: I/O error, dev sda, sector 1"), None);

@@ -80,7 +80,7 @@ impl Asked {
         if gone.name.is_empty() {
             return false;
         }
-        let named = event.extension.get("controller").and_then(|name| name.as_str());
+        let named = event.facts.nvme.as_ref().and_then(|nvme| nvme.controller.as_deref());
         if event.kdev == gone.name || named == Some(gone.name.as_str()) {
             return true;
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::{
     block::{BlkInfo, DeviceFacts, Hctl, Identity},
@@ -33,12 +32,13 @@ fn named(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
         Kdev::Name(name) => facts.by_name(name, at),
         Kdev::None => return None,
     };
-    let Some(place) = raw.extension.get("hctl").and_then(Value::as_str) else { return named };
+    let Some(place) = raw.facts.scsi.as_ref().and_then(|scsi| scsi.hctl) else { return named };
+    let place = place.to_string();
     // The record names a place on the bus as well. A disk that is in another place only had the name before, or has it now.
     let is_there =
         |info: &BlkInfo| info.id.transport_id.parse::<Hctl>().is_err() || info.id.transport_id == place;
     named.filter(|info| is_there(info)).or_else(|| {
-        facts.by_name(place, at).filter(|info| match &raw.kdev {
+        facts.by_name(&place, at).filter(|info| match &raw.kdev {
             Kdev::Dev(dev) => info.id.dev == *dev,
             kdev => info.id.blk_path.strip_prefix("/dev/") == Some(&*kdev.to_text()),
         })
@@ -85,6 +85,7 @@ pub fn event(raw: &RawEvent, block: Option<Arc<BlkInfo>>, boot_id: &str, hostnam
         sources: Vec::new(),
         confirmed: !raw.unseen,
         lost_before: 0,
+        facts: raw.facts.clone(),
         extension: raw.extension.clone(),
     }
 }

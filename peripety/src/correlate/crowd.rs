@@ -4,13 +4,15 @@
 //! The first of them are events of their own. What follows goes into one event that grows: it names some of its members
 //! and counts all.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::key::{BuildKeyHasher, FoldKey};
-use crate::{event::EventType, parser::RawEvent};
+use crate::event::{
+    EventType,
+    facts::{self, GroupFacts},
+};
 
 /// Events of one type on one device that are told apart; what else fails there goes into one more.
 pub const APART_MOST: u32 = 16;
@@ -59,7 +61,7 @@ pub enum Of {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Member {
     id: u64,
-    names: Map<String, Value>,
+    names: facts::Member,
     count: u64,
 }
 
@@ -81,7 +83,7 @@ impl Crowd {
     }
 
     /// `count` failures of a member; `names` is asked what it is called, if it is to be named.
-    pub fn add(&mut self, id: u64, count: u64, names: impl FnOnce() -> Map<String, Value>) {
+    pub fn add(&mut self, id: u64, count: u64, names: impl FnOnce() -> facts::Member) {
         if let Some(member) = self.named.iter_mut().find(|member| member.id == id) {
             member.count = member.count.saturating_add(count);
             return;
@@ -99,35 +101,23 @@ impl Crowd {
     }
 
     /// How the members stand in an event.
-    pub fn tell(&self, extension: &mut BTreeMap<String, Value>) {
-        let (list, total, number) = match self.of {
-            Of::Files => ("lost_files", "files_total", "pages"),
-            Of::Devices => ("devices", "devices_total", "count"),
-            Of::Others => ("others", "others_total", "count"),
+    pub fn facts(&self) -> GroupFacts {
+        let member = |member: &Member| match self.of {
+            Of::Files => facts::Member { pages: Some(member.count), ..member.names.clone() },
+            Of::Devices | Of::Others => facts::Member { count: Some(member.count), ..member.names.clone() },
         };
-        let member = |member: &Member| {
-            let mut names = member.names.clone();
-            names.insert(number.to_owned(), member.count.into());
-            Value::Object(names)
-        };
-        extension.insert(list.to_owned(), self.named.iter().map(member).collect());
-        extension.insert(total.to_owned(), self.total.into());
+        let (named, total) = (Some(self.named.iter().map(member).collect()), Some(self.total));
+        match self.of {
+            Of::Files => GroupFacts { files: named, files_total: total, ..GroupFacts::default() },
+            Of::Devices => GroupFacts { devices: named, devices_total: total, ..GroupFacts::default() },
+            Of::Others => GroupFacts { others: named, others_total: total, ..GroupFacts::default() },
+        }
     }
 }
 
 /// What the members of events of a type are.
 pub fn of(event_type: &EventType) -> Of {
     if *event_type == EventType::BLK_LOST_WRITE { Of::Files } else { Of::Others }
-}
-
-/// What a raw event is called among its like.
-pub fn names(raw: &RawEvent, keys: &[&str]) -> Map<String, Value> {
-    let pairs = keys.iter().filter_map(|key| Some(((*key).to_owned(), raw.extension.get(*key)?.clone())));
-    let mut names: Map<String, Value> = pairs.collect();
-    if names.is_empty() {
-        names.insert("kdev".to_owned(), raw.kdev.to_text().into());
-    }
-    names
 }
 
 #[cfg(test)]
@@ -157,13 +147,15 @@ mod tests {
         let mut crowd = Crowd::new(Of::Files);
         for round in 0..2 {
             for inode in 0..1000_u64 {
-                crowd.add(inode, 1 + round, || [("inode".to_owned(), inode.into())].into_iter().collect());
+                crowd.add(inode, 1 + round, || facts::Member {
+                    inode: Some(inode),
+                    ..facts::Member::default()
+                });
             }
         }
-        let mut told = BTreeMap::new();
-        crowd.tell(&mut told);
-        assert_eq!(told["files_total"], 1000);
-        let files = told["lost_files"].as_array().unwrap();
-        assert_eq!((files.len(), &files[31]), (NAMED_MOST, &serde_json::json!({ "inode": 31, "pages": 3 })));
+        let group = crowd.facts();
+        assert_eq!(group.files_total, Some(1000));
+        let files = group.files.unwrap();
+        assert_eq!((files.len(), files[31].inode, files[31].pages), (NAMED_MOST, Some(31), Some(3)));
     }
 }

@@ -14,7 +14,10 @@ use super::{
     table::QUIET_NS,
 };
 use crate::{
-    event::{Event, EventType, Extent, Op, Severity},
+    event::{
+        Event, EventType, Extent, Op, Severity,
+        facts::{CountFacts, ImpactFacts},
+    },
     parser::{self, RawEvent, errno, source_name},
     record::Stamp,
 };
@@ -315,7 +318,9 @@ impl Fold {
         self.counts = [0; 5];
         self.has_requests = true;
         let event = &mut self.event;
-        event.extension.remove("tried_again");
+        if let Some(impact) = &mut event.facts.impact {
+            impact.tried_again = None;
+        }
         if let Some(io) = &mut event.io {
             io.errno = Some(errno);
             io.errno_name = name.map(str::to_owned);
@@ -339,6 +344,7 @@ impl Fold {
         if !self.is_same_request(raw) {
             return;
         }
+        self.event.facts.fill(&raw.facts);
         for (key, value) in &raw.extension {
             // How few were left when it was worst.
             if ["valid_paths", "devices_left"].contains(&key.as_str())
@@ -373,7 +379,7 @@ impl Fold {
         if let Some(other) = raw.io.as_ref().and_then(|io| io.sector) {
             return other == sector;
         }
-        let command = parser::command(raw.sub_system.as_str(), &raw.extension, raw.io.as_ref());
+        let command = parser::command(&raw.facts, raw.io.as_ref());
         command.is_none_or(|command| command.has(io.op, sector))
     }
 
@@ -435,33 +441,35 @@ impl Fold {
             (io.sector, io.nr_sectors, io.extent) = (None, None, None);
             event.sector_ranges.clear();
         }
-        if self.ranges.coarsened() {
-            event.extension.insert("ranges_coarsened".to_owned(), true.into());
-        }
-        if self.left_out != 0 {
-            event.extension.insert("raw_msgs_left_out".to_owned(), self.left_out.into());
-        }
-        if self.retried != 0 {
-            event.extension.insert("retried_commands".to_owned(), self.retried.into());
-        }
-        if self.missed != 0 {
-            event.extension.insert("details_missing".to_owned(), self.missed.into());
-        }
+        let not_zero = |number: u64| (number != 0).then_some(number);
+        let counts = CountFacts {
+            retried_commands: not_zero(self.retried),
+            details_missing: not_zero(self.missed),
+            raw_msgs_left_out: not_zero(self.left_out),
+            ranges_coarsened: self.ranges.coarsened().then_some(true),
+        };
+        event.facts.counts = (counts != CountFacts::default()).then(|| Box::new(counts));
         if let Some(crowd) = &self.crowd {
             // Each of its members tells its own.
             if let Some(io) = &mut event.io {
                 io.lost_pages = None;
             }
-            crowd.tell(&mut event.extension);
+            event.facts.group = Some(Box::new(crowd.facts()));
         }
         impact::weigh(&mut event, Known { has_requests: self.has_requests, ..self.known });
         if !event.confirmed {
             event.severity = event.severity.max(Severity::Warning);
         }
-        if is_final && self.known.watched && self.known.settled && event.extension.contains_key("tried_again")
+        if is_final
+            && self.known.watched
+            && self.known.settled
+            && let Some(impact) = event.facts.impact.as_mut().filter(|impact| impact.tried_again.is_some())
         {
             // No request failed of it.
-            event.extension.insert("succeeded".to_owned(), true.into());
+            impact.succeeded = Some(true);
+        }
+        if event.facts.impact.as_deref() == Some(&ImpactFacts::default()) {
+            event.facts.impact = None;
         }
         event.msg = message::compose(&event);
         if !event.confirmed {

@@ -1,8 +1,6 @@
 //! How bad a failure is for those who use the data: what another path or copy serves, what was sent again, what somebody asked
 //! for. The kernel prints its lines without looking at any of it.
 
-use serde_json::Value;
-
 use super::left::Left;
 use crate::{
     block::{BlkInfo, BlkType, DeviceFacts},
@@ -34,55 +32,53 @@ pub struct Known {
 pub const LEG_FAILED: [EventType; 3] =
     [EventType::DM_MIRROR_LEG_FAILED, EventType::DM_RAID_LEG_FAILED, EventType::MD_DISK_FAILED];
 
-/// Sets the severity by the impact, and says in `extension` what it follows from.
+/// Sets the severity by the impact, and says in the facts what it follows from.
 pub fn weigh(event: &mut Event, known: Known) {
-    let number = |event: &Event, key: &str| event.extension.get(key).and_then(Value::as_u64);
     let at_most = |event: &mut Event, severity: Severity| event.severity = event.severity.max(severity);
     if known.watched && !known.has_requests && is_attempt(event) {
         at_most(event, Severity::Warning);
     }
     let left = match event.event_type.as_str() {
-        "DM_MPATH_PATH_FAILED" | "MULTIPATHD_PATH_DOWN" => number(event, "valid_paths"),
-        "MD_DISK_FAILED" | "DM_RAID_LEG_FAILED" => {
-            number(event, "devices_left").or_else(|| number(event, "left"))
+        "DM_MPATH_PATH_FAILED" | "MULTIPATHD_PATH_DOWN" => {
+            event.facts.mpath.as_ref().and_then(|mpath| mpath.valid_paths)
         }
-        "DM_MIRROR_LEG_FAILED" => {
-            let other = event.extension.get("message").is_some_and(|m| m == "Trying alternative device");
-            other.then_some(1)
-        }
+        "MD_DISK_FAILED" | "DM_RAID_LEG_FAILED" => event.facts.md.as_ref().and_then(|md| md.devices_left),
+        "DM_MIRROR_LEG_FAILED" => event.facts.dm.as_ref().and_then(|dm| dm.legs_left),
         _ => None,
     };
+    let mut impact = event.facts.impact.take().unwrap_or_default();
     match left {
         Some(0) => event.severity = event.severity.min(Severity::Critical),
         Some(_) => at_most(event, Severity::Warning),
         None if known.last => event.severity = event.severity.min(Severity::Critical),
         None if known.spared => {
             at_most(event, Severity::Warning);
-            event.extension.insert("spared".to_owned(), true.into());
+            impact.spared = Some(true);
         }
         None => {}
     }
     if known.mended {
         at_most(event, Severity::Warning);
-        event.extension.insert("mended".to_owned(), true.into());
+        impact.repaired = Some(true);
     }
     if event.event_type == EventType::BLK_CAPACITY_CHANGED && lost_its_size(event) {
         event.severity = if known.went || known.asked { Severity::Notice } else { Severity::Error };
     }
     if known.went {
         at_most(event, Severity::Warning);
-        event.extension.insert("removed".to_owned(), true.into());
+        impact.removed = Some(true);
     }
     if known.asked {
         at_most(event, Severity::Notice);
-        event.extension.insert("requested".to_owned(), true.into());
+        impact.requested = Some(true);
     }
+    event.facts.impact = Some(impact);
 }
 
 /// Whether a disk has no size any more. Arrays, loop devices and the like have none while they are not set up.
 fn lost_its_size(event: &Event) -> bool {
     const DISKS: [&str; 5] = ["sd", "nvme", "vd", "mmcblk", "dasd"];
-    event.extension.get("new_sectors").and_then(Value::as_u64) == Some(0)
+    event.facts.block.as_ref().is_some_and(|block| block.new_sectors == Some(0))
         && DISKS.iter().any(|disk| event.kdev.starts_with(disk))
 }
 
@@ -95,7 +91,12 @@ pub fn is_attempt(event: &Event) -> bool {
         EventType::ATA_COMMAND_ERROR,
     ];
     let failed = event.io.as_ref().is_some_and(|io| io.errno.is_some());
-    !failed && (SILENT.contains(&event.event_type) || event.extension.contains_key("tried_again"))
+    !failed && (SILENT.contains(&event.event_type) || was_tried_again(event))
+}
+
+/// Whether an attempt failed and the command was sent again.
+pub fn was_tried_again(event: &Event) -> bool {
+    event.facts.impact.as_ref().is_some_and(|impact| impact.tried_again.is_some())
 }
 
 /// Whether all that uses a disk has it as one of several paths or copies: then what it fails, another one serves.

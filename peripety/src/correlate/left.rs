@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, DeviceFacts},
-    event::EventType,
+    event::{EventType, Facts},
     parser::{Kdev, RawEvent},
 };
 
@@ -38,8 +38,8 @@ pub struct Left {
 impl Left {
     /// Takes note of what the kernel says of a member or a path.
     pub fn note(&mut self, raw: &RawEvent, facts: &dyn DeviceFacts) {
-        let text = |key: &str| raw.extension.get(key).and_then(serde_json::Value::as_str);
-        let number = |key: &str| raw.extension.get(key).and_then(serde_json::Value::as_u64);
+        let Facts { mpath, md, .. } = &raw.facts;
+        let array = || md.as_ref()?.array.as_deref();
         let at = raw.time.monotonic_ns;
         let named = |name: &str| {
             let known = || facts.by_name(name, at).map(|info| info.id.dev);
@@ -53,17 +53,18 @@ impl Left {
         match raw.event_type.as_str() {
             "DM_MPATH_PATH_FAILED" | "DM_MPATH_PATH_REINSTATED" | "DM_MPATH_NO_PATH" => {
                 // The uevent of a map's last path is about the map.
-                let map = text("map").map_or(own, named);
-                let path = text("path").and_then(|path| path.parse().ok());
-                let (Some(map), Some(left)) = (map, number("valid_paths")) else { return };
+                let map = mpath.as_ref().and_then(|mpath| mpath.map.as_deref()).map_or(own, named);
+                let path = mpath.as_ref().and_then(|mpath| mpath.path);
+                let left = mpath.as_ref().and_then(|mpath| mpath.valid_paths).map(u64::from);
+                let (Some(map), Some(left)) = (map, left) else { return };
                 let back = raw.event_type == EventType::DM_MPATH_PATH_REINSTATED;
                 self.set(map, Some(left), path, back);
             }
             "MD_DISK_FAILED" | "MD_ARRAY_FAILED" if !raw.program => {
-                let Some(array) = text("array").and_then(named) else { return };
-                self.set(array, number("devices_left").or_else(|| number("left")), own, false);
+                let Some(array) = array().and_then(named) else { return };
+                self.set(array, md.as_ref().and_then(|md| md.devices_left).map(u64::from), own, false);
             }
-            "MD_RECOVERY_DONE" => self.forget(text("array").and_then(named).or(own)),
+            "MD_RECOVERY_DONE" => self.forget(array().and_then(named).or(own)),
             "BLK_DEVICE_ADDED" | "BLK_DEVICE_REMOVED" => self.forget(own),
             _ => {}
         }

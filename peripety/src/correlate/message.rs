@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
 use super::impact;
 use crate::{
-    event::{Event, EventType, Extent, Io, Op},
+    event::{
+        Event, EventType, Extent, Facts, Io, Op,
+        facts::{FsFacts, GroupFacts, HostByte, StatusByte},
+    },
     parser::errno,
     text::printable,
 };
 
+const DID_OK: HostByte = HostByte(0);
+const GOOD: StatusByte = StatusByte(0);
 /// Characters that a line of the kernel may take in a message.
 const LINE_CHARS: usize = 160;
 
@@ -18,12 +21,13 @@ const LINE_CHARS: usize = 160;
 /// in fields of their own, beside which whoever shows the line puts it.
 pub fn compose(event: &Event) -> String {
     let text = match event.event_type.as_str() {
-        _ if total(event, "devices_total").is_some() || total(event, "others_total").is_some() => many(event),
+        _ if is_of_many(event) => many(event),
         _ if is_request(event) => request(event),
         "BLK_LOST_WRITE" => lost_write(event),
-        "FS_ERROR" if event.extension.contains_key("function") => filesystem_error(event),
-        "FS_SHUTDOWN" if event.extension.contains_key("reason") => {
-            format!("{} on {} was shut down: {}", event.sub_system, device(event), word(event, "reason"))
+        "FS_ERROR" if fs(event).is_some_and(|fs| fs.function.is_some()) => filesystem_error(event),
+        "FS_SHUTDOWN" if fs(event).is_some_and(|fs| fs.reason.is_some()) => {
+            let reason = fs(event).and_then(|fs| fs.reason.as_deref()).unwrap_or_default();
+            format!("{} on {} was shut down: {reason}", event.sub_system, device(event))
         }
         "DM_MPATH_PATH_FAILED" | "DM_MPATH_PATH_REINSTATED" | "DM_MPATH_NO_PATH" => path(event),
         "NVME_CONTROLLER_FAILED" if event.raw_msgs.is_empty() => match &event.block {
@@ -46,11 +50,15 @@ pub fn compose(event: &Event) -> String {
         "BLK_CAPACITY_CHANGED" if event.raw_msgs.is_empty() => {
             format!("the size of {} changed", device(event))
         }
-        "BLK_READ_ONLY_CHANGED" if event.extension.get("read_only") == Some(&Value::Bool(false)) => {
+        "BLK_READ_ONLY_CHANGED"
+            if event.facts.block.as_ref().is_some_and(|block| block.read_only == Some(false)) =>
+        {
             format!("{} became writable", device(event))
         }
         "BLK_READ_ONLY_CHANGED" => format!("{} became read-only", device(event)),
-        "PERIPETY_EVENTS_LOST" if event.extension.contains_key("reason") => lost(event),
+        "PERIPETY_EVENTS_LOST" if event.facts.loss.as_ref().is_some_and(|loss| loss.reason.is_some()) => {
+            lost(event)
+        }
         _ => other(event),
     };
     printable(&text).into_owned()
@@ -69,18 +77,26 @@ fn device(event: &Event) -> String {
 }
 
 fn removed(event: &Event) -> String {
-    let devices = event.extension.get("devices").and_then(Value::as_array);
+    let devices = event.facts.removal.as_ref().and_then(|removal| removal.devices.as_ref());
     match devices.filter(|devices| devices.len() > 1) {
-        Some(devices) => {
-            let names: Vec<&str> = devices.iter().filter_map(Value::as_str).collect();
+        Some(names) => {
             cut(&format!("{} devices went away: {}", event.count.max(names.len() as u64), names.join(", ")))
         }
         None => format!("{} went away", device(event)),
     }
 }
 
-fn word<'e>(event: &'e Event, key: &str) -> &'e str {
-    event.extension.get(key).and_then(Value::as_str).unwrap_or("unknown")
+fn fs(event: &Event) -> Option<&FsFacts> {
+    event.facts.fs.as_deref()
+}
+
+fn group(event: &Event) -> Option<&GroupFacts> {
+    event.facts.group.as_deref()
+}
+
+/// Whether the event stands for devices, or for failures in many ways or places, that are not events of their own.
+fn is_of_many(event: &Event) -> bool {
+    group(event).is_some_and(|group| group.devices_total.or(group.others_total).is_some())
 }
 
 /// Whether the event is about a request whose fate can be told in one sentence.
@@ -103,7 +119,7 @@ fn request(event: &Event) -> String {
         (op, Some(sector), _) => format!("{} at sector {sector}", verb(op)),
         (op, None, _) => verb(op).to_owned(),
     };
-    let again = event.extension.contains_key("tried_again");
+    let again = impact::was_tried_again(event);
     let mut text = if event.event_type == EventType::BLK_NOT_SUPPORTED {
         format!("{what} is not supported by {}", device(event))
     } else if again || (io.errno.is_none() && impact::is_attempt(event)) {
@@ -118,14 +134,14 @@ fn request(event: &Event) -> String {
     if io.extent == Some(Extent::Within) && io.op != Op::Flush {
         text.push_str("; which of these sectors is not known");
     }
-    let has = |key: &str| event.extension.contains_key(key);
+    let known = event.facts.impact.as_deref().cloned().unwrap_or_default();
     text.push_str(match () {
-        () if has("succeeded") => "; it was retried and succeeded",
+        () if known.succeeded.is_some() => "; it was retried and succeeded",
         () if again => "; it was tried again",
-        () if has("requested") => "; its removal was asked for",
-        () if has("removed") => "; it was removed",
-        () if has("spared") => "; another path or copy serves it",
-        () if has("mended") => "; another copy served it",
+        () if known.requested.is_some() => "; its removal was asked for",
+        () if known.removed.is_some() => "; it was removed",
+        () if known.spared.is_some() => "; another path or copy serves it",
+        () if known.repaired.is_some() => "; another copy served it",
         () if event.event_type == EventType::NVME_PATH_FAILED && io.errno.is_none() => {
             "; it goes to another path"
         }
@@ -149,19 +165,24 @@ const fn verb(op: Op) -> &'static str {
 
 /// What the device said, else what the block layer made of it.
 fn reason(event: &Event, io: &Io) -> String {
-    let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
+    let Facts { scsi, ata, nvme, .. } = &event.facts;
+    let scsi = scsi.as_deref();
     // libata makes sense data up where the drive gave none; what it says itself is the reason.
-    let add_sense = text("add_sense").filter(|words| *words != "No additional sense information");
-    let add_sense = add_sense.or_else(|| text("reason").filter(|_| event.extension.contains_key("emask")));
-    let mut told = match (text("sense_key_name"), add_sense, text("hostbyte"), text("status_name")) {
+    let no_sense = scsi.is_some_and(|scsi| (scsi.asc, scsi.ascq) == (Some(0), Some(0)));
+    let add_sense = scsi.and_then(|scsi| scsi.add_sense.as_deref()).filter(|_| !no_sense);
+    let by_libata = || ata.as_ref().filter(|ata| ata.emask.is_some())?.reason.as_deref();
+    let add_sense = add_sense.or_else(by_libata);
+    let key = scsi.and_then(|scsi| scsi.sense_key).map(|key| key.name());
+    let host = scsi.and_then(|scsi| scsi.host_byte);
+    let status = scsi.and_then(|scsi| scsi.status).filter(|status| host.is_some() && *status != GOOD);
+    let of_nvme = nvme.as_ref().and_then(|nvme| nvme.status_name.as_deref());
+    let mut told = match (key, add_sense, host, status, of_nvme) {
         (Some(key), Some(more), ..) => format!("{key}, {more}"),
-        (Some(key), ..) => key.to_owned(),
+        (Some(key), ..) => key.into_owned(),
         (_, Some(more), ..) => more.to_owned(),
-        (_, _, Some(host), _) if host != "DID_OK" => host.to_owned(),
-        (_, _, Some(_), _) if text("status").is_some_and(|s| s != "GOOD") => {
-            text("status").unwrap_or_default().to_owned()
-        }
-        (_, _, _, Some(status)) => status.to_owned(),
+        (_, _, Some(host), ..) if host != DID_OK => host.name().into_owned(),
+        (_, _, _, Some(status), _) => status.name().into_owned(),
+        (_, _, _, _, Some(status)) => status.to_owned(),
         _ => match io.errno {
             Some(errno) => errno::block_error(errno).words.to_owned(),
             None => event.event_type.info().map_or("failed", |i| i.meaning).to_owned(),
@@ -173,16 +194,12 @@ fn reason(event: &Event, io: &Io) -> String {
     told
 }
 
-/// How many one event stands for.
-fn total(event: &Event, key: &str) -> Option<u64> {
-    event.extension.get(key)?.as_u64()
-}
-
 /// Those that are not events of their own.
 fn many(event: &Event) -> String {
     let meaning =
         event.event_type.info().map_or_else(|| event.event_type.to_string(), |i| i.meaning.to_owned());
-    match (total(event, "devices_total"), total(event, "others_total")) {
+    let group = group(event).cloned().unwrap_or_default();
+    match (group.devices_total, group.others_total) {
         (Some(n), _) => format!("{n} more devices fail at the same time: {meaning}"),
         (_, n) => format!("{}: {meaning}, in {} more ways or places", device(event), n.unwrap_or_default()),
     }
@@ -190,10 +207,10 @@ fn many(event: &Event) -> String {
 
 fn lost_write(event: &Event) -> String {
     let mut text = "written data".to_owned();
-    if let Some(files) = total(event, "files_total") {
+    if let Some(files) = group(event).and_then(|group| group.files_total) {
         let _ = write!(text, " of {files} more files");
     }
-    if let Some(inode) = event.extension.get("inode") {
+    if let Some(inode) = fs(event).and_then(|fs| fs.inode) {
         let _ = write!(text, " of inode {inode}");
     }
     let _ = write!(text, " on {} was lost", device(event));
@@ -211,8 +228,9 @@ fn lost_write(event: &Event) -> String {
 }
 
 fn filesystem_error(event: &Event) -> String {
-    let mut text = format!("{} error on {} in {}", event.sub_system, device(event), word(event, "function"));
-    if let Some(line) = event.extension.get("line") {
+    let function = fs(event).and_then(|fs| fs.function.as_deref()).unwrap_or("unknown");
+    let mut text = format!("{} error on {} in {function}", event.sub_system, device(event));
+    if let Some(line) = fs(event).and_then(|fs| fs.line) {
         let _ = write!(text, ":{line}");
     }
     // What the line says behind the place, if there is one.
@@ -224,8 +242,9 @@ fn filesystem_error(event: &Event) -> String {
 }
 
 fn path(event: &Event) -> String {
-    let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
-    let map = text("dm_name").or_else(|| text("map"));
+    let Facts { dm, mpath, .. } = &event.facts;
+    let map = dm.as_ref().and_then(|dm| dm.name.as_deref());
+    let map = map.or_else(|| mpath.as_ref()?.map.as_deref());
     let mut line = match (event.event_type.as_str(), map) {
         ("DM_MPATH_NO_PATH", _) => return format!("{}: no path is left, the last one failed", device(event)),
         ("DM_MPATH_PATH_REINSTATED", None) => format!("path {} works again", device(event)),
@@ -233,19 +252,22 @@ fn path(event: &Event) -> String {
         (_, None) => format!("path {} failed", device(event)),
         (_, Some(map)) => format!("path {} of {map} failed", device(event)),
     };
-    if let Some(left) = event.extension.get("valid_paths").and_then(Value::as_u64) {
+    if let Some(left) = mpath.as_ref().and_then(|mpath| mpath.valid_paths) {
         let _ = write!(line, ", {left} left");
     }
     line
 }
 
 fn lost(event: &Event) -> String {
-    match event.extension.get("counted_by").and_then(Value::as_str) {
+    let loss = event.facts.loss.as_deref().cloned().unwrap_or_default();
+    let source = loss.source.as_deref().unwrap_or("unknown");
+    let reason = loss.reason.as_deref().unwrap_or("unknown");
+    match loss.counted_by {
         Some(probe) => format!("lines of kernel text were left out; {probe} counts what they are about"),
-        None if word(event, "reason") == "ring full" && word(event, "source").starts_with("ebpf:block_") => {
-            format!("the ring was full at {}: sectors are missing, counts are not", word(event, "source"))
+        None if reason == "ring full" && source.starts_with("ebpf:block_") => {
+            format!("the ring was full at {source}: sectors are missing, counts are not")
         }
-        None => format!("records were lost at {}: {}", word(event, "source"), word(event, "reason")),
+        None => format!("records were lost at {source}: {reason}"),
     }
 }
 
@@ -256,10 +278,7 @@ fn other(event: &Event) -> String {
             .event_type
             .info()
             .map_or_else(|| event.event_type.to_string(), |info| info.meaning.to_owned());
-        let detail = ["aen_info", "reason", "unit_attention", "add_sense", "status_name"]
-            .into_iter()
-            .find_map(|key| event.extension.get(key)?.as_str());
-        let meaning = detail.map_or(meaning, str::to_owned);
+        let meaning = detail(&event.facts).map_or(meaning, str::to_owned);
         return if event.kdev.is_empty() { meaning } else { format!("{}: {meaning}", device(event)) };
     };
     let line = line.lines().next().unwrap_or_default().trim();
@@ -271,6 +290,19 @@ fn other(event: &Event) -> String {
         None if !event.kdev.is_empty() && !line.contains(&event.kdev) => format!("{}: {line}", event.kdev),
         _ => line,
     }
+}
+
+/// What facts say in words where no line does.
+fn detail(facts: &Facts) -> Option<&str> {
+    let Facts { nvme, fs, loss, daemon, scsi, .. } = facts;
+    None.or_else(|| nvme.as_ref()?.aen_info.as_deref())
+        .or_else(|| nvme.as_ref()?.reason.as_deref())
+        .or_else(|| fs.as_ref()?.reason.as_deref())
+        .or_else(|| loss.as_ref()?.reason.as_deref())
+        .or_else(|| daemon.as_ref()?.reason.as_deref())
+        .or_else(|| scsi.as_ref()?.unit_attention.as_deref())
+        .or_else(|| scsi.as_ref()?.add_sense.as_deref())
+        .or_else(|| nvme.as_ref()?.status_name.as_deref())
 }
 
 fn cut(line: &str) -> String {

@@ -40,7 +40,7 @@ impl Outages {
         if event.sub_system.as_str() != "nvme" || !is_fault {
             return;
         }
-        let told = event.extension.get("controller").and_then(|name| name.as_str()).map(str::to_owned);
+        let told = event.facts.nvme.as_ref().and_then(|nvme| nvme.controller.clone());
         let Some(controller) = told.or_else(|| controller(&event.kdev)) else { return };
         let is_path = event.event_type == EventType::NVME_PATH_FAILED;
         if let Some(known) = self.controllers.iter_mut().find(|known| known.controller == controller) {

@@ -3,14 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use peripety_common::{Header, Kind, nvme_rq::NvmeRq, scsi_cmd::ScsiCmd};
-use serde_json::Value;
 
 use serde::{Deserialize, Serialize};
 
 use super::key::{BuildKeyHasher, Scope};
 use crate::{
     block::DeviceFacts,
-    event::{Op, Severity},
+    event::{Facts, Op, Severity},
     parser::{RawEvent, nvme, scsi},
     record::Stamp,
 };
@@ -103,11 +102,11 @@ impl Pending {
         }
     }
 
-    /// What is peculiar to it, for an event's `extension`.
-    pub fn details(&self) -> Vec<(String, Value)> {
+    /// What is known of the command.
+    pub fn facts(&self) -> Facts {
         match &self.driver {
-            Driver::Scsi(cmd) => scsi::details(cmd).map(|(key, value)| (key.to_owned(), value)).collect(),
-            Driver::Nvme(rq) => nvme::details(rq).map(|(key, value)| (key.to_owned(), value)).collect(),
+            Driver::Scsi(cmd) => Facts { scsi: Some(Box::new(scsi::facts(cmd))), ..Facts::default() },
+            Driver::Nvme(rq) => Facts { nvme: Some(Box::new(nvme::facts(rq))), ..Facts::default() },
         }
     }
 
@@ -118,7 +117,7 @@ impl Pending {
                 let mut raw = scsi::done(&self.header, cmd, self.time)?;
                 if self.waited {
                     raw.severity = scsi::classify(cmd)?.severity_when_retried();
-                    raw.extend("tried_again", true);
+                    raw.facts.impact.get_or_insert_default().tried_again = Some(true);
                 }
                 Some(raw)
             }
@@ -126,7 +125,7 @@ impl Pending {
                 let mut raw = nvme::request(&self.header, rq, self.time)?;
                 if self.waited {
                     raw.severity = raw.severity.max(Severity::Warning);
-                    raw.extend("tried_again", true);
+                    raw.facts.impact.get_or_insert_default().tried_again = Some(true);
                 }
                 Some(raw)
             }

@@ -30,21 +30,21 @@ impl Ledger {
         if event.event_type != EventType::PERIPETY_EVENTS_LOST {
             return;
         }
-        let word =
-            |key: &str| event.extension.get(key).and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        let loss = event.facts.loss.as_deref().cloned().unwrap_or_default();
+        let word = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
         let before = if event.is_final {
             self.open.remove(&event.event_id)
         } else {
             self.open.insert(event.event_id, event.count)
         };
-        let mut key = (word("source"), word("reason"));
+        let mut key = (word(loss.source), word(loss.reason));
         if self.rows.len() >= ROWS_MAX && !self.rows.contains_key(&key) {
             key = ("other".to_owned(), "other".to_owned());
         }
         let row = self.rows.entry(key).or_default();
         row.count = row.count.saturating_add(event.count.saturating_sub(before.unwrap_or(0)));
-        if event.extension.contains_key("counted_by") {
-            row.counted_by = Some(word("counted_by"));
+        if loss.counted_by.is_some() {
+            row.counted_by = loss.counted_by;
         }
     }
 
@@ -66,8 +66,8 @@ mod tests {
         let mut event = sample();
         ledger.note(&event);
         event.event_type = EventType::PERIPETY_EVENTS_LOST;
-        event.extension.insert("source".to_owned(), "printk".into());
-        event.extension.insert("reason".to_owned(), "rate limit".into());
+        let loss = event.facts.loss.get_or_insert_default();
+        (loss.source, loss.reason) = (Some("printk".to_owned()), Some("rate limit".to_owned()));
         for (count, is_final) in [(3, false), (10, false), (12, true), (5, true)] {
             (event.count, event.is_final) = (count, is_final);
             ledger.note(&event);

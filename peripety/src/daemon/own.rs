@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::host::Host;
 use crate::{
     block::BlkInfo,
-    event::{Event, EventType, SCHEMA_VERSION, Severity, SubSystem, event_id},
+    event::{Event, EventType, Facts, SCHEMA_VERSION, Severity, SubSystem, event_id},
     record::Stamp,
 };
 
@@ -41,6 +41,7 @@ pub(super) fn event(host: &Host, event_type: EventType, msg: String, now: Stamp)
         confirmed: true,
         sources: vec!["peripetyd".to_owned()],
         lost_before: 0,
+        facts: Facts::default(),
         extension: BTreeMap::new(),
     }
 }

@@ -87,7 +87,7 @@ fn attempts_that_took_long_and_the_request_that_failed_of_them_are_one_failure()
         ],
     );
     assert!(
-        events.iter().any(|e| e.extension.contains_key("tried_again")),
+        events.iter().any(|e| e.facts.get("impact.tried_again").is_some()),
         "it was told before the request failed"
     );
     let finals = finals(&events);
@@ -95,8 +95,8 @@ fn attempts_that_took_long_and_the_request_that_failed_of_them_are_one_failure()
         finals.iter().map(|e| brief(e)).collect::<Vec<_>>(),
         [("SCSI_ABORTED_COMMAND", 1, Severity::Error)]
     );
-    assert_eq!(finals[0].extension["retried_commands"], 4);
-    assert!(!finals[0].extension.contains_key("tried_again"));
+    assert_eq!(finals[0].facts.get("counts.retried_commands"), Some(4.into()));
+    assert!(finals[0].facts.get("impact.tried_again").is_none());
     assert_eq!(finals[0].io.as_ref().unwrap().errno, Some(5));
 }
 
@@ -115,8 +115,8 @@ fn lines_about_the_last_attempt_are_about_the_request_whatever_tag_the_first_had
             first,
             scsi(START + 199 * MS, SDA, 200, result, [0; 3]),
             rq(START + 200 * MS, SDA, 0, 5, 200),
-            line(START + 201 * MS, "SCSI_TRANSPORT_ERROR scsi sda tag=117 hostbyte=DID_ERROR"),
-            line(START + 201 * MS, "SCSI_SENSE_OTHER scsi sda tag=117 sense_key=0"),
+            line(START + 201 * MS, "SCSI_TRANSPORT_ERROR scsi sda scsi.tag=117 scsi.host_byte=DID_ERROR"),
+            line(START + 201 * MS, "SCSI_SENSE_OTHER scsi sda scsi.tag=117 scsi.sense_key=0"),
         ],
     );
     assert_eq!(types(&finals(&events)), [("SCSI_TRANSPORT_ERROR".to_owned(), 1)]);
@@ -140,7 +140,7 @@ fn a_command_that_timed_out_and_its_request_are_one_failure() {
     );
     let finals = finals(&events);
     assert_eq!(finals.iter().map(|e| brief(e)).collect::<Vec<_>>(), [("SCSI_TIMEOUT", 1, Severity::Error)]);
-    assert_eq!(finals[0].extension["retried_commands"], 2);
+    assert_eq!(finals[0].facts.get("counts.retried_commands"), Some(2.into()));
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn a_sense_line_that_tells_less_than_the_request_is_still_about_it() {
             &[
                 scsi(START, SDA, 60000, 2, [7, 0x27, 7]),
                 rq(START + MS, SDA, 1, 28, 60000),
-                line(START + 2 * MS, "SCSI_SENSE_OTHER scsi sda tag=117 hostbyte=DID_OK"),
-                line(START + 2 * MS, "SCSI_DATA_PROTECT scsi sda tag=117 sense_key=7"),
+                line(START + 2 * MS, "SCSI_SENSE_OTHER scsi sda scsi.tag=117 scsi.host_byte=DID_OK"),
+                line(START + 2 * MS, "SCSI_DATA_PROTECT scsi sda scsi.tag=117 scsi.sense_key=7"),
                 line(START + 3 * MS, "BLK_NO_SPACE block sda op=write sector=60000"),
             ][if live == all_live() { 0 } else { 2 }..],
         );
@@ -277,10 +277,10 @@ fn what_names_no_array_is_about_the_one_whose_member_has_just_failed() {
     };
     let (md7, md8) = ((Dev::new(9, 7), "md7", BlkType::Md), (Dev::new(9, 8), "md8", BlkType::DmRaid));
     let named = run(Devices::usual().holding(SDA, &[md7]));
-    assert_eq!((named.kdev.as_str(), named.extension["array"].as_str()), ("md7", Some("md7")));
+    assert_eq!((named.kdev.as_str(), named.facts.get("md.array")), ("md7", Some("md7".into())));
     assert_eq!(named.block.unwrap().id.dev, md7.0);
     let unsure = run(Devices::usual().holding(SDA, &[md7, md8]));
-    assert_eq!((unsure.kdev.as_str(), unsure.extension["candidates"].as_array().unwrap().len()), ("", 2));
+    assert_eq!((unsure.kdev.as_str(), unsure.facts.md.unwrap().candidates.unwrap().len()), ("", 2));
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn a_log_alone_tells_nvme_status_and_failed_request_as_one() {
         assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), [("NVME_MEDIUM_ERROR", 2, Severity::Error)]);
         let io = events[0].io.as_ref().unwrap();
         assert_eq!((io.op, io.sector, io.errno), (crate::event::Op::Read, Some(8000 * size), Some(61)));
-        assert_eq!((&events[0].extension["sc"], events[0].raw_msgs.len()), (&0x81.into(), 4));
+        assert_eq!((events[0].facts.get("nvme.sc"), events[0].raw_msgs.len()), (Some(0x81.into()), 4));
     }
 }
 
@@ -418,7 +418,7 @@ fn a_log_alone_tells_port_chain_and_request_of_sata_as_one() {
         let event = &events[0];
         assert_eq!(event.block.as_ref().unwrap().id.dev, SDA);
         assert_eq!((event.io.as_ref().unwrap().sector, event.raw_msgs.len()), (Some(254_643_848), 6));
-        assert_eq!(event.extension.get("retried_commands"), None);
+        assert_eq!(event.facts.get("counts.retried_commands"), None);
     }
 }
 

@@ -299,7 +299,7 @@ fn a_read_that_btrfs_served_from_the_other_copy_is_a_warning_while_all_were_mend
     assert!(alone.severity.at_least(Severity::Error), "{alone:#?}");
     let good = of(vec![one.clone(), two.clone(), mended(START + 20 * MS, 0)]);
     assert_eq!(good.severity, Severity::Warning, "{good:#?}");
-    assert_eq!(good.extension["mended"], true);
+    assert_eq!(good.facts.get("impact.repaired"), Some(true.into()));
     let [three, four] = bad(START + SECOND, 4096);
     let half = of(vec![one, two, mended(START + 20 * MS, 0), three, four]);
     assert!(half.severity.at_least(Severity::Error), "{half:#?}");
@@ -415,7 +415,7 @@ fn a_mount_that_only_began_is_told_when_it_is_seen() {
         assert!(out.is_empty());
         engine.tick(START + 4 * SECOND, &mounted(&["/mnt"]), &mut out);
         assert_eq!(out.iter().map(|e| e.event_type.as_str()).collect::<Vec<_>>(), ["FS_MOUNTED"], "{text}");
-        assert!(out[0].extension.is_empty() || !out[0].extension.contains_key("stage"));
+        assert_eq!(out[0].facts.get("fs.stage"), None);
         let failed = line(START + MS, "BTRFS error (device loop0): open_ctree failed: -5");
         let events = run(all_live(), &mounted(&[]), &[line(START, text), failed]);
         assert!(events.iter().all(|e| e.event_type != EventType::FS_MOUNTED), "{text}");
@@ -575,8 +575,8 @@ fn a_host_that_goes_with_all_its_disks_is_one_event() {
     assert_eq!(removals.len(), 1, "{:?}", removals.iter().map(|e| &e.msg).collect::<Vec<_>>());
     let event = removals[0];
     assert_eq!((event.event_type.as_str(), event.count), ("BLK_DEVICE_REMOVED", 20));
-    let names = event.extension["devices"].as_array().unwrap();
-    assert!(names.len() == 20 && names.contains(&"sdt".into()), "{names:?}");
+    let names = event.facts.removal.as_deref().unwrap().devices.as_deref().unwrap();
+    assert!(names.len() == 20 && names.contains(&"sdt".to_owned()), "{names:?}");
     assert!(event.msg.starts_with("20 devices went away: sda, sdb"), "{}", event.msg);
     // Another host, or much later, is another event.
     let mut later = records.clone();
@@ -623,7 +623,7 @@ fn what_is_said_of_one_request_is_not_told_of_another() {
     let events = run(all_live(), &machine, &records);
     for event in finals(&events).iter().filter(|e| e.io.as_ref().is_some_and(|io| io.sector == Some(130_560)))
     {
-        assert_eq!(event.extension.get("lba"), None, "{event:#?}");
+        assert_eq!(event.facts.get("nvme.lba"), None, "{event:#?}");
     }
     // A driver's word that is too late for its own request, and names another place.
     let late = [
@@ -634,7 +634,7 @@ fn what_is_said_of_one_request_is_not_told_of_another() {
     let events = run(all_live(), &Devices::usual(), &late);
     let event = finals(&events)[0];
     assert_eq!(event.io.as_ref().unwrap().sector, Some(130_560));
-    assert!(!event.extension.contains_key("cdb"), "{event:#?}");
+    assert!(event.facts.get("scsi.cdb").is_none(), "{event:#?}");
 }
 
 #[test]

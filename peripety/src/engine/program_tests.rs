@@ -209,7 +209,10 @@ fn an_iscsi_session_is_one_event_and_two_are_two() {
     ];
     assert_eq!(types(&events), wanted);
     assert_eq!(events[0].sources, ["kmsg", "journal:iscsid"]);
-    assert_eq!(events[0].extension["reason"], "ISCSI_ERR_TCP_CONN_CLOSE: TCP connection closed");
+    assert_eq!(
+        events[0].facts.get("iscsi.reason"),
+        Some("ISCSI_ERR_TCP_CONN_CLOSE: TCP connection closed".into())
+    );
 }
 
 /// The lines of Linux 6.1 and LVM 2.03.16 when a leg fails.

@@ -14,7 +14,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Identity, NoFacts},
-    event::{Event, EventType, Extent, Io, Op, Severity},
+    event::{
+        Event, EventType, Extent, Io, Op, Severity,
+        facts::{GroupFacts, HostByte},
+    },
     parser::Kdev,
     record::{Lost, Uevent},
 };
@@ -140,13 +143,21 @@ impl TextParser for Words {
                     raw.io.get_or_insert_default().op = if value == "write" { Op::Write } else { Op::Read }
                 }
                 "sector" => raw.io.get_or_insert_default().sector = value.parse().ok(),
-                _ => raw
-                    .extend(key, value.parse::<u64>().map_or_else(|_| value.into(), serde_json::Value::from)),
+                "n" => {}
+                path => raw.facts.set_text(path, value).unwrap(),
             }
         }
         raw.raw_msg = Some(record.text.clone());
         Some(raw)
     }
+}
+
+fn inode(event: &Event) -> Option<u64> {
+    event.facts.fs.as_ref().and_then(|fs| fs.inode)
+}
+
+fn group(event: &Event) -> GroupFacts {
+    event.facts.group.as_deref().cloned().unwrap_or_default()
 }
 
 #[derive(Default)]
@@ -329,8 +340,8 @@ fn the_words_of_scsi_make_the_blocks_failure_precise() {
         &[
             scsi(START, SDA, 0x1230, 2, [3, 0x11, 0]),
             rq(START + MS, SDA, 0, 61, 0x1230),
-            line(START + 2 * MS, "SCSI_MEDIUM_ERROR scsi sda tag=117 hostbyte=DID_OK"),
-            line(START + 2 * MS, "SCSI_MEDIUM_ERROR scsi sda tag=117 sense_key=3"),
+            line(START + 2 * MS, "SCSI_MEDIUM_ERROR scsi sda scsi.tag=117 scsi.host_byte=DID_OK"),
+            line(START + 2 * MS, "SCSI_MEDIUM_ERROR scsi sda scsi.tag=117 scsi.sense_key=3"),
             line(START + 2 * MS, "BLK_MEDIUM_ERROR block sda op=read sector=4656"),
         ],
     );
@@ -341,8 +352,8 @@ fn the_words_of_scsi_make_the_blocks_failure_precise() {
     assert_eq!(event.raw_msgs.len(), 3);
     assert_eq!(event.sources, ["ebpf:block_rq_error", "ebpf:scsi_dispatch_cmd_done", "kmsg"]);
     assert_eq!(event.io.as_ref().unwrap().errno, Some(61));
-    assert_eq!((&event.extension["asc"], &event.extension["tag"]), (&0x11.into(), &117.into()));
-    assert_eq!(event.extension["hostbyte"], "DID_OK");
+    let scsi = event.facts.scsi.as_deref().unwrap();
+    assert_eq!((scsi.asc, scsi.tag, scsi.host_byte), (Some(0x11), Some(117), Some(HostByte(0))));
     assert_eq!(
         event.msg,
         "read of 8 sectors at 4656 failed on /dev/sda: Medium Error, Unrecovered read error (ENODATA)"
@@ -354,9 +365,9 @@ fn a_chain_of_scsi_text_alone_is_one_event() {
     let events = run(
         LiveSources::text_only(),
         &[
-            line(START, "SCSI_MEDIUM_ERROR scsi sda tag=1 hostbyte=DID_OK"),
-            line(START + 1, "SCSI_MEDIUM_ERROR scsi sda tag=1 sense_key=3"),
-            line(START + 2, "SCSI_MEDIUM_ERROR scsi sda tag=1 cdb=28"),
+            line(START, "SCSI_MEDIUM_ERROR scsi sda scsi.tag=1 scsi.host_byte=DID_OK"),
+            line(START + 1, "SCSI_MEDIUM_ERROR scsi sda scsi.tag=1 scsi.sense_key=3"),
+            line(START + 2, "SCSI_MEDIUM_ERROR scsi sda scsi.tag=1 scsi.cdb=28"),
             line(START + 3, "BLK_MEDIUM_ERROR block sda op=read sector=4656"),
         ],
     );
@@ -397,7 +408,7 @@ fn commands_that_were_sent_again_in_vain_are_no_failures_of_their_own() {
     );
     let finals = finals(&events);
     assert_eq!(types(&finals), [("SCSI_TRANSPORT_ERROR".to_owned(), 1)]);
-    assert_eq!(finals[0].extension["retried_commands"], 1);
+    assert_eq!(finals[0].facts.get("counts.retried_commands"), Some(1.into()));
     assert_eq!(finals[0].severity, Severity::Error);
 }
 
@@ -408,7 +419,7 @@ fn nvme_and_block_are_one_failure_on_disks_with_either_block_size() {
         let events = run(all_live(), &[nvme(START, dev, slba, 0x4281), rq(START + MS, dev, 0, 61, sector)]);
         let finals = finals(&events);
         assert_eq!(types(&finals), [("NVME_MEDIUM_ERROR".to_owned(), 1)]);
-        assert_eq!((finals[0].kdev.as_str(), &finals[0].extension["sc"]), ("259:300", &0x81.into()));
+        assert_eq!((finals[0].kdev.as_str(), finals[0].facts.get("nvme.sc")), ("259:300", Some(0x81.into())));
     }
 }
 
@@ -503,7 +514,7 @@ fn lost_writes_count_on_and_keep_to_their_inode() {
     let finals = finals(&events);
     let pages = |e: &Event| e.io.as_ref().and_then(|io| io.lost_pages).unwrap();
     let mut counts: Vec<(u64, u64, u64)> =
-        finals.iter().map(|e| (e.extension["inode"].as_u64().unwrap(), e.count, pages(e))).collect();
+        finals.iter().map(|e| (inode(e).unwrap(), e.count, pages(e))).collect();
     counts.sort_unstable();
     // Pages that were lost are no failures.
     assert_eq!(counts, [(12, 1, 6), (12, 1, 494), (13, 1, 1)]);
@@ -598,9 +609,9 @@ fn many_different_failures_stay_in_bounds_and_are_all_counted() {
     assert!(out.len() < 1000, "{} revisions of one cause", out.len());
     // Those for which there was no room are in one event, which counts devices too.
     let finals = finals(&out);
-    let rest: Vec<_> = finals.iter().filter(|e| e.extension.contains_key("devices_total")).collect();
-    assert_eq!((rest.len(), &rest[0].extension["devices_total"]), (1, &rest[0].count.into()));
-    assert_eq!(rest[0].extension["devices"].as_array().unwrap().len(), 32);
+    let rest: Vec<_> = finals.iter().filter(|e| group(e).devices_total.is_some()).collect();
+    assert_eq!((rest.len(), group(rest[0]).devices_total), (1, Some(rest[0].count)));
+    assert_eq!(group(rest[0]).devices.unwrap().len(), 32);
     assert_eq!(finals.len() as u64 - 1 + rest[0].count, total);
 }
 
@@ -636,14 +647,14 @@ fn files_that_one_shutdown_cost_are_one_event_that_grows() {
     engine.finish(&facts, &mut out);
     assert!(out.len() < 100, "{} revisions of one cause", out.len());
     let finals = finals(&out);
-    let rest = finals.iter().find(|e| e.extension.contains_key("files_total")).unwrap();
-    assert_eq!(rest.extension["files_total"], files - 16);
-    let named = rest.extension["lost_files"].as_array().unwrap();
-    assert_eq!((named.len(), &named[0]), (32, &serde_json::json!({ "inode": 17, "pages": 3 })));
-    assert!(!rest.extension.contains_key("inode"));
+    let rest = finals.iter().find(|e| group(e).files_total.is_some()).unwrap();
+    assert_eq!(group(rest).files_total, Some(files - 16));
+    let named = group(rest).files.unwrap();
+    assert_eq!((named.len(), named[0].inode, named[0].pages), (32, Some(17), Some(3)));
+    assert_eq!(inode(rest), None);
     // A file with an event of its own tells its pages apart from its failures.
     let pages = |e: &Event| {
-        let own = e.io.as_ref().and_then(|io| io.lost_pages).filter(|_| e.extension.contains_key("inode"));
+        let own = e.io.as_ref().and_then(|io| io.lost_pages).filter(|_| inode(e).is_some());
         own.unwrap_or(e.count)
     };
     assert_eq!(finals.iter().map(|e| pages(e)).sum::<u64>(), files + 2 * again);
@@ -661,7 +672,7 @@ fn a_storm_of_ten_minutes_is_written_a_few_times_and_at_once_when_it_gets_worse(
     assert_eq!(apart.get(..7), Some([1, 2, 4, 8, 16, 32, 60].as_slice()), "{apart:?}");
     let before = out.len();
     engine.push(
-        &line(START + 600 * SECOND, "SCSI_MEDIUM_ERROR scsi sda tag=117 sense_key=3"),
+        &line(START + 600 * SECOND, "SCSI_MEDIUM_ERROR scsi sda scsi.tag=117 scsi.sense_key=3"),
         &facts,
         &mut out,
     );
@@ -732,19 +743,19 @@ fn a_line_about_a_lost_write_is_about_its_inode_or_the_latest() {
     let events = run(
         all_live(),
         &[
-            line(START, "BLK_LOST_WRITE block loop0 inode=12 n=1"),
+            line(START, "BLK_LOST_WRITE block loop0 fs.inode=12 n=1"),
             wb(START, 12),
             wb(START + 1, 13),
-            line(START + 1, "BLK_LOST_WRITE block loop0 inode=13 n=2"),
-            line(START + 2, "BLK_LOST_WRITE block loop0 inode=12 n=3"),
+            line(START + 1, "BLK_LOST_WRITE block loop0 fs.inode=13 n=2"),
+            line(START + 2, "BLK_LOST_WRITE block loop0 fs.inode=12 n=3"),
             line(START + 3, "BLK_LOST_WRITE block loop0 n=4"),
             // Of which no probe told.
-            line(START + 4, "BLK_LOST_WRITE block loop0 inode=14 n=5"),
+            line(START + 4, "BLK_LOST_WRITE block loop0 fs.inode=14 n=5"),
         ],
     );
     let told = |event: &&Event| {
         let lines = event.raw_msgs.iter().map(|line| line.rsplit('=').next().unwrap().to_owned());
-        (event.extension["inode"].as_u64().unwrap(), event.count, lines.collect::<Vec<_>>().join(" "))
+        (inode(event).unwrap(), event.count, lines.collect::<Vec<_>>().join(" "))
     };
     let mut told: Vec<_> = finals(&events).iter().map(told).collect();
     told.sort();
@@ -771,7 +782,7 @@ pub(super) fn any_company() -> impl Strategy<Value = Record> {
     let text = prop_oneof![
         Just("BLK_IO_ERROR block sda op=read sector=8"),
         Just("BLK_MEDIUM_ERROR block loop0 op=write sector=8"),
-        Just("SCSI_MEDIUM_ERROR scsi sda tag=1 sense_key=3"),
+        Just("SCSI_MEDIUM_ERROR scsi sda scsi.tag=1 scsi.sense_key=3"),
     ];
     prop_oneof![
         (0u64..64, 0u64..20 * SECOND).prop_map(|(sector, ns)| scsi(

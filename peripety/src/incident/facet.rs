@@ -2,7 +2,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{
     class::{self, Class},
@@ -13,7 +12,7 @@ use crate::{
     block::{BlkId, BlkType, Dev, Hctl, Transport},
     correlate::layer::Failed,
     event::{
-        Event, EventId, EventType,
+        Event, EventId, EventType, Facts,
         incident::{Device, Relation},
     },
 };
@@ -82,7 +81,7 @@ impl Facet {
             failed,
             boot: event.boot_id.clone(),
             unplaced: names.is_unplaced(event, class),
-            is_bridge: event.extension.get("driver").is_some_and(|driver| driver == "pcieport"),
+            is_bridge: event.facts.pci.as_ref().is_some_and(|pci| pci.driver.as_deref() == Some("pcieport")),
             parts: part::of(event, class),
             own: names.own,
             below: names.below,
@@ -169,18 +168,28 @@ impl Names {
             way(&mut names.below, &block.id);
             block.owners.iter().for_each(|id| way(&mut names.below, id));
         }
-        let text = |key: &str| event.extension.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
-        for key in ["hctl", "member", "leg", "disk", "path", "fs_device", "dev_unit", "mount_unit"] {
-            if let Some(name) = text(key) {
-                named(&mut names.own, name);
-            }
-        }
-        for key in ["array", "map"] {
-            if let Some(name) = text(key) {
-                named(&mut names.above, name);
-            }
-        }
-        if let Some(pool) = text("pool") {
+        let Facts { scsi, md, drbd, btrfs, dm, mpath, fs, zfs, bcache, systemd, .. } = &event.facts;
+        let own = [
+            scsi.as_ref().and_then(|scsi| scsi.hctl).map(|hctl| hctl.to_string()),
+            md.as_ref().and_then(|md| md.member.clone()),
+            drbd.as_ref().and_then(|drbd| drbd.member.clone()),
+            btrfs.as_ref().and_then(|btrfs| btrfs.member.clone()),
+            dm.as_ref().and_then(|dm| dm.leg.clone()),
+            mpath.as_ref().and_then(|mpath| mpath.path).map(|path| path.to_string()),
+            fs.as_ref().and_then(|fs| fs.path.clone()),
+            fs.as_ref().and_then(|fs| fs.device.clone()),
+            zfs.as_ref().and_then(|zfs| zfs.vdev.clone()),
+            systemd.as_ref().and_then(|systemd| systemd.device.clone()),
+            systemd.as_ref().and_then(|systemd| systemd.mount.clone()),
+        ];
+        own.iter().flatten().for_each(|name| named(&mut names.own, name));
+        let above = [
+            md.as_ref().and_then(|md| md.array.as_deref()),
+            bcache.as_ref().and_then(|bcache| bcache.device.as_deref()),
+            mpath.as_ref().and_then(|mpath| mpath.map.as_deref()),
+        ];
+        above.iter().flatten().for_each(|name| named(&mut names.above, name));
+        if let Some(pool) = zfs.as_ref().and_then(|zfs| zfs.pool.as_deref()).filter(|pool| !pool.is_empty()) {
             let whole = event.event_type.as_str().starts_with("ZFS_POOL");
             let list = if whole { &mut names.own } else { &mut names.above };
             add(list, format!("p:{pool}"));
@@ -322,8 +331,8 @@ fn parents(list: &mut Vec<String>, name: &str) {
 
 /// How long the error handling of a device may take: its command timeout, for each retry, and what its transport adds.
 fn patience(event: &Event, class: Class) -> SignedDuration {
-    let told =
-        |key: &str| event.extension.get(key).and_then(Value::as_i64).filter(|s| (0..86_400).contains(s));
+    let Facts { task, scsi, .. } = &event.facts;
+    let sane = |seconds: Option<u64>| seconds.filter(|s| *s < 86_400).and_then(|s| i64::try_from(s).ok());
     let block = event.block.as_deref();
     let id = block.map(|block| &block.id);
     let name = event.kdev.as_str();
@@ -340,8 +349,8 @@ fn patience(event: &Event, class: Class) -> SignedDuration {
         _ => 180,
     };
     let waited = match class {
-        Class::Blocked => told("seconds").unwrap_or(120),
-        _ => told("cmd_age").unwrap_or(0),
+        Class::Blocked => sane(task.as_ref().and_then(|task| task.seconds)).unwrap_or(120),
+        _ => sane(scsi.as_ref().and_then(|scsi| scsi.cmd_age)).unwrap_or(0),
     };
     SignedDuration::from_secs(usual + waited)
 }

@@ -1,7 +1,5 @@
 //! What an event hurts.
 
-use serde_json::Value;
-
 use super::class::Class;
 use crate::{
     block::{BlkId, BlkType},
@@ -28,10 +26,11 @@ pub fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactKind> {
         "FS_NOT_CLEAN" => return vec![DataAtRisk],
         _ => {}
     }
-    if event.extension.get("mended").and_then(Value::as_bool) == Some(true) {
+    let known = event.facts.impact.as_deref();
+    if known.is_some_and(|known| known.repaired == Some(true)) {
         return vec![None];
     }
-    if event.extension.get("spared").and_then(Value::as_bool) == Some(true) {
+    if known.is_some_and(|known| known.spared == Some(true)) {
         return vec![if is_path(event) { PathLost } else { RedundancyLost }];
     }
     let only_warns = !event.severity.at_least(Severity::Error);
@@ -76,7 +75,7 @@ pub fn add_names(impact: &mut Impact, event: &Event, class: Class) {
         return;
     };
     // What another path or copy serves reaches nobody.
-    if event.extension.contains_key("spared") || class == Class::Path {
+    if event.facts.impact.as_ref().is_some_and(|known| known.spared.is_some()) || class == Class::Path {
         return;
     }
     for id in std::iter::once(&block.id).chain(&block.holders) {

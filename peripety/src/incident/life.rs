@@ -1,7 +1,6 @@
 //! When an incident is over, and when it is back.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{Incidents, begins_recovery, case::Case, ends, facet::Facet, index::Slot};
 use crate::{
@@ -18,9 +17,6 @@ const BOOTS_MAX: usize = 8;
 /// What else ends the trouble with a device that has no condition.
 const ENDS_TROUBLE: [EventType; 3] =
     [EventType::FS_MOUNTED, EventType::FS_UNMOUNTED, EventType::BLK_DEVICE_REMOVED];
-
-/// Key of the extension of an event by which a person speaks of an incident.
-pub const KEY: &str = "incident_id";
 
 impl Incidents {
     /// Takes what an event says is over. The incident that it is about, if it is not that of the event itself.
@@ -88,12 +84,12 @@ impl Incidents {
         if !resolves && event.event_type != EventType::PERIPETY_ACKNOWLEDGED {
             return None;
         }
-        let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
-        let id: IncidentId = text(KEY)?.parse().ok()?;
+        let said = event.facts.daemon.as_deref()?;
+        let id: IncidentId = said.incident_id.as_ref()?.parse().ok()?;
         let slot = self.index.of_id(id)?;
         let case = self.cases.get_mut(&slot)?;
-        let (by, reason) =
-            (text("user").unwrap_or("?").to_owned(), text("reason").unwrap_or_default().to_owned());
+        let by = said.user.clone().unwrap_or_else(|| "?".to_owned());
+        let reason = said.reason.clone().unwrap_or_default();
         case.note_recovery(event, "person");
         case.incident.acknowledged =
             Some(Acknowledged { by: by.clone(), at: event.last_timestamp, reason: reason.clone() });

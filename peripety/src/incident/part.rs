@@ -3,7 +3,6 @@
 //! Live it is known from sysfs, which is in the events' devices; in a log, from its own words.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::class::Class;
 use crate::{
@@ -54,7 +53,6 @@ pub fn of(event: &Event, class: Class) -> Vec<SharedPart> {
     if class == Class::Missing {
         return vec![SharedPart::new(Part::Software, "udev")];
     }
-    let text = |key: &str| event.extension.get(key).and_then(Value::as_str);
     let id = event.block.as_ref().map(|block| &block.id);
     match id.and_then(|id| id.transport.as_ref()) {
         Some(Transport::Sas { port, enclosure, .. }) => {
@@ -99,8 +97,11 @@ pub fn of(event: &Event, class: Class) -> Vec<SharedPart> {
         Some(Transport::Virtio { .. }) => parts.push(SharedPart::new(Part::Hypervisor, "hypervisor")),
         _ => of_words(event, &mut parts),
     }
-    let address = id.map(|id| id.transport_id.as_str()).filter(|t| !t.is_empty()).or_else(|| text("hctl"));
-    let address = address.or(Some(event.kdev.as_str())).and_then(|a| a.parse::<Hctl>().ok());
+    let of_facts = event.facts.scsi.as_ref().and_then(|scsi| scsi.hctl);
+    let address = match id.map(|id| id.transport_id.as_str()).filter(|text| !text.is_empty()) {
+        Some(text) => text.parse::<Hctl>().ok(),
+        None => of_facts.or_else(|| event.kdev.parse().ok()),
+    };
     if let Some(hctl) = address {
         parts.push(SharedPart::new(Part::Adapter, format!("host{}", hctl.host)));
     }
@@ -128,7 +129,8 @@ fn of_words(event: &Event, parts: &mut Vec<SharedPart>) {
         parts.push(SharedPart::new(Part::Network, "iSCSI network"));
     }
     // Only fabrics have a keep-alive (opcode 0x18), and only their controllers reconnect.
-    let keep_alive = event.extension.get("opcode_of").and_then(Value::as_u64) == Some(0x18);
+    let keep_alive =
+        event.facts.nvme.as_ref().is_some_and(|nvme| nvme.qid == Some(0) && nvme.opcode == Some(0x18));
     let reconnects = said().any(|line| {
         ["starting error recovery", "econnect", "failed to connect socket", "keep alive", "keep-alive"]
             .iter()

@@ -5,7 +5,6 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::{Incidents, OPEN_MAX, OVER_MAX, rules::RULES};
 use crate::{
@@ -43,6 +42,7 @@ fn event(kind: &'static str, kdev: &str, at: i64) -> Event {
         last_timestamp: when,
         monotonic_ns: u64::try_from(at).ok().map(|ms| ms * 1_000_000 + 1_000_000_000),
         sector_ranges: Vec::new(),
+        facts: crate::event::Facts::default(),
         extension: BTreeMap::new(),
         boot_id: BOOT.to_owned(),
         ..sample()
@@ -91,8 +91,8 @@ fn placed(mut event: Event, hctl: &str, transport: Option<Transport>) -> Event {
     event
 }
 
-fn with(mut event: Event, key: &str, value: serde_json::Value) -> Event {
-    event.extension.insert(key.to_owned(), value);
+fn with(mut event: Event, path: &str, text: &str) -> Event {
+    event.facts.set_text(path, text).unwrap();
     event
 }
 
@@ -251,13 +251,13 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
         (
             "device-of-pool",
             vec![
-                with(event("ZFS_VDEV_FAULTED", "sda1", 0), "pool", json!("tank")),
-                with(event("ZFS_POOL_SUSPENDED", "tank", 5), "pool", json!("tank")),
+                with(event("ZFS_VDEV_FAULTED", "sda1", 0), "zfs.pool", "tank"),
+                with(event("ZFS_POOL_SUSPENDED", "tank", 5), "zfs.pool", "tank"),
             ],
             vec![
-                with(event("ZFS_VDEV_FAULTED", "sda1", 0), "pool", json!("tank")),
+                with(event("ZFS_VDEV_FAULTED", "sda1", 0), "zfs.pool", "tank"),
                 stacked(
-                    with(event("ZFS_POOL_SUSPENDED", "other", 5), "pool", json!("other")),
+                    with(event("ZFS_POOL_SUSPENDED", "other", 5), "zfs.pool", "other"),
                     &["sdx"],
                     &[],
                     &[],
@@ -289,17 +289,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
         (
             "link-partners",
             vec![
-                with(event("PCIE_CORRECTED_ERROR", "0000:00:1b.4", 0), "driver", json!("pcieport")),
-                with(event("PCIE_CORRECTED_ERROR", "0000:02:00.0", 500), "driver", json!("nvme")),
+                with(event("PCIE_CORRECTED_ERROR", "0000:00:1b.4", 0), "pci.driver", "pcieport"),
+                with(event("PCIE_CORRECTED_ERROR", "0000:02:00.0", 500), "pci.driver", "nvme"),
             ],
             vec![
-                with(event("PCIE_CORRECTED_ERROR", "0000:00:1b.4", 0), "driver", json!("pcieport")),
-                with(event("PCIE_CORRECTED_ERROR", "0000:02:00.0", 60_000), "driver", json!("nvme")),
+                with(event("PCIE_CORRECTED_ERROR", "0000:00:1b.4", 0), "pci.driver", "pcieport"),
+                with(event("PCIE_CORRECTED_ERROR", "0000:02:00.0", 60_000), "pci.driver", "nvme"),
             ],
         ),
         (
             "port-of-unknown-disk",
-            vec![usb(), with(transport("sdb", 30_000), "hctl", json!("0:0:0:0"))],
+            vec![usb(), with(transport("sdb", 30_000), "scsi.hctl", "0:0:0:0")],
             vec![
                 usb(),
                 placed(transport("sdb", 30_000), "0:0:0:0", Some(Transport::Usb { port: "3-1".into() })),
@@ -474,8 +474,8 @@ fn after_a_day_it_is_another_incident() {
 
 fn of_person(kind: &'static str, incident: &Incident, at: i64) -> Event {
     let event = event(kind, "", at);
-    let event = with(event, "incident_id", json!(incident.incident_id));
-    with(with(event, "user", json!("anna")), "reason", json!("restored from backup"))
+    let event = with(event, "daemon.incident_id", &incident.incident_id.to_string());
+    with(with(event, "daemon.user", "anna"), "daemon.reason", "restored from backup")
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::class::Class;
 use crate::{
     block::BlkId,
     event::{
-        Event, advice,
+        Event, Facts, advice,
         incident::{CauseKind, Device, ImpactKind, Incident, Part},
     },
 };
@@ -23,10 +23,13 @@ pub fn short(event: &Event) -> String {
     if !name.is_empty() {
         return name;
     }
-    let text = |key: &str| event.extension.get(key).and_then(serde_json::Value::as_str);
-    ["pool", "volume", "adapter", "pci", "array", "set"]
-        .iter()
-        .find_map(|key| text(key))
+    let Facts { zfs, net, adapter, pci, md, bcache, .. } = &event.facts;
+    None.or_else(|| zfs.as_ref()?.pool.as_deref())
+        .or_else(|| net.as_ref()?.volume.as_deref())
+        .or_else(|| adapter.as_ref()?.name.as_deref())
+        .or_else(|| pci.as_ref()?.function.as_deref())
+        .or_else(|| md.as_ref()?.array.as_deref())
+        .or_else(|| bcache.as_ref()?.device.as_deref())
         .unwrap_or_default()
         .to_owned()
 }

@@ -7,7 +7,10 @@ use serde_json::json;
 
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Identity},
-    event::{Event, EventType, Io, Op, SCHEMA_VERSION, SectorRange, Severity, SubSystem, event_id},
+    event::{
+        Event, EventType, Facts, Io, Op, SCHEMA_VERSION, SectorRange, Severity, SubSystem, event_id,
+        facts::{ScsiFacts, SenseKey},
+    },
 };
 
 /// A logical volume whose disk has a bad spot, after three failures.
@@ -74,6 +77,12 @@ pub(crate) fn sample() -> Event {
         sector_ranges: vec![SectorRange { start: 2048, end: 2055 }, SectorRange { start: 4096, end: 4111 }],
         sources: vec!["ebpf:block_rq_error".into(), "kmsg".into()],
         lost_before: 0,
-        extension: BTreeMap::from([("sense-key".into(), json!("0x3")), ("tries".into(), json!(5))]),
+        facts: facts(),
+        extension: BTreeMap::from([("my-key".into(), json!("0x3")), ("tries".into(), json!(5))]),
     }
+}
+
+fn facts() -> Facts {
+    let scsi = ScsiFacts { sense_key: Some(SenseKey(3)), tag: Some(117), ..ScsiFacts::default() };
+    Facts { scsi: Some(Box::new(scsi)), ..Facts::default() }
 }

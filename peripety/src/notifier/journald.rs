@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const NAME: &str = "journald";
 /// Longest name of a field that journald takes.
 const MAX_NAME: usize = 64;
-/// Fields of the extension that get a field of their own; JSON has all of them.
+/// Facts, and keys of the extension, that get a field of their own; JSON has all of them.
 const MAX_EXTENSIONS: usize = 64;
 /// Bytes of a value of the extension in its own field; JSON has all of them.
 const MAX_VALUE: usize = 4096;
@@ -136,6 +136,10 @@ pub fn lines(event: &Event) -> Result<Vec<String>, serde_json::Error> {
             add("OWNERS_PATHS", &owner.blk_path);
         }
     }
+    for (path, mut value) in event.facts.rows().into_iter().take(MAX_EXTENSIONS) {
+        value.truncate(value.floor_char_boundary(MAX_VALUE));
+        add(&extension_name(&path), &value);
+    }
     for (key, value) in event.extension.iter().take(MAX_EXTENSIONS) {
         add(&extension_name(key), &extension_value(value));
     }
@@ -147,7 +151,7 @@ pub fn lines(event: &Event) -> Result<Vec<String>, serde_json::Error> {
     Ok(lines)
 }
 
-/// `EXT_` and the key in the letters that journald takes.
+/// `EXT_` and the key, or the path of a fact, in the letters that journald takes: `EXT_SCSI_TAG`.
 fn extension_name(key: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     "EXT_".chars().chain(key.chars().map(letter)).take(MAX_NAME).collect()
@@ -187,6 +191,7 @@ mod tests {
         let mut event = sample();
         event.msg = "a\u{1b}[2J\nb".into();
         event.extension.clear();
+        event.facts = crate::event::Facts::default();
         for n in 0..100 {
             event.extension.insert(format!("ключ {n} = \0 {}", "x".repeat(200)), json!("é".repeat(5000)));
         }

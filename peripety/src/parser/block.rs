@@ -62,8 +62,8 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
         return None;
     }
     let mut raw = failed(h, rq.dev, rq.errno, request_op(rq), rq.sector, rq.nr_sectors, time);
-    if rq.tag >= 0 {
-        raw.extend("tag", rq.tag);
+    if let Ok(tag) = u32::try_from(rq.tag) {
+        raw.facts.block.get_or_insert_default().tag = Some(tag);
     }
     Some(raw)
 }

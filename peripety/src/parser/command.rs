@@ -1,11 +1,10 @@
 //! What a line of a driver says of the command that failed: what it asked, and of which blocks.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
-use super::scsi::cdb::decode;
-use crate::event::{Io, Op};
+use super::{nvme, scsi::cdb::decode};
+use crate::event::{
+    Facts, Io, Op,
+    facts::{AtaCommand, Cdb},
+};
 
 /// Sectors of 512 bytes in a logical block of 4096, the only other size that disks have.
 const LARGE_BLOCK: u64 = 8;
@@ -39,47 +38,48 @@ impl Command {
     }
 }
 
-/// The command of a line of `sub_system`; nothing if the line is about none, or does not tell its place.
-pub fn command(sub_system: &str, extension: &BTreeMap<String, Value>, io: Option<&Io>) -> Option<Command> {
-    let text = |key: &str| extension.get(key).and_then(Value::as_str);
-    let number = |key: &str| extension.get(key).and_then(Value::as_u64);
-    match sub_system {
-        "ata" => ata(text("command")?, text("registers")?),
-        "nvme" => Some(Command {
-            op: nvme_op(text("opcode")?),
-            start: number("lba")?,
-            blocks: number("blocks").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-            are_sectors: false,
-        }),
-        "mmc" => {
-            let io = io?;
-            let blocks = io.nr_sectors.unwrap_or(1);
-            Some(Command { op: io.op, start: io.sector?, blocks, are_sectors: true })
-        }
-        "scsi" => scsi(text("cdb")?),
-        _ => None,
+/// The command that facts are about; nothing if they are about none, or do not tell its place.
+pub fn command(facts: &Facts, io: Option<&Io>) -> Option<Command> {
+    if let Some(ata) = &facts.ata {
+        return registers(ata.command?, ata.registers.as_deref()?);
     }
+    if let Some(nvme) = &facts.nvme {
+        return Some(Command {
+            op: nvme::op_of(nvme.opcode?).unwrap_or(Op::Unknown),
+            start: nvme.lba?,
+            blocks: nvme.blocks.unwrap_or(1),
+            are_sectors: false,
+        });
+    }
+    if facts.mmc.is_some() {
+        let io = io?;
+        return Some(Command {
+            op: io.op,
+            start: io.sector?,
+            blocks: io.nr_sectors.unwrap_or(1),
+            are_sectors: true,
+        });
+    }
+    cdb(facts.scsi.as_ref()?.cdb.as_ref()?)
 }
 
-/// The bytes of a command as the SCSI layer prints them: `28 00 00 …`.
-fn scsi(cdb: &str) -> Option<Command> {
-    let bytes: Vec<u8> = cdb.split(' ').map_while(|byte| u8::from_str_radix(byte, 16).ok()).collect();
-    let command = decode(&bytes)?;
+fn cdb(cdb: &Cdb) -> Option<Command> {
+    let command = decode(&cdb.0)?;
     let (op, blocks) = (command.op?, command.blocks.unwrap_or(1));
     Some(Command { op, start: command.lba?, blocks, are_sectors: false })
 }
 
 /// The registers as libata prints them: `feature:nsect:lbal:lbam:lbah/` and the same with the high bytes, `/device`.
 /// Queued commands have the number of sectors where others have the feature (Serial ATA 3.5, 13.6).
-fn ata(command: &str, registers: &str) -> Option<Command> {
-    let (op, queued, long) = match command {
-        "60" => (Op::Read, true, true),
-        "61" => (Op::Write, true, true),
-        "20" | "c4" | "c8" => (Op::Read, false, false),
-        "30" | "c5" | "ca" => (Op::Write, false, false),
-        "24" | "25" | "29" | "2b" => (Op::Read, false, true),
-        "34" | "35" | "39" | "3d" => (Op::Write, false, true),
-        "e7" | "ea" => return Some(Command { op: Op::Flush, start: 0, blocks: 0, are_sectors: true }),
+fn registers(command: AtaCommand, registers: &str) -> Option<Command> {
+    let (op, queued, long) = match command.0 {
+        0x60 => (Op::Read, true, true),
+        0x61 => (Op::Write, true, true),
+        0x20 | 0xc4 | 0xc8 => (Op::Read, false, false),
+        0x30 | 0xc5 | 0xca => (Op::Write, false, false),
+        0x24 | 0x25 | 0x29 | 0x2b => (Op::Read, false, true),
+        0x34 | 0x35 | 0x39 | 0x3d => (Op::Write, false, true),
+        0xe7 | 0xea => return Some(Command { op: Op::Flush, start: 0, blocks: 0, are_sectors: true }),
         _ => return None,
     };
     let byte = |text: &str| u8::from_str_radix(text, 16).ok().map(u64::from);
@@ -105,36 +105,23 @@ fn ata(command: &str, registers: &str) -> Option<Command> {
     Some(Command { op, start, blocks: u32::try_from(blocks).ok()?, are_sectors: true })
 }
 
-/// The operation of an NVMe command that is no administrator's.
-fn nvme_op(opcode: &str) -> Op {
-    match opcode {
-        "0x00" => Op::Flush,
-        "0x01" | "0x7d" => Op::Write,
-        "0x02" | "0x05" => Op::Read,
-        "0x08" => Op::WriteZeroes,
-        "0x09" => Op::Discard,
-        "0x79" | "0x7a" => Op::Zone,
-        _ => Op::Unknown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::facts::FromText as _;
 
     #[test]
     fn registers_of_libata_tell_the_sectors() {
-        let read = ata("60", "08:b0:88:8e:2d/00:00:0f:00:00/40").unwrap();
+        let read = registers(AtaCommand(0x60), "08:b0:88:8e:2d/00:00:0f:00:00/40").unwrap();
         assert_eq!((read.op, read.start, read.blocks), (Op::Read, 254_643_848, 8));
-        let write = ata("ca", "10:20:02:03:04/00:00:00:00:00/e1").unwrap();
+        let write = registers(AtaCommand(0xca), "10:20:02:03:04/00:00:00:00:00/e1").unwrap();
         assert_eq!((write.op, write.start, write.blocks), (Op::Write, 0x104_0302, 0x20));
-        let all = ata("35", "00:00:00:00:00/00:00:00:00:00/40").unwrap();
+        let all = registers(AtaCommand(0x35), "00:00:00:00:00/00:00:00:00:00/40").unwrap();
         assert_eq!((all.start, all.blocks), (0, 65_536));
-        let flush = ata("ea", "00:00:00:00:00/00:00:00:00:00/a0").unwrap();
+        let flush = registers(AtaCommand(0xea), "00:00:00:00:00/00:00:00:00:00/a0").unwrap();
         assert!(flush.has(Op::Flush, 77) && !flush.has(Op::Write, 0));
-        for (command, registers) in [("06", "01:01:00:00:00/00:00:00:00:00/a0"), ("60", "08:b0"), ("60", "")]
-        {
-            assert_eq!(ata(command, registers), None);
+        for (command, text) in [(0x06, "01:01:00:00:00/00:00:00:00:00/a0"), (0x60, "08:b0"), (0x60, "")] {
+            assert_eq!(registers(AtaCommand(command), text), None);
         }
     }
 
@@ -149,8 +136,9 @@ mod tests {
         assert!(!nvme.has(Op::Write, 100) && nvme.has(Op::Unknown, 100));
         assert!(!Command { are_sectors: true, ..nvme }.has(Op::Read, 800));
         assert!(!Command { start: u64::MAX, blocks: u32::MAX, ..nvme }.has(Op::Read, 5));
-        let cdb = scsi("88 00 00 00 00 00 0f 2d 8e 88 00 00 00 08 00 00").unwrap();
-        assert!(cdb.has(Op::Read, 254_643_848) && !cdb.has(Op::Read, 254_643_856));
+        let scsi = |text: &str| cdb(&Cdb::from_text(text)?);
+        let read = scsi("88 00 00 00 00 00 0f 2d 8e 88 00 00 00 08 00 00").unwrap();
+        assert!(read.has(Op::Read, 254_643_848) && !read.has(Op::Read, 254_643_856));
         assert_eq!((scsi("12 00 00 00 24 00"), scsi("zz"), scsi("")), (None, None, None));
     }
 }

@@ -21,24 +21,24 @@ use crate::{
 /// ext4 found itself inconsistent, or failed to read its metadata.
 pub(super) fn ext4_error(h: &Header, error: &Ext4Error, time: Stamp) -> Option<RawEvent> {
     let mut raw = draft_fs(h, time, "ext4", EventType::FS_ERROR, kdev(error.dev));
-    raw.extend("function", text(&error.function));
-    raw.extend("line", error.line);
+    let fs = raw.facts.fs.get_or_insert_default();
+    fs.function = Some(text(&error.function));
+    fs.line = Some(error.line);
     Some(raw)
 }
 
 /// ext4 was shut down.
 pub(super) fn ext4_shutdown(h: &Header, shutdown: &Ext4Shutdown, time: Stamp) -> Option<RawEvent> {
     let mut raw = draft_fs(h, time, "ext4", EventType::FS_SHUTDOWN, kdev(shutdown.dev));
-    raw.extend("flags", shutdown.flags);
-    raw.extend(
-        "reason",
-        match shutdown.flags {
-            0 => "frozen first, nothing is lost",
-            1 => "the journal is written first",
-            2 => "the journal is not written",
-            _ => "unknown",
-        },
-    );
+    let fs = raw.facts.fs.get_or_insert_default();
+    fs.flags = Some(shutdown.flags);
+    let reason = match shutdown.flags {
+        0 => "frozen first, nothing is lost",
+        1 => "the journal is written first",
+        2 => "the journal is not written",
+        _ => "unknown",
+    };
+    fs.reason = Some(reason.to_owned());
     Some(raw)
 }
 
@@ -55,15 +55,16 @@ const XFS_REASONS: [(u32, &str); 6] = [
 /// xfs was shut down.
 pub(super) fn xfs_shutdown(h: &Header, shutdown: &XfsShutdown, time: Stamp) -> Option<RawEvent> {
     let mut raw = draft_fs(h, time, "xfs", EventType::FS_SHUTDOWN, kdev(shutdown.dev));
-    raw.extend("flags", shutdown.flags);
     let reasons: Vec<&str> = XFS_REASONS
         .iter()
         .filter(|(flag, _)| shutdown.flags & flag != 0)
         .map(|(_, reason)| *reason)
         .collect();
-    raw.extend("reason", if reasons.is_empty() { "unknown".to_owned() } else { reasons.join(", ") });
-    raw.extend("file", text(&shutdown.file));
-    raw.extend("line", shutdown.line);
+    let fs = raw.facts.fs.get_or_insert_default();
+    fs.flags = Some(shutdown.flags);
+    fs.reason = Some(if reasons.is_empty() { "unknown".to_owned() } else { reasons.join(", ") });
+    fs.file = Some(text(&shutdown.file));
+    fs.line = Some(shutdown.line);
     Some(raw)
 }
 
@@ -79,7 +80,7 @@ pub(super) fn lost_write(h: &Header, wb: &WbErr, time: Stamp) -> Option<RawEvent
         ..Io::default()
     });
     if wb.ino != 0 {
-        raw.extend("inode", wb.ino);
+        raw.facts.fs.get_or_insert_default().inode = Some(wb.ino);
     }
     Some(raw)
 }
@@ -118,8 +119,8 @@ mod tests {
         let raw = ext4_error(&header(Kind::Ext4Error), &error, TIME).unwrap();
         assert_eq!((raw.event_type.as_str(), raw.sub_system.as_str()), ("FS_ERROR", "ext4"));
         assert_eq!(raw.kdev.to_text(), "7:0");
-        assert_eq!(raw.extension["function"], "ext4_find_entry");
-        assert_eq!(raw.extension["line"], 1683);
+        let fs = raw.facts.fs.unwrap();
+        assert_eq!((fs.function.as_deref(), fs.line), (Some("ext4_find_entry"), Some(1683)));
     }
 
     #[test]
@@ -127,7 +128,7 @@ mod tests {
         let error = Ext4Error { dev: 0, line: 0, function: [0xff; FUNCTION_BYTES] };
         let raw = ext4_error(&header(Kind::Ext4Error), &error, TIME).unwrap();
         assert_eq!(raw.kdev, Kdev::None);
-        assert!(raw.extension["function"].as_str().unwrap().chars().all(|c| c == '\u{fffd}'));
+        assert!(raw.facts.fs.unwrap().function.unwrap().chars().all(|c| c == '\u{fffd}'));
     }
 
     #[test]
@@ -142,7 +143,7 @@ mod tests {
         let reason = |s: &XfsShutdown| {
             let raw = xfs_shutdown(&header(Kind::XfsForceShutdown), s, TIME).unwrap();
             assert_eq!(raw.severity, Severity::Critical);
-            raw.extension["reason"].as_str().unwrap().to_owned()
+            raw.facts.fs.unwrap().reason.unwrap()
         };
         assert_eq!(reason(&shutdown), "log I/O error");
         shutdown.flags = 2 | 4;
@@ -158,8 +159,8 @@ mod tests {
         assert_eq!((raw.severity, raw.count), (Severity::Critical, 1));
         assert_eq!(raw.io.as_ref().unwrap().lost_pages, Some(494));
         assert_eq!(raw.kdev.to_text(), "0:45");
-        assert_eq!(raw.extension["inode"], 12);
+        assert_eq!(raw.facts.fs.unwrap().inode, Some(12));
         wb.ino = 0;
-        assert!(lost_write(&header(Kind::FilemapSetWbErr), &wb, TIME).unwrap().extension.is_empty());
+        assert!(lost_write(&header(Kind::FilemapSetWbErr), &wb, TIME).unwrap().facts.is_empty());
     }
 }

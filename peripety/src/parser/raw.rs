@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Tracepoint;
 use crate::{
     block::{Dev, Hctl},
-    event::{EventType, Io, Severity, SubSystem},
+    event::{EventType, Facts, Io, Severity, SubSystem},
     record::Stamp,
 };
 
@@ -88,7 +88,9 @@ pub struct RawEvent {
     /// A live probe would have seen the failure that the line claims, and did not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unseen: bool,
-    /// What is peculiar to the type, for the event's `extension`.
+    /// What is known of the failure, by subject.
+    pub facts: Facts,
+    /// What a user's rule captured and adds.
     pub extension: BTreeMap<String, Value>,
 }
 
@@ -116,12 +118,8 @@ impl RawEvent {
             state: false,
             seen_by: None,
             unseen: false,
+            facts: Facts::default(),
             extension: BTreeMap::new(),
         }
-    }
-
-    /// Adds to the extension.
-    pub fn extend(&mut self, key: &str, value: impl Into<Value>) {
-        self.extension.insert(key.to_owned(), value.into());
     }
 }

@@ -270,10 +270,9 @@ impl StackReader {
             return None;
         }
         let Report { mut raw, text: first, .. } = self.open.take()?;
-        raw.extend("function", function);
-        if let Some(module) = module {
-            raw.extend("module", module);
-        }
+        let kernel = raw.facts.kernel.get_or_insert_default();
+        kernel.function = Some(function.to_owned());
+        kernel.module = module.map(str::to_owned);
         raw.raw_msg = Some(format!("{first}\n{}", text.trim()));
         Some(raw)
     }
@@ -302,9 +301,8 @@ fn head(record: &LogRecord, time: Stamp) -> Option<(RawEvent, Option<&str>)> {
         let seconds: u64 = words.strip_suffix(" seconds.")?.parse().ok()?;
         let pid: u64 = pid.parse().ok()?;
         let mut raw = event(EventType::TASK_BLOCKED);
-        raw.extend("task", task);
-        raw.extend("pid", pid);
-        raw.extend("seconds", seconds);
+        let facts = raw.facts.task.get_or_insert_default();
+        (facts.name, facts.pid, facts.seconds) = (Some(task.to_owned()), Some(pid), Some(seconds));
         return Some((raw, None));
     }
     if let Some(rest) = text.strip_prefix("kernel BUG at ") {
@@ -376,7 +374,7 @@ mod tests {
             let record = LogRecord { text: (*line).to_owned(), ..LogRecord::default() };
             let time = Stamp { monotonic_ns: Some(at as u64 * 1000), realtime_us: 0 };
             if let Some(raw) = reader.push(&record, time) {
-                let function = raw.extension.get("function").and_then(|f| f.as_str()).map(str::to_owned);
+                let function = raw.facts.kernel.as_deref().and_then(|kernel| kernel.function.clone());
                 found.push((raw.event_type.as_str().to_owned(), function));
             }
         }

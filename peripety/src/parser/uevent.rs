@@ -1,7 +1,5 @@
 //! Uevents: devices that come, go and change.
 
-use serde_json::Value;
-
 use super::{Kdev, RawEvent, nvme};
 use crate::{
     event::{EventType, Severity, SubSystem},
@@ -56,12 +54,10 @@ fn block(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
         "change" => change(uevent, time, kdev)?,
         _ => return None,
     };
-    raw.extend("name", name);
-    for (key, property) in [("devtype", "DEVTYPE"), ("diskseq", "DISKSEQ")] {
-        if let Some(value) = uevent.get(property) {
-            raw.extend(key, value);
-        }
-    }
+    let facts = raw.facts.uevent.get_or_insert_default();
+    facts.name = Some(name);
+    facts.devtype = uevent.get("DEVTYPE").map(str::to_owned);
+    facts.diskseq = uevent.get("DISKSEQ").and_then(|number| number.parse().ok());
     Some(raw)
 }
 
@@ -74,7 +70,7 @@ fn change(uevent: &Uevent, time: Stamp, kdev: Kdev) -> Option<RawEvent> {
     }
     let read_only = uevent.get("DISK_RO")?;
     let mut raw = draft(uevent, time, EventType::BLK_READ_ONLY_CHANGED, kdev);
-    raw.extend("read_only", read_only == "1");
+    raw.facts.block.get_or_insert_default().read_only = Some(read_only == "1");
     Some(raw)
 }
 
@@ -89,17 +85,16 @@ fn multipath(uevent: &Uevent, action: &str, time: Stamp, map: Kdev) -> Option<Ra
     };
     let path = uevent.get("DM_PATH").and_then(|path| path.parse().ok());
     let mut raw = draft(uevent, time, event_type, map);
+    let facts = raw.facts.mpath.get_or_insert_default();
+    (facts.path, facts.valid_paths) = (path, left.and_then(|n| n.parse().ok()));
     if let Some(path) = path.filter(|_| raw.event_type != EventType::DM_MPATH_NO_PATH) {
-        raw.extend("map", raw.kdev.to_text());
+        facts.map = Some(raw.kdev.to_text());
         raw.kdev = Kdev::Dev(path);
     }
-    for (key, property) in [("path", "DM_PATH"), ("dm_name", "DM_NAME"), ("dm_uuid", "DM_UUID")] {
-        if let Some(value) = uevent.get(property) {
-            raw.extend(key, value);
-        }
-    }
-    if let Some(left) = left.and_then(|n| n.parse::<u32>().ok()) {
-        raw.extend("valid_paths", left);
+    let (name, uuid) = (uevent.get("DM_NAME"), uevent.get("DM_UUID"));
+    if name.or(uuid).is_some() {
+        let dm = raw.facts.dm.get_or_insert_default();
+        (dm.name, dm.uuid) = (name.map(str::to_owned), uuid.map(str::to_owned));
     }
     Some(raw)
 }
@@ -113,7 +108,7 @@ fn scsi(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
     let address = last_of(&uevent.devpath);
     let kdev = address.parse().map_or_else(|_| Kdev::Name(address.to_owned()), Kdev::Hctl);
     let mut raw = draft(uevent, time, event_type, kdev);
-    raw.extend("unit_attention", attention);
+    raw.facts.scsi.get_or_insert_default().unit_attention = Some(attention.to_owned());
     Some(raw)
 }
 
@@ -127,14 +122,14 @@ fn nvme_event(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
         // Whether it was told to go or failed, the kernel's text says, if anything does.
         let mut raw = draft(uevent, time, EventType::NVME_CONTROLLER_FAILED, controller);
         raw.severity = Severity::Notice;
-        raw.extend("reason", "the controller went away");
+        raw.facts.nvme.get_or_insert_default().reason = Some("the controller went away".to_owned());
         return Some(raw);
     }
     // A controller that works: whether for the first time, the correlator knows.
     (uevent.get("NVME_EVENT")? == "connected").then(|| {
         let mut raw = draft(uevent, time, EventType::NVME_PATH_RECOVERED, controller);
         raw.sub_system = SubSystem::known("nvme");
-        raw.extend("nvme_event", Value::from("connected"));
+        raw.facts.nvme.get_or_insert_default().event = Some("connected".to_owned());
         raw
     })
 }
@@ -187,7 +182,7 @@ mod tests {
             Some(("BLK_CAPACITY_CHANGED", "sda".into()))
         );
         let event = uevent("change", "block", path, &[("DISK_RO", "1")]);
-        assert_eq!(parse(&event, TIME).unwrap().extension["read_only"], true);
+        assert_eq!(parse(&event, TIME).unwrap().facts.block.unwrap().read_only, Some(true));
         assert_eq!(kind(&uevent("change", "block", path, &[("DISK_MEDIA_CHANGE", "1")])), None);
         assert_eq!(kind(&uevent("bind", "block", path, &[])), None);
     }
@@ -211,7 +206,8 @@ mod tests {
         event.dev = Some(Dev::new(253, 3));
         let raw = parse(&event, TIME).unwrap();
         assert_eq!((raw.event_type.as_str(), raw.kdev.to_text().as_str()), ("DM_MPATH_PATH_FAILED", "8:48"));
-        assert_eq!((&raw.extension["map"], &raw.extension["valid_paths"]), (&"253:3".into(), &1.into()));
+        let mpath = raw.facts.mpath.unwrap();
+        assert_eq!((mpath.map.as_deref(), mpath.valid_paths), (Some("253:3"), Some(1)));
         event.properties[4].1 = "0".to_owned();
         assert_eq!(kind(&event), Some(("DM_MPATH_NO_PATH", "253:3".to_owned())));
         event.properties[1].1 = "PATH_REINSTATED".to_owned();

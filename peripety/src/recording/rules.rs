@@ -28,6 +28,8 @@ struct Written<'r> {
     event_type: &'r str,
     severity: &'r str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    facts: &'r BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     extension: &'r BTreeMap<String, Value>,
 }
 
@@ -42,6 +44,7 @@ impl<'r> Written<'r> {
             sub_system: rule.sub_system.as_str(),
             event_type: rule.event_type.as_str(),
             severity: rule.severity.as_str(),
+            facts: &rule.facts_text,
             extension: &rule.extension,
         }
     }

@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::rows::{About, ROWS, Row};
 use crate::{
     block::{BlkId, BlkType, Dev, Transport},
-    event::{Event, EventId, EventType, Severity},
+    event::{Event, EventId, EventType, Facts, Severity},
 };
 
 /// Something that is wrong.
@@ -233,8 +232,9 @@ impl Subject {
     }
 }
 
-fn text<'e>(event: &'e Event, key: &str) -> Option<&'e str> {
-    event.extension.get(key).and_then(Value::as_str)
+/// Where records were lost.
+fn loss_source(event: &Event) -> &str {
+    event.facts.loss.as_ref().and_then(|loss| loss.source.as_deref()).unwrap_or("peripetyd")
 }
 
 /// The device of an event that has this number, with its names where the event has them.
@@ -247,12 +247,15 @@ fn known(event: &Event, dev: Dev) -> Subject {
 }
 
 fn path(event: &Event) -> Option<Subject> {
-    text(event, "path").and_then(|path| path.parse().ok()).map(|dev| known(event, dev))
+    event.facts.mpath.as_ref()?.path.map(|dev| known(event, dev))
 }
 
 /// md names the array; the mirror of LVM is what is made of the leg.
 fn array(event: &Event) -> Option<Subject> {
-    if let Some(name) = text(event, "array").filter(|name| *name != "mdX") {
+    let Facts { md, bcache, .. } = &event.facts;
+    let named = md.as_ref().and_then(|md| md.array.as_deref());
+    let named = named.or_else(|| bcache.as_ref()?.device.as_deref());
+    if let Some(name) = named.filter(|name| *name != "mdX") {
         let block = event.block.as_deref();
         let node = format!("/dev/{name}");
         let mut holders = block.into_iter().flat_map(|b| [&b.id].into_iter().chain(&b.holders));
@@ -298,17 +301,18 @@ impl Row {
             About::Controller => controller(event).or_else(device),
             About::Named if !event.kdev.is_empty() => Some(Subject::named(&event.kdev)),
             About::Named => device(),
-            About::Source => Some(Subject::named(text(event, "source").unwrap_or("peripetyd"))),
+            About::Source => Some(Subject::named(loss_source(event))),
         }
     }
 }
 
 /// Everything that an event may end a condition of.
 pub(super) fn subjects(event: &Event) -> Vec<Subject> {
-    let map = text(event, "map").map(|map| match map.parse() {
-        Ok(dev) => known(event, dev),
-        Err(_) => Subject::named(map),
-    });
+    let map =
+        event.facts.mpath.as_ref().and_then(|mpath| mpath.map.as_deref()).map(|map| match map.parse() {
+            Ok(dev) => known(event, dev),
+            Err(_) => Subject::named(map),
+        });
     let named = (!event.kdev.is_empty()).then(|| Subject::named(&event.kdev));
     // Where a device is known, its name alone could be that of an earlier one.
     let named = if event.block.is_some() && named.as_ref().is_some_and(|n| n.dev.is_none() && is_disk(event))
@@ -317,11 +321,10 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
     } else {
         named
     };
-    let own = text(event, "source").unwrap_or("peripetyd");
-    let own = (event.sub_system.as_str() == "peripety").then(|| Subject::named(own));
+    let own = (event.sub_system.as_str() == "peripety").then(|| Subject::named(loss_source(event)));
     // Devices that went together.
-    let others = event.extension.get("devices").and_then(Value::as_array).into_iter().flatten();
-    let others = others.filter_map(|name| name.as_str().map(Subject::named));
+    let others = event.facts.removal.as_ref().and_then(|removal| removal.devices.as_deref());
+    let others = others.unwrap_or_default().iter().map(|name| Subject::named(name));
     let mut all: Vec<Subject> =
         [Some(Subject::of_device(event)), path(event), map, array(event), controller(event), named, own]
             .into_iter()

@@ -1,27 +1,26 @@
 //! What a person says is over: `prpt resolve` asks, the daemon writes it down as an event, the table ends what it names.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::condition::{Condition, Subject};
 use crate::event::Event;
 
-/// Key of an event's extension that has the conditions.
-pub(crate) const KEY: &str = "resolved";
-
 /// What an event keeps of the conditions, so that they are found again, also after a reboot.
-pub(crate) fn noted(conditions: &[Condition]) -> Value {
+pub(crate) fn noted(conditions: &[Condition]) -> Vec<Map<String, Value>> {
     let one = |c: &Condition| {
         let device =
             Subject { mount_points: Vec::new(), holders: Vec::new(), owners: Vec::new(), ..c.device.clone() };
-        json!({ "condition": c.condition, "device": device, "since": c.since, "event_id": c.event_id })
+        let noted =
+            json!({ "condition": c.condition, "device": device, "since": c.since, "event_id": c.event_id });
+        if let Value::Object(noted) = noted { Some(noted) } else { None }
     };
-    conditions.iter().map(one).collect()
+    conditions.iter().filter_map(one).collect()
 }
 
 /// The conditions that an event ends.
 pub(super) fn resolved(event: &Event) -> Vec<(String, Subject)> {
-    let list = event.extension.get(KEY).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let one = |value: &Value| {
+    let list = event.facts.daemon.as_ref().and_then(|daemon| daemon.resolved.as_deref()).unwrap_or_default();
+    let one = |value: &Map<String, Value>| {
         let name = value.get("condition")?.as_str()?.to_owned();
         let device = serde_json::from_value(value.get("device")?.clone()).ok()?;
         Some((name, device))

@@ -132,7 +132,7 @@ fn one_page(machine: &Machine) -> Result<()> {
         let inode = file.metadata()?.ino();
         scene.expect(&format!("inode {inode}"), &failing.disk.name, |event| {
             event.event_type.as_str() == "BLK_LOST_WRITE"
-                && event.extension.get("inode") == Some(&inode.into())
+                && event.facts.fs.as_ref().and_then(|fs| fs.inode) == Some(inode)
                 && event.sources.iter().any(|source| source == "ebpf:filemap_set_wb_err")
                 && event.count == 1
         })?;

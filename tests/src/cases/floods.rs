@@ -225,16 +225,10 @@ fn shut_down(machine: &Machine, kind: &str, end: &str) -> Result<()> {
     let told = events::expect(
         "most files",
         || scene.seen(&disk.name),
-        |event| {
-            event
-                .extension
-                .get("files_total")
-                .and_then(serde_json::Value::as_u64)
-                .is_some_and(|n| n > FILES / 2)
-        },
+        |event| event.facts.group.as_ref().and_then(|group| group.files_total).is_some_and(|n| n > FILES / 2),
     )?;
-    let files = told.extension.get("lost_files").and_then(|files| files.as_array()).context("no files")?;
-    ensure!(files.iter().all(|file| file.get("inode").is_some()), "{files:?}");
+    let files = told.facts.group.as_ref().and_then(|group| group.files.as_ref()).context("no files")?;
+    ensure!(files.iter().all(|file| file.inode.is_some()), "{files:?}");
     scene.settled(&disk.name)?;
     cmd::wait_for("the journal", events::SOON, || {
         let mut all = Vec::new();

@@ -109,7 +109,7 @@ fn full_disk(machine: &Machine) -> Result<()> {
         events::about(event, &name) && event.count >= failed
     })?;
     let is_loss = |event: &peripety::event::Event| {
-        event.extension.get("source").is_some_and(|source| source == "recording")
+        event.facts.get("loss.source").is_some_and(|source| source == "recording")
     };
     let loss = events::expect("the loss of the recording", query, is_loss)?;
     ensure!(loss.count > 0 && loss.msg.contains("No space left"), "{}", loss.msg);

@@ -193,8 +193,13 @@ fn resolved(machine: &Machine) -> Result<()> {
     is(&[])?;
     let said = prpt::events(machine, &["query", "--event-type", "PERIPETY_RESOLVED", "--format", "Json"])?;
     let [event] = said.as_slice() else { anyhow::bail!("{said:?}") };
-    let text = |key: &str| event.extension.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    ensure!(text("user").starts_with("root") && text("reason").contains("was\\u{1b}[31m moved"), "{event:?}");
+    let text = |key: &str| {
+        event.facts.get(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    ensure!(
+        text("daemon.user").starts_with("root") && text("daemon.reason").contains("was\\u{1b}[31m moved"),
+        "{event:?}"
+    );
     // A daemon that starts again knows it, and what fails again is wrong again.
     daemon.signal(Signal::KILL)?;
     drop(daemon);

@@ -85,7 +85,7 @@ fn counted(events: &[Event]) -> u64 {
 
 /// Failed reads of which these events know no more than that they were.
 fn missing_details(events: &[Event]) -> u64 {
-    events.iter().filter_map(|e| e.extension.get("details_missing")?.as_u64()).sum()
+    events.iter().filter_map(|e| e.facts.counts.as_ref()?.details_missing).sum()
 }
 
 fn full_ring(machine: &Machine) -> Result<()> {
@@ -118,7 +118,7 @@ fn full_ring(machine: &Machine) -> Result<()> {
     );
     ensure!((failed..=submitted()? + OTHERS).contains(&counted(&events)), "{}", events::told(&events));
     let told = scene.all()?;
-    let lost = told.iter().find(|e| e.extension.get("reason").is_some_and(|r| r == "ring full"));
+    let lost = told.iter().find(|e| e.facts.get("loss.reason").is_some_and(|reason| reason == "ring full"));
     ensure!(lost.is_some(), "the loss is not told: {}", events::told(&told));
     Ok(())
 }

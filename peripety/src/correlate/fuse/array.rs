@@ -24,11 +24,11 @@ impl Correlator {
             [] => {}
             [array] => {
                 raw.kdev = Kdev::Dev(array.dev);
-                raw.extend("array", name(array));
+                raw.facts.md.get_or_insert_default().array = Some(name(array));
             }
             several => {
-                let names: Vec<String> = several.iter().map(BlkId::name).collect();
-                raw.extend("candidates", names);
+                let names = several.iter().map(BlkId::name).collect();
+                raw.facts.md.get_or_insert_default().candidates = Some(names);
             }
         }
     }

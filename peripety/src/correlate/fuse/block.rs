@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{EventType, Extent, Op},
+    event::{Event, EventType, Extent, Facts, Op, facts::Member},
     parser::{self, RawEvent, errno, nvme, scsi},
     record::{Missed, Stamp},
 };
@@ -104,8 +104,9 @@ impl Correlator {
         fold.add(Witness::Probe, 1, time, None);
         fold.told_by(rq.kind);
         let Some(crowd) = &mut fold.crowd else { return true };
-        crowd.add(Scope::dev(rq.dev).0, 1, || {
-            [("kdev".to_owned(), Dev::from_kernel(rq.dev).to_string().into())].into_iter().collect()
+        crowd.add(Scope::dev(rq.dev).0, 1, || Member {
+            kdev: Some(Dev::from_kernel(rq.dev).to_string()),
+            ..Member::default()
         });
         true
     }
@@ -138,9 +139,7 @@ impl Correlator {
                 _ => fold.fault,
             };
             // The last attempt had another tag than the first, and lines of text name that of the last.
-            for key in ["tag", "retries"] {
-                fold.event_mut().extension.remove(key);
-            }
+            forget_attempt(&mut fold.event_mut().facts);
             if let Some(told) = told {
                 add_details(fold.event_mut(), told);
             }
@@ -254,7 +253,9 @@ impl Correlator {
             raw = retyped(raw, event_type);
         }
         if let Some(told) = &told {
-            raw.extension.extend(told.details());
+            // The driver's tag is that of the request.
+            raw.facts.block = None;
+            raw.facts.fill(&told.facts());
             if let (Some(io), Driver::Scsi(cmd)) = (&mut raw.io, &told.driver) {
                 io.bad_lba = scsi::bad_sector(cmd);
             }
@@ -417,18 +418,34 @@ fn sensed(fold: &mut Fold, told: &Pending) {
     }
 }
 
-fn add_details(event: &mut crate::event::Event, told: &Pending) {
-    // Of another request than the one that the event names: how it failed, and not what it was.
-    const OF_REQUEST: [&str; 9] =
-        ["lba", "blocks", "cdb", "command", "opcode", "tag", "cid", "qid", "retries"];
+/// What names one attempt among others.
+fn forget_attempt(facts: &mut Facts) {
+    if let Some(block) = &mut facts.block {
+        block.tag = None;
+    }
+    if let Some(scsi) = &mut facts.scsi {
+        (scsi.tag, scsi.retries) = (None, None);
+    }
+    if let Some(nvme) = &mut facts.nvme {
+        nvme.retries = None;
+    }
+}
+
+fn add_details(event: &mut Event, told: &Pending) {
     let sector = event.io.as_ref().and_then(|io| io.sector);
     let same = sector.zip(told.first()).is_none_or(|(sector, (first, scale))| {
         sector == first || (scale > 1 && first.checked_mul(scale) == Some(sector))
     });
-    for (key, value) in told.details() {
-        if !same && OF_REQUEST.contains(&key.as_str()) {
-            continue;
+    let mut facts = told.facts();
+    if !same {
+        // Of another request than the one that the event names: how it failed, and not what it was.
+        if let Some(scsi) = &mut facts.scsi {
+            (scsi.opcode, scsi.cdb, scsi.tag, scsi.retries) = (None, None, None, None);
         }
-        event.extension.entry(key).or_insert(value);
+        if let Some(nvme) = &mut facts.nvme {
+            (nvme.opcode, nvme.command, nvme.lba, nvme.blocks) = (None, None, None, None);
+            (nvme.qid, nvme.cid, nvme.retries) = (None, None, None);
+        }
     }
+    event.facts.fill(&facts);
 }

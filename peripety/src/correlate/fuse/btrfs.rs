@@ -13,13 +13,13 @@ use crate::{event::EventType, parser::RawEvent};
 
 /// Whether a line tells of a bad copy, and leaves it to the next one to name the device.
 pub(super) fn is_checksum(raw: &RawEvent) -> bool {
-    is_of_type(raw) && raw.extension.contains_key("expected")
+    is_of_type(raw) && raw.facts.btrfs.as_ref().is_some_and(|btrfs| btrfs.expected.is_some())
 }
 
 /// The filesystem's name, if a line counts the bad copies of one of its devices.
 pub(super) fn names_member(raw: &RawEvent) -> Option<&str> {
-    let fs = raw.extension.get("fs_device").filter(|_| raw.extension.contains_key("corruption_errs"))?;
-    fs.as_str().filter(|_| is_of_type(raw))
+    let counts = raw.facts.btrfs.as_ref().is_some_and(|btrfs| btrfs.corruption_errs.is_some());
+    raw.facts.fs.as_ref()?.device.as_deref().filter(|_| counts && is_of_type(raw))
 }
 
 fn is_of_type(raw: &RawEvent) -> bool {

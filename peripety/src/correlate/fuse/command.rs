@@ -54,7 +54,7 @@ impl Correlator {
             let event = fold.event();
             let same = fold.keys.first().is_some_and(|key| key.scope == scope.0)
                 || (of_scsi_disk && event.block.is_none() && event.sub_system.as_str() == "ata");
-            let command = || parser::command(event.sub_system.as_str(), &event.extension, event.io.as_ref());
+            let command = || parser::command(&event.facts, event.io.as_ref());
             let fault = ScsiFault::ALL.iter().find(|fault| **fault as u8 == fold.fault);
             same && !fold.has_requests
                 && fault.is_none_or(|fault| refines(*fault, errno))
@@ -127,7 +127,7 @@ fn command_of(raw: &RawEvent) -> Option<parser::Command> {
     if !DRIVERS.contains(&sub_system) || raw.program {
         return None;
     }
-    parser::command(sub_system, &raw.extension, raw.io.as_ref())
+    parser::command(&raw.facts, raw.io.as_ref())
 }
 
 /// Whether a line names a port of which nobody knows the disk: a log may begin after the disk was found.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     block::{Dev, Transport},
-    event::{EventType, Op, SubSystem},
+    event::{EventType, Op, SubSystem, facts::Member},
     parser::{self, Kdev, RawEvent, block, nvme, scsi},
     record::Stamp,
 };
@@ -166,7 +166,7 @@ impl Correlator {
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
         fold.add(Witness::Probe, news, time, None);
         let Some(crowd) = &mut fold.crowd else { return };
-        crowd.add(wb.ino, news, || [("inode".to_owned(), wb.ino.into())].into_iter().collect());
+        crowd.add(wb.ino, news, || Member { inode: Some(wb.ino), ..Member::default() });
     }
 
     fn scsi_done(&mut self, header: &Header, cmd: &ScsiCmd, time: Stamp, cx: &mut Context<'_>) {

@@ -4,6 +4,7 @@ mod array;
 mod block;
 mod btrfs;
 mod command;
+mod detail;
 mod ended;
 mod kernel;
 mod program;
@@ -23,7 +24,7 @@ use super::{
     fold::{Fold, Witness},
     held::Held,
     impact,
-    key::{FoldKey, Scope, hash},
+    key::{FoldKey, Scope},
     late::Roots,
     layer::Layer,
     left::Left,
@@ -38,10 +39,14 @@ use super::{
 };
 use crate::{
     block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl},
-    event::{Event, EventId, EventType, Severity},
+    event::{
+        Event, EventId, EventType, Facts, Severity,
+        facts::{Member, MountStage},
+    },
     parser::{Kdev, RawEvent},
     record::{Lost, Stamp},
 };
+use detail::{clear_detail, detail, detail_of};
 
 /// How long a new event waits for what text has to say about it.
 pub const SETTLE_NS: u64 = 50_000_000;
@@ -284,8 +289,8 @@ impl Correlator {
         self.gone.clear();
         let mut raw = RawEvent::new(time, &*lost.source, &*lost.sequence, EventType::PERIPETY_EVENTS_LOST);
         raw.count = lost.count;
-        raw.extend("source", &*lost.source);
-        raw.extend("reason", &*lost.reason);
+        let loss = raw.facts.loss.get_or_insert_default();
+        (loss.source, loss.reason) = (Some(lost.source.to_string()), Some(lost.reason.to_string()));
         self.plain(&raw, Scope::name(""), None, Witness::Probe, cx);
     }
 
@@ -344,9 +349,7 @@ impl Correlator {
         }
         let place = open.or_else(|| {
             let mut raw = raw.clone();
-            for key in detail_keys(&raw) {
-                raw.extension.remove(*key);
-            }
+            clear_detail(&mut raw);
             self.open(&raw, block.cloned(), &[rest, of_type], witness, kind, cx)
         });
         // There was no room even for that: it was counted with other devices.
@@ -360,8 +363,8 @@ impl Correlator {
             }
         }
         let crowd = fold.crowd.get_or_insert_with(|| Box::new(Crowd::new(crowd::of(&raw.event_type))));
-        let inode = || raw.extension.get("inode").and_then(serde_json::Value::as_u64);
-        crowd.add(inode().unwrap_or(id), raw.count, || crowd::names(raw, detail_keys(raw)));
+        let inode = raw.facts.fs.as_ref().and_then(|fs| fs.inode);
+        crowd.add(inode.unwrap_or(id), raw.count, || detail_of(raw).named(raw));
         true
     }
 
@@ -383,6 +386,7 @@ impl Correlator {
             let mut event = build::event(raw, None, &self.boot_id, &self.hostname);
             event.kdev = String::new();
             event.extension.clear();
+            event.facts = Facts::default();
             event.io = None;
             event.lost_before = std::mem::take(&mut self.lost_before);
             let node = Node::of(&event, None, raw.time.monotonic_ns.unwrap_or(self.now_ns), false);
@@ -402,8 +406,9 @@ impl Correlator {
             None => fold.source(&raw.source),
         }
         let Some(crowd) = &mut fold.crowd else { return };
-        crowd.add(scope(raw, block.map(|block| &**block)).0, raw.count, || {
-            [("kdev".to_owned(), build::kdev(raw, block.map(|block| &**block)).into())].into_iter().collect()
+        crowd.add(scope(raw, block.map(|block| &**block)).0, raw.count, || Member {
+            kdev: Some(build::kdev(raw, block.map(|block| &**block))),
+            ..Member::default()
         });
     }
 
@@ -482,7 +487,8 @@ impl Correlator {
         if let (true, Some(dev)) = (raw.event_type == EventType::FS_UNMOUNTED, dev) {
             self.was_mounted(dev, cx);
         }
-        fold.only_begun = fold.event_mut().extension.remove("stage").is_some_and(|stage| stage == "begun");
+        let fs = fold.event_mut().facts.fs.as_mut();
+        fold.only_begun = fs.and_then(|fs| fs.stage.take()) == Some(MountStage::Begun);
         let waits = fold.only_begun || !fold.event().block.as_deref().is_none_or(is_mounted);
         if raw.event_type == EventType::FS_MOUNTED && waits {
             fold.waits_for_mount = true;
@@ -700,8 +706,10 @@ impl Correlator {
 fn identify(fold: &mut Fold, cx: &Context<'_>) {
     let (None, Some(dev)) = (&fold.event().block, fold.node.dev) else { return };
     let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns)) else { return };
-    let place = fold.event().extension.get("hctl").and_then(|place| place.as_str());
-    let elsewhere = |place| block.id.transport_id.parse::<Hctl>().is_ok() && block.id.transport_id != place;
+    let place = fold.event().facts.scsi.as_ref().and_then(|scsi| scsi.hctl);
+    let elsewhere = |place: Hctl| {
+        block.id.transport_id.parse::<Hctl>().is_ok() && block.id.transport_id != place.to_string()
+    };
     if place.is_some_and(elsewhere) {
         return;
     }
@@ -758,34 +766,6 @@ fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
             Dev::of_sd_name(name).map_or_else(|| Scope::name(name), |dev| Scope::dev(dev.to_kernel()))
         }
         (Kdev::None, _) => Scope::name(""),
-    }
-}
-
-/// What tells events of one type on one device apart: the leg of a mirror, the place of a loss.
-fn detail(raw: &RawEvent) -> u64 {
-    if raw.sub_system.as_str() == "nvme" {
-        return controller(raw).map_or(0, hash);
-    }
-    detail_keys(raw)
-        .iter()
-        .filter_map(|key| raw.extension.get(*key).map(|value| hash(&(key, value.to_string()))))
-        .fold(0, |sum, one| sum.rotate_left(7) ^ one)
-}
-
-/// Where in its extension that stands.
-fn detail_keys(raw: &RawEvent) -> &'static [&'static str] {
-    match raw.sub_system.as_str() {
-        // An array is rebuilt as a whole, also where mdadm names the spare that took part.
-        _ if [EventType::MD_RECOVERY_STARTED, EventType::MD_RECOVERY_DONE].contains(&raw.event_type) => &[],
-        "dm-mirror" | "dm-raid" | "md" => &["leg", "member"],
-        "iscsi" => &["session"],
-        // As ext4's tracepoint tells them apart.
-        "ext4" if raw.event_type == EventType::FS_ERROR => &["function", "line"],
-        // Each file that lost data is told of by itself.
-        "block" if raw.event_type == EventType::BLK_LOST_WRITE => &["inode"],
-        "task" | "kernel" => &["task", "function"],
-        "peripety" => &["source", "reason", "site"],
-        _ => &[],
     }
 }
 

@@ -81,7 +81,7 @@ impl Correlator {
 
     /// What is said of a map is said of the latest event about one of its paths.
     pub(super) fn known_by_its_map(&mut self, place: Place, raw: &RawEvent, cx: &Context<'_>) {
-        let Some(map) = raw.extension.get("map").and_then(|map| map.as_str()) else { return };
+        let Some(map) = raw.facts.mpath.as_ref().and_then(|mpath| mpath.map.as_deref()) else { return };
         let dev = match map.parse::<Dev>() {
             Ok(dev) => Some(dev),
             Err(_) => {
@@ -98,21 +98,18 @@ impl Correlator {
 
 /// dmeventd counts the legs of LVM's RAID; the kernel names them, and so does LVM: the leg is what failed.
 fn name_leg(raw: &mut RawEvent, cx: &Context<'_>) {
-    let word = |key: &str| raw.extension.get(key).and_then(|word| word.as_str());
     if raw.event_type != EventType::DM_RAID_LEG_FAILED {
         return;
     }
-    let Some(image) =
-        word("dm_name").zip(word("leg")).map(|(lv, leg)| format!("/dev/mapper/{lv}_rimage_{leg}"))
-    else {
-        return;
-    };
+    let Some(dm) = &mut raw.facts.dm else { return };
+    let (Some(lv), Some(leg)) = (&dm.name, &dm.leg) else { return };
+    let image = format!("/dev/mapper/{lv}_rimage_{leg}");
     let Some(leg) = cx.facts.by_name(&image, raw.time.monotonic_ns).filter(|leg| !leg.id.dev.is_none())
     else {
         return;
     };
     raw.kdev = Kdev::Dev(leg.id.dev);
-    raw.extension.remove("leg");
+    dm.leg = None;
 }
 
 /// What a line of a program is found by, the best first.

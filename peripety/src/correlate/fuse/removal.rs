@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use peripety_common::Kind;
-use serde_json::Value;
 
 use super::{
     super::{
@@ -48,7 +47,7 @@ fn is_used(block: &BlkInfo) -> bool {
 impl Correlator {
     /// A device went: with others of its host, if those went just now.
     pub(super) fn removed(&mut self, raw: &RawEvent, block: Option<Arc<BlkInfo>>, cx: &mut Context<'_>) {
-        let name = raw.extension.get("name").and_then(Value::as_str).map(str::to_owned);
+        let name = raw.facts.uevent.as_ref().and_then(|uevent| uevent.name.clone());
         let name = name.unwrap_or_else(|| raw.kdev.to_text());
         let Some(key) = family(block.as_deref()) else {
             self.open(raw, block, &[], Witness::Uevent, None, cx);
@@ -62,7 +61,7 @@ impl Correlator {
         }
         let Some(place) = self.open(raw, block, &[key], Witness::Uevent, None::<Kind>, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
-            fold.event_mut().extension.insert("devices".to_owned(), Value::from(vec![name]));
+            fold.event_mut().facts.removal.get_or_insert_default().devices = Some(vec![name]);
         }
     }
 
@@ -72,10 +71,10 @@ impl Correlator {
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
         fold.add(Witness::Uevent, 1, raw.time, None);
         let event = fold.event_mut();
-        if let Some(Value::Array(names)) = event.extension.get_mut("devices")
-            && names.len() < NAMES_MAX
-        {
-            names.push(name.into());
+        let removal = event.facts.removal.get_or_insert_default();
+        let names = removal.devices.get_or_insert_default();
+        if names.len() < NAMES_MAX {
+            names.push(name.to_owned());
         }
         let dev = block.as_ref().map(|block| block.id.dev).filter(|dev| !dev.is_none());
         let node = Node::of(event, None, first_ns, false);
@@ -87,11 +86,7 @@ impl Correlator {
         if is_part(&event.block) && !is_part(&block) {
             name.clone_into(&mut event.kdev);
             event.block = block;
-            for key in ["name", "devtype", "diskseq"] {
-                if let Some(value) = raw.extension.get(key) {
-                    event.extension.insert(key.to_owned(), value.clone());
-                }
-            }
+            event.facts.uevent.clone_from(&raw.facts.uevent);
         }
         self.causes.remember(&node, fold.event(), Some(place), first_ns);
     }

@@ -1,7 +1,6 @@
 //! Lines of text: to the failure that they are about.
 
 use peripety_common::Kind;
-use serde_json::Value;
 
 use super::{
     super::{
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     block::Identity,
-    event::{EventType, Op, Severity},
+    event::{EventType, Facts, Op, Severity, facts::ScsiFacts},
     parser::{
         Farewell, Kdev, RawEvent, errno,
         scsi::{ScsiFault, is_path_state},
@@ -288,13 +287,12 @@ impl Correlator {
     /// The error handling that a command's line belongs to: drivers print the command that they take back.
     fn recovery_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
         const RECOVERIES: [EventType; 2] = [EventType::USB_STORAGE_ERROR, EventType::SCSI_ERROR_RECOVERY];
-        let tag = raw.extension.get("tag");
-        let is_bare =
-            ["hostbyte", "sense_key", "asc", "add_sense"].iter().all(|key| !raw.extension.contains_key(*key));
+        let scsi = raw.facts.scsi.as_deref();
+        let tag = scsi.and_then(|scsi| scsi.tag);
+        let is_bare = scsi.is_some_and(|scsi| !scsi.has_result());
         let has_chain = || {
-            let same = |other: &RawEvent| {
-                other.extension.get("tag") == tag && other.extension.contains_key("hostbyte")
-            };
+            let of_other = |scsi: &ScsiFacts| scsi.tag == tag && scsi.host_byte.is_some();
+            let same = |other: &RawEvent| other.facts.scsi.as_deref().is_some_and(of_other);
             self.held.any(|line| line.scope == scope && same(&line.raw))
                 || self
                     .table
@@ -321,10 +319,9 @@ impl Correlator {
         ScsiFault::ALL.iter().filter(|fault| carried(fault)).find_map(|fault| {
             let place = self.table.find(&FoldKey::driver(scope, *fault as u8))?;
             let fold = self.table.get(place)?;
-            let same = ["sense_key_name", "sense_key"].iter().any(|key| {
-                let (told, line) = (fold.event().extension.get(*key), raw.extension.get("sense_key"));
-                told.is_some() && told == line
-            });
+            let key_of = |facts: &Facts| facts.scsi.as_ref().and_then(|scsi| scsi.sense_key);
+            let told = key_of(&fold.event().facts);
+            let same = told.is_some() && told == key_of(&raw.facts);
             (is_of_chain(raw.time, fold) && !fold.has_requests && (same || !CARRIERS.contains(&now)))
                 .then_some(place)
         })
@@ -381,14 +378,13 @@ impl Correlator {
 
     /// The kernel says how many lines it left out. Where a probe counts the same failures, no failure is lost by it.
     fn suppressed(&mut self, mut raw: RawEvent, cx: &mut Context<'_>) {
-        raw.count = raw.extension.remove("count").and_then(|n| n.as_u64()).unwrap_or(raw.count).max(1);
-        let site = raw.extension.get("site").and_then(Value::as_str);
-        let probes =
-            site.and_then(|site| LIMITED.iter().find(|row| row.0 == site)).map_or(&[][..], |row| row.1);
+        let loss = raw.facts.loss.get_or_insert_default();
+        let limited = loss.site.as_deref().and_then(|site| LIMITED.iter().find(|row| row.0 == site));
+        let probes = limited.map_or(&[][..], |row| row.1);
         match probes.iter().find(|kind| self.live.covers(&[**kind], raw.time.monotonic_ns)) {
             Some(kind) => {
                 raw.severity = Severity::Info;
-                raw.extend("counted_by", source_name(*kind));
+                loss.counted_by = Some(source_name(*kind));
             }
             None => self.lost_before = self.lost_before.saturating_add(raw.count),
         }
@@ -398,11 +394,8 @@ impl Correlator {
 
 /// Whether the additional sense of a line is that a path is not the active one; none if the line has no such sense.
 fn senses(raw: &RawEvent) -> Option<bool> {
-    let byte = |key: &str| {
-        let text = raw.extension.get(key)?.as_str()?;
-        u8::from_str_radix(text.trim_start_matches("0x"), 16).ok()
-    };
-    let (asc, ascq) = (byte("asc")?, byte("ascq")?);
+    let scsi = raw.facts.scsi.as_ref()?;
+    let (asc, ascq) = (scsi.asc?, scsi.ascq?);
     // The line names no key, and no other key has these.
     Some([2, 5].iter().any(|key| is_path_state(*key, asc, ascq)))
 }
@@ -424,7 +417,8 @@ pub(super) fn errno_of(raw: &RawEvent) -> Option<i32> {
 
 /// The fault that a line about a SCSI command names; none if it leaves that to the sense line of its chain.
 fn fault_of(raw: &RawEvent) -> Option<ScsiFault> {
-    if raw.event_type == EventType::SCSI_SENSE_OTHER && !raw.extension.contains_key("sense_key") {
+    let has_key = || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.sense_key.is_some());
+    if raw.event_type == EventType::SCSI_SENSE_OTHER && !has_key() {
         return None;
     }
     ScsiFault::ALL.iter().copied().find(|fault| fault.event_type() == raw.event_type)
@@ -432,10 +426,9 @@ fn fault_of(raw: &RawEvent) -> Option<ScsiFault> {
 
 /// Whether a line is one of those that the SCSI layer prints about one failed command: result, sense, command.
 fn is_chain(raw: &RawEvent) -> bool {
-    const MARKS: [&str; 6] = ["tag", "hostbyte", "sense_key", "asc", "add_sense", "cdb"];
     ["scsi", "smart"].contains(&raw.sub_system.as_str())
         && raw.event_type.as_str() != EventType::SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK.as_str()
-        && (is_conflict(raw) || MARKS.iter().any(|mark| raw.extension.contains_key(*mark)))
+        && (is_conflict(raw) || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.is_of_command()))
 }
 
 /// Whether a line stands for a chain: a reservation conflict prints no other, but that of the request.
@@ -445,21 +438,25 @@ fn is_conflict(raw: &RawEvent) -> bool {
 
 /// Whether a line of a chain is the one that counts: the first of them, unless the request's own line counts.
 fn opens_chain(raw: &RawEvent, has_requests: bool) -> bool {
-    !has_requests && (is_conflict(raw) || raw.extension.contains_key("hostbyte"))
+    !has_requests
+        && (is_conflict(raw) || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.host_byte.is_some()))
 }
 
 /// Whether a line of a chain is about the command that the latest failure of a fold was.
 fn same_command(fold: &Fold, raw: &RawEvent) -> bool {
     const CHAIN_US: i64 = 500_000;
-    let tag = raw.extension.get("tag");
-    tag.is_some()
-        && fold.event().extension.get("tag") == tag
-        && (raw.time.realtime_us - fold.last().realtime_us).abs() < CHAIN_US
+    let tag = raw.facts.scsi.as_ref().and_then(|scsi| scsi.tag);
+    let Facts { scsi, block, .. } = &fold.event().facts;
+    let of_fold = None
+        .or_else(|| block.as_ref().and_then(|block| block.tag))
+        .or_else(|| scsi.as_ref().and_then(|scsi| scsi.tag));
+    tag.is_some() && of_fold == tag && (raw.time.realtime_us - fold.last().realtime_us).abs() < CHAIN_US
 }
 
 /// Whether libata told of the link, of which commands failed.
 fn is_exception(fold: &Fold) -> bool {
-    fold.event().sub_system.as_str() == "ata" && fold.event().extension.contains_key("serr")
+    fold.event().sub_system.as_str() == "ata"
+        && fold.event().facts.ata.as_ref().is_some_and(|ata| ata.serr.is_some())
 }
 
 /// Whether something of this time can be of one chain with the latest of a fold, as far as the times are known.
@@ -476,8 +473,7 @@ fn is_near(fold: &Fold, raw: &RawEvent) -> bool {
 
 /// Whether a line is libata's about a command that failed, of which the SCSI layer's hook tells too.
 fn is_ata_command(raw: &RawEvent) -> bool {
-    raw.sub_system.as_str() == "ata"
-        && ["command", "result"].iter().all(|key| raw.extension.contains_key(*key))
+    raw.sub_system.as_str() == "ata" && raw.facts.ata.as_ref().is_some_and(|ata| ata.is_command())
 }
 
 /// Whether a line gives a more precise type than the probe that opened the event could.
@@ -493,9 +489,8 @@ fn ext4_key(raw: &RawEvent, scope: Scope) -> Option<FoldKey> {
     if raw.sub_system.as_str() != "ext4" {
         return None;
     }
-    let function = raw.extension.get("function")?.as_str()?;
-    let line = u32::try_from(raw.extension.get("line")?.as_u64()?).ok()?;
-    Some(FoldKey::ext4(scope, function.as_bytes(), line))
+    let fs = raw.facts.fs.as_ref()?;
+    Some(FoldKey::ext4(scope, fs.function.as_ref()?.as_bytes(), fs.line?))
 }
 
 /// The probes that tell of what a line tells.
@@ -510,7 +505,7 @@ pub(super) fn probes_for(raw: &RawEvent) -> &'static [Kind] {
         ("nvme", "NVME_IO_ERROR" | "NVME_MEDIUM_ERROR" | "NVME_PATH_FAILED") => &[Kind::NvmeCompleteRq],
         ("ata", _) if is_ata_command(raw) => &[Kind::ScsiTimeout],
         ("ext4", "FS_SHUTDOWN") => &[Kind::Ext4Shutdown],
-        ("ext4", _) if raw.extension.contains_key("function") => &[Kind::Ext4Error],
+        ("ext4", _) if raw.facts.fs.as_ref().is_some_and(|fs| fs.function.is_some()) => &[Kind::Ext4Error],
         ("xfs", "FS_SHUTDOWN") => &[Kind::XfsForceShutdown],
         _ => &[],
     }

@@ -13,7 +13,7 @@ use super::{
     Daemon,
 };
 use crate::{
-    event::{EventType, SubSystem},
+    event::{EventType, SubSystem, facts::DaemonFacts},
     notifier::socket::Peer,
     state::{Condition, Limit, resolve, rows::row},
     text::printable,
@@ -128,7 +128,7 @@ impl Daemon {
         event.block =
             device.dev.and_then(|dev| crate::block::DeviceFacts::by_dev(&self.cache, dev, now.monotonic_ns));
         if *event_type == EventType::MD_ARRAY_FAILED {
-            event.extension.insert("array".to_owned(), json!(device.name));
+            event.facts.md.get_or_insert_default().array = Some(device.name.clone());
         }
         let sequence = format!("{event_type}/{}/{}", device.name, now.monotonic_ns.unwrap_or_default());
         event.event_id = crate::event::event_id(&self.host.boot_id, "sysfs", &sequence);
@@ -226,14 +226,13 @@ impl Daemon {
                 first.and_then(|dev| crate::block::DeviceFacts::by_dev(&self.cache, dev, now.monotonic_ns));
             event.kdev = found.first().map(|c| c.device.name.clone()).unwrap_or_default();
         }
-        for (key, value) in [
-            ("user", json!(who)),
-            ("uid", json!(peer.uid)),
-            ("reason", json!(reason)),
-            (resolve::KEY, resolve::noted(&found)),
-        ] {
-            event.extension.insert(key.to_owned(), value);
-        }
+        event.facts.daemon = Some(Box::new(DaemonFacts {
+            user: Some(who.clone()),
+            uid: Some(peer.uid),
+            reason: Some(reason),
+            resolved: Some(resolve::noted(&found)),
+            ..DaemonFacts::default()
+        }));
         let answer = json!({ "resolved": found, "event_id": event.event_id, "user": who });
         self.send_own(event);
         Ok(answer)

@@ -27,9 +27,8 @@ impl Daemon {
         let msg = format!("{count} records are missing in the recording {file}: {why}");
         let mut event = own::event(&self.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
         event.count = count;
-        for (key, value) in [("source", "recording".to_owned()), ("reason", why), ("file", file)] {
-            event.extension.insert(key.to_owned(), json!(value));
-        }
+        let loss = event.facts.loss.get_or_insert_default();
+        (loss.source, loss.reason, loss.file) = (Some("recording".to_owned()), Some(why), Some(file));
         self.send_own(event);
     }
 
@@ -67,7 +66,7 @@ impl Daemon {
             format!("configuration refused, {instead}: {first}{more}"),
             clock::now(),
         );
-        event.extension.insert("errors".to_owned(), json!(all));
+        event.facts.daemon.get_or_insert_default().errors = Some(all);
         self.send_own(event);
     }
 

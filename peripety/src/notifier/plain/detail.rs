@@ -46,6 +46,9 @@ pub(super) fn lines(event: &Event, style: &Style) -> Vec<(String, String)> {
             String::new()
         },
     );
+    for (path, value) in event.facts.rows() {
+        rows.add(&path, value);
+    }
     for (key, value) in &event.extension {
         rows.add(key, text(value));
     }

@@ -1,16 +1,17 @@
 //! NVMe commands that ended with a status, and what controllers report by themselves.
 
 mod aen;
-pub mod status;
 
 pub use aen::Aen;
 use peripety_common::{Header, nvme_aen::NvmeAen, nvme_rq::NvmeRq, text::until_nul};
-use serde_json::Value;
 
 use super::{Kdev, RawEvent, kernel::draft};
 use crate::{
     block::Dev,
-    event::{EventType, Io, Op, Severity},
+    event::{
+        EventType, Io, Op, Severity,
+        facts::{AenResult, NvmeFacts, nvme_status as status},
+    },
     record::Stamp,
 };
 
@@ -81,7 +82,7 @@ pub(crate) fn request(h: &Header, rq: &NvmeRq, time: Stamp) -> Option<RawEvent> 
         raw.severity = Severity::Warning;
     }
     raw.io = io(rq);
-    raw.extension.extend(details(rq).map(|(key, value)| (key.to_owned(), value)));
+    raw.facts.nvme = Some(Box::new(facts(rq)));
     Some(raw)
 }
 
@@ -99,26 +100,43 @@ pub(super) fn of_aen(mut raw: RawEvent, result: u32) -> RawEvent {
     raw.event_type = aen.event_type();
     raw.sub_system = crate::event::SubSystem::known("nvme");
     raw.severity = aen.severity;
-    raw.extend("aen_type", aen.kind_name());
-    raw.extend("aen_info", aen.words);
-    raw.extend("aen_result", format!("{result:#010x}"));
-    raw.extend("log_page", format!("{:#04x}", aen.log_page));
+    name_aen(&mut raw, result);
     raw
+}
+
+/// Adds what dword 0 of an asynchronous event says in words.
+pub(super) fn name_aen(raw: &mut RawEvent, result: u32) {
+    let aen = Aen::decode(result);
+    let nvme = raw.facts.nvme.get_or_insert_default();
+    nvme.aen_result = Some(AenResult(result));
+    nvme.aen_type = Some(aen.kind_name().to_owned());
+    nvme.aen_info = Some(aen.words.to_owned());
+    nvme.log_page = Some(aen.log_page);
 }
 
 /// The operation of a command.
 pub const fn op(rq: &NvmeRq) -> Op {
     match rq.opcode {
         _ if rq.qid == 0 => Op::Passthrough,
+        UNKNOWN_OPCODE => Op::Unknown,
+        opcode => match op_of(opcode) {
+            Some(op) => op,
+            None => Op::Passthrough,
+        },
+    }
+}
+
+/// The operation that an opcode of an I/O queue stands for; none for one that is no request of a filesystem.
+pub const fn op_of(opcode: u8) -> Option<Op> {
+    Some(match opcode {
         0x00 => Op::Flush,
         0x01 | 0x7d => Op::Write,
         0x02 | 0x05 => Op::Read,
         0x08 => Op::WriteZeroes,
         0x09 => Op::Discard,
         0x79 | 0x7a => Op::Zone,
-        UNKNOWN_OPCODE => Op::Unknown,
-        _ => Op::Passthrough,
-    }
+        _ => return None,
+    })
 }
 
 fn io(rq: &NvmeRq) -> Option<Io> {
@@ -151,31 +169,26 @@ fn kdev(rq: &NvmeRq) -> Kdev {
     }
 }
 
-/// What is peculiar to an NVMe command, for an event's `extension`.
-pub fn details(rq: &NvmeRq) -> impl Iterator<Item = (&'static str, Value)> {
-    let mut out: Vec<(&'static str, Value)> = vec![
-        ("controller", format!("nvme{}", rq.ctrl).into()),
-        ("qid", rq.qid.into()),
-        ("cid", rq.cid.into()),
-        ("sct", status::sct(rq.status).into()),
-        ("sc", status::sc(rq.status).into()),
-        ("status_name", status::name(rq.status).unwrap_or_else(|| status::type_name(rq.status)).into()),
-        ("dnr", (rq.status & status::DNR != 0).into()),
-    ];
-    if rq.opcode != UNKNOWN_OPCODE {
-        out.push(("opcode", format!("{:#04x}", rq.opcode).into()));
-    }
-    if rq.qid != 0 && rq.slba != u64::MAX {
-        out.push(("lba", rq.slba.into()));
-        out.push(("blocks", (u32::from(rq.nlb) + 1).into()));
-    }
-    if rq.nsid != 0 {
-        out.push(("nsid", rq.nsid.into()));
-    }
-    if rq.retries != 0 {
-        out.push(("retries", rq.retries.into()));
-    }
-    out.into_iter()
+/// What is known of an NVMe command.
+pub fn facts(rq: &NvmeRq) -> NvmeFacts {
+    let known = (rq.opcode != UNKNOWN_OPCODE).then_some(rq.opcode);
+    let has_blocks = rq.qid != 0 && rq.slba != u64::MAX;
+    let mut facts = NvmeFacts {
+        controller: Some(format!("nvme{}", rq.ctrl)),
+        qid: Some(rq.qid),
+        cid: Some(rq.cid),
+        sct: Some(status::sct(rq.status)),
+        sc: Some(status::sc(rq.status)),
+        dnr: Some(rq.status & status::DNR != 0),
+        opcode: known,
+        lba: has_blocks.then_some(rq.slba),
+        blocks: has_blocks.then(|| u32::from(rq.nlb) + 1),
+        nsid: (rq.nsid != 0).then_some(rq.nsid),
+        retries: (rq.retries != 0).then_some(rq.retries.into()),
+        ..NvmeFacts::default()
+    };
+    facts.complete();
+    facts
 }
 
 #[cfg(test)]
@@ -218,11 +231,10 @@ pub(crate) mod tests {
         assert_eq!(raw.event_type, EventType::NVME_MEDIUM_ERROR);
         assert_eq!(raw.kdev.to_text(), "259:300");
         assert_eq!(raw.io.unwrap().op, Op::Read);
-        assert_eq!(raw.extension["sct"], 2);
-        assert_eq!(raw.extension["sc"], 0x81);
-        assert_eq!(raw.extension["status_name"], "Unrecovered Read Error");
-        assert_eq!(raw.extension["dnr"], true);
-        assert_eq!((&raw.extension["lba"], &raw.extension["blocks"]), (&Value::from(2048), &Value::from(8)));
+        let nvme = raw.facts.nvme.unwrap();
+        assert_eq!((nvme.sct, nvme.sc, nvme.dnr), (Some(2), Some(0x81), Some(true)));
+        assert_eq!(nvme.status_name.as_deref(), Some("Unrecovered Read Error"));
+        assert_eq!((nvme.lba, nvme.blocks), (Some(2048), Some(8)));
     }
 
     #[test]
@@ -262,6 +274,6 @@ pub(crate) mod tests {
             ("nvme2", "SMART_ATTRIBUTE_WARNING")
         );
         assert_eq!(raw.sub_system.as_str(), "nvme");
-        assert_eq!(raw.extension["aen_info"], "temperature outside its limits");
+        assert_eq!(raw.facts.nvme.unwrap().aen_info.as_deref(), Some("temperature outside its limits"));
     }
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{Rule, words};
 use crate::{
     block::{Dev, Hctl},
-    event::{Io, Op, SubSystem},
-    parser::{Kdev, RawEvent, command, errno, scsi::names},
+    event::{Facts, Io, Op, SubSystem},
+    parser::{Kdev, RawEvent, command, errno, nvme},
     record::{LogRecord, Stamp},
 };
 
@@ -17,25 +17,9 @@ const TEXTS: &[&str] = &[
     "usb_port", "rport",
 ];
 
-/// Groups that name the device where the line has no better one, the better first; after the block devices what stands for
-/// one: a PCI function, an adapter, a pool, a server.
-pub(super) const INSTEAD: &[&str] = &[
-    "hctl",
-    "array",
-    "fs_device",
-    "map",
-    "pci",
-    "adapter",
-    "pool",
-    "daemon",
-    "server",
-    "usb_port",
-    "rport",
-    "dev_unit",
-    "mount_unit",
-    "volume",
-    "fsid",
-];
+/// Groups that have their place in the event itself; any other group with a dot in its name fills the fact of that path.
+pub(super) const RESERVED: [&str; 9] =
+    ["kdev", "sub_system", "sector", "nr_sectors", "bad_lba", "op", "errno", "blk_status", "count"];
 
 /// The event that `rule` makes of a line.
 pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord, time: Stamp) -> RawEvent {
@@ -49,6 +33,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         program: record.identifier.is_some(),
         state: rule.state,
         seen_by: rule.seen_by,
+        facts: rule.facts.clone(),
         extension: rule.extension.clone(),
         ..RawEvent::new(time, source(record), record.seq.to_string(), rule.event_type.clone())
     };
@@ -56,44 +41,39 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     for (name, text) in groups.iter().copied().filter(|(_, text)| !text.is_empty()) {
         match name {
             "kdev" => event.kdev = kdev(text),
-            "dm_name" => {
-                event.kdev = Kdev::Name(format!("/dev/mapper/{text}"));
-                event.extend(name, text);
-            }
             "sub_system" => event.sub_system = SubSystem::new(text),
             "sector" => io.sector = words::number(text),
-            // btrfs gives the place on the device in bytes.
-            "physical" => {
-                io.sector = words::number(text).map(|bytes| bytes >> 9);
-                event.extend(name, value(name, text));
-            }
             "nr_sectors" => io.nr_sectors = words::number(text).and_then(|n| u32::try_from(n).ok()),
             "bad_lba" => io.bad_lba = words::number(text),
             "op" => io.op = words::op(text),
             "errno" => io.errno = words::errno(text),
             "blk_status" => io.errno = words::number(text).and_then(words::errno_of_blk_status),
-            "sense_key" => event.extend(name, sense_key(text)),
-            "hostbyte" => event.extend(name, host_byte(text)),
-            "dnr" => event.extend(name, true),
-            "dev_unit" | "mount_unit" => event.extend(name, path_of_unit(text)),
-            // Some drivers print it with commas.
-            "hctl" => event.extend(name, text.replace(',', ":")),
-            "asc" | "ascq" | "opcode" => event
-                .extend(name, words::number(text).map_or_else(|| text.to_owned(), |n| format!("{n:#04x}"))),
-            "nexus" => nexus(&mut event, text),
-            "add_sense" => add_sense(&mut event, text.trim()),
-            _ => event.extend(name, value(name, text)),
+            "count" => event.count = words::number(text).unwrap_or(1).max(1),
+            "systemd.device" | "systemd.mount" => fact(&mut event, name, &path_of_unit(text)),
+            "fc.nexus" => nexus(&mut event, text),
+            _ if name.contains('.') => fact(&mut event, name, text),
+            _ => drop(event.extension.insert(name.to_owned(), value(name, text))),
+        }
+        match name {
+            "dm.name" => event.kdev = Kdev::Name(format!("/dev/mapper/{text}")),
+            // btrfs gives the place on the device in bytes.
+            "btrfs.physical" => io.sector = words::number(text).map(|bytes| bytes >> 9),
+            _ => {}
         }
     }
+    event.facts.complete();
+    if let Some(result) = event.facts.nvme.as_ref().and_then(|nvme| nvme.aen_result) {
+        nvme::name_aen(&mut event, result.0);
+    }
     // A write of no segments is the flush of a write cache: the data of earlier writes may be what is lost.
-    if io.op == Op::Write && event.extension.get("phys_seg").and_then(Value::as_u64) == Some(0) {
+    if io.op == Op::Write && event.facts.block.as_ref().is_some_and(|block| block.phys_seg == Some(0)) {
         io.op = Op::Flush;
         io.nr_sectors = Some(0);
     }
     // A driver that speaks of its command in its own way.
     if io.op == Op::Unknown
         && io.sector.is_none()
-        && let Some(command) = command(event.sub_system.as_str(), &event.extension, None)
+        && let Some(command) = command(&event.facts, None)
     {
         io.op = command.op;
         if command.are_sectors && command.op != Op::Flush {
@@ -105,13 +85,12 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     if !rule.no_kdev {
         use_dictionary(&mut event, record.device.as_deref());
         if event.kdev == Kdev::None {
-            let instead = INSTEAD.iter().find_map(|group| event.extension.get(*group)?.as_str());
-            event.kdev = instead.map(kdev).unwrap_or_default();
+            event.kdev = stands_for_device(&event.facts).map(|name| kdev(&name)).unwrap_or_default();
         }
     }
     if event.kdev == Kdev::None
         && event.sub_system.as_str() == "iscsi"
-        && let Some(session) = event.extension.get("session")
+        && let Some(session) = event.facts.iscsi.as_ref().and_then(|iscsi| iscsi.session)
     {
         event.kdev = Kdev::Name(format!("session{session}"));
     }
@@ -129,27 +108,34 @@ fn source(record: &LogRecord) -> String {
     }
 }
 
-/// A sense key by its name; the kernel prints the number where it was built without names.
-fn sense_key(text: &str) -> String {
-    match words::number(text).and_then(|n| u8::try_from(n).ok()) {
-        Some(key) => names::sense_key(key).to_owned(),
-        None => text.to_owned(),
+/// A fact by its path. A rule with a path that names none was refused when it was read.
+fn fact(event: &mut RawEvent, path: &str, text: &str) {
+    if event.facts.set_text(path, text).is_err() {
+        event.extension.insert(path.to_owned(), text.into());
     }
 }
 
-/// A host byte by its name, as above.
-fn host_byte(text: &str) -> String {
-    let byte = words::number(text).and_then(|n| u8::try_from(n).ok());
-    byte.map_or_else(|| text.to_owned(), names::host_byte)
-}
-
-/// An additional sense code by its name, with its numbers.
-fn add_sense(event: &mut RawEvent, name: &str) {
-    event.extend("add_sense", name);
-    if let Some((asc, ascq)) = names::additional_sense_code(name) {
-        event.extend("asc", format!("{asc:#04x}"));
-        event.extend("ascq", format!("{ascq:#04x}"));
-    }
+/// What names the device where the line has no better one, the better first; after the block devices what stands for one:
+/// a PCI function, an adapter, a pool, a server.
+fn stands_for_device(facts: &Facts) -> Option<String> {
+    let Facts { scsi, md, bcache, fs, zfs, mpath, pci, adapter, net, usb, fc, systemd, .. } = facts;
+    None.or_else(|| scsi.as_ref()?.hctl.map(|hctl| hctl.to_string()))
+        .or_else(|| md.as_ref()?.array.clone())
+        .or_else(|| bcache.as_ref()?.device.clone())
+        .or_else(|| fs.as_ref()?.device.clone())
+        .or_else(|| zfs.as_ref()?.vdev.clone())
+        .or_else(|| mpath.as_ref()?.map.clone())
+        .or_else(|| pci.as_ref()?.function.clone())
+        .or_else(|| adapter.as_ref()?.name.clone())
+        .or_else(|| zfs.as_ref()?.pool.clone())
+        .or_else(|| net.as_ref()?.daemon.clone())
+        .or_else(|| net.as_ref()?.server.clone())
+        .or_else(|| usb.as_ref()?.port.clone())
+        .or_else(|| fc.as_ref()?.rport.clone())
+        .or_else(|| systemd.as_ref()?.device.clone())
+        .or_else(|| systemd.as_ref()?.mount.clone())
+        .or_else(|| net.as_ref()?.volume.clone())
+        .or_else(|| fs.as_ref()?.fsid.clone())
 }
 
 /// The device by a name from text.
@@ -168,11 +154,11 @@ fn kdev(text: &str) -> Kdev {
 
 /// A unit as drivers of FC name it: host, target and unit, on channel 0.
 fn nexus(event: &mut RawEvent, text: &str) {
-    event.extend("nexus", text);
+    fact(event, "fc.nexus", text);
     if let Some((host, rest)) = text.split_once(':')
         && let Ok(hctl) = format!("{host}:0:{rest}").parse::<Hctl>()
     {
-        event.extend("hctl", hctl.to_string());
+        event.facts.scsi.get_or_insert_default().hctl = Some(hctl);
         event.kdev = Kdev::Hctl(hctl);
     }
 }
@@ -209,7 +195,7 @@ fn use_dictionary(event: &mut RawEvent, device: Option<&str>) {
             event.kdev = Kdev::Dev(dev);
         }
     } else if let Some(hctl) = device.strip_prefix("+scsi:").and_then(|d| d.parse::<Hctl>().ok()) {
-        event.extend("hctl", hctl.to_string());
+        event.facts.scsi.get_or_insert_default().hctl = Some(hctl);
     }
 }
 

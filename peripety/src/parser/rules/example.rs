@@ -17,7 +17,7 @@ pub struct Example {
     pub line: String,
     /// `DEVICE=` that the kernel gives with it.
     pub device: Option<String>,
-    /// What must come out: `kdev`, `sector`, `errno` … or any key of the extension.
+    /// What must come out: `kdev`, `sector`, `errno` …, a fact by its path, or a key of the extension.
     pub expect: BTreeMap<String, Value>,
     /// Line of the file that it stands in.
     pub at: usize,
@@ -91,7 +91,7 @@ pub(super) fn check(set: &RuleSet, rule: &Rule, example: &Example) -> Result<(),
     let Some(event) = set.parse(&record, time) else { return Err(ExampleError::NoMatch { line, at }) };
     for (key, wanted) in expect {
         let got = get(&event, key);
-        if got.as_ref() != Some(wanted) {
+        if !got.as_ref().is_some_and(|got| is(got, wanted)) {
             let got = got.map_or_else(|| "nothing".to_owned(), |v| v.to_string());
             return Err(ExampleError::Differs {
                 line,
@@ -118,6 +118,17 @@ fn get(event: &RawEvent, key: &str) -> Option<Value> {
         "bad_lba" => io?.bad_lba.map(Value::from),
         "errno" => io?.errno.map(Value::from),
         "op" => io.map(|io| Value::from(io.op.as_str())),
+        "count" => Some(event.count.into()),
+        path if path.contains('.') => event.facts.get(path),
         _ => event.extension.get(key).cloned(),
     }
+}
+
+/// Whether a value is what is wanted; of a number that has a name, either will do. A broken number is wanted as text.
+fn is(got: &Value, wanted: &Value) -> bool {
+    if got.is_f64() {
+        return wanted.as_str().is_some_and(|wanted| wanted == got.to_string());
+    }
+    let part = |key: &str| got.get(key).is_some_and(|part| part == wanted);
+    got == wanted || part("code") || part("name")
 }

@@ -6,12 +6,12 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::{
-    Example, Problem, RULES_MAX, Rule, check,
+    Example, Problem, RULES_MAX, Rule, capture, check,
     doc::{Doc, Table, Value, join},
     pattern::{Alphabet, Pattern},
 };
 use crate::{
-    event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES},
+    event::{EventType, Facts, SUB_SYSTEMS, Severity, SubSystem, TYPES},
     parser::Tracepoint,
 };
 
@@ -36,6 +36,7 @@ const BUILT_IN_KEYS: &[&str] = &[
     "sub_system",
     "event_type",
     "severity",
+    "facts",
     "extension",
     "examples",
     "state",
@@ -47,6 +48,15 @@ const KEYS: &[&str] = match BUILT_IN_KEYS {
     [users @ .., _no_kdev, _seen_by] => users,
     _ => &[],
 };
+
+/// How the keys of a table are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// As they are.
+    Plain,
+    /// Also as paths of facts, which TOML reads as tables: `scsi.tag = 12`.
+    Paths,
+}
 
 /// Bytes of a text in a rule: more is no regular expression that a human wrote.
 const TEXT_MAX: usize = 4096;
@@ -130,9 +140,11 @@ impl Reader<'_, '_, '_> {
         let sub_system = self.sub_system(regex_names_it);
         let event_type = self.event_type();
         let severity = self.severity();
+        let (facts, facts_text) = self.facts();
         let extension = self.extension();
         let examples = self.examples();
         let (regex, span) = regex?;
+        self.captured_facts(&regex, &span)?;
         if self.author == Author::User {
             let beginnings =
                 check::Beginnings { starts_with: starts_with.as_deref(), contains: contains.as_deref() };
@@ -153,6 +165,8 @@ impl Reader<'_, '_, '_> {
             no_kdev,
             state,
             seen_by,
+            facts,
+            facts_text,
             extension,
             examples,
             origin,
@@ -293,17 +307,68 @@ impl Reader<'_, '_, '_> {
         }
     }
 
+    /// Facts that the rule adds to each of its events.
+    fn facts(&mut self) -> (Facts, BTreeMap<String, String>) {
+        let (mut facts, mut texts) = (Facts::default(), BTreeMap::new());
+        let Some(table) = self.doc.table(self.path, self.table, "facts") else { return (facts, texts) };
+        for (path, value) in self.constants(&join(self.path, "facts"), table, &[], Keys::Paths) {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if let Err(error) = facts.set_text(&path, &text) {
+                self.no_fact(self.at, "facts", &error.0);
+            }
+            texts.insert(path, text);
+        }
+        (facts, texts)
+    }
+
+    /// Groups whose name has a dot fill the fact of that path: there must be one. A rule of peripety's own captures nothing
+    /// else, so that its events say everything in types.
+    fn captured_facts(&mut self, regex: &str, span: &Range<usize>) -> Option<()> {
+        let names = regex.split("(?P<").skip(1).filter_map(|rest| rest.split_once('>').map(|(name, _)| name));
+        let mut all_known = Some(());
+        for name in names {
+            let is_known = if name.contains('.') {
+                Facts::is_field(name)
+            } else {
+                self.author == Author::User || capture::RESERVED.contains(&name)
+            };
+            if !is_known {
+                self.no_fact(span.start, "regex", name);
+                all_known = None;
+            }
+        }
+        all_known
+    }
+
+    fn no_fact(&mut self, at: usize, key: &str, path: &str) {
+        let like = Facts::nearest(path).map(|like| format!(" (perhaps {like})")).unwrap_or_default();
+        let fix = format!("name a field of the event's facts{like}, as they stand in doc/event.schema.json");
+        self.problem(at, key, format!("'{path}' is no fact"), fix);
+    }
+
     fn extension(&mut self) -> BTreeMap<String, Json> {
         let Some(table) = self.doc.table(self.path, self.table, "extension") else { return BTreeMap::new() };
-        self.constants(&join(self.path, "extension"), table, &[])
+        self.constants(&join(self.path, "extension"), table, &[], Keys::Plain)
     }
 
     /// The plain values of a table, without the keys of `except`.
-    fn constants(&mut self, path: &str, table: &Table<'_>, except: &[&str]) -> BTreeMap<String, Json> {
+    fn constants(
+        &mut self,
+        path: &str,
+        table: &Table<'_>,
+        except: &[&str],
+        keys: Keys,
+    ) -> BTreeMap<String, Json> {
         let mut constants = BTreeMap::new();
         for (key, value) in table {
             let key: &str = key.get_ref();
             if except.contains(&key) {
+                continue;
+            }
+            if let (Keys::Paths, Some(inner)) = (keys, value.get_ref().as_table()) {
+                // A dotted key: `scsi.tag = 12`.
+                let inner = self.constants(&join(path, key), inner, &[], Keys::Plain);
+                constants.extend(inner.into_iter().map(|(field, value)| (format!("{key}.{field}"), value)));
                 continue;
             }
             match plain(value) {
@@ -343,7 +408,7 @@ impl Reader<'_, '_, '_> {
                     }
                     let line = self.doc.string(&path, table, "line").map(|(line, _)| line);
                     let device = self.doc.string(&path, table, "device").map(|(device, _)| device);
-                    let expect = self.constants(&path, table, &["line", "device", "kernel"]);
+                    let expect = self.constants(&path, table, &["line", "device", "kernel"], Keys::Paths);
                     examples.extend(line.map(|line| Example { line, device, expect, at }));
                 }
                 _ => self.doc.wrong_type(

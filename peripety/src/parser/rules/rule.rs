@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Example, Pattern, pattern::Memory};
 use crate::{
-    event::{EventType, Severity, SubSystem},
+    event::{EventType, Facts, Severity, SubSystem},
     parser::Tracepoint,
     record::LogRecord,
 };
@@ -39,7 +39,11 @@ pub struct Rule {
     pub state: bool,
     /// The tracepoint that fires whenever the kernel prints the line.
     pub seen_by: Option<Tracepoint>,
-    /// Constants for the event's extension.
+    /// Facts that the rule adds to each of its events.
+    pub facts: Facts,
+    /// The same as they are written: by path.
+    pub facts_text: BTreeMap<String, String>,
+    /// What a user's rule adds to the event's extension.
     pub extension: BTreeMap<String, Value>,
     /// Lines that the rule must take.
     pub examples: Vec<Example>,
@@ -60,7 +64,7 @@ impl Rule {
         }
         let groups = self.pattern.captures(text, memory)?;
         // The name of a process is no longer; where more is taken for one, it is text of another place.
-        let is_name = |(name, text): &(&str, &str)| *name != "process" || text.chars().count() <= COMM_MAX;
+        let is_name = |(name, text): &(&str, &str)| *name != "task.comm" || text.chars().count() <= COMM_MAX;
         groups.iter().all(is_name).then_some(groups)
     }
 

@@ -55,14 +55,7 @@ pub(super) fn op(text: &str) -> Op {
     }
 }
 
-/// A number as the kernel writes it: decimal, or hexadecimal after `0x`.
-pub(super) fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
-        None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
-        _ => None,
-    }
-}
+pub(super) use crate::event::facts::number;
 
 #[cfg(test)]
 mod tests {
@@ -80,10 +73,6 @@ mod tests {
     fn numbers_are_read_as_the_kernel_writes_them() {
         assert_eq!((errno("-5"), errno("5"), errno("0"), errno("x")), (Some(5), Some(5), None, None));
         assert_eq!(errno("-2147483648"), None);
-        assert_eq!(
-            (number("0x1f"), number("31"), number("-1"), number(""), number("0x")),
-            (Some(31), Some(31), None, None, None)
-        );
         assert_eq!(
             (errno_of_blk_status(10), errno_of_blk_status(7), errno_of_blk_status(0)),
             (Some(5), Some(61), None)

@@ -1,7 +1,5 @@
 //! Commands (SBC-4, SPC-4): what they ask, and of which blocks.
 
-use std::fmt::Write as _;
-
 use crate::event::Op;
 
 /// A command, as far as events need it.
@@ -36,49 +34,36 @@ enum Shape {
 
 /// Commands that touch the medium on behalf of a filesystem or a user of the block device.
 #[rustfmt::skip]
-static DATA_PATH: &[(u8, &str, Op, Shape)] = &[
-    (0x08, "READ(6)", Op::Read, Shape::Six),
-    (0x0a, "WRITE(6)", Op::Write, Shape::Six),
-    (0x28, "READ(10)", Op::Read, Shape::Ten),
-    (0x2a, "WRITE(10)", Op::Write, Shape::Ten),
-    (0x2e, "WRITE AND VERIFY(10)", Op::Write, Shape::Ten),
-    (0x2f, "VERIFY(10)", Op::Read, Shape::Ten),
-    (0x35, "SYNCHRONIZE CACHE(10)", Op::Flush, Shape::Ten),
-    (0x41, "WRITE SAME(10)", Op::WriteZeroes, Shape::Ten),
-    (0x42, "UNMAP", Op::Discard, Shape::None),
-    (0x7f, "READ or WRITE(32)", Op::Unknown, Shape::ThirtyTwo),
-    (0x88, "READ(16)", Op::Read, Shape::Sixteen),
-    (0x89, "COMPARE AND WRITE", Op::Write, Shape::Sixteen),
-    (0x8a, "WRITE(16)", Op::Write, Shape::Sixteen),
-    (0x8e, "WRITE AND VERIFY(16)", Op::Write, Shape::Sixteen),
-    (0x8f, "VERIFY(16)", Op::Read, Shape::Sixteen),
-    (0x91, "SYNCHRONIZE CACHE(16)", Op::Flush, Shape::Sixteen),
-    (0x93, "WRITE SAME(16)", Op::WriteZeroes, Shape::Sixteen),
-    (0x94, "ZONE MANAGEMENT OUT", Op::Zone, Shape::Sixteen),
-    (0x9c, "WRITE ATOMIC(16)", Op::Write, Shape::Sixteen),
-    (0xa8, "READ(12)", Op::Read, Shape::Twelve),
-    (0xaa, "WRITE(12)", Op::Write, Shape::Twelve),
-    (0xae, "WRITE AND VERIFY(12)", Op::Write, Shape::Twelve),
-    (0xaf, "VERIFY(12)", Op::Read, Shape::Twelve),
-];
-
-/// Other commands that are seen to fail.
-#[rustfmt::skip]
-static OTHERS: &[(u8, &str)] = &[
-    (0x00, "TEST UNIT READY"), (0x03, "REQUEST SENSE"), (0x04, "FORMAT UNIT"), (0x12, "INQUIRY"),
-    (0x15, "MODE SELECT(6)"), (0x1a, "MODE SENSE(6)"), (0x1b, "START STOP UNIT"), (0x1c, "RECEIVE DIAGNOSTIC"),
-    (0x1d, "SEND DIAGNOSTIC"), (0x1e, "PREVENT ALLOW MEDIUM REMOVAL"), (0x25, "READ CAPACITY(10)"),
-    (0x3b, "WRITE BUFFER"), (0x3c, "READ BUFFER"), (0x43, "READ TOC"), (0x48, "SANITIZE"),
-    (0x4a, "GET EVENT STATUS NOTIFICATION"), (0x4d, "LOG SENSE"), (0x55, "MODE SELECT(10)"), (0x5a, "MODE SENSE(10)"),
-    (0x5e, "PERSISTENT RESERVE IN"), (0x5f, "PERSISTENT RESERVE OUT"), (0x85, "ATA PASS-THROUGH(16)"),
-    (0x95, "ZONE MANAGEMENT IN"), (0x9e, "SERVICE ACTION IN(16)"), (0xa0, "REPORT LUNS"),
-    (0xa1, "ATA PASS-THROUGH(12)"), (0xa3, "MAINTENANCE IN"), (0xa4, "MAINTENANCE OUT"),
+static DATA_PATH: &[(u8, Op, Shape)] = &[
+    (0x08, Op::Read, Shape::Six),
+    (0x0a, Op::Write, Shape::Six),
+    (0x28, Op::Read, Shape::Ten),
+    (0x2a, Op::Write, Shape::Ten),
+    (0x2e, Op::Write, Shape::Ten),
+    (0x2f, Op::Read, Shape::Ten),
+    (0x35, Op::Flush, Shape::Ten),
+    (0x41, Op::WriteZeroes, Shape::Ten),
+    (0x42, Op::Discard, Shape::None),
+    (0x7f, Op::Unknown, Shape::ThirtyTwo),
+    (0x88, Op::Read, Shape::Sixteen),
+    (0x89, Op::Write, Shape::Sixteen),
+    (0x8a, Op::Write, Shape::Sixteen),
+    (0x8e, Op::Write, Shape::Sixteen),
+    (0x8f, Op::Read, Shape::Sixteen),
+    (0x91, Op::Flush, Shape::Sixteen),
+    (0x93, Op::WriteZeroes, Shape::Sixteen),
+    (0x94, Op::Zone, Shape::Sixteen),
+    (0x9c, Op::Write, Shape::Sixteen),
+    (0xa8, Op::Read, Shape::Twelve),
+    (0xaa, Op::Write, Shape::Twelve),
+    (0xae, Op::Write, Shape::Twelve),
+    (0xaf, Op::Read, Shape::Twelve),
 ];
 
 /// Reads a command of `len` bytes; nothing if it is empty.
 pub fn decode(cdb: &[u8]) -> Option<Command> {
     let opcode = *cdb.first()?;
-    let Some((_, _, op, shape)) = DATA_PATH.iter().find(|row| row.0 == opcode) else {
+    let Some((_, op, shape)) = DATA_PATH.iter().find(|row| row.0 == opcode) else {
         return Some(Command { opcode, op: None, lba: None, blocks: None });
     };
     let number = |from: usize, to: usize| {
@@ -105,24 +90,6 @@ pub fn decode(cdb: &[u8]) -> Option<Command> {
         Shape::None => {}
     }
     Some(Command { opcode, op: Some(op), lba, blocks: blocks.and_then(|n| u32::try_from(n).ok()) })
-}
-
-/// Name of an operation code.
-pub fn name(opcode: u8) -> String {
-    DATA_PATH
-        .iter()
-        .map(|row| (row.0, row.1))
-        .chain(OTHERS.iter().copied())
-        .find(|row| row.0 == opcode)
-        .map_or_else(|| format!("command {opcode:#04x}"), |row| row.1.to_owned())
-}
-
-/// The bytes as the kernel prints them: `28 00 00 …`.
-pub fn hex(cdb: &[u8]) -> String {
-    cdb.iter().enumerate().fold(String::new(), |mut text, (place, byte)| {
-        let _ = write!(text, "{}{byte:02x}", if place == 0 { "" } else { " " });
-        text
-    })
 }
 
 #[cfg(test)]
@@ -158,9 +125,6 @@ mod tests {
     fn what_does_not_touch_the_medium_has_no_operation() {
         assert_eq!(read(&[0x12, 1, 0x83, 0, 0xff, 0]), (None, None, None));
         assert_eq!(read(&[0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0]), (Some(Op::Discard), None, None));
-        assert_eq!(name(0x12), "INQUIRY");
-        assert_eq!(name(0xee), "command 0xee");
-        assert_eq!(hex(&[0x28, 0, 0xff]), "28 00 ff");
     }
 
     proptest::proptest! {

@@ -2,7 +2,6 @@
 
 pub mod cdb;
 mod fault;
-pub mod names;
 pub mod sense;
 #[cfg(test)]
 mod tests;
@@ -13,12 +12,14 @@ use peripety_common::{
     scsi_cmd::{NO_SECTOR, ScsiCmd},
     scsi_eh::{ScsiEh, UNKNOWN_FAILED},
 };
-use serde_json::Value;
 
 use super::{Kdev, RawEvent, kernel::draft};
 use crate::{
     block::{Dev, Hctl},
-    event::{EventType, Io, Op, Severity},
+    event::{
+        EventType, Io, Op, Severity,
+        facts::{Cdb, HostByte, ScsiFacts, SenseKey, StatusByte},
+    },
     record::Stamp,
 };
 
@@ -34,8 +35,8 @@ pub(crate) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
                 // its disk has a name.
                 raw.io = None;
                 raw.kdev = Kdev::Hctl(hctl(cmd));
-                for key in ["command", "cdb", "tag", "retries"] {
-                    raw.extension.remove(key);
+                if let Some(scsi) = &mut raw.facts.scsi {
+                    (scsi.opcode, scsi.cdb, scsi.tag, scsi.retries) = (None, None, None, None);
                 }
             }
             Some(raw)
@@ -47,8 +48,9 @@ pub(crate) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
 pub(super) fn timeout(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
     let mut raw = failed(h, cmd, EventType::SCSI_TIMEOUT, time);
     // The result is not set yet.
-    raw.extension.remove("hostbyte");
-    raw.extension.remove("status");
+    if let Some(scsi) = &mut raw.facts.scsi {
+        (scsi.host_byte, scsi.status) = (None, None);
+    }
     Some(raw)
 }
 
@@ -58,12 +60,13 @@ pub(super) fn error_handler(h: &Header, eh: &ScsiEh, time: Stamp) -> Option<RawE
         return None;
     }
     let mut raw = draft(h, time, EventType::SCSI_ERROR_RECOVERY, Kdev::Name(format!("host{}", eh.host)));
-    raw.extend("host", eh.host);
+    let scsi = raw.facts.scsi.get_or_insert_default();
+    scsi.host = Some(eh.host);
     if eh.failed == UNKNOWN_FAILED {
         // It may be libata that looks for devices.
         raw.severity = Severity::Notice;
     } else {
-        raw.extend("failed_commands", eh.failed);
+        scsi.failed_commands = Some(eh.failed);
     }
     Some(raw)
 }
@@ -72,7 +75,7 @@ fn failed(h: &Header, cmd: &ScsiCmd, event_type: EventType, time: Stamp) -> RawE
     let kdev = if cmd.dev == 0 { Kdev::Hctl(hctl(cmd)) } else { Kdev::Dev(Dev::from_kernel(cmd.dev)) };
     let mut raw = draft(h, time, event_type, kdev);
     raw.io = io(cmd);
-    raw.extension.extend(details(cmd).map(|(key, value)| (key.to_owned(), value)));
+    raw.facts.scsi = Some(Box::new(facts(cmd)));
     raw
 }
 
@@ -135,32 +138,22 @@ pub fn bad_sector(cmd: &ScsiCmd) -> Option<u64> {
     sense.information.filter(|_| about_blocks)?.checked_mul(sectors_per_block(cmd)?)
 }
 
-/// What is peculiar to a SCSI command, for an event's `extension`.
-pub fn details(cmd: &ScsiCmd) -> impl Iterator<Item = (&'static str, Value)> {
-    let mut out: Vec<(&'static str, Value)> = vec![
-        ("hctl", hctl(cmd).to_string().into()),
-        ("hostbyte", names::host_byte(fault::host_byte(cmd.result)).into()),
-        ("status", names::status_byte(fault::status_byte(cmd.result)).into()),
-    ];
-    if let Some(sense) = sense::of(cmd) {
-        out.push(("sense_key", sense.key.into()));
-        out.push(("sense_key_name", names::sense_key(sense.key).into()));
-        out.push(("asc", sense.asc.into()));
-        out.push(("ascq", sense.ascq.into()));
-        if let Some(name) = names::additional_sense(sense.asc, sense.ascq) {
-            out.push(("add_sense", name.into()));
-        }
-    }
-    if let Some(command) = command(cmd) {
-        let len = usize::from(cmd.cmd_len).min(cmd.cdb.len());
-        out.push(("command", cdb::name(command.opcode).into()));
-        out.push(("cdb", cdb::hex(cmd.cdb.get(..len).unwrap_or_default()).into()));
-    }
-    if cmd.tag >= 0 {
-        out.push(("tag", cmd.tag.into()));
-    }
-    if cmd.retries != 0 {
-        out.push(("retries", cmd.retries.into()));
-    }
-    out.into_iter()
+/// What is known of a SCSI command.
+pub fn facts(cmd: &ScsiCmd) -> ScsiFacts {
+    let sense = sense::of(cmd);
+    let bytes = command(cmd).and_then(|_| cmd.cdb.get(..usize::from(cmd.cmd_len).min(cmd.cdb.len())));
+    let mut facts = ScsiFacts {
+        hctl: Some(hctl(cmd)),
+        host_byte: Some(HostByte(fault::host_byte(cmd.result))),
+        status: Some(StatusByte(fault::status_byte(cmd.result))),
+        sense_key: sense.map(|sense| SenseKey(sense.key)),
+        asc: sense.map(|sense| sense.asc),
+        ascq: sense.map(|sense| sense.ascq),
+        cdb: bytes.map(|bytes| Cdb(bytes.to_vec())),
+        tag: u32::try_from(cmd.tag).ok(),
+        retries: (cmd.retries != 0).then_some(cmd.retries.into()),
+        ..ScsiFacts::default()
+    };
+    facts.complete();
+    facts
 }

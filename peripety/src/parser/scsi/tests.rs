@@ -60,19 +60,22 @@ fn a_medium_error_names_request_bad_block_and_sense() {
         (io.op, io.sector, io.nr_sectors, io.bad_lba),
         (Op::Read, Some(0x1230), Some(8), Some(0x1234))
     );
-    for (key, value) in [
-        ("hctl", "4:0:0:1"),
-        ("hostbyte", "DID_OK"),
-        ("sense_key_name", "Medium Error"),
-        ("add_sense", "Unrecovered read error"),
-        ("command", "READ(10)"),
-        ("cdb", "28 00 00 00 12 30 00 00 08 00"),
-    ] {
-        assert_eq!(raw.extension[key], value, "{key}");
-    }
-    for (key, value) in [("tag", 117), ("sense_key", 3), ("asc", 0x11), ("ascq", 0)] {
-        assert_eq!(raw.extension[key], value, "{key}");
-    }
+    let facts = serde_json::to_value(&raw.facts).unwrap();
+    assert_eq!(
+        facts["scsi"],
+        serde_json::json!({
+            "hctl": "4:0:0:1",
+            "tag": 117,
+            "opcode": { "code": 0x28, "name": "READ(10)" },
+            "cdb": "28 00 00 00 12 30 00 00 08 00",
+            "host_byte": { "code": 0, "name": "DID_OK" },
+            "status": { "code": 2, "name": "CHECK CONDITION" },
+            "sense_key": { "code": 3, "name": "Medium Error" },
+            "asc": 0x11,
+            "ascq": 0,
+            "add_sense": "Unrecovered read error",
+        })
+    );
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn a_classic_record_is_known_by_its_address() {
 fn a_timeout_has_no_result_yet() {
     let raw = timeout(&header(Kind::ScsiTimeout), &command_done(0, READ_10, &[]), TIME).unwrap();
     assert_eq!(raw.event_type, EventType::SCSI_TIMEOUT);
-    assert!(!raw.extension.contains_key("hostbyte"));
+    assert_eq!(raw.facts.scsi.unwrap().host_byte, None);
     let raw = error_handler(&header(Kind::ScsiEhWakeup), &ScsiEh { host: 4, failed: 2 }, TIME).unwrap();
     assert_eq!((raw.event_type, raw.kdev.to_text().as_str()), (EventType::SCSI_ERROR_RECOVERY, "host4"));
 }

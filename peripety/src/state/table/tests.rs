@@ -20,7 +20,6 @@ fn event(name: &'static str, second: i64, device: &BlkInfo) -> Event {
     let block = Some(Arc::new(device.clone()));
     let event_id = crate::event::event_id("b", name, &format!("{second}{kdev}"));
     let (first_timestamp, last_timestamp) = (at, at);
-    let extension = std::collections::BTreeMap::new();
     Event {
         event_id,
         event_type,
@@ -30,7 +29,8 @@ fn event(name: &'static str, second: i64, device: &BlkInfo) -> Event {
         timestamp: at,
         first_timestamp,
         last_timestamp,
-        extension,
+        facts: crate::event::Facts::default(),
+        extension: std::collections::BTreeMap::new(),
         io: if name.starts_with("FS_") { None } else { sample().io },
         ..sample()
     }
@@ -71,8 +71,8 @@ fn paths_and_their_map() {
     map.owners = vec![sda.id.clone(), sdb.id.clone()];
     let path = |name, second, device: &BlkInfo, path: &str| {
         let mut event = event(name, second, device);
-        event.extension.insert("path".into(), path.into());
-        event.extension.insert("map".into(), "253:0".into());
+        let mpath = event.facts.mpath.get_or_insert_default();
+        (mpath.path, mpath.map) = (path.parse().ok(), Some("253:0".to_owned()));
         event
     };
     table.apply(&path("DM_MPATH_PATH_FAILED", 10, &sda, "8:0"));
@@ -97,7 +97,7 @@ fn a_member_fails_and_the_array_is_rebuilt() {
     };
     member.holders = vec![array.id.clone()];
     let mut failed = event("MD_DISK_FAILED", 10, &member);
-    failed.extension.insert("array".into(), "md0".into());
+    failed.facts.md.get_or_insert_default().array = Some("md0".to_owned());
     table.apply(&failed);
     // The same without the array's name.
     assert_eq!(table.apply(&event("MD_DISK_FAILED", 11, &member)), Change::Known);
@@ -149,7 +149,7 @@ fn a_fault_does_not_become_well_by_silence_and_what_is_transient_says_so() {
     is(&table, &[]);
     let mut lost = event("PERIPETY_EVENTS_LOST", 1000, &BlkInfo::default());
     lost.block = None;
-    lost.extension.insert("source".into(), "journald".into());
+    lost.facts.loss.get_or_insert_default().source = Some("journald".to_owned());
     assert_eq!(table.apply(&lost), Change::Opened);
     table.settle(at(1000), &|_, _| false);
     assert_eq!(table.conditions()[0].expires, Some(at(1600)));
@@ -245,7 +245,7 @@ fn what_a_person_resolves_is_over_until_it_fails_again() {
     let found = table.select(&of_event);
     assert_eq!(found.len(), 1);
     let mut resolved = event("PERIPETY_RESOLVED", 20, &disk);
-    resolved.extension.insert(crate::state::resolve::KEY.into(), crate::state::resolve::noted(&found));
+    resolved.facts.daemon.get_or_insert_default().resolved = Some(crate::state::resolve::noted(&found));
     assert_eq!(table.apply(&resolved), Change::Closed);
     is(&table, &[("medium_errors", "sda")]);
     // What was written before it comes late, and what the journal has of the past.

@@ -7,11 +7,34 @@ use crate::{
     event::{Severity, info},
     parser::rules::{
         RuleSet,
-        capture::INSTEAD,
         pattern::{Alphabet, Compiled},
     },
     record::{LogRecord, Stamp},
 };
+
+/// Groups of which one at least names the device of a line, or what stands for it.
+const NAMES_DEVICE: [&str; 20] = [
+    "kdev",
+    "dm.name",
+    "fc.nexus",
+    "scsi.hctl",
+    "md.array",
+    "bcache.device",
+    "fs.device",
+    "zfs.vdev",
+    "mpath.map",
+    "pci.function",
+    "adapter.name",
+    "zfs.pool",
+    "net.daemon",
+    "net.server",
+    "usb.port",
+    "fc.rport",
+    "systemd.device",
+    "systemd.mount",
+    "net.volume",
+    "fs.fsid",
+];
 
 const TIME: Stamp = Stamp { monotonic_ns: Some(1), realtime_us: 1 };
 
@@ -36,8 +59,7 @@ fn nothing_is_wrong_with_any_file() {
             let unflagged = rule.pattern.as_str().trim_start_matches("(?s)");
             assert!(unflagged.starts_with('^') && unflagged.ends_with('$'), "{origin}: not anchored");
             let groups: Vec<&str> = regex.group_names().collect();
-            let own = ["kdev", "dm_name", "nexus"];
-            let names_device = groups.iter().any(|g| own.contains(g) || INSTEAD.contains(g));
+            let names_device = groups.iter().any(|group| NAMES_DEVICE.contains(group));
             assert_eq!(names_device, !rule.no_kdev, "{origin}: kdev and no_kdev");
             assert!(!rule.starts_with.is_empty() || rule.contains.is_some(), "{origin}: runs on every line");
             assert!(!rule.examples.is_empty(), "{origin}: no example");
@@ -137,7 +159,7 @@ fn the_dictionary_names_the_device_more_exactly() {
     let io = "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2";
     assert_eq!(with(io, "b8:16").kdev.to_text(), "8:16", "a number is more exact than a name");
     assert_eq!(with(io, "+scsi:4:0:0:1").kdev.to_text(), "sda", "an address is not");
-    assert_eq!(with(io, "+scsi:4:0:0:1").extension["hctl"], "4:0:0:1");
+    assert_eq!(with(io, "+scsi:4:0:0:1").facts.get("scsi.hctl"), Some("4:0:0:1".into()));
     for nonsense in ["", "b", "b8", "b99999:1", "+scsi:", "+scsi:1:2", "c10:1", "n3", "bé:1"] {
         assert_eq!(with(io, nonsense).kdev.to_text(), "sda", "{nonsense}");
     }

@@ -231,7 +231,7 @@ fn of_no_forged_line_comes_an_event() {
 /// Names of processes and files within a line of a rule: what they say changes nothing about the event.
 #[test]
 fn text_of_a_user_within_a_line_changes_neither_device_nor_type() {
-    const GROUPS: &[&str] = &["process", "path", "options"];
+    const GROUPS: &[&str] = &["task.comm", "fs.path", "fs.options"];
     let set = RuleSet::built_in();
     let payloads = true_lines(&set);
     let mut random = Random::new(7);
@@ -245,7 +245,7 @@ fn text_of_a_user_within_a_line_changes_neither_device_nor_type() {
             {
                 let at = text.as_ptr() as usize - line.text.as_ptr() as usize;
                 for _ in 0..2_000 {
-                    let most = if *name == "process" { 15 } else { 400 };
+                    let most = if *name == "task.comm" { 15 } else { 400 };
                     let skip = random.below(60);
                     let hostile: String = random.one(&payloads).chars().skip(skip).take(most).collect();
                     let mut text_now = line.text.clone();

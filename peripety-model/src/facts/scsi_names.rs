@@ -1,4 +1,8 @@
-//! Names of SCSI's numbers.
+//! Names of the numbers in SCSI results and sense data.
+
+use std::borrow::Cow;
+
+use super::code::unnamed;
 
 /// Names of the sense keys, as the kernel prints them (drivers/scsi/constants.c).
 #[rustfmt::skip]
@@ -17,6 +21,13 @@ static HOST_BYTES: [&str; 21] = [
     "DID_MEDIUM_ERROR", "DID_TRANSPORT_MARGINAL",
 ];
 
+/// Names of the driver bytes (include/scsi/scsi.h up to Linux 5.13).
+#[rustfmt::skip]
+static DRIVER_BYTES: [&str; 9] = [
+    "DRIVER_OK", "DRIVER_BUSY", "DRIVER_SOFT", "DRIVER_MEDIA", "DRIVER_ERROR", "DRIVER_INVALID", "DRIVER_TIMEOUT",
+    "DRIVER_HARD", "DRIVER_SENSE",
+];
+
 /// Names of the status bytes (SAM-5).
 static STATUS_BYTES: &[(u8, &str)] = &[
     (0x00, "GOOD"),
@@ -30,21 +41,42 @@ static STATUS_BYTES: &[(u8, &str)] = &[
 ];
 
 /// Name of a sense key.
-pub fn sense_key(key: u8) -> &'static str {
+pub(super) fn sense_key(key: u8) -> &'static str {
     SENSE_KEYS.get(usize::from(key & 0xf)).copied().unwrap_or("Unknown")
 }
 
+/// The sense key of a name.
+pub(super) fn sense_key_of(name: &str) -> Option<u8> {
+    position(&SENSE_KEYS, name)
+}
+
 /// Name of a host byte.
-pub fn host_byte(byte: u8) -> String {
-    HOST_BYTES.get(usize::from(byte)).map_or_else(|| format!("{byte:#04x}"), |name| (*name).to_owned())
+pub(super) fn host_byte(byte: u8) -> Cow<'static, str> {
+    HOST_BYTES.get(usize::from(byte)).map_or_else(|| unnamed(byte), |name| Cow::Borrowed(*name))
+}
+
+/// The host byte of a name.
+pub(super) fn host_byte_of(name: &str) -> Option<u8> {
+    position(&HOST_BYTES, name)
+}
+
+/// Name of a driver byte.
+pub(super) fn driver_byte(byte: u8) -> Cow<'static, str> {
+    DRIVER_BYTES.get(usize::from(byte)).map_or_else(|| unnamed(byte), |name| Cow::Borrowed(*name))
+}
+
+/// The driver byte of a name.
+pub(super) fn driver_byte_of(name: &str) -> Option<u8> {
+    position(&DRIVER_BYTES, name)
 }
 
 /// Name of a status byte.
-pub fn status_byte(byte: u8) -> String {
-    STATUS_BYTES
-        .iter()
-        .find(|row| row.0 == byte)
-        .map_or_else(|| format!("{byte:#04x}"), |row| row.1.to_owned())
+pub(super) fn status_byte(byte: u8) -> Cow<'static, str> {
+    STATUS_BYTES.iter().find(|row| row.0 == byte).map_or_else(|| unnamed(byte), |row| Cow::Borrowed(row.1))
+}
+
+fn position(names: &[&str], name: &str) -> Option<u8> {
+    names.iter().position(|known| known.eq_ignore_ascii_case(name.trim())).and_then(|n| n.try_into().ok())
 }
 
 /// Name of an additional sense code with its qualifier; of the code alone if the pair has none of its own.
@@ -55,7 +87,7 @@ pub fn additional_sense(asc: u8, ascq: u8) -> Option<&'static str> {
 }
 
 /// The code and qualifier with this name, in the kernel's spelling or ours.
-pub fn additional_sense_code(name: &str) -> Option<(u8, u8)> {
+pub(super) fn additional_sense_code(name: &str) -> Option<(u8, u8)> {
     let row = ADDITIONAL_SENSE.iter().find(|row| row.1.eq_ignore_ascii_case(name.trim()))?;
     let [asc, ascq] = row.0.to_be_bytes();
     Some((asc, ascq))
