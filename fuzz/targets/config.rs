@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peripety::internal::daemon::config::Config;
+use peripety::internal::config::Config;
 
 fuzz_target!(|text: &str| {
     match Config::from_text("peripetyd.conf", text) {

@@ -22,8 +22,12 @@ pub mod collector {
     }
 }
 
+pub mod config {
+    pub use crate::config::Config;
+}
+
 pub mod daemon {
-    pub use crate::daemon::{Args, config, logbook, main};
+    pub use crate::daemon::{Args, logbook, main};
 }
 
 pub mod notifier {

@@ -49,6 +49,7 @@
 mod checked;
 mod cli;
 mod collector;
+mod config;
 #[expect(unreachable_pub, reason = "to be narrowed when its types have settled")]
 mod correlate;
 mod daemon;
@@ -68,6 +69,7 @@ pub mod record;
 mod recording;
 mod roots;
 mod state;
+mod terminal;
 mod text;
 
 pub use peripety_block as block;

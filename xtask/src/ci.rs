@@ -5,6 +5,7 @@ use std::{env, process::Command};
 use anyhow::Result;
 
 use crate::{
+    deny,
     setup::toolchain::{Toolchain, pick},
     sh,
 };
@@ -22,6 +23,8 @@ pub fn run() -> Result<()> {
         sh::run(&mut sh::cargo(["check", "--quiet", "--package", package, "--no-default-features"]))?;
     }
     lint_ebpf()?;
+    eprintln!("== dependencies");
+    deny::if_installed()?;
     eprintln!("== documentation");
     let docs = &mut sh::cargo(["doc", "--quiet", "--no-deps", "--document-private-items"]);
     // These pages are for developers, who get the private items too: links to them hold.

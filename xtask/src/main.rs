@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod ci;
+mod deny;
 mod fuzz;
 mod kernel_strings;
 mod run;
@@ -45,6 +46,8 @@ enum Command {
     KernelStrings(kernel_strings::Args),
     /// Check formatting, lints and documentation, warnings denied
     Ci,
+    /// Check licences, sources and versions of all dependencies
+    Deny(deny::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(args),
         Command::KernelStrings(args) => kernel_strings::run(args),
         Command::Ci => ci::run(),
+        Command::Deny(args) => deny::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

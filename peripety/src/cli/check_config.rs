@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use crate::{
-    daemon::config::Config,
+    config::Config,
     event::{SUB_SYSTEMS, TYPES},
     parser::rules::{Rule, RuleSet},
     roots::Roots,

@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow, bail};
 use super::blk_text;
 use crate::{
     block::{BlkCache, ResolveError},
-    daemon::config::Config,
+    config::Config,
     event::{EventType, SUB_SYSTEMS, Severity, SubSystem, TYPES},
     query::{DeviceFilter, Filter, boot, time},
     roots::Roots,

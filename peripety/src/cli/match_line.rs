@@ -9,7 +9,7 @@ use super::{
     render::{self, note, print},
 };
 use crate::{
-    daemon::config::Config,
+    config::Config,
     event::Io,
     parser::{
         RawEvent,

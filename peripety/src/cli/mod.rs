@@ -29,7 +29,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
 
-use crate::roots::Roots;
+use crate::{roots::Roots, terminal::error_chain};
 
 /// All is well.
 pub(crate) const OK: u8 = 0;
@@ -182,7 +182,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) if closed_pipe(&error) => ExitCode::from(OK),
         Err(error) => {
-            anstream::eprintln!("prpt: {}", crate::text::printable(&told(&error)));
+            anstream::eprintln!("prpt: {}", crate::text::printable(&error_chain(&error)));
             ExitCode::from(FAILED)
         }
     }
@@ -204,19 +204,6 @@ fn one_line(error: &clap::Error) -> String {
         .replace("; For more", "; for more")
         .trim_end_matches('.')
         .to_owned()
-}
-
-/// The error with its causes, without those that the words before tell already.
-pub(crate) fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
-        if told.contains(&cause) {
-            told
-        } else if told.is_empty() {
-            cause
-        } else {
-            format!("{told}: {cause}")
-        }
-    })
 }
 
 fn closed_pipe(error: &anyhow::Error) -> bool {
@@ -255,7 +242,7 @@ mod tests {
     fn a_cause_is_told_once() {
         let inner = std::io::Error::other("disk on fire");
         let error = anyhow::Error::new(inner).context("cannot read x: disk on fire").context("--blk");
-        assert_eq!(told(&error), "--blk: cannot read x: disk on fire");
+        assert_eq!(error_chain(&error), "--blk: cannot read x: disk on fire");
     }
 
     #[test]

@@ -22,12 +22,13 @@ use super::{
     render::{Printer, note},
 };
 use crate::{
-    daemon::config::Config,
+    config::Config,
     event::{Event, incident::IncidentId},
     offline::{self, ByHost, Given, Item, Logs, Summary, bounds::Limits, report::Spool},
     parser::rules::RuleSet,
     query::{Filter, time},
     roots::Roots,
+    terminal::error_chain,
 };
 
 /// Files without the form of a log that are named.
@@ -114,7 +115,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
             Ok(told) => code = code.max(run.tell(&told, args.verbose)),
             Err(error) => {
                 run.progress.clear();
-                note(&super::told(&error));
+                note(&error_chain(&error));
                 code = FAILED;
             }
         }

@@ -1,30 +1,16 @@
 //! Events on the terminal, or as JSON.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    os::fd::AsFd as _,
-};
+use std::io::Write as _;
 
 use serde::Serialize;
 
 use super::{Format, Output};
+pub(super) use crate::terminal::width;
 use crate::{
     event::Event,
     notifier::plain::{self, Live, Style},
     text,
 };
-
-/// Columns of a terminal that does not tell how many it has.
-const USUAL_WIDTH: usize = 80;
-
-/// Columns of the terminal on stdout; none when it is none.
-pub(crate) fn width() -> Option<usize> {
-    let stdout = std::io::stdout();
-    stdout.is_terminal().then(|| {
-        let columns = rustix::termios::tcgetwinsize(stdout.as_fd()).map_or(0, |size| size.ws_col);
-        if columns == 0 { USUAL_WIDTH } else { usize::from(columns) }
-    })
-}
 
 /// Prints events to stdout, each in one write.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ mod answers;
 mod args;
 mod attach;
 mod clock;
-pub mod config;
 mod host;
 mod ledger;
 mod left_out;
@@ -46,7 +45,10 @@ pub fn main() -> ExitCode {
                 .filter_map(|e| e.downcast_ref::<std::io::Error>())
                 .any(|e| e.kind() == std::io::ErrorKind::PermissionDenied);
             let hint = if denied { "; start it as root" } else { "" };
-            anstream::eprintln!("peripetyd: {}{hint}", crate::text::printable(&crate::cli::told(&error)));
+            anstream::eprintln!(
+                "peripetyd: {}{hint}",
+                crate::text::printable(&crate::terminal::error_chain(&error))
+            );
             ExitCode::from(2)
         }
     }

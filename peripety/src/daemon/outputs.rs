@@ -11,9 +11,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{config::Main, status::Status};
+use super::status::Status;
 use crate::{
-    cli::render::width,
+    config::Main,
     event::Event,
     journal::Patience,
     notifier::{
@@ -26,6 +26,7 @@ use crate::{
     query::journald::{Direction, Position, ReadError, Reader},
     record::Lost,
     roots::Roots,
+    terminal,
 };
 
 /// How long the queues may take at the end, all together.
@@ -80,7 +81,7 @@ impl Outputs {
         self.only_changes = main.notify_only_changes;
         let to_stdout = self.always_stdout || main.notify_stdout;
         self.switch(stdout::NAME, to_stdout, |_| {
-            let style = Style { width: width(), colour: true, ..Style::default() };
+            let style = Style { width: terminal::width(), colour: true, ..Style::default() };
             notifier::spawn(Stdout::new(style), notifier::capacity(stdout::NAME))
         });
         // Where there was a journald, for an earlier daemon or this one, events may wait for it to come back.

@@ -19,7 +19,6 @@ use super::{
     args::Args,
     attach::Attacher,
     clock,
-    config::Config,
     host::Host,
     ledger::Ledger,
     logbook::Logbook,
@@ -35,6 +34,7 @@ use crate::{
     collector::{
         clock::ClockOffset, ebpf::Addition, kmsg::KmsgReader, mount_watch::MountWatch, uevent::UeventMonitor,
     },
+    config::Config,
     event::Event,
     notifier::socket::{Listening, Server, Serving},
     record::{Body, Record},

@@ -94,7 +94,7 @@ fn a_client_that_sends_more_than_a_request_reads_the_answer_to_its_end() {
 fn the_document_has_the_bounds_of_the_code() {
     let document = include_str!("../../../doc/socket.md");
     let limits = Limits::default();
-    assert_eq!(crate::daemon::config::Main::default().events_in_memory, limits.events);
+    assert_eq!(crate::config::Main::default().events_in_memory, limits.events);
     let with_commas = format!("{},{:03}", limits.events / 1000, limits.events % 1000);
     for words in [
         format!("at most {with_commas} events (`events_in_memory`) and {} MiB", limits.bytes >> 20),

@@ -27,6 +27,14 @@ pub fn ensure_cargo_fuzz() -> Result<()> {
     install("cargo-fuzz", "0.13.1")
 }
 
+pub fn ensure_cargo_deny() -> Result<()> {
+    if sh::find("cargo-deny").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: cargo-deny is missing");
+    install("cargo-deny", "0.20.2")
+}
+
 fn install(name: &str, version: &str) -> Result<()> {
     let mut command = sh::cargo(["install", name, "--version", version, "--locked"]);
     eprintln!("setup: running {} (a minute or two)", sh::shown(&command));

@@ -23,6 +23,7 @@ pub enum Purpose {
     Build,
     Test,
     Fuzz,
+    Deny,
     Machine,
 }
 
@@ -34,10 +35,13 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Installs what is missing.
 pub fn ensure(purpose: Purpose) -> Result<()> {
+    if purpose == Purpose::Deny {
+        return crates::ensure_cargo_deny();
+    }
     packages::ensure(purpose)?;
     match purpose {
         Purpose::Fuzz => return crates::ensure_cargo_fuzz(),
-        Purpose::Machine => return Ok(()),
+        Purpose::Deny | Purpose::Machine => return Ok(()),
         Purpose::Build | Purpose::Test => {}
     }
     toolchain::ensure()?;

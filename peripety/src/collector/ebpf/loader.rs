@@ -305,7 +305,7 @@ impl Ebpf {
 
     /// Kinds for which the kernel leaves out no hit that is not counted: a classic tracepoint's program is skipped while another
     /// runs on that CPU, and nobody counts that.
-    pub fn complete(&self) -> impl Iterator<Item = Kind> + '_ {
+    pub(crate) fn complete(&self) -> impl Iterator<Item = Kind> + '_ {
         let raw = |verdict: &Verdict| matches!(verdict, Verdict::Attached { way: Way::Raw, .. });
         PROBES.iter().zip(&self.verdicts).filter(move |(_, (v, _))| raw(v)).map(|(p, _)| p.kind)
     }

@@ -5,15 +5,13 @@ use std::sync::PoisonError;
 use serde_json::json;
 
 use super::{
-    super::{
-        answers::Snapshot,
-        clock,
-        config::{Config, ConfigErrors},
-        own,
-    },
+    super::{answers::Snapshot, clock, own},
     Daemon, notify_systemd,
 };
-use crate::event::{Event, EventType};
+use crate::{
+    config::{Config, ConfigErrors},
+    event::{Event, EventType},
+};
 
 impl Daemon {
     /// Entries that the recording lacks: no event lacks anything, but a replay will (promise 1).

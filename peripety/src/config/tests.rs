@@ -263,7 +263,7 @@ fn a_hostile_file_is_refused_and_not_obeyed() {
 
 #[test]
 fn the_sample_is_right_with_and_without_its_comments() {
-    let sample = include_str!("../../../../dist/peripetyd.conf");
+    let sample = include_str!("../../../dist/peripetyd.conf");
     let config = Config::from_text("sample", sample).unwrap();
     assert_eq!(config.main, Main::default(), "every value in it is the default");
     // A key, a table, or what stands inside the rule that is commented out; prose has a capital or no '='.

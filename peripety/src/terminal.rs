@@ -1,0 +1,28 @@
+//! What both programs print to a terminal with.
+
+use std::{io::IsTerminal as _, os::fd::AsFd as _};
+
+/// Columns of a terminal that does not tell how many it has.
+const USUAL_WIDTH: usize = 80;
+
+/// Columns of the terminal on stdout; none when it is none.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    stdout.is_terminal().then(|| {
+        let columns = rustix::termios::tcgetwinsize(stdout.as_fd()).map_or(0, |size| size.ws_col);
+        if columns == 0 { USUAL_WIDTH } else { usize::from(columns) }
+    })
+}
+
+/// The error with its causes, without those that the words before tell already.
+pub(crate) fn error_chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |before, cause| {
+        if before.contains(&cause) {
+            before
+        } else if before.is_empty() {
+            cause
+        } else {
+            format!("{before}: {cause}")
+        }
+    })
+}
