@@ -1,7 +1,11 @@
-//! The notifiers that run, each behind its queue.
+//! The outputs that run, each behind its queue.
+
+mod journald;
+mod stdout;
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,25 +19,51 @@ use super::status::Status;
 use crate::{
     config::Main,
     event::Event,
-    journal::Patience,
     notifier::{
-        self, Queue, Spool, WentOut,
-        journald::{self, Journald},
+        Queue,
         memory::{Limits, Memory},
-        plain::Style,
-        stdout::{self, Stdout},
     },
-    query::journald::{Direction, Position, ReadError, Reader},
     record::Lost,
     roots::Roots,
-    terminal,
 };
 
 /// How long the queues may take at the end, all together.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// How long the journal may take to tell whether it has an event: others wait behind that.
-const CHECK: Patience = Patience { silence: Duration::from_secs(1), total: Duration::from_secs(2) };
+/// A way out that the configuration switches on and off. A new one is a file beside these and a row of [`OUTPUTS`].
+pub(super) struct Output {
+    /// Its name in messages and counters.
+    name: &'static str,
+    /// It keeps events for later, and must have all of them, whatever humans want to read.
+    keeps: bool,
+    /// Whether it is to run.
+    wanted: fn(&Context<'_>) -> bool,
+    /// Starts it behind a queue and a thread of its own.
+    start: fn(&Context<'_>) -> io::Result<Queue>,
+}
+
+/// All of them. Memory, which feeds the socket, is not switched: it is a part of [`Outputs`].
+const OUTPUTS: &[Output] = &[stdout::OUTPUT, journald::OUTPUT];
+
+/// What an output may go by.
+struct Context<'a> {
+    roots: &'a Roots,
+    main: &'a Main,
+    /// The command line asks for standard output.
+    always_stdout: bool,
+    /// The runtime directory is this daemon's: its files may be used.
+    held: bool,
+    /// Last event in the spool that an earlier daemon is known to have meant.
+    spooled: Option<u64>,
+    /// It runs already.
+    running: bool,
+    unchecked: &'a Arc<AtomicU64>,
+}
+
+/// Whether the output with this name keeps events for later.
+fn keeps(name: &str) -> bool {
+    OUTPUTS.iter().any(|output| output.name == name && output.keeps)
+}
 
 /// The ways out of this daemon.
 pub(super) struct Outputs {
@@ -76,39 +106,37 @@ impl Outputs {
         }
     }
 
-    /// Starts and stops notifiers as the configuration says.
+    /// Starts and stops outputs as the configuration says.
     pub(super) fn apply(&mut self, main: &Main) {
         self.only_changes = main.notify_only_changes;
-        let to_stdout = self.always_stdout || main.notify_stdout;
-        self.switch(stdout::NAME, to_stdout, |_| {
-            let style = Style { width: terminal::width(), colour: true, ..Style::default() };
-            notifier::spawn(Stdout::new(style), notifier::capacity(stdout::NAME))
-        });
-        // Where there was a journald, for an earlier daemon or this one, events may wait for it to come back.
-        let was = self.spooled.is_some() || self.saves_to_journald();
-        let may_be = journald::present(&self.roots) || self.journald_may_come() || was;
-        let to_journald = main.save_to_journald && may_be;
-        if main.save_to_journald && !to_journald {
-            tracing::warn!(
-                "no journald here ({} is missing): events are kept in memory for prpt, and gone when this daemon ends",
-                journald::socket(&self.roots).display()
-            );
-        }
-        let spooled = self.spooled.take();
-        let bound = u64::from(main.spool_mib) << 20;
-        let unchecked = Arc::clone(&self.unchecked);
-        let held = self.held;
-        self.switch(journald::NAME, to_journald, |roots| {
-            let (spool, files) = if held {
-                Spool::open(&roots.runtime, bound, spooled)
-            } else {
-                (Spool::in_memory(&roots.runtime, bound, spooled), Ok(()))
+        for output in OUTPUTS {
+            let running = self.queues.contains_key(output.name);
+            let context = Context {
+                roots: &self.roots,
+                main,
+                always_stdout: self.always_stdout,
+                held: self.held,
+                spooled: self.spooled,
+                running,
+                unchecked: &self.unchecked,
             };
-            let roots_of_journal = roots.clone();
-            let went_out: WentOut =
-                Box::new(move |event| is_in_journal(&roots_of_journal, event, &unchecked));
-            notifier::spawn_spooled(Journald::new(roots), spool, files, went_out)
-        });
+            match ((output.wanted)(&context), running) {
+                (true, false) => match (output.start)(&context) {
+                    Ok(queue) => {
+                        self.queues.insert(output.name, queue);
+                    }
+                    Err(error) => tracing::error!(%error, "cannot start notifier {}", output.name),
+                },
+                (false, true) => {
+                    if let Some(queue) = self.queues.remove(output.name) {
+                        queue.close(Duration::ZERO);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // What an earlier daemon left waits in the output that took it over.
+        self.spooled = None;
     }
 
     /// Why events cannot be written down where they wait for journald.
@@ -128,24 +156,6 @@ impl Outputs {
         self.queues.values().for_each(Queue::commit_in_spool);
     }
 
-    /// Under systemd journald always comes back: events wait for it.
-    fn journald_may_come(&self) -> bool {
-        self.roots.run.join("systemd/system").exists()
-    }
-
-    fn switch(&mut self, name: &'static str, on: bool, start: impl FnOnce(&Roots) -> std::io::Result<Queue>) {
-        if on && !self.queues.contains_key(name) {
-            match start(&self.roots) {
-                Ok(queue) => {
-                    self.queues.insert(name, queue);
-                }
-                Err(error) => tracing::error!(%error, "cannot start notifier {name}"),
-            }
-        } else if !on && let Some(queue) = self.queues.remove(name) {
-            queue.close(Duration::ZERO);
-        }
-    }
-
     /// The store that the socket serves.
     pub(super) fn memory(&self) -> Memory {
         self.memory.clone()
@@ -158,7 +168,7 @@ impl Outputs {
 
     /// Whether events go to the journal.
     pub(super) fn saves_to_journald(&self) -> bool {
-        self.queues.contains_key(journald::NAME)
+        self.queues.contains_key(journald::OUTPUT.name)
     }
 
     /// Writes events down where they wait in files. Gives the number of the last one; [`Outputs::send`] lets them go out.
@@ -170,7 +180,7 @@ impl Outputs {
     pub(super) fn send(&self, events: Vec<Arc<Event>>) {
         for event in &events {
             let is_news = self.status.is_news(event);
-            let told = |name: &str| is_news || !self.only_changes || notifier::keeps(name);
+            let told = |name: &str| is_news || !self.only_changes || keeps(name);
             for queue in self.queues.iter().filter(|(name, _)| told(name)).map(|(_, queue)| queue) {
                 queue.send(Arc::clone(event));
             }
@@ -234,35 +244,4 @@ impl Outputs {
             }
         }
     }
-}
-
-/// Whether the journal has this revision of an event: an earlier daemon may have been killed between sending it and writing
-/// that down. It is among the latest entries, or not there. Where that cannot be known in time it is sent once more, which
-/// readers see by its id and revision, and never lost.
-fn is_in_journal(roots: &Roots, event: &Event, unknown: &AtomicU64) -> bool {
-    const ENTRIES: usize = 256;
-    let search = || -> Result<bool, ReadError> {
-        let mut reader = Reader::open_with(roots, CHECK)?;
-        reader.set_heads_only(true);
-        reader.set_own_only();
-        reader.seek(&Position::Tail)?;
-        for _entry in 0..ENTRIES {
-            let Some(head) = reader.step(Direction::Back)? else { break };
-            if head.id == event.event_id && head.revision == event.revision {
-                return Ok(true);
-            }
-        }
-        match reader.take_unread().into_iter().next() {
-            Some(unread) => Err(ReadError::Unread(unread)),
-            None => Ok(false),
-        }
-    };
-    search().unwrap_or_else(|error| {
-        unknown.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(
-            "{error}: whether the journal has event {} already is not known, so it is sent again",
-            event.event_id
-        );
-        false
-    })
 }

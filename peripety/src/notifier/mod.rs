@@ -70,31 +70,3 @@ impl NotifyError {
         matches!(self, Self::Absent { .. })
     }
 }
-
-/// A row of the table of notifiers.
-#[derive(Debug)]
-pub(crate) struct NotifierInfo {
-    /// Its name in messages and counters.
-    pub name: &'static str,
-    /// How many events may wait for it.
-    pub capacity: usize,
-    /// It keeps events for later, and must have all of them, whatever humans want to be told.
-    pub keeps: bool,
-}
-
-/// Every notifier that peripety has.
-pub(crate) static NOTIFIERS: &[NotifierInfo] = &[
-    NotifierInfo { name: journald::NAME, capacity: 1024, keeps: true },
-    NotifierInfo { name: stdout::NAME, capacity: 1024, keeps: false },
-    NotifierInfo { name: memory::NAME, capacity: 1024, keeps: true },
-];
-
-/// How many events may wait for the notifier with this name.
-pub(crate) fn capacity(name: &str) -> usize {
-    NOTIFIERS.iter().find(|n| n.name == name).map_or(1024, |n| n.capacity)
-}
-
-/// Whether the notifier with this name keeps events for later.
-pub(crate) fn keeps(name: &str) -> bool {
-    NOTIFIERS.iter().any(|n| n.name == name && n.keeps)
-}
