@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     cause::Node,
     crowd::Crowd,
+    fault::Fault,
     impact::{self, Known},
     key::FoldKey,
     message,
@@ -60,8 +61,8 @@ pub struct Fold {
     left_out: u64,
     retried: u64,
     missed: u64,
-    /// The fault that the driver named, 0 while none did.
-    pub fault: u8,
+    /// The fault that the driver named.
+    pub fault: Option<Fault>,
     /// Whether it counts failed requests, and not what drivers said of commands.
     pub has_requests: bool,
     /// Whether it is told once, and waits for where it was mounted.
@@ -110,7 +111,7 @@ impl Fold {
             left_out: 0,
             retried: 0,
             missed: 0,
-            fault: 0,
+            fault: None,
             has_requests: false,
             waits_for_mount: false,
             crowd: None,
@@ -394,7 +395,7 @@ impl Fold {
     }
 
     /// Makes the type more precise.
-    pub fn refine(&mut self, event_type: EventType, fault: u8) {
+    pub fn refine(&mut self, event_type: EventType, fault: Option<Fault>) {
         self.written = 0;
         if let Some(info) = event_type.info() {
             // A request did fail; the first line of a chain did not know yet how bad it is.

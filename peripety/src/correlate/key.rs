@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+use super::fault::Fault;
 use crate::event::Op;
 
 /// What a fold is found by.
@@ -80,8 +81,12 @@ pub fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
 }
 
 impl FoldKey {
-    /// A failed request or bio. `fault` is what the driver said, 0 if nothing is known of it.
-    pub const fn block(scope: Scope, op: u8, errno: i32, fault: u8) -> Self {
+    /// A failed request or bio. `fault` is what the driver said, none if nothing is known of it.
+    pub const fn block(scope: Scope, op: Op, errno: i32, fault: Option<Fault>) -> Self {
+        let fault = match fault {
+            Some(fault) => fault.number(),
+            None => 0,
+        };
         Self {
             scope: scope.0,
             code: (op as u64) << 32 | errno as u32 as u64,
@@ -95,12 +100,18 @@ impl FoldKey {
     }
 
     /// A driver's fault on a device.
-    pub const fn driver(scope: Scope, fault: u8) -> Self {
-        Self { scope: scope.0, code: 0, family: (Layer::Driver as u64) << 56 | fault as u64 }
+    pub const fn driver(scope: Scope, fault: Fault) -> Self {
+        let unnamed = Self::driver_unnamed(scope, 0);
+        Self { family: unnamed.family | fault.number() as u64, ..unnamed }
+    }
+
+    /// What a driver reports without naming a fault; `code` tells different reports apart.
+    pub const fn driver_unnamed(scope: Scope, code: u64) -> Self {
+        Self { scope: scope.0, code, family: (Layer::Driver as u64) << 56 }
     }
 
     /// The same for one operation.
-    pub const fn driver_op(scope: Scope, fault: u8, op: Op) -> Self {
+    pub const fn driver_op(scope: Scope, fault: Fault, op: Op) -> Self {
         Self { code: 1 + op as u64, ..Self::driver(scope, fault) }
     }
 
@@ -174,12 +185,13 @@ mod tests {
     fn different_failures_have_different_keys() {
         let sda = Scope::dev(0x80_0010);
         let keys = [
-            FoldKey::block(sda, 0, 5, 0),
-            FoldKey::block(sda, 1, 5, 0),
-            FoldKey::block(sda, 0, 61, 0),
-            FoldKey::block(sda, 0, 5, 1),
-            FoldKey::block(Scope::dev(0x80_0020), 0, 5, 0),
-            FoldKey::driver(Scope::dev(0x80_0010), 1),
+            FoldKey::block(sda, Op::Read, 5, None),
+            FoldKey::block(sda, Op::Write, 5, None),
+            FoldKey::block(sda, Op::Read, 61, None),
+            FoldKey::block(sda, Op::Read, 5, Some(Fault::TimedOut)),
+            FoldKey::block(Scope::dev(0x80_0020), Op::Read, 5, None),
+            FoldKey::driver(Scope::dev(0x80_0010), Fault::TimedOut),
+            FoldKey::driver_unnamed(Scope::dev(0x80_0010), 0),
             FoldKey::typed(Scope::dev(0x80_0010), "FS_ERROR", 0),
             FoldKey::typed(Scope::name("sda"), "FS_ERROR", 0),
             FoldKey::ext4(sda, b"ext4_find_entry", 1683),
@@ -197,7 +209,7 @@ mod tests {
         let places: HashSet<u64> = (0..4096u32)
             .map(|i| {
                 let mut hasher = KeyHasher::default();
-                FoldKey::block(Scope::dev(0x80_0000 + i), 0, 5, 0).hash(&mut hasher);
+                FoldKey::block(Scope::dev(0x80_0000 + i), Op::Read, 5, None).hash(&mut hasher);
                 hasher.finish() % 4096
             })
             .collect();

@@ -8,6 +8,7 @@ pub mod build;
 mod cause;
 mod crowd;
 mod doubt;
+mod fault;
 mod fold;
 pub mod fuse;
 mod held;

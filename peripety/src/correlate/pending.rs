@@ -6,7 +6,10 @@ use peripety_common::{Header, Kind, nvme_rq::NvmeRq, scsi_cmd::ScsiCmd};
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{BuildKeyHasher, Scope};
+use super::{
+    fault::Fault,
+    key::{BuildKeyHasher, Scope},
+};
 use crate::{
     block::DeviceFacts,
     event::{Facts, Op, Severity},
@@ -37,8 +40,8 @@ pub struct Pending {
     pub time: Stamp,
     /// What was said.
     pub driver: Driver,
-    /// The fault, as it stands in keys.
-    pub fault: u8,
+    /// The fault.
+    pub fault: Fault,
     /// How many commands failed so for the same request.
     pub attempts: u64,
     /// Whether it waited in vain for a request that fails.
@@ -48,7 +51,7 @@ pub struct Pending {
 
 impl Pending {
     /// A word that waits from now on.
-    pub fn new(header: Header, time: Stamp, driver: Driver, fault: u8, now_ns: u64) -> Self {
+    pub fn new(header: Header, time: Stamp, driver: Driver, fault: Fault, now_ns: u64) -> Self {
         Self {
             header,
             time,

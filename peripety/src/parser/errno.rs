@@ -17,6 +17,14 @@ pub struct BlockError {
     pub severity: Option<Severity>,
 }
 
+impl BlockError {
+    /// The words by which the kernel's line names it: `critical medium` of `critical medium error, dev sda …`.
+    pub(crate) fn kernel_words(&self) -> &'static str {
+        let short = self.words.strip_suffix(" error").or_else(|| self.words.strip_suffix(" request"));
+        short.unwrap_or(self.words)
+    }
+}
+
 macro_rules! block_errors {
     (@severity) => { None };
     (@severity $severity:ident) => { Some(Severity::$severity) };

@@ -2,6 +2,7 @@
 //!
 //! A parser is a pure function of one record. To add one, add a file and a line in [`kernel()`].
 
+pub(crate) mod blk_status;
 pub mod block;
 mod command;
 pub mod errno;

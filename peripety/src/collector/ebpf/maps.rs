@@ -10,7 +10,8 @@ use peripety_common::{
     wb_err::{WbErr, WbErrKey, WbErrState},
 };
 
-use super::{errno, kernel::KernelVersion, status::Counts};
+use super::{kernel::KernelVersion, status::Counts};
+use crate::parser::blk_status;
 
 /// Name of the ring.
 pub(super) const RING: &str = "prpt_ring";
@@ -48,7 +49,7 @@ impl Maps {
         kernel: KernelVersion,
     ) -> Result<(Self, Map), MapError> {
         let mut errnos: Array<_, i32> = take("prpt_errno")?.try_into()?;
-        for (status, errno) in errno::of_status(kernel) {
+        for (status, errno) in blk_status::of_kernel(kernel < KernelVersion::new(6, 10)) {
             errnos.set(u32::from(status), errno, 0)?;
         }
         let maps = Self {

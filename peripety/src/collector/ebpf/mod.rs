@@ -6,7 +6,6 @@
 mod bio_disks;
 mod book;
 pub(crate) mod btf;
-pub(crate) mod errno;
 pub(crate) mod format;
 pub mod hits;
 pub(crate) mod kernel;

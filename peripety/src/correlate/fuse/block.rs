@@ -4,13 +4,13 @@ use peripety_common::{KernelRecord, Kind};
 
 use super::{
     super::{
+        fault::Fault,
         fold::{Fold, Witness},
         key::{FoldKey, Scope},
         pending::{Driver, Pending},
         table::Place,
     },
     Context, Correlator,
-    kernel::TIMED_OUT,
     text::is_of_chain,
 };
 use crate::{
@@ -40,9 +40,9 @@ impl Correlator {
             self.pending.take(rq.dev, rq.sector, rq.op == Op::Flush)
         };
         let refined = told.as_ref().and_then(|p| refined_type(p, rq.errno).map(|t| (t, p.fault)));
-        let fault = refined.as_ref().map_or(0, |(_, fault)| *fault);
-        let key = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, fault);
-        let plain = FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, 0);
+        let fault = refined.as_ref().map(|(_, fault)| *fault);
+        let key = FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, fault);
+        let plain = FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, None);
         let mut place = self.open_at(&key, time, cx);
         if let Some(doubted) = place.filter(|place| self.is_of_other_request(*place, &rq)) {
             self.close(doubted, cx);
@@ -51,16 +51,18 @@ impl Correlator {
         // A request without a driver's word is none that a path answered so.
         if told.is_none() && self.live.has(Kind::ScsiDone) {
             place = place.filter(|place| {
-                self.table.get(*place).is_none_or(|fold| fold.fault != scsi::ScsiFault::PathState as u8)
+                self.table
+                    .get(*place)
+                    .is_none_or(|fold| fold.fault != Some(Fault::Scsi(scsi::ScsiFault::PathState)))
             });
         }
         // The first requests of a fold came without their driver's word.
         if place.is_none()
             && let Some((event_type, fault)) = &refined
             && let Some(open) = self.open_at(&plain, time, cx)
-            && let Some(fold) = self.table.get_mut(open).filter(|fold| fold.fault == 0)
+            && let Some(fold) = self.table.get_mut(open).filter(|fold| fold.fault.is_none())
         {
-            fold.refine(event_type.clone(), *fault);
+            fold.refine(event_type.clone(), Some(*fault));
             if let Some(told) = &told {
                 add_details(fold.event_mut(), told);
             }
@@ -98,7 +100,7 @@ impl Correlator {
         if !self.table.is_busy(self.now_ns) {
             return false;
         }
-        let key = FoldKey::block(Scope::REST, rq.op as u8, rq.errno, 0);
+        let key = FoldKey::block(Scope::REST, rq.op, rq.errno, None);
         let Some(place) = self.table.find(&key) else { return false };
         let Some(fold) = self.table.touch(place, self.now_ns) else { return false };
         fold.add(Witness::Probe, 1, time, None);
@@ -116,12 +118,12 @@ impl Correlator {
         &mut self,
         rq: &Request,
         told: Option<&Pending>,
-        refined: Option<&(EventType, u8)>,
+        refined: Option<&(EventType, Fault)>,
         time: Stamp,
         cx: &mut Context<'_>,
     ) -> Option<Place> {
         let scope = Scope::dev(rq.dev);
-        let faults = told.map(|told| told.fault).into_iter().chain([TIMED_OUT]);
+        let faults = told.map(|told| told.fault).into_iter().chain([Fault::TimedOut]);
         let keys =
             faults.flat_map(|fault| [FoldKey::driver_op(scope, fault, rq.op), FoldKey::driver(scope, fault)]);
         for key in keys {
@@ -132,9 +134,9 @@ impl Correlator {
             }
             fold.request_failed(rq.errno, errno::name(rq.errno), 0);
             let fault = match refined {
-                Some((event_type, fault)) if fold.fault == 0 => {
-                    fold.refine(event_type.clone(), *fault);
-                    *fault
+                Some((event_type, fault)) if fold.fault.is_none() => {
+                    fold.refine(event_type.clone(), Some(*fault));
+                    Some(*fault)
                 }
                 _ => fold.fault,
             };
@@ -143,8 +145,8 @@ impl Correlator {
             if let Some(told) = told {
                 add_details(fold.event_mut(), told);
             }
-            self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, fault));
-            self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
+            self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, fault));
+            self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
             self.table.add_key(place, FoldKey::latest_request(scope));
             self.attach_held(place);
             return Some(place);
@@ -157,12 +159,12 @@ impl Correlator {
     fn join_blind_attempts(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
         const SOON_NS: u64 = 1_000_000_000;
         let scope = Scope::dev(rq.dev);
-        let fault = match rq.errno {
+        let fault = Fault::Nvme(match rq.errno {
             5 => nvme::NvmeFault::Io,
             61 | 84 => nvme::NvmeFault::Medium,
             _ => return None,
-        };
-        let place = self.open_at(&FoldKey::driver(scope, fault as u8), time, cx)?;
+        });
+        let place = self.open_at(&FoldKey::driver(scope, fault), time, cx)?;
         let fold = self.table.get_mut(place).filter(|fold| !fold.has_requests)?;
         let is_blind = fold.event().io.as_ref().is_some_and(|io| io.op == Op::Unknown && io.sector.is_none());
         let is_soon = match (time.monotonic_ns, fold.last().monotonic_ns) {
@@ -178,8 +180,8 @@ impl Correlator {
             io.nr_sectors = Some(rq.nr_sectors);
         }
         fold.request_failed(rq.errno, errno::name(rq.errno), 0);
-        self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, fault as u8));
-        self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
+        self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, Some(fault)));
+        self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
         self.table.add_key(place, FoldKey::latest_request(scope));
         self.attach_held(place);
         Some(place)
@@ -188,7 +190,7 @@ impl Correlator {
     /// A write that begins with a flush fails once for the flush, with no sectors left, and once for itself.
     fn join_own_flush(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> bool {
         let scope = Scope::dev(rq.dev);
-        let key = FoldKey::block(scope, Op::Flush as u8, rq.errno, 0);
+        let key = FoldKey::block(scope, Op::Flush, rq.errno, None);
         if rq.op != Op::Write || rq.sector == 0 {
             return false;
         }
@@ -198,7 +200,7 @@ impl Correlator {
         if !fold.was_flush_of_write(sectors) {
             return false;
         }
-        self.table.add_key(place, FoldKey::block(scope, rq.op as u8, rq.errno, 0));
+        self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
         true
     }
 
@@ -209,11 +211,11 @@ impl Correlator {
         let Some(kind) = Kind::from_number(missed.kind) else { return };
         let op = parser::block::op(missed.op);
         let scope = Scope::dev(missed.dev);
-        let key = FoldKey::block(scope, op as u8, missed.errno, 0);
+        let key = FoldKey::block(scope, op, missed.errno, None);
         // When they failed is not known: not later than what is still open.
         let open = self.open_of_device(&key, time, cx);
         // An old line of text does not name the operation.
-        let unknown = FoldKey::block(scope, Op::Unknown as u8, missed.errno, 0);
+        let unknown = FoldKey::block(scope, Op::Unknown, missed.errno, None);
         let count = missed.count - self.text_counts.take([key, unknown], missed.count, self.now_ns);
         if count == 0 {
             return;
@@ -244,11 +246,11 @@ impl Correlator {
         record: &KernelRecord,
         time: Stamp,
         told: Option<Pending>,
-        refined: Option<(EventType, u8)>,
+        refined: Option<(EventType, Fault)>,
         cx: &mut Context<'_>,
     ) {
         let Some(mut raw) = parser::kernel(record, time) else { return };
-        let fault = refined.as_ref().map_or(0, |(_, fault)| *fault);
+        let fault = refined.as_ref().map(|(_, fault)| *fault);
         if let Some((event_type, _)) = refined {
             raw = retyped(raw, event_type);
         }
@@ -263,14 +265,12 @@ impl Correlator {
         let scope = Scope::dev(rq.dev);
         let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
         let mut keys = vec![
-            FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, fault),
-            FoldKey::block(Scope::dev(rq.dev), rq.op as u8, rq.errno, 0),
+            FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, fault),
+            FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, None),
             FoldKey::latest_request(scope),
             typed,
         ];
-        if fault != 0 {
-            keys.push(FoldKey::driver(scope, fault));
-        }
+        keys.extend(fault.map(|fault| FoldKey::driver(scope, fault)));
         let block = cx.facts.by_dev(Dev::from_kernel(rq.dev), time.monotonic_ns);
         let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(rq.kind), cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
@@ -287,7 +287,7 @@ impl Correlator {
 
     /// No request failed of what a driver said: the command was sent again, or was no request.
     pub(super) fn unanswered(&mut self, told: &Pending, cx: &mut Context<'_>) {
-        if told.fault == scsi::ScsiFault::UnknownSense as u8 {
+        if told.fault == Fault::Scsi(scsi::ScsiFault::UnknownSense) {
             return;
         }
         let scope = told.scope(cx.facts);
@@ -325,7 +325,7 @@ impl Correlator {
         let block = super::build::device(&raw, cx.facts);
         if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(told.kind()), cx) {
             if let Some(fold) = self.table.get_mut(place) {
-                fold.fault = told.fault;
+                fold.fault = Some(told.fault);
                 sensed(fold, told);
             }
             self.attach_held(place);
@@ -342,10 +342,10 @@ impl Correlator {
         if !fold.has_requests || !fold.has_sector(sector) {
             return false;
         }
-        if fold.fault == 0
+        if fold.fault.is_none()
             && let Some(event_type) = fold.errno().and_then(|errno| refined_type(told, errno))
         {
-            fold.refine(event_type, told.fault);
+            fold.refine(event_type, Some(told.fault));
             add_details(fold.event_mut(), told);
             self.table.add_key(place, FoldKey::driver(scope, told.fault));
         }
@@ -366,7 +366,7 @@ impl Correlator {
         }
         if let Some(fold) = self.table.touch(place, self.now_ns) {
             fold.text_is_of_probe();
-            fold.fault = told.fault;
+            fold.fault = Some(told.fault);
             fold.add(Witness::Probe, told.attempts, told.time, None);
             fold.told_by(told.kind());
             add_details(fold.event_mut(), told);

@@ -4,6 +4,7 @@
 
 use super::{
     super::{
+        fault::Fault,
         fold::{Fold, Witness},
         key::{FoldKey, Scope},
         table::Place,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     block::Dev,
     event::{EventType, Op},
-    parser::{self, Kdev, RawEvent, errno, nvme::NvmeFault, scsi::ScsiFault},
+    parser::{self, Kdev, RawEvent, errno, nvme::NvmeFault},
 };
 
 /// The errno that says nothing.
@@ -55,9 +56,9 @@ impl Correlator {
             let same = fold.keys.first().is_some_and(|key| key.scope == scope.0)
                 || (of_scsi_disk && event.block.is_none() && event.sub_system.as_str() == "ata");
             let command = || parser::command(&event.facts, event.io.as_ref());
-            let fault = ScsiFault::ALL.iter().find(|fault| **fault as u8 == fold.fault);
+            let fault = fold.fault.and_then(Fault::scsi);
             same && !fold.has_requests
-                && fault.is_none_or(|fault| refines(*fault, errno))
+                && fault.is_none_or(|fault| refines(fault, errno))
                 && (fold.is_about(op, sector) || command().is_some_and(|command| command.has(op, sector)))
         });
         let Some(place) = found else { return false };
@@ -80,8 +81,8 @@ impl Correlator {
             fold.add(Witness::TextAlone, raw.count, raw.time, Some((sector, io.nr_sectors.unwrap_or(1))));
         }
         for key in [
-            FoldKey::block(scope, op as u8, errno, 0),
-            FoldKey::block(scope, op as u8, errno, fault),
+            FoldKey::block(scope, op, errno, None),
+            FoldKey::block(scope, op, errno, fault),
             FoldKey::latest_request(scope),
         ] {
             self.table.add_key(place, key);
@@ -99,10 +100,10 @@ impl Correlator {
         let nvme = nvme_fault(&raw.event_type);
         // Medium and path are more precise than any errno; of all else, the errno may say more.
         let refines = matches!(nvme, Some(NvmeFault::Medium | NvmeFault::Path)) || fold.errno() == Some(EIO);
-        if fold.fault == 0 && refines && fold.event().sub_system.as_str() == "block" {
-            let fault = nvme.map_or(0, |fault| fault as u8);
+        if fold.fault.is_none() && refines && fold.event().sub_system.as_str() == "block" {
+            let fault = nvme.map(Fault::Nvme);
             fold.refine(raw.event_type.clone(), fault);
-            if fault != 0 {
+            if let Some(fault) = fault {
                 self.table.add_key(place, FoldKey::driver(scope, fault));
             }
         }

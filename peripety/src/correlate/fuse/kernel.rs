@@ -11,6 +11,7 @@ use peripety_common::{
 
 use super::{
     super::{
+        fault::Fault,
         fold::Witness,
         key::{FoldKey, Scope},
         pending::{At, Driver, Pending, nvme_scope, scsi_scope},
@@ -57,19 +58,19 @@ impl Correlator {
             Payload::NvmeRq(rq) => self.nvme_done(&record.header, rq, time, cx),
             Payload::ScsiTimeout(cmd) => {
                 let scope = scsi_scope(cmd, time, cx.facts);
-                let key = FoldKey::driver_op(scope, TIMED_OUT, scsi::op(cmd));
+                let key = FoldKey::driver_op(scope, Fault::TimedOut, scsi::op(cmd));
                 self.counted(key, kind, record, time, cx);
             }
             Payload::ScsiEh(eh) => {
                 if self.woken_by_ata(eh.host, kind, time, cx) {
                     return;
                 }
-                let key = FoldKey::driver(Scope::number(Scope::SCSI_HOST, eh.host), 0);
+                let key = FoldKey::driver_unnamed(Scope::number(Scope::SCSI_HOST, eh.host), 0);
                 self.counted(key, kind, record, time, cx);
             }
             Payload::NvmeAen(aen) => {
                 let scope = Scope::number(Scope::NVME, aen.ctrl.unsigned_abs());
-                let key = FoldKey { code: u64::from(aen.result), ..FoldKey::driver(scope, 0) };
+                let key = FoldKey::driver_unnamed(scope, aen.result.into());
                 self.counted(key, kind, record, time, cx);
             }
             Payload::Ext4Error(error) => {
@@ -86,7 +87,7 @@ impl Correlator {
     /// libata wakes the error handler for every command that failed: where that was told, it is no news.
     fn woken_by_ata(&mut self, host: u32, kind: Kind, time: Stamp, cx: &mut Context<'_>) -> bool {
         let Some(disk) = cx.facts.by_name(&format!("host{host}"), time.monotonic_ns) else { return false };
-        let key = FoldKey::driver(Scope::dev(disk.id.dev.to_kernel()), TIMED_OUT);
+        let key = FoldKey::driver(Scope::dev(disk.id.dev.to_kernel()), Fault::TimedOut);
         let fold = self.open_at(&key, time, cx).and_then(|place| self.table.get_mut(place));
         fold.map(|fold| fold.told_by(kind)).is_some()
     }
@@ -171,7 +172,7 @@ impl Correlator {
 
     fn scsi_done(&mut self, header: &Header, cmd: &ScsiCmd, time: Stamp, cx: &mut Context<'_>) {
         let Some(fault) = scsi::classify(cmd) else { return };
-        let pending = Pending::new(*header, time, Driver::Scsi(*cmd), fault as u8, self.now_ns);
+        let pending = Pending::new(*header, time, Driver::Scsi(*cmd), fault.into(), self.now_ns);
         let at = match scsi::op(cmd) {
             _ if fault.is_news() => None,
             Op::Passthrough => None,
@@ -189,7 +190,7 @@ impl Correlator {
 
     fn nvme_done(&mut self, header: &Header, rq: &NvmeRq, time: Stamp, cx: &mut Context<'_>) {
         let Some(fault) = nvme::classify(rq) else { return };
-        let pending = Pending::new(*header, time, Driver::Nvme(*rq), fault as u8, self.now_ns);
+        let pending = Pending::new(*header, time, Driver::Nvme(*rq), fault.into(), self.now_ns);
         let at = match (fault, nvme::op(rq)) {
             // Another path serves the request: it does not fail.
             (nvme::NvmeFault::Path | nvme::NvmeFault::Admin, _) | (_, Op::Passthrough) => None,
@@ -212,9 +213,6 @@ impl Correlator {
         }
     }
 }
-
-/// Stands for the timeout hook among the drivers' faults.
-pub(super) const TIMED_OUT: u8 = 0x81;
 
 /// The sectors that a command asked for.
 fn sectors_of(record: &KernelRecord) -> Option<(u64, u32)> {

@@ -772,7 +772,7 @@ fn scope(raw: &RawEvent, block: Option<&BlkInfo>) -> Scope {
 /// Where requests that fail so are counted, when there is no room for the device's own event.
 fn rest_of_requests(raw: &RawEvent) -> Option<FoldKey> {
     let io = raw.io.as_ref()?;
-    Some(FoldKey::block(Scope::REST, io.op as u8, io.errno?, 0))
+    Some(FoldKey::block(Scope::REST, io.op, io.errno?, None))
 }
 
 /// The controller that a raw event names: each is another way to the same namespace.

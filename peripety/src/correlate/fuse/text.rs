@@ -5,6 +5,7 @@ use peripety_common::Kind;
 use super::{
     super::{
         doubt,
+        fault::Fault,
         fold::{Fold, Witness},
         held::Line,
         key::{FoldKey, Scope},
@@ -14,9 +15,7 @@ use super::{
     block::{Request, refines},
     btrfs, build,
     command::is_command,
-    detail,
-    kernel::TIMED_OUT,
-    scope,
+    detail, scope,
 };
 use crate::{
     block::Identity,
@@ -192,10 +191,10 @@ impl Correlator {
         let request = errno_of(&raw);
         if let Some(errno) = request {
             let op = raw.io.as_ref().map_or(Op::Unknown, |io| io.op);
-            keys.extend([FoldKey::block(scope, op as u8, errno, 0), FoldKey::latest_request(scope)]);
+            keys.extend([FoldKey::block(scope, op, errno, None), FoldKey::latest_request(scope)]);
         } else if is_chain(&raw) {
             keys.push(FoldKey::latest_request(scope));
-            keys.extend(fault.map(|fault| FoldKey::driver(scope, fault as u8)));
+            keys.extend(fault.map(|fault| FoldKey::driver(scope, Fault::Scsi(fault))));
         }
         keys.extend(ext4_key(&raw, scope));
         if MEMBER_FAILED.contains(&raw.event_type) {
@@ -215,7 +214,7 @@ impl Correlator {
                 fold.sensed(is_path_state);
             }
             fold.has_requests = request.is_some();
-            fold.fault = if request.is_none() { fault.map_or(0, |fault| fault as u8) } else { 0 };
+            fold.fault = fault.filter(|_| request.is_none()).map(Fault::Scsi);
         }
         self.attach_held(place);
         if let (Some(own), Some(fold)) = (own, self.table.get_mut(place)) {
@@ -234,7 +233,7 @@ impl Correlator {
         let find = |key: FoldKey| self.table.find(&key);
         if let Some(errno) = errno_of(raw) {
             let op = raw.io.as_ref().map_or(Op::Unknown, |io| io.op);
-            let by_op = |op: Op| find(FoldKey::block(scope, op as u8, errno, 0));
+            let by_op = |op: Op| find(FoldKey::block(scope, op, errno, None));
             return match op {
                 Op::Unknown => OPS.into_iter().find_map(by_op),
                 // A classic tracepoint has no letter of its own for some operations.
@@ -251,7 +250,7 @@ impl Correlator {
         }
         if is_ata_command(raw) {
             let exception = || self.exception_of(raw, scope);
-            if let Some(place) = find(FoldKey::driver(scope, TIMED_OUT)).or_else(exception) {
+            if let Some(place) = find(FoldKey::driver(scope, Fault::TimedOut)).or_else(exception) {
                 return Some(place);
             }
         }
@@ -260,15 +259,17 @@ impl Correlator {
                 return Some(place);
             }
             let fault = fault_of(raw);
-            let same = fault.and_then(|fault| find(FoldKey::driver(scope, fault as u8)));
+            let same = fault.and_then(|fault| find(FoldKey::driver(scope, Fault::Scsi(fault))));
             return same.or_else(|| self.news_target(raw, scope, fault)).or_else(|| {
                 let place = find(FoldKey::latest_request(scope))?;
                 let fold = self.table.get(place)?;
                 let fits = match fault {
                     _ if same_command(fold, raw) => true,
-                    _ if fold.fault == 0 && !fold.has_requests => true,
-                    Some(fault) if fold.fault == 0 => fold.errno().is_some_and(|errno| refines(fault, errno)),
-                    Some(fault) => fold.fault == fault as u8,
+                    _ if fold.fault.is_none() && !fold.has_requests => true,
+                    Some(fault) if fold.fault.is_none() => {
+                        fold.errno().is_some_and(|errno| refines(fault, errno))
+                    }
+                    Some(fault) => fold.fault == Some(Fault::Scsi(fault)),
                     None => true,
                 };
                 fits.then_some(place)
@@ -317,7 +318,7 @@ impl Correlator {
             if CARRIERS.contains(&now) { fault.is_news() } else { CARRIERS.contains(fault) }
         };
         ScsiFault::ALL.iter().filter(|fault| carried(fault)).find_map(|fault| {
-            let place = self.table.find(&FoldKey::driver(scope, *fault as u8))?;
+            let place = self.table.find(&FoldKey::driver(scope, Fault::Scsi(*fault)))?;
             let fold = self.table.get(place)?;
             let key_of = |facts: &Facts| facts.scsi.as_ref().and_then(|scsi| scsi.sense_key);
             let told = key_of(&fold.event().facts);
@@ -344,13 +345,13 @@ impl Correlator {
         // A sense line makes the failed request more precise.
         let was = fold.fault;
         let is_sharper = |fault: &ScsiFault| {
-            was == 0 || (fault.is_news() && CARRIERS.iter().any(|carrier| *carrier as u8 == was))
+            was.is_none_or(|was| fault.is_news() && was.scsi().is_some_and(|was| CARRIERS.contains(&was)))
         };
         if let Some(fault) = fault_of(raw).filter(|fault| is_chain(raw) && is_sharper(fault)) {
             if fold.errno().is_none_or(|errno| refines(fault, errno)) {
-                fold.refine(fault.event_type(), fault as u8);
+                fold.refine(fault.event_type(), Some(Fault::Scsi(fault)));
                 let keys = [
-                    FoldKey::driver(scope, fault as u8),
+                    FoldKey::driver(scope, Fault::Scsi(fault)),
                     FoldKey::typed(scope, fault.event_type().as_str(), 0),
                 ];
                 for key in keys {

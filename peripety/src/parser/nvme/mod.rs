@@ -21,7 +21,7 @@ const UNKNOWN_OPCODE: u8 = 0xff;
 const ADMIN_ASYNC_EVENT: u8 = 0x0c;
 
 /// A kind of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum NvmeFault {
     /// Status code type 2, but for what the host's own checks find.

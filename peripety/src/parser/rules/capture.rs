@@ -6,7 +6,7 @@ use super::{Rule, words};
 use crate::{
     block::{Dev, Hctl},
     event::{Facts, Io, Op, SubSystem},
-    parser::{Kdev, RawEvent, command, errno, nvme},
+    parser::{Kdev, RawEvent, blk_status, command, errno, nvme},
     record::{LogRecord, Stamp},
 };
 
@@ -47,7 +47,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             "bad_lba" => io.bad_lba = words::number(text),
             "op" => io.op = words::op(text),
             "errno" => io.errno = words::errno(text),
-            "blk_status" => io.errno = words::number(text).and_then(words::errno_of_blk_status),
+            "blk_status" => io.errno = words::number(text).and_then(blk_status::errno),
             "count" => event.count = words::number(text).unwrap_or(1).max(1),
             "systemd.device" | "systemd.mount" => fact(&mut event, name, &path_of_unit(text)),
             "fc.nexus" => nexus(&mut event, text),

@@ -6,7 +6,7 @@ use super::{cdb, sense};
 use crate::event::{EventType, Severity};
 
 /// A kind of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum ScsiFault {
     /// Sense key 3.

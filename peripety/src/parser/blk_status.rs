@@ -1,7 +1,5 @@
 //! The errno of each blk_status_t: BLK_STS_* in include/linux/blk_types.h, their errno in block/blk-core.c, blk_errors.
 
-use super::kernel::KernelVersion;
-
 /// Numbers that no version moved.
 const FIXED: &[(u8, i32)] = &[
     (1, 95),  // NOTSUPP: EOPNOTSUPP
@@ -26,27 +24,34 @@ const BEFORE_6_10: &[(u8, i32)] = &[(15, 109), (16, 75), (17, 19), (18, 62)];
 const SINCE_6_10: &[(u8, i32)] = &[(14, 109), (15, 75), (16, 19), (17, 62), (19, 22)];
 
 /// Pairs of blk_status_t and errno of a kernel.
-pub(crate) fn of_status(kernel: KernelVersion) -> impl Iterator<Item = (u8, i32)> {
-    let moved = if kernel < KernelVersion::new(6, 10) { BEFORE_6_10 } else { SINCE_6_10 };
+pub(crate) fn of_kernel(is_before_6_10: bool) -> impl Iterator<Item = (u8, i32)> {
+    let moved = if is_before_6_10 { BEFORE_6_10 } else { SINCE_6_10 };
     FIXED.iter().chain(moved).copied()
+}
+
+/// The errno of a status that a filesystem prints raw; none for a number that is not the same in every kernel.
+pub(crate) fn errno(status: u64) -> Option<i32> {
+    FIXED.iter().find(|(number, _)| u64::from(*number) == status).map(|(_, errno)| *errno)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn errno(kernel: (u16, u16), status: u8) -> Option<i32> {
-        of_status(KernelVersion::new(kernel.0, kernel.1)).find(|(s, _)| *s == status).map(|(_, e)| e)
+    #[test]
+    fn offline_moved_and_medium_did_not() {
+        let of = |before: bool, status: u8| of_kernel(before).find(|(s, _)| *s == status).map(|(_, e)| e);
+        assert_eq!((of(true, 17), of(false, 16), of(false, 17)), (Some(19), Some(19), Some(62)));
+        for before in [true, false] {
+            assert_eq!((of(before, 7), of(before, 10)), (Some(61), Some(5)));
+        }
+        assert_eq!((errno(7), errno(10), errno(0), errno(17)), (Some(61), Some(5), None, None));
     }
 
     #[test]
-    fn offline_moved_and_medium_did_not() {
-        assert_eq!(errno((6, 1), 17), Some(19));
-        assert_eq!(errno((6, 12), 16), Some(19));
-        assert_eq!(errno((6, 12), 17), Some(62));
-        for kernel in [(5, 10), (6, 1), (7, 2)] {
-            assert_eq!(errno(kernel, 7), Some(61));
-            assert_eq!(errno(kernel, 10), Some(5));
+    fn every_errno_of_a_status_has_its_words() {
+        for (_, errno) in of_kernel(true).chain(of_kernel(false)) {
+            assert!(super::super::errno::BLOCK_ERRORS.iter().any(|row| row.errno == errno), "{errno}");
         }
     }
 }
