@@ -29,7 +29,10 @@ impl Journald {
         for dir in ["/run/systemd/journal", "/run/systemd/journald.conf.d", "/run/log/journal"] {
             fs::create_dir_all(dir).with_context(|| format!("creating {dir}"))?;
         }
-        fs::write("/run/systemd/journald.conf.d/e2e.conf", CONFIG).context("configuring journald")?;
+        // `PERIPETY_JOURNALD=RuntimeMaxUse=50M`: a setting more.
+        let more = std::env::var("PERIPETY_JOURNALD").unwrap_or_default();
+        fs::write("/run/systemd/journald.conf.d/e2e.conf", format!("{CONFIG}{more}\n"))
+            .context("configuring journald")?;
         let process = Command::new(PROGRAM)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

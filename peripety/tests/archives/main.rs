@@ -28,6 +28,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 const ROOM: u64 = 1 << 20;
 /// Kilobytes of memory that the program can have at all: what it may use, and its code and rules.
 const MEMORY: u64 = 800 << 10;
+/// Kilobytes of memory for data, in each of its processes: the bound that the manual names.
+const DATA: u64 = 256 << 10;
 /// A run that takes longer hangs.
 const HANGS: Duration = Duration::from_secs(900);
 
@@ -81,7 +83,8 @@ impl Place {
     /// Runs `prpt parse`, in little memory, with files of no more than its room and half of that.
     fn parse(&self, args: &[&str]) -> Output {
         let blocks = (ROOM + ROOM / 2) / 512;
-        let script = format!("ulimit -v {MEMORY}; ulimit -c 0; ulimit -f {blocks}; exec \"$@\"");
+        let script =
+            format!("ulimit -v {MEMORY}; ulimit -d {DATA}; ulimit -c 0; ulimit -f {blocks}; exec \"$@\"");
         let child = Command::new("sh")
             .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_prpt"), "parse", "--max-disk", "1M"])
             .args(args)
@@ -129,6 +132,7 @@ fn no_archive_writes_outside_or_takes_more_than_its_bounds() {
         let output = place.parse(&args);
         let range = format!("{} … {}", of_batch[0].what, of_batch.last().unwrap().what);
         assert!(output.status.code().is_some(), "{range}: {:?}\n{}", output.status, words(&output));
+        assert!(!words(&output).contains("no memory"), "{range}: {}", words(&output));
         place.untouched(&range);
     }
 }

@@ -84,6 +84,7 @@ fn under(machine: &Machine, mut flood: impl FnMut() -> Result<()>) -> Result<Dae
         Ok(Measured { gap, answer })
     })?;
     let peak = daemon.peak_mib()?;
+    eprintln!("{measured:?}, {peak} MiB at its peak");
     ensure!(
         measured.gap < GAP && measured.answer < ANSWER && peak <= PEAK_MIB,
         "{measured:?}, {peak} MiB at its peak"
@@ -195,29 +196,36 @@ fn clients(machine: &Machine) -> Result<()> {
     under(machine, || {
         // A process of its own: none gets all of the room.
         let program = "import socket,sys,time,resource\n\
-            resource.setrlimit(resource.RLIMIT_NOFILE,(4096,4096))\n\
+            n=int(sys.argv[2])\n\
+            resource.setrlimit(resource.RLIMIT_NOFILE,(n+64,n+64))\n\
             all=[]\n\
-            for i in range(1500):\n\
+            for i in range(n):\n\
             \ts=socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1]); all.append(s)\n\
             \ttry: s.sendall([b'',b'{\"version\":1,',b'{\"version\":1,\"request\":\"events\",\"follow\":true}\\n'][i%3])\n\
             \texcept OSError: pass\n\
             time.sleep(1)\n";
-        cmd::run(Command::new("python3").args(["-c", program, SOCKET])).map(drop)
+        let clients = number("PERIPETY_CLIENTS", 1500).to_string();
+        cmd::run(Command::new("python3").args(["-c", program, SOCKET, &clients])).map(drop)
     })
     .map(drop)
 }
 
+/// A number from the environment, where it asks for another one than is usual.
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(usual)
+}
+
 /// The disk fails below a filesystem with thousands of files that are not yet on disk, which shuts itself down.
 fn shut_down(machine: &Machine, kind: &str, end: &str) -> Result<()> {
-    const FILES: u64 = 3_000;
+    let number_of_files = number("PERIPETY_LOST_FILES", 3_000);
     let scene = Scene::start(machine, "")?;
     let since = jiff::Timestamp::now();
     let failing = FailingDisk::new(machine, 512)?;
     let disk = &failing.disk;
     fs::make(kind, disk)?;
     let mount = Mount::new(machine, disk, "")?;
-    for number in 0..FILES {
-        std::fs::write(mount.dir.join(format!("{number}")), [7; 4096]).context("writing a file")?;
+    for file in 0..number_of_files {
+        std::fs::write(mount.dir.join(format!("{file}")), [7; 4096]).context("writing a file")?;
     }
     failing.fail()?;
     let _fails = cmd::sh(&format!("sync --file-system {}", mount.dir.display()));
@@ -225,7 +233,14 @@ fn shut_down(machine: &Machine, kind: &str, end: &str) -> Result<()> {
     let told = events::expect(
         "most files",
         || scene.seen(&disk.name),
-        |event| event.facts.group.as_ref().and_then(|group| group.files_total).is_some_and(|n| n > FILES / 2),
+        |event| {
+            event
+                .facts
+                .group
+                .as_ref()
+                .and_then(|group| group.files_total)
+                .is_some_and(|n| n > number_of_files / 2)
+        },
     )?;
     let files = told.facts.group.as_ref().and_then(|group| group.files.as_ref()).context("no files")?;
     ensure!(files.iter().all(|file| file.inode.is_some()), "{files:?}");
