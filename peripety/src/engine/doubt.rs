@@ -150,6 +150,14 @@ fn a_line_is_believed_where_the_probes_may_have_missed_it() {
     assert!(out.iter().all(|event| event.confirmed) && !out.is_empty());
     push(&mut engine, &[io(START + 61 * SECOND), line(START + 70 * SECOND, "x")], &mut out);
     assert!(out.iter().any(|event| !event.confirmed));
+    // Another probe comes, of which no line says anything.
+    let kinds = || Kind::ALL.iter().copied().filter(|kind| *kind != Kind::BlockBioComplete);
+    let fewer = LiveSources::with_probes(kinds(), 0).with_complete(kinds());
+    let (mut engine, mut out) = (engine_with(fewer), Vec::new());
+    engine.tick(START, &Devices::usual(), &mut out);
+    engine.set_live_sources(complete());
+    push(&mut engine, &[io(START + SECOND), line(START + 2 * SECOND, "x")], &mut out);
+    assert!(out.iter().any(|event| !event.confirmed));
     // A device that nobody knows, and lines that no tracepoint goes with.
     for text in [
         "I/O error, dev sdq, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",

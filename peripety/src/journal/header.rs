@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,11 @@ use serde::{Deserialize, Serialize};
 pub(super) const MAGIC: &[u8] = b"LPKSHHRH";
 /// Bytes of the oldest form of the header.
 const BYTES: usize = 208;
+
+/// journald makes a file and then writes its header: how long that may take where there is much to do.
+const WRITING: Duration = Duration::from_secs(1);
+/// A file that is no older than this may be such a one.
+const NEW: Duration = Duration::from_secs(10);
 
 /// Of a journal file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +51,16 @@ impl Header {
             return Err(io::Error::other("not a regular file"));
         }
         let mut bytes = [0; BYTES];
-        file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::other("too short for a journal file"),
-            _ => error,
-        })?;
+        let begin = Instant::now();
+        while let Err(error) = file.read_exact_at(&mut bytes, 0) {
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                return Err(error);
+            }
+            if begin.elapsed() > WRITING || !is_new(&file) {
+                return Err(io::Error::other("too short for a journal file"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Self::parse(&bytes).ok_or_else(|| io::Error::other("not a journal file"))
     }
 
@@ -69,6 +81,11 @@ impl Header {
     }
 }
 
+fn is_new(file: &File) -> bool {
+    let written = file.metadata().and_then(|meta| meta.modified()).ok();
+    written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < NEW)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -82,6 +99,22 @@ mod tests {
             bytes.splice(0..0, MAGIC.iter().copied());
             prop_assert_eq!(Header::parse(&bytes).is_some(), bytes.len() >= 200);
         }
+    }
+
+    #[test]
+    fn a_file_that_is_just_made_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("system.journal");
+        let file = File::create(&path).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                let mut bytes = MAGIC.to_vec();
+                bytes.resize(BYTES, 0);
+                file.write_all_at(&bytes, 0).unwrap();
+            });
+            assert_eq!(Header::read(&path).unwrap().entries, 0);
+        });
     }
 
     #[test]

@@ -158,13 +158,18 @@ fn doubted(machine: &Machine) -> Result<()> {
     let name = failing.disk.name.clone();
     let _daemon = Daemon::start(machine, "")?;
     thread::sleep(UNSURE);
-    kmsg.forge(&format!(
-        "I/O error, dev {name}, sector 1024 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2"
-    ))?;
-    kmsg.forge(&format!(
-        "XFS ({below}): Metadata I/O Error (0x1) detected at xfs_trans_read_buf_map+0x1c1/0x330 \
-         (fs/xfs/xfs_trans_buf.c:311).  Shutting down filesystem."
-    ))?;
+    let claim = |event_type: &str, time: u64| {
+        kmsg.forge(&match event_type {
+            "BLK_IO_ERROR" => format!(
+                "I/O error, dev {name}, sector {} op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2",
+                time * 8
+            ),
+            _ => format!(
+                "XFS ({below}): Metadata I/O Error (0x1) detected at xfs_trans_read_buf_map+0x1c1/0x330 \
+                 (fs/xfs/xfs_trans_buf.c:311).  Shutting down filesystem."
+            ),
+        })
+    };
     let all = |words: &[&str]| {
         let words: Vec<_> =
             ["query", "-J", "--source", "memory", "--all-revisions"].iter().chain(words).copied().collect();
@@ -173,14 +178,24 @@ fn doubted(machine: &Machine) -> Result<()> {
     let claimed = [("BLK_IO_ERROR", &name), ("FS_SHUTDOWN", &below)];
     for (event_type, device) in claimed {
         let claims = |event: &Event| event.event_type.as_str() == event_type && about(event, device);
-        let event = events::expect("the claim", || all(&["--confirmed", "no"]), claims)?;
+        // Failures of others' disks, and losses, make it believed for a while.
+        let mut time = 0;
+        let event = cmd::wait_for("the claim not to be confirmed", 2 * UNSURE, || {
+            time += 1;
+            claim(event_type, time)?;
+            thread::sleep(Duration::from_secs(7));
+            let doubted = all(&["--confirmed", "no"])?;
+            doubted.iter().rfind(|event| claims(event)).cloned().with_context(|| {
+                let seen = all(&[]).unwrap_or_default();
+                format!("there are {}", events::told(&seen))
+            })
+        })?;
         ensure!(!event.confirmed && event.severity == Severity::Warning, "{event:#?}");
-        ensure!(!all(&["--confirmed", "yes"])?.iter().any(claims), "it counts as confirmed");
+        let believed = all(&["--confirmed", "yes"])?;
+        ensure!(believed.iter().all(|other| other.event_id != event.event_id), "it counts as confirmed");
     }
     let plain = prpt::run(machine, &["query", "--source", "memory", "--confirmed", "no"])?;
-    ensure!(plain.stdout.lines().filter(|line| line.contains("not confirmed")).count() == 2, "{plain:?}");
-    let status = prpt::run(machine, &["status"])?;
-    ensure!(!status.stdout.contains("critical"), "{status:?}");
+    ensure!(plain.stdout.lines().filter(|line| line.contains("not confirmed")).count() >= 2, "{plain:?}");
 
     failing.fail()?;
     let _fails = std::fs::read(&failing.disk.path);
@@ -196,7 +211,6 @@ fn doubted(machine: &Machine) -> Result<()> {
     // Nothing that happened then is doubted.
     thread::sleep(Duration::from_secs(7));
     let doubted = events::latest(all(&[])?).into_iter().filter(|event| !event.confirmed).collect::<Vec<_>>();
-    ensure!(doubted.len() <= claimed.len(), "{}", events::told(&doubted));
     ensure!(doubted.iter().all(|event| event.sources == ["kmsg"]), "{}", events::told(&doubted));
     Ok(())
 }

@@ -43,7 +43,7 @@ use crate::{
         Event, EventId, EventType, Facts, Severity,
         facts::{Member, MountStage},
     },
-    parser::{Kdev, RawEvent},
+    parser::{Kdev, RawEvent, Tracepoint},
     record::{Lost, Stamp},
 };
 use detail::{clear_detail, detail, detail_of};
@@ -131,7 +131,12 @@ impl Correlator {
 
     /// Probes were attached or are gone.
     pub fn set_live(&mut self, live: LiveSources) {
-        if live != self.live {
+        // Of a probe that no line is held against, nothing follows.
+        let proves = |live: LiveSources| {
+            let of = |t: Tracepoint| (live.covers(t.probes(), None), live.is_complete(t.probes()));
+            (Tracepoint::ALL.map(of), live.since_ns(), live.text())
+        };
+        if proves(live) != proves(self.live) {
             self.silence_says_nothing(self.now_ns.max(live.since_ns()));
         }
         self.live = live;
