@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::run::Told;
+use super::sources::SavedLosses;
 use crate::{
     checked::{Lines, Piece, seal},
     collector::ebpf::RingState,
@@ -50,7 +50,7 @@ pub struct Commit {
     pub journal_cursor: Option<String>,
     /// Losses that were told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub losses: Option<Told>,
+    pub losses: Option<SavedLosses>,
 }
 
 impl Commit {

@@ -1,62 +1,40 @@
 //! The event loop: records in, engine in the middle, events out.
 
-use std::{
-    future,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{future, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
-    io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
     time::{Instant, sleep_until},
 };
 
+use self::{persistence::Persistence, pipeline::Pipeline, service::Service, watchdog::Watchdog};
 use super::{
-    answers::{self, Asked, Snapshot},
+    answers::Asked,
     args::Args,
-    attach::Attacher,
     clock,
-    host::Host,
-    ledger::Ledger,
-    logbook::Logbook,
-    mounts::MountReadings,
     outputs::Outputs,
-    programs::Programs,
-    runtime::Runtime,
     sandbox::Sandbox,
-    sources::{Probes, readable},
+    sources::{Ready, Sources},
 };
 use crate::{
-    block::{BlkCache, Rescan},
-    collector::{
-        clock::ClockOffset, ebpf::Addition, kmsg::KmsgReader, mount_watch::MountWatch, uevent::UeventMonitor,
-    },
     config::Config,
-    event::Event,
-    notifier::socket::{Listening, Server, Serving},
     record::{Body, Record},
-    recording::RecordedEngine,
     roots::Roots,
     state::Condition,
 };
 
+mod commit;
 mod devices;
+mod ingest;
 mod look;
-mod losses;
-mod nvme_paths;
-mod out;
-mod pairing;
+mod persistence;
+mod pipeline;
+mod report;
+mod service;
 mod slice;
 mod start;
-mod take;
-mod tell;
 mod watchdog;
-
-pub(super) use losses::Told;
-use watchdog::Watchdog;
 
 /// How long the kernel's log is read at the start: it is a ring of some MiB at most, unless somebody writes to it all the
 /// time.
@@ -81,44 +59,17 @@ pub(super) async fn run(args: Args, sandbox: Sandbox) -> anyhow::Result<()> {
     result.map(drop)
 }
 
+/// The daemon's parts. Each has its own state and constructor; what needs several of them is a method here.
 struct Daemon {
     roots: Roots,
-    host: Host,
     config: Config,
-    engine: RecordedEngine,
-    cache: BlkCache,
-    outputs: Outputs,
-    probes: Option<Probes>,
-    attacher: Attacher,
-    kmsg: Option<AsyncFd<KmsgReader>>,
-    uevents: Option<UeventMonitor>,
-    programs: Programs,
-    mounts: Option<MountWatch>,
-    mount_readings: MountReadings,
-    /// A look at all devices that is under way.
-    rescan: Option<Rescan>,
-    rescan_again: bool,
-    nvme_paths: nvme_paths::NvmePaths,
-    kmsg_clock: ClockOffset,
-    pairing: pairing::Pairing,
-    losses: losses::Losses,
-    logbook: Logbook,
-    ledger: Ledger,
-    /// Something was read, or told, since the last commit.
-    news: bool,
-    snapshot: Arc<Mutex<Snapshot>>,
-    runtime: Runtime,
     sandbox: Sandbox,
-    server: Option<Server>,
-    serving: Option<Serving>,
-    questions: (mpsc::Sender<Asked>, mpsc::Receiver<Asked>),
-    looked: look::Looked,
-    looks: look::Looks,
-    listen_on: mpsc::UnboundedSender<Listening>,
+    sources: Sources,
+    pipeline: Pipeline,
+    persistence: Persistence,
+    outputs: Outputs,
+    service: Service,
     chores_at: Option<u64>,
-    /// When the probes were attached: older text has no record in the ring.
-    live_since_ns: u64,
-    events: Vec<Event>,
 }
 
 /// Why the loop goes on.
@@ -129,13 +80,7 @@ enum Wake {
     },
     Reload,
     Watchdog,
-    Uevents,
-    Mounts,
-    MountsDue,
-    Ring,
-    Kmsg,
-    Attached(Option<Addition>),
-    Programs(Vec<Record>),
+    Source(Ready),
     Asked(Asked),
     Looked(Vec<Condition>),
     RuntimeDirectory,
@@ -148,17 +93,7 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut reload = signal(SignalKind::hangup())?;
-        if let Some(server) = self.server.take() {
-            let answers = answers::Daemon {
-                probes: self.probes.clone(),
-                snapshot: Arc::clone(&self.snapshot),
-                status: self.outputs.status(),
-                asked: self.questions.0.clone(),
-                socket: server.counters(),
-            };
-            let serving = server.start(self.outputs.memory(), Arc::new(answers));
-            self.serving = serving.map_err(|error| tracing::error!("cannot serve the socket: {error}")).ok();
-        }
+        self.service.start(&self.outputs, self.sources.probes.as_ref());
         notify_systemd(&[sd_notify::NotifyState::Ready]);
         let mut watchdog = Watchdog::new();
         loop {
@@ -167,15 +102,11 @@ impl Daemon {
             match wake {
                 Wake::Stop { for_good } => return Ok(for_good),
                 Wake::Reload => self.reload(),
-                Wake::Watchdog | Wake::Uevents | Wake::Ring => {}
-                Wake::Mounts => self.mount_readings.changed(),
-                Wake::MountsDue => self.mount_readings.go_on(&self.cache),
-                Wake::Kmsg => self.plan_chores(),
-                Wake::Attached(addition) => self.take_probes(addition),
-                Wake::Programs(records) => self.take_programs(&records),
+                Wake::Watchdog => {}
+                Wake::Source(ready) => self.take_ready(ready),
                 Wake::Asked(asked) => self.take_asked(asked),
                 Wake::Looked(new) => self.take_look(new),
-                Wake::RuntimeDirectory => self.runtime.try_soon(clock::monotonic_ns()),
+                Wake::RuntimeDirectory => self.persistence.runtime.try_soon(clock::monotonic_ns()),
                 Wake::Deadline => {
                     // That a line has no record is sure only once the ring is read.
                     let _more = self.take();
@@ -192,11 +123,23 @@ impl Daemon {
         }
     }
 
+    /// What a source woke the loop for, beside the visit that follows.
+    fn take_ready(&mut self, ready: Ready) {
+        match ready {
+            Ready::Uevents | Ready::Ring => {}
+            Ready::Mounts => self.sources.mount_readings.changed(),
+            Ready::MountsDue => self.sources.mount_readings.go_on(&self.pipeline.cache),
+            Ready::Kmsg => self.plan_chores(),
+            Ready::Attached(addition) => self.take_probes(addition),
+            Ready::Programs(records) => self.take_programs(&records),
+        }
+    }
+
     /// A slice of each source, for one that never runs empty must not keep the others waiting. Devices come first: an
     /// event wants to know them.
     fn visit(&mut self) -> anyhow::Result<()> {
         self.take_uevents().context("reading uevents")?;
-        self.mount_readings.go_on(&self.cache);
+        self.sources.mount_readings.go_on(&self.pipeline.cache);
         let _more = self.take();
         if self.next_deadline().is_some_and(|at| at <= clock::monotonic_ns()) {
             self.wake();
@@ -213,67 +156,28 @@ impl Daemon {
         watchdog: &mut Watchdog,
     ) -> anyhow::Result<Wake> {
         let deadline = self.next_deadline();
-        let Self {
-            uevents,
-            mounts,
-            mount_readings,
-            rescan,
-            probes,
-            attacher,
-            kmsg,
-            programs,
-            runtime,
-            questions,
-            looked,
-            ..
-        } = self;
-        let rescans = rescan.is_some();
+        let Self { sources, persistence, service, .. } = self;
         Ok(tokio::select! {
             biased;
             _ = terminate.recv() => Wake::Stop { for_good: false },
             _ = interrupt.recv() => Wake::Stop { for_good: true },
             _ = reload.recv() => Wake::Reload,
             () = watchdog.due() => Wake::Watchdog,
-            received = async { match uevents {
-                Some(_) if rescans => Ok(()),
-                Some(uevents) => uevents.ready().await,
-                None => future::pending().await,
-            } } => {
-                received.context("waiting for uevents")?;
-                Wake::Uevents
-            }
-            changed = async { match mounts {
-                Some(mounts) if !mount_readings.is_wanted() => mounts.changed().await,
-                _ => future::pending().await,
-            } } => {
-                changed.context("waiting for changes of mounts")?;
-                Wake::Mounts
-            }
-            () = mount_readings.due() => Wake::MountsDue,
-            ready = async { match probes { Some(p) => p.ready().await, None => future::pending().await } } => {
-                ready.context("waiting for the ring")?;
-                Wake::Ring
-            }
-            ready = readable(kmsg.as_ref()) => {
-                ready.context("waiting for kernel text")?;
-                Wake::Kmsg
-            }
-            addition = attacher.done() => Wake::Attached(addition),
-            records = programs.recv() => Wake::Programs(records),
-            Some(asked) = questions.1.recv() => Wake::Asked(asked),
-            Some(new) = looked.1.recv() => Wake::Looked(new),
-            () = runtime.changed() => Wake::RuntimeDirectory,
+            ready = sources.wait() => Wake::Source(ready?),
+            Some(asked) = service.questions.1.recv() => Wake::Asked(asked),
+            Some(new) = service.looked.1.recv() => Wake::Looked(new),
+            () = persistence.runtime.changed() => Wake::RuntimeDirectory,
             () = sleep_to(deadline) => Wake::Deadline,
         })
     }
 
     fn next_deadline(&self) -> Option<u64> {
         [
-            self.engine.next_deadline_ns(),
+            self.pipeline.engine.next_deadline_ns(),
             self.chores_at,
-            self.looks.next_deadline_ns(),
-            self.nvme_paths.next_deadline_ns(),
-            self.runtime.retry_at(),
+            self.service.looks.next_deadline_ns(),
+            self.sources.nvme_paths.next_deadline_ns(),
+            self.persistence.runtime.retry_at(),
         ]
         .into_iter()
         .flatten()
@@ -282,17 +186,17 @@ impl Daemon {
 
     fn wake(&mut self) {
         let now = clock::monotonic_ns();
-        self.engine.tick(now, &self.cache, &mut self.events);
+        self.pipeline.tick(now);
         if self.chores_at.is_some_and(|at| at <= now) {
             self.chores_at = None;
             self.chores(false);
             self.plan_look();
         }
         self.look_when_due();
-        if self.nvme_paths.is_due(now) {
-            self.cache.reread_nvme(now, Duration::ZERO);
+        if self.sources.nvme_paths.is_due(now) {
+            self.pipeline.cache.reread_nvme(now, Duration::ZERO);
         }
-        if self.runtime.retry_at().is_some_and(|at| at <= now) {
+        if self.persistence.runtime.retry_at().is_some_and(|at| at <= now) {
             self.repair();
         }
     }
@@ -311,18 +215,18 @@ impl Daemon {
     fn chores(&mut self, last: bool) {
         let now = clock::now();
         let mut records = Vec::new();
-        if let Some(probes) = &self.probes {
-            self.losses.ask(&mut probes.lock(), now, last, &mut records);
+        if let Some(probes) = &self.sources.probes {
+            self.sources.losses.ask(&mut probes.lock(), now, last, &mut records);
         }
         records.extend(
             self.outputs.take_lost().into_iter().map(|lost| Record { time: now, body: Body::Lost(lost) }),
         );
         for record in &records {
-            self.push(record);
+            self.pipeline.push(record);
         }
         self.tell_unrecorded();
-        self.note_files();
-        if let Some(after_ns) = self.losses.wants_another_look() {
+        self.persistence.note_files(&self.outputs);
+        if let Some(after_ns) = self.sources.losses.wants_another_look() {
             self.plan_chores_after(after_ns);
         }
         self.refresh_snapshot();

@@ -1,23 +1,156 @@
 //! The sources of records, each optional: what cannot be opened is told once, and the others go on.
 
+mod losses;
+mod nvme_paths;
+mod pairing;
+
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use anyhow::Context as _;
 use tokio::io::{Interest, unix::AsyncFd};
 
+pub(super) use self::losses::{Losses, SavedLosses};
+use self::{nvme_paths::NvmePaths, pairing::Pairing};
+use super::{attach::Attacher, limits, mounts::MountReadings, programs::Programs};
 use crate::{
+    block::Rescan,
     collector::{
-        ebpf::{Ebpf, Verdict},
+        clock::ClockOffset,
+        ebpf::{Addition, Ebpf, Verdict},
         kmsg::{KmsgReader, Start},
         mount_watch::MountWatch,
         uevent::UeventMonitor,
         wait::watch,
     },
+    record::Record,
     roots::Roots,
+    state::Limit,
 };
+
+/// All sources with what is known of their state. A source is a field here, an arm of [`Sources::wait`], what
+/// is read of it in the loop's visit, and, where it may be missing, a row of [`MISSING`].
+pub(super) struct Sources {
+    pub(super) probes: Option<Probes>,
+    /// When the probes were attached: older text has no record in the ring.
+    pub(super) live_since_ns: u64,
+    /// Attaches the probes of drivers that are loaded later.
+    pub(super) attacher: Attacher,
+    /// What the ring could not take.
+    pub(super) losses: Losses,
+    pub(super) kmsg: Option<AsyncFd<KmsgReader>>,
+    pub(super) kmsg_clock: ClockOffset,
+    pub(super) pairing: Pairing,
+    pub(super) uevents: Option<UeventMonitor>,
+    /// A look at all devices that is under way.
+    pub(super) rescan: Option<Rescan>,
+    pub(super) rescan_again: bool,
+    pub(super) nvme_paths: NvmePaths,
+    pub(super) mounts: Option<MountWatch>,
+    pub(super) mount_readings: MountReadings,
+    pub(super) programs: Programs,
+}
+
+/// What woke the loop.
+pub(super) enum Ready {
+    Uevents,
+    Mounts,
+    MountsDue,
+    Ring,
+    Kmsg,
+    Attached(Option<Addition>),
+    Programs(Vec<Record>),
+}
+
+/// A source that may be missing, its name, and what goes unseen without it.
+type Missing = (fn(&Sources) -> bool, &'static str, &'static str);
+
+/// What cannot be seen where a source could not be opened.
+const MISSING: &[Missing] = &[
+    (
+        |sources| sources.kmsg.is_none(),
+        "kernel text",
+        "the kernel's log cannot be read: what only text tells goes unseen",
+    ),
+    (
+        |sources| sources.uevents.is_none(),
+        "uevents",
+        "uevents cannot be received: devices that come and go are not seen",
+    ),
+    (
+        |sources| sources.mounts.is_none(),
+        "mounts",
+        "mounts are not watched: mount points may be those of the start",
+    ),
+];
+
+impl Sources {
+    /// None open but the journal of daemons.
+    pub(super) fn new(programs: Programs) -> Self {
+        Self {
+            probes: None,
+            live_since_ns: 0,
+            attacher: Attacher::default(),
+            losses: Losses::default(),
+            kmsg: None,
+            kmsg_clock: ClockOffset::new(),
+            pairing: Pairing::default(),
+            uevents: None,
+            rescan: None,
+            rescan_again: false,
+            nvme_paths: NvmePaths::default(),
+            mounts: None,
+            mount_readings: MountReadings::default(),
+            programs,
+        }
+    }
+
+    /// Waits until one of them has something. Devices come first: an event wants to know them.
+    pub(super) async fn wait(&mut self) -> anyhow::Result<Ready> {
+        let Self { uevents, mounts, mount_readings, rescan, probes, attacher, kmsg, programs, .. } = self;
+        let rescans = rescan.is_some();
+        Ok(tokio::select! {
+            biased;
+            received = async { match uevents {
+                Some(_) if rescans => Ok(()),
+                Some(uevents) => uevents.ready().await,
+                None => pending().await,
+            } } => {
+                received.context("waiting for uevents")?;
+                Ready::Uevents
+            }
+            changed = async { match mounts {
+                Some(mounts) if !mount_readings.is_wanted() => mounts.changed().await,
+                _ => pending().await,
+            } } => {
+                changed.context("waiting for changes of mounts")?;
+                Ready::Mounts
+            }
+            () = mount_readings.due() => Ready::MountsDue,
+            ready = async { match probes { Some(p) => p.ready().await, None => pending().await } } => {
+                ready.context("waiting for the ring")?;
+                Ready::Ring
+            }
+            ready = readable(kmsg.as_ref()) => {
+                ready.context("waiting for kernel text")?;
+                Ready::Kmsg
+            }
+            addition = attacher.done() => Ready::Attached(addition),
+            records = programs.recv() => Ready::Programs(records),
+        })
+    }
+
+    /// What goes unseen because a source is missing.
+    pub(super) fn limits(&self) -> Vec<Limit> {
+        let mut all = limits::of_probes(self.probes.as_ref());
+        let missing = MISSING.iter().filter(|(is_missing, _, _)| is_missing(self));
+        all.extend(missing.map(|(_, what, why)| Limit::unseen(*what, *why)));
+        all
+    }
+}
 
 /// The probes, which the event loop drains and the socket's answers look at.
 #[derive(Clone)]
@@ -88,7 +221,7 @@ pub(super) async fn readable<T: std::os::fd::AsRawFd>(fd: Option<&AsyncFd<T>>) -
     match fd {
         // The caller reads until there is nothing more, then clears the readiness.
         Some(fd) => poll_fn(|cx| fd.poll_read_ready(cx).map_ok(drop)).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 

@@ -22,14 +22,14 @@ impl Daemon {
     pub(super) fn take_uevents(&mut self) -> io::Result<()> {
         let slice = Slice::new();
         let mut superblocks = SUPERBLOCKS;
-        let Some(uevents) = &mut self.uevents else { return Ok(()) };
+        let Some(uevents) = &mut self.sources.uevents else { return Ok(()) };
         let mut backlog = uevents.read()?;
         while let Some(waiting) = backlog.take() {
             let many = backlog.len() > FEW;
             let now = clock::now();
             match waiting {
                 Waiting::Event { uevent, udev } => {
-                    self.attacher.note(&uevent);
+                    self.sources.attacher.note(&uevent);
                     if uevent.action != "remove" {
                         self.attach_waiting(Some((&uevent.subsystem, &uevent.devpath)));
                     }
@@ -40,19 +40,19 @@ impl Daemon {
                 Waiting::Lost(lost) => {
                     // What was missed may be anything: look at all devices again.
                     self.begin_rescan(now);
-                    self.attacher.note_anything();
+                    self.sources.attacher.note_anything();
                     self.attach_waiting(None);
-                    self.push(&Record { time: now, body: Body::Lost(lost) });
+                    self.pipeline.push(&Record { time: now, body: Body::Lost(lost) });
                 }
             }
-            if slice.is_over(self.events.len()) {
+            if slice.is_over(self.pipeline.events.len()) {
                 break;
             }
-            let Some(uevents) = &mut self.uevents else { break };
+            let Some(uevents) = &mut self.sources.uevents else { break };
             backlog = uevents.backlog();
         }
         self.go_on_with_rescan();
-        self.attacher.go_on(self.probes.as_ref());
+        self.sources.attacher.go_on(self.sources.probes.as_ref());
         Ok(())
     }
 
@@ -60,55 +60,55 @@ impl Daemon {
     fn take_uevent(&mut self, uevent: Uevent, udev: bool, now: Stamp, wait: Duration) {
         let now_ns = now.monotonic_ns.unwrap_or_default();
         if uevent.subsystem == "nvme" {
-            self.nvme_paths.changed(now_ns);
+            self.sources.nvme_paths.changed(now_ns);
         }
         if uevent.action != "remove" {
-            self.cache.apply(&uevent, udev, now_ns, wait);
+            self.pipeline.cache.apply(&uevent, udev, now_ns, wait);
         }
         // udev repeats what the kernel said, with what its rules found out: of use to the cache only.
         let record = Record { time: now, body: Body::Uevent(uevent) };
         let Body::Uevent(uevent) = &record.body else { return };
         if !uevent.udev {
-            self.push(&record);
+            self.pipeline.push(&record);
         }
         if uevent.action == "remove" {
-            self.cache.apply(uevent, udev, now_ns, wait);
+            self.pipeline.cache.apply(uevent, udev, now_ns, wait);
         }
     }
 
     /// All devices were looked at: an NVMe namespace may have got a path just before.
     pub(super) fn plan_looks_at_nvme(&mut self, now: Stamp) {
-        if self.cache.has_nvme() {
-            self.nvme_paths.changed(now.monotonic_ns.unwrap_or_default());
+        if self.pipeline.cache.has_nvme() {
+            self.sources.nvme_paths.changed(now.monotonic_ns.unwrap_or_default());
         }
     }
 
     /// Begins to look at all devices, or does so again when the look that is under way has ended.
     fn begin_rescan(&mut self, now: Stamp) {
-        if self.rescan.is_some() {
-            self.rescan_again = true;
+        if self.sources.rescan.is_some() {
+            self.sources.rescan_again = true;
             return;
         }
-        match Rescan::begin(&self.cache, now.monotonic_ns.unwrap_or_default()) {
-            Ok(rescan) => self.rescan = Some(rescan),
+        match Rescan::begin(&self.pipeline.cache, now.monotonic_ns.unwrap_or_default()) {
+            Ok(rescan) => self.sources.rescan = Some(rescan),
             Err(error) => tracing::error!("{error}"),
         }
     }
 
     fn go_on_with_rescan(&mut self) {
         let slice = Slice::new();
-        let Some(mut rescan) = self.rescan.take() else { return };
+        let Some(mut rescan) = self.sources.rescan.take() else { return };
         let now = clock::now();
-        while rescan.step(&self.cache, now.monotonic_ns.unwrap_or_default()) {
+        while rescan.step(&self.pipeline.cache, now.monotonic_ns.unwrap_or_default()) {
             if slice.is_over(0) {
-                self.rescan = Some(rescan);
+                self.sources.rescan = Some(rescan);
                 return;
             }
         }
-        rescan.end(&self.cache);
+        rescan.end(&self.pipeline.cache);
         self.plan_looks_at_nvme(now);
-        self.mount_readings.everything();
-        if std::mem::take(&mut self.rescan_again) {
+        self.sources.mount_readings.everything();
+        if std::mem::take(&mut self.sources.rescan_again) {
             self.begin_rescan(now);
         }
     }

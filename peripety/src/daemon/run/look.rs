@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         answers::{Asked, Reply},
-        clock, limits, own, people,
+        clock, own, people,
     },
     Daemon,
 };
@@ -56,27 +56,28 @@ impl Looks {
 impl Daemon {
     /// Something happened: what sysfs says of it is wanted.
     pub(super) fn plan_look(&mut self) {
-        self.looks.wanted = true;
+        self.service.looks.wanted = true;
     }
 
     /// Begins a look, if one is due.
     pub(super) fn look_when_due(&mut self) {
         let now = clock::monotonic_ns();
-        let due = self.looks.last_ns.is_none_or(|last| last.saturating_add(APART_NS) <= now);
-        if self.looks.wanted && due {
+        let due = self.service.looks.last_ns.is_none_or(|last| last.saturating_add(APART_NS) <= now);
+        if self.service.looks.wanted && due {
             self.begin_look(now);
         }
         let late = |since: u64| since.saturating_add(PATIENCE_NS) <= now;
-        if self.looks.waiting.iter().any(|(_, since)| late(*since)) {
+        if self.service.looks.waiting.iter().any(|(_, since)| late(*since)) {
             self.answer_status(true);
         }
     }
 
     fn begin_look(&mut self, now_ns: u64) {
-        if self.looks.began_ns.is_some() {
+        if self.service.looks.began_ns.is_some() {
             return;
         }
-        let (status, roots, done) = (self.outputs.status(), self.roots.clone(), self.looked.0.clone());
+        let (status, roots, done) =
+            (self.outputs.status(), self.roots.clone(), self.service.looked.0.clone());
         let look = move || {
             let kinds: Vec<&str> = EVENTS.iter().map(|row| row.0).collect();
             let new = status.look(&roots, &kinds);
@@ -84,18 +85,18 @@ impl Daemon {
             let _nobody = done.blocking_send(new);
         };
         match thread::Builder::new().name("look".to_owned()).spawn(look) {
-            Ok(_) => (self.looks.began_ns, self.looks.wanted) = (Some(now_ns), false),
+            Ok(_) => (self.service.looks.began_ns, self.service.looks.wanted) = (Some(now_ns), false),
             Err(error) => {
                 tracing::warn!("cannot look at sysfs: {error}");
-                self.looks.last_ns = Some(now_ns);
+                self.service.looks.last_ns = Some(now_ns);
             }
         }
     }
 
     /// A look is over: what it found becomes events.
     pub(super) fn take_look(&mut self, new: Vec<Condition>) {
-        self.looks.began_ns = None;
-        self.looks.last_ns = Some(clock::monotonic_ns());
+        self.service.looks.began_ns = None;
+        self.service.looks.last_ns = Some(clock::monotonic_ns());
         for condition in new {
             self.tell_of(&condition);
         }
@@ -120,19 +121,20 @@ impl Daemon {
             format!("{}: {words} ({})", device.shown(), condition.msg)
         };
         let now = clock::now();
-        let mut event = own::event(&self.host, event_type.clone(), msg, now);
+        let mut event = own::event(&self.pipeline.host, event_type.clone(), msg, now);
         event.sub_system = SubSystem::known(sub_system);
         event.severity = condition.severity;
         event.kdev.clone_from(&device.name);
         event.sources = vec!["sysfs".to_owned()];
-        event.block =
-            device.dev.and_then(|dev| crate::block::DeviceFacts::by_dev(&self.cache, dev, now.monotonic_ns));
+        event.block = device
+            .dev
+            .and_then(|dev| crate::block::DeviceFacts::by_dev(&self.pipeline.cache, dev, now.monotonic_ns));
         if *event_type == EventType::MD_ARRAY_FAILED {
             event.facts.md.get_or_insert_default().array = Some(device.name.clone());
         }
         let sequence = format!("{event_type}/{}/{}", device.name, now.monotonic_ns.unwrap_or_default());
-        event.event_id = crate::event::event_id(&self.host.boot_id, "sysfs", &sequence);
-        self.send_own(event);
+        event.event_id = crate::event::event_id(&self.pipeline.host.boot_id, "sysfs", &sequence);
+        self.pipeline.emit(event);
     }
 
     /// A question that came over the socket.
@@ -142,7 +144,7 @@ impl Daemon {
             Asked::Status(reply) => {
                 // What is in the sources counts, too.
                 self.take();
-                self.looks.waiting.push((reply, now));
+                self.service.looks.waiting.push((reply, now));
                 self.begin_look(now);
             }
             Asked::Resolve { target, reason, peer, reply } => {
@@ -155,38 +157,14 @@ impl Daemon {
     }
 
     fn answer_status(&mut self, looking: bool) {
-        let mut all = self.limits();
+        let mut all = self.sources.limits();
         if looking {
             let why = "sysfs does not answer: a device may hang, and what only sysfs tells is not known";
             all.push(Limit::unseen("sysfs", why));
         }
-        for (reply, _) in std::mem::take(&mut self.looks.waiting) {
+        for (reply, _) in std::mem::take(&mut self.service.looks.waiting) {
             let _gone = reply.send(Ok(self.outputs.status().to_json(all.clone())));
         }
-    }
-
-    /// What this daemon cannot see.
-    fn limits(&self) -> Vec<Limit> {
-        let mut all = limits::of_probes(self.probes.as_ref());
-        let sources = [
-            (
-                self.kmsg.is_none(),
-                "kernel text",
-                "the kernel's log cannot be read: what only text tells goes unseen",
-            ),
-            (
-                self.uevents.is_none(),
-                "uevents",
-                "uevents cannot be received: devices that come and go are not seen",
-            ),
-            (
-                self.mounts.is_none(),
-                "mounts",
-                "mounts are not watched: mount points may be those of the start",
-            ),
-        ];
-        all.extend(sources.into_iter().filter(|row| row.0).map(|(_, what, why)| Limit::unseen(what, why)));
-        all
     }
 
     /// A person says that something is over.
@@ -219,11 +197,12 @@ impl Daemon {
             .collect();
         let now = clock::now();
         let msg = format!("{who} says that this is over: {} ({reason})", printable(&named.join("; ")));
-        let mut event = own::event(&self.host, EventType::PERIPETY_RESOLVED, msg, now);
+        let mut event = own::event(&self.pipeline.host, EventType::PERIPETY_RESOLVED, msg, now);
         let first = found.first().and_then(|c| c.device.dev);
         if found.iter().all(|c| c.device.dev == first) {
-            event.block =
-                first.and_then(|dev| crate::block::DeviceFacts::by_dev(&self.cache, dev, now.monotonic_ns));
+            event.block = first.and_then(|dev| {
+                crate::block::DeviceFacts::by_dev(&self.pipeline.cache, dev, now.monotonic_ns)
+            });
             event.kdev = found.first().map(|c| c.device.name.clone()).unwrap_or_default();
         }
         event.facts.daemon = Some(Box::new(DaemonFacts {
@@ -234,7 +213,7 @@ impl Daemon {
             ..DaemonFacts::default()
         }));
         let answer = json!({ "resolved": found, "event_id": event.event_id, "user": who });
-        self.send_own(event);
+        self.pipeline.emit(event);
         Ok(answer)
     }
 }

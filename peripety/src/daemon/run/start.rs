@@ -1,39 +1,31 @@
 //! How the daemon begins: devices first, then probes, then what an earlier daemon had open.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 
 use super::{
     super::{
-        answers::ASKED_MAX,
         args::Args,
-        attach::Attacher,
         clock,
         host::Host,
-        ledger::Ledger,
-        logbook::Logbook,
-        mounts::MountReadings,
         outputs::Outputs,
-        own,
         programs::Programs,
-        runtime::Runtime,
         sandbox::Sandbox,
-        sources::{Probes, log_verdicts, open_kmsg, open_mounts, open_uevents},
+        sources::{Losses, Probes, Sources, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
-    Daemon, READING_AT_START, look, losses,
+    Daemon, READING_AT_START,
+    persistence::Persistence,
+    pipeline::Pipeline,
+    service::Service,
 };
 use crate::{
     block::BlkCache,
-    collector::{
-        clock::ClockOffset,
-        ebpf::{Ebpf, Options},
-    },
+    collector::ebpf::{Ebpf, Options},
     config::Config,
     correlate::{LiveSources, Saved},
     engine::Settings,
     event::EventType,
-    notifier::socket::Server,
     record::{Body, Lost, Record},
     recording::RecordedEngine,
 };
@@ -45,26 +37,18 @@ impl Daemon {
             std::fs::metadata(file)
                 .with_context(|| format!("cannot read the configuration {}", file.display()))?;
         }
-        let mut runtime = Runtime::open(&roots)?;
-        let server = Server::default();
-        let listen_on = server.listen_on();
+        let service = Service::new();
         let host = Host::read(&roots);
         let (config, rejected) = match Config::load(&roots) {
             Ok(config) => (config, None),
             Err(errors) => (Config::default(), Some(errors)),
         };
-        let (mut logbook, left) = Logbook::open(&roots.runtime, &host.boot_id);
+        let (persistence, left) = Persistence::open(&roots, &host.boot_id, &service.listen_on)?;
         let bad_lines = left.as_ref().map_or(0, |left| left.bad_lines);
-        // What lies in a directory that is not this daemon's is another one's.
-        let left = left.filter(|_| runtime.is_held());
-        if runtime.is_held() {
-            runtime.listen(&listen_on);
-        } else {
-            logbook.leave_alone("the directory is not this daemon's");
-        }
         let (left, mut open) = left.map(|left| (left.commit, left.open)).unzip();
         let mut left = left.unwrap_or_default();
-        let mut outputs = Outputs::new(&roots, args.stdout, &config.main, left.spooled, runtime.is_held());
+        let mut outputs =
+            Outputs::new(&roots, args.stdout, &config.main, left.spooled, persistence.runtime.is_held());
         outputs.apply(&config.main);
 
         // Devices before probes: the first failure shall find its device known.
@@ -112,58 +96,41 @@ impl Daemon {
         if let Some(open) = open {
             engine.restore(open);
         }
-        let mut this = Self {
-            roots,
-            host,
-            config,
-            engine,
-            cache,
-            outputs,
+        let sources = Sources {
             probes,
-            attacher: Attacher::default(),
+            live_since_ns,
             kmsg,
             uevents,
-            programs,
             mounts,
-            mount_readings: MountReadings::default(),
-            rescan: None,
-            rescan_again: false,
-            nvme_paths: super::nvme_paths::NvmePaths::default(),
-            kmsg_clock: ClockOffset::new(),
-            pairing: super::pairing::Pairing::default(),
-            losses: left.losses.map(losses::Losses::restore).unwrap_or_default(),
-            logbook,
-            ledger: Ledger::default(),
-            news: true,
-            snapshot: Arc::default(),
-            runtime,
+            losses: left.losses.map(Losses::restore).unwrap_or_default(),
+            ..Sources::new(programs)
+        };
+        let pipeline = Pipeline::new(host, engine, cache);
+        let mut this = Self {
+            roots,
+            config,
             sandbox,
-            server: Some(server),
-            serving: None,
-            questions: tokio::sync::mpsc::channel(ASKED_MAX),
-            looked: look::looked(),
-            looks: look::Looks::default(),
-            listen_on,
+            sources,
+            pipeline,
+            persistence,
+            outputs,
+            service,
             chores_at: None,
-            live_since_ns,
-            events: Vec::new(),
         };
         this.tell_live_sources();
         this.plan_looks_at_nvme(clock::now());
-        this.say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
+        this.pipeline
+            .say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
         if bad_lines > 0 {
-            this.push(&Record { time: clock::now(), body: Body::Lost(unread_notes(bad_lines)) });
+            this.pipeline.push(&Record { time: clock::now(), body: Body::Lost(unread_notes(bad_lines)) });
         }
         if let Some(errors) = rejected {
             this.reject(&errors, "built-in rules and defaults are in force");
         }
         if this.config.main.dump_blk_info_at_start {
-            let now = clock::now();
-            for block in this.cache.all() {
-                this.send_own(own::blk_info(&this.host, block, now));
-            }
+            this.pipeline.list_devices(clock::now());
         }
-        this.note_files();
+        this.persistence.note_files(&this.outputs);
         this.put_out();
         this.read_history();
         this.refresh_snapshot();
@@ -176,7 +143,7 @@ impl Daemon {
         let end = Instant::now() + READING_AT_START;
         loop {
             let all = self.take();
-            told += self.events.len();
+            told += self.pipeline.events.len();
             self.put_out();
             if all || Instant::now() >= end {
                 break;

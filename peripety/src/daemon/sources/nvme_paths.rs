@@ -18,25 +18,25 @@ const LOOKS: [Duration; 6] = [
 
 /// The looks that are planned.
 #[derive(Debug, Default)]
-pub(super) struct NvmePaths {
+pub(in crate::daemon) struct NvmePaths {
     since_ns: u64,
     next: Option<usize>,
 }
 
 impl NvmePaths {
     /// A controller came, went or changed.
-    pub(super) fn changed(&mut self, now_ns: u64) {
+    pub(in crate::daemon) fn changed(&mut self, now_ns: u64) {
         (self.since_ns, self.next) = (now_ns, Some(0));
     }
 
     /// When the next look is.
-    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
+    pub(in crate::daemon) fn next_deadline_ns(&self) -> Option<u64> {
         let after = LOOKS.get(self.next?)?;
         Some(self.since_ns.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Whether a look is due; then the next one is planned.
-    pub(super) fn is_due(&mut self, now_ns: u64) -> bool {
+    pub(in crate::daemon) fn is_due(&mut self, now_ns: u64) -> bool {
         let due = self.next_deadline_ns().is_some_and(|at| at <= now_ns);
         if due {
             self.next = self.next.map(|next| next + 1).filter(|next| *next < LOOKS.len());

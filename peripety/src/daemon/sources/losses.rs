@@ -13,7 +13,7 @@ use crate::{
 
 /// What was told of the kernel's counters and maps, which go on over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct SavedLosses {
     /// By number of the hook.
     dropped: BTreeMap<u16, u64>,
     /// Device, inode, errno, count.
@@ -22,7 +22,7 @@ pub struct Told {
 
 /// Keeps book of what the ring did not bring.
 #[derive(Debug, Default)]
-pub(super) struct Losses {
+pub(in crate::daemon) struct Losses {
     dropped: BTreeMap<Kind, u64>,
     undecodable: u64,
     /// Dropped failures of which not even the device is known.
@@ -44,7 +44,7 @@ const FEW_ROWS: usize = 1024;
 
 impl Losses {
     /// Goes on from what an earlier daemon had told.
-    pub(super) fn restore(told: Told) -> Self {
+    pub(in crate::daemon) fn restore(told: SavedLosses) -> Self {
         let dropped = told.dropped.into_iter().filter_map(|(kind, n)| Some((Kind::from_number(kind)?, n)));
         let inodes = told.inodes.into_iter().map(|(dev, ino, errno, count)| ((dev, ino, errno), count));
         let another_look = true;
@@ -52,16 +52,16 @@ impl Losses {
     }
 
     /// What was told; nothing if it did not change since the last call.
-    pub(super) fn save(&mut self, all: bool) -> Option<Told> {
+    pub(in crate::daemon) fn save(&mut self, all: bool) -> Option<SavedLosses> {
         let changed = std::mem::take(&mut self.changed);
-        (changed || all).then(|| Told {
+        (changed || all).then(|| SavedLosses {
             dropped: self.dropped.iter().map(|(kind, n)| (kind.number(), *n)).collect(),
             inodes: self.inodes.iter().map(|((dev, ino, errno), n)| (*dev, *ino, *errno, *n)).collect(),
         })
     }
 
     /// Looks at a record on its way to the engine.
-    pub(super) fn note(&mut self, record: &KernelRecord) {
+    pub(in crate::daemon) fn note(&mut self, record: &KernelRecord) {
         match &record.payload {
             Payload::WbErr(wb) => {
                 self.inodes.insert((wb.dev, wb.ino, wb.errno), wb.count);
@@ -76,14 +76,20 @@ impl Losses {
     }
 
     /// After how long the maps are to be asked again, if they are.
-    pub(super) fn wants_another_look(&mut self) -> Option<u64> {
+    pub(in crate::daemon) fn wants_another_look(&mut self) -> Option<u64> {
         let soon = std::mem::take(&mut self.soon);
         let after_ns = if soon { SOON_NS } else { LATER_NS };
         std::mem::take(&mut self.another_look).then_some(after_ns)
     }
 
     /// Asks the kernel's counters and maps; `last` when nobody will ask again.
-    pub(super) fn ask(&mut self, ebpf: &mut Ebpf, now: Stamp, last: bool, records: &mut Vec<Record>) {
+    pub(in crate::daemon) fn ask(
+        &mut self,
+        ebpf: &mut Ebpf,
+        now: Stamp,
+        last: bool,
+        records: &mut Vec<Record>,
+    ) {
         let found = ebpf.look_for_missed(last);
         self.another_look |= found.look_again;
         self.soon = found.look_again && ebpf.counted_rows() <= FEW_ROWS;

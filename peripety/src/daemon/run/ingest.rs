@@ -26,17 +26,12 @@ const CHUNK: usize = 128;
 const TEXT_LAGS_NS: u64 = 300_000_000;
 
 impl Daemon {
-    pub(super) fn push(&mut self, record: &Record) {
-        self.news = true;
-        self.engine.push(record, &self.cache, &mut self.events);
-    }
-
     /// Takes ring and text in the order of their time, a slice of them: after a while without a daemon, or a long stop, both
     /// have much to tell, and the text of a failure is to find its record. Whether that was all.
     pub(super) fn take(&mut self) -> bool {
         let until_ns = self.take_kmsg();
         let all = self.take_ring(until_ns, &Slice::new());
-        if self.news {
+        if self.pipeline.news {
             self.plan_chores();
         }
         all && until_ns == u64::MAX
@@ -44,24 +39,22 @@ impl Daemon {
 
     /// Takes what the ring has up to a time. False when the slice was over before.
     fn take_ring(&mut self, until_ns: u64, slice: &Slice) -> bool {
-        let Some(probes) = self.probes.clone() else { return true };
+        let Some(probes) = self.sources.probes.clone() else { return true };
         let now = clock::now();
         let mut probes = probes.lock();
         loop {
-            let (engine, cache, events, losses, news) =
-                (&mut self.engine, &self.cache, &mut self.events, &mut self.losses, &mut self.news);
-            let pairing = &mut self.pairing;
+            let (pipeline, losses, pairing) =
+                (&mut self.pipeline, &mut self.sources.losses, &mut self.sources.pairing);
             let all = probes.drain(CHUNK, until_ns, |kernel| {
-                *news = true;
                 losses.note(&kernel);
                 pairing.note(&kernel);
                 let time = stamp_of(kernel.header.mono_ns, now);
-                engine.push(&Record { time, body: Body::Kernel(kernel) }, cache, events);
+                pipeline.push(&Record { time, body: Body::Kernel(kernel) });
             });
             if all {
                 return true;
             }
-            if slice.is_over(self.events.len()) {
+            if slice.is_over(self.pipeline.events.len()) {
                 return false;
             }
         }
@@ -73,47 +66,51 @@ impl Daemon {
         let now = clock::now();
         let slice = Slice::new();
         loop {
-            let Some(kmsg) = &mut self.kmsg else { return u64::MAX };
+            let Some(kmsg) = &mut self.sources.kmsg else { return u64::MAX };
             let kmsg = kmsg.get_mut();
             let item = match kmsg.next() {
                 Ok(Some(item)) => item,
                 Ok(None) => {
-                    let clock = &self.kmsg_clock;
+                    let clock = &self.sources.kmsg_clock;
                     let Some(usec) = kmsg.stopped_at() else {
-                        self.kmsg.as_ref().map(drained);
+                        self.sources.kmsg.as_ref().map(drained);
                         return u64::MAX;
                     };
-                    if slice.is_over(self.events.len()) {
+                    if slice.is_over(self.pipeline.events.len()) {
                         return clock.mono_ns(usec).saturating_add(TEXT_LAGS_NS);
                     }
                     continue;
                 }
                 Err(error) => {
                     tracing::error!("{error}; kernel text is no longer read");
-                    self.kmsg = None;
+                    self.sources.kmsg = None;
                     return u64::MAX;
                 }
             };
             let (record, said_ns) = match item {
                 KmsgItem::Record(kmsg) => {
-                    let said_ns = self.kmsg_clock.mono_ns(kmsg.usec).saturating_add(TEXT_LAGS_NS);
+                    let said_ns = self.sources.kmsg_clock.mono_ns(kmsg.usec).saturating_add(TEXT_LAGS_NS);
                     if !self.take_ring(said_ns, &slice) {
                         self.put_back(kmsg);
                         return said_ns;
                     }
-                    let dev_of = |name: &str| Some(self.cache.by_name(name, None)?.id.dev.to_kernel());
-                    if let Some(mono_ns) = self.pairing.time_of_text(&kmsg.log.text, dev_of) {
-                        self.kmsg_clock.add_pair(kmsg.usec, mono_ns);
+                    let dev_of =
+                        |name: &str| Some(self.pipeline.cache.by_name(name, None)?.id.dev.to_kernel());
+                    if let Some(mono_ns) = self.sources.pairing.time_of_text(&kmsg.log.text, dev_of) {
+                        self.sources.kmsg_clock.add_pair(kmsg.usec, mono_ns);
                     }
                     (
-                        Record { time: self.kmsg_clock.stamp(kmsg.usec, now), body: Body::Log(kmsg.log) },
+                        Record {
+                            time: self.sources.kmsg_clock.stamp(kmsg.usec, now),
+                            body: Body::Log(kmsg.log),
+                        },
                         said_ns,
                     )
                 }
                 KmsgItem::Lost(lost) => (Record { time: now, body: Body::Lost(lost) }, 0),
             };
-            self.push(&record);
-            if slice.is_over(self.events.len()) {
+            self.pipeline.push(&record);
+            if slice.is_over(self.pipeline.events.len()) {
                 return said_ns;
             }
         }
@@ -121,51 +118,51 @@ impl Daemon {
 
     /// A line whose records in the ring are not all taken yet.
     fn put_back(&mut self, record: KmsgRecord) {
-        if let Some(kmsg) = &mut self.kmsg {
+        if let Some(kmsg) = &mut self.sources.kmsg {
             kmsg.get_mut().put_back(record);
         }
     }
 
     pub(super) fn take_programs(&mut self, records: &[Record]) {
         for record in records {
-            self.push(record);
+            self.pipeline.push(record);
         }
         self.plan_chores();
     }
 
     /// The probes of drivers that were loaded.
     pub(super) fn take_probes(&mut self, addition: Option<Addition>) {
-        if let (Some(probes), Some(addition)) = (&self.probes, addition)
+        if let (Some(probes), Some(addition)) = (&self.sources.probes, addition)
             && probes.lock().add(addition)
         {
             log_verdicts(&probes.lock());
             self.tell_live_sources();
         }
-        self.attacher.go_on(self.probes.as_ref());
+        self.sources.attacher.go_on(self.sources.probes.as_ref());
     }
 
     /// Attaches the probes that waited for a disk like this one; for anything, if it is not known what came.
     pub(super) fn attach_waiting(&mut self, came: Option<(&str, &str)>) {
-        let any = self.probes.as_ref().is_some_and(|probes| probes.lock().attach_waiting(came));
+        let any = self.sources.probes.as_ref().is_some_and(|probes| probes.lock().attach_waiting(came));
         if any {
-            self.probes.iter().for_each(|probes| log_verdicts(&probes.lock()));
+            self.sources.probes.iter().for_each(|probes| log_verdicts(&probes.lock()));
             self.tell_live_sources();
         }
     }
 
     pub(super) fn tell_live_sources(&mut self) {
         let attached: Vec<_> =
-            self.probes.iter().flat_map(|p| p.lock().attached().collect::<Vec<_>>()).collect();
+            self.sources.probes.iter().flat_map(|p| p.lock().attached().collect::<Vec<_>>()).collect();
         let mut live = if attached.is_empty() {
             LiveSources::text_only()
         } else {
             let complete: Vec<_> =
-                self.probes.iter().flat_map(|p| p.lock().complete().collect::<Vec<_>>()).collect();
-            LiveSources::with_probes(attached, self.live_since_ns).with_complete(complete)
+                self.sources.probes.iter().flat_map(|p| p.lock().complete().collect::<Vec<_>>()).collect();
+            LiveSources::with_probes(attached, self.sources.live_since_ns).with_complete(complete)
         };
-        if self.kmsg.is_none() {
+        if self.sources.kmsg.is_none() {
             live = live.without_text();
         }
-        self.engine.set_live_sources(live);
+        self.pipeline.engine.set_live_sources(live);
     }
 }

@@ -1,9 +1,6 @@
 //! Events out, and what is written down before.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use super::{
     super::{clock, logbook::Commit},
@@ -15,80 +12,69 @@ impl Daemon {
     /// Lets events out, in three steps (promise 1): they and what is open are written down; the sources get their room
     /// back; the events go out. A daemon that is killed at any moment has done each of them or will find it to be done.
     pub(super) fn put_out(&mut self) {
-        if !self.events.is_empty() {
-            self.news = true;
+        if !self.pipeline.events.is_empty() {
+            self.pipeline.news = true;
             self.plan_chores();
         }
-        for event in &self.events {
-            self.ledger.note(event);
+        for event in &self.pipeline.events {
+            self.pipeline.ledger.note(event);
         }
-        let events: Vec<Arc<Event>> = self.events.drain(..).map(Arc::new).collect();
-        if std::mem::take(&mut self.news) {
+        let events: Vec<Arc<Event>> = self.pipeline.events.drain(..).map(Arc::new).collect();
+        if std::mem::take(&mut self.pipeline.news) {
             let spooled = self.outputs.write_down(&events);
             self.write_logbook(spooled);
-            if self.logbook.trouble().is_some() && !events.is_empty() {
+            if self.persistence.logbook.trouble().is_some() && !events.is_empty() {
                 self.outputs.commit_in_spool();
             }
-            self.note_files();
+            self.persistence.note_files(&self.outputs);
         }
         // Also after a visit that brought nothing: the ring's readiness is to be looked at.
-        if let Some(probes) = &self.probes {
+        if let Some(probes) = &self.sources.probes {
             probes.lock().commit();
         }
         self.outputs.send(events);
     }
 
-    /// Takes note of files that cannot be written.
-    pub(super) fn note_files(&mut self) {
-        if self.runtime.is_held() {
-            self.runtime.note("spool", self.outputs.files_trouble());
-            self.runtime.note("logbook", self.logbook.trouble().map(str::to_owned));
-        }
-        self.runtime.settle(clock::monotonic_ns(), false);
-    }
-
     /// Tries to use the runtime directory and its files again. What waits in memory is written down then.
     pub(super) fn repair(&mut self) {
-        match self.runtime.hold(Duration::ZERO) {
-            Ok(true) => {
-                self.runtime.listen(&self.listen_on);
-                self.outputs.repair();
-                self.logbook.try_again();
-                self.news = true;
-                self.put_out();
-            }
-            // Not to be touched.
-            Ok(false) | Err(_) => self.logbook.leave_alone("the directory is not this daemon's"),
+        if self.persistence.repair(&mut self.outputs, &self.service.listen_on) {
+            self.pipeline.news = true;
+            self.put_out();
         }
-        self.runtime.settle(clock::monotonic_ns(), true);
+        self.persistence.runtime.settle(clock::monotonic_ns(), true);
         self.refresh_snapshot();
     }
 
     fn write_logbook(&mut self, spooled: Option<u64>) {
-        if self.logbook.trouble().is_some() {
+        if self.persistence.logbook.trouble().is_some() {
             return;
         }
-        let all = self.logbook.wants_all();
-        let logbook = &mut self.logbook;
-        if let Err(error) = self.engine.save(all, |note| logbook.note(&note)) {
+        let all = self.persistence.logbook.wants_all();
+        let logbook = &mut self.persistence.logbook;
+        if let Err(error) = self.pipeline.engine.save(all, |note| logbook.note(&note)) {
             tracing::error!(%error, "an open event cannot be noted");
         }
         let commit = Commit {
-            kmsg_seq: self.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq()),
-            rings: self.probes.as_ref().map(|probes| probes.lock().ring_states(all)).unwrap_or_default(),
+            kmsg_seq: self.sources.kmsg.as_ref().and_then(|kmsg| kmsg.get_ref().last_seq()),
+            rings: self
+                .sources
+                .probes
+                .as_ref()
+                .map(|probes| probes.lock().ring_states(all))
+                .unwrap_or_default(),
             spooled,
-            live_since_ns: Some(self.live_since_ns),
-            journal_cursor: self.programs.cursor(all),
-            losses: self.losses.save(all),
+            live_since_ns: Some(self.sources.live_since_ns),
+            journal_cursor: self.sources.programs.cursor(all),
+            losses: self.sources.losses.save(all),
         };
-        self.logbook.commit(&commit);
+        self.persistence.logbook.commit(&commit);
     }
 
     /// Lets out what there is. What is open is closed, unless a successor is to go on with it: the probes see on meanwhile.
     pub(super) fn stop(mut self, for_good: bool) {
         notify_systemd(&[sd_notify::NotifyState::Stopping]);
-        self.programs.end();
-        let sees_on = self.probes.as_ref().is_some_and(|probes| {
+        self.sources.programs.end();
+        let sees_on = self.sources.probes.as_ref().is_some_and(|probes| {
             let mut probes = probes.lock();
             if for_good {
                 probes.detach();
@@ -108,13 +94,13 @@ impl Daemon {
         if sees_on {
             msg.push_str("; its probes stay attached for the next one (peripetyd --detach removes them)");
         } else {
-            self.engine.finish(&self.cache, &mut self.events);
+            self.pipeline.finish();
         }
-        self.say(EventType::PERIPETY_STOPPED, msg);
-        self.engine.close(RECORDING_PATIENCE);
+        self.pipeline.say(EventType::PERIPETY_STOPPED, msg);
+        self.pipeline.engine.close(RECORDING_PATIENCE);
         self.put_out();
         self.outputs.close();
         // With the socket goes the lock that a successor waits for.
-        drop(self.serving);
+        drop(self.service);
     }
 }

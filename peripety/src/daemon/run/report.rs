@@ -10,24 +10,27 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigErrors},
-    event::{Event, EventType},
+    event::EventType,
 };
 
 impl Daemon {
     /// Entries that the recording lacks: no event lacks anything, but a replay will (promise 1).
     pub(super) fn tell_unrecorded(&mut self) {
-        let Some((file, lost)) =
-            self.engine.recorder().and_then(|r| Some((r.path().display().to_string(), r.take_lost()?)))
+        let Some((file, lost)) = self
+            .pipeline
+            .engine
+            .recorder()
+            .and_then(|r| Some((r.path().display().to_string(), r.take_lost()?)))
         else {
             return;
         };
         let (count, why) = lost;
         let msg = format!("{count} records are missing in the recording {file}: {why}");
-        let mut event = own::event(&self.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
+        let mut event = own::event(&self.pipeline.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
         event.count = count;
         let loss = event.facts.loss.get_or_insert_default();
         (loss.source, loss.reason, loss.file) = (Some("recording".to_owned()), Some(why), Some(file));
-        self.send_own(event);
+        self.pipeline.emit(event);
     }
 
     pub(super) fn reload(&mut self) {
@@ -35,12 +38,12 @@ impl Daemon {
         notify_systemd(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(now_us)]);
         match Config::load(&self.roots) {
             Ok(config) => {
-                self.programs.set_rules(config.rules());
-                self.engine.set_rules(&config.rules());
+                self.sources.programs.set_rules(config.rules());
+                self.pipeline.engine.set_rules(&config.rules());
                 self.outputs.apply(&config.main);
                 self.config = config;
                 let count = self.config.rules().len();
-                self.say(
+                self.pipeline.say(
                     EventType::PERIPETY_CONFIG_RELOADED,
                     format!("configuration reloaded, {count} rules of yours"),
                 );
@@ -59,38 +62,27 @@ impl Daemon {
         let first = all.first().cloned().unwrap_or_default();
         let more = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
         let mut event = own::event(
-            &self.host,
+            &self.pipeline.host,
             EventType::PERIPETY_CONFIG_REJECTED,
             format!("configuration refused, {instead}: {first}{more}"),
             clock::now(),
         );
         event.facts.daemon.get_or_insert_default().errors = Some(all);
-        self.send_own(event);
-    }
-
-    pub(super) fn say(&mut self, event_type: EventType, msg: String) {
-        tracing::info!("{msg}");
-        self.send_own(own::event(&self.host, event_type, msg, clock::now()));
-    }
-
-    /// What the daemon says by itself, past the engine.
-    pub(super) fn send_own(&mut self, event: Event) {
-        self.engine.said(&event);
-        self.events.push(event);
+        self.pipeline.emit(event);
     }
 
     pub(super) fn refresh_snapshot(&self) {
         let mut stats = self.outputs.stats();
         if let serde_json::Value::Object(all) = &mut stats {
-            all.insert("ledger".to_owned(), self.ledger.to_json());
-            all.insert("runtime".to_owned(), self.runtime.to_json());
-            all.insert("journal".to_owned(), self.programs.stats());
-            if let Some(recorder) = self.engine.recorder() {
+            all.insert("ledger".to_owned(), self.pipeline.ledger.to_json());
+            all.insert("runtime".to_owned(), self.persistence.runtime.to_json());
+            all.insert("journal".to_owned(), self.sources.programs.stats());
+            if let Some(recorder) = self.pipeline.engine.recorder() {
                 let (file, trouble) = (recorder.path(), recorder.trouble());
                 let recording = json!({ "file": file, "counters": recorder.counters(), "trouble": trouble });
                 all.insert("recording".to_owned(), recording);
             }
-            if let Some(kmsg) = &self.kmsg {
+            if let Some(kmsg) = &self.sources.kmsg {
                 let kmsg = kmsg.get_ref();
                 all.insert(
                     "kmsg".to_owned(),
@@ -104,7 +96,7 @@ impl Daemon {
             "sandbox": self.sandbox,
             "save_to_journald": self.outputs.saves_to_journald(),
         });
-        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = self.service.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         *snapshot = Snapshot { stats, config };
     }
 }

@@ -12,7 +12,7 @@ const MOST: usize = 64;
 
 /// What waits for its line.
 #[derive(Debug, Default)]
-pub(super) struct Pairing {
+pub(in crate::daemon) struct Pairing {
     texts: VecDeque<(Vec<u8>, u64)>,
     /// Device, sector and time of requests that failed.
     requests: VecDeque<(u32, u64, u64)>,
@@ -22,7 +22,7 @@ pub(super) struct Pairing {
 
 impl Pairing {
     /// Looks at a record on its way to the engine.
-    pub(super) fn note(&mut self, record: &KernelRecord) {
+    pub(in crate::daemon) fn note(&mut self, record: &KernelRecord) {
         match &record.payload {
             Payload::BlockRq(rq) if !self.has_console => {
                 push(&mut self.requests, (rq.dev, rq.sector, record.header.mono_ns));
@@ -37,7 +37,11 @@ impl Pairing {
     }
 
     /// When this text was made, by CLOCK_MONOTONIC. `dev_of` knows the number of a disk in the kernel's encoding.
-    pub(super) fn time_of_text(&mut self, text: &str, dev_of: impl Fn(&str) -> Option<u32>) -> Option<u64> {
+    pub(in crate::daemon) fn time_of_text(
+        &mut self,
+        text: &str,
+        dev_of: impl Fn(&str) -> Option<u32>,
+    ) -> Option<u64> {
         let line = first_line(text.as_bytes());
         let said = self.texts.iter().position(|(t, _)| !t.is_empty() && t == line);
         if let Some(place) = said {

@@ -1,0 +1,72 @@
+//! What outlives the daemon: the logbook, in a directory that may be another daemon's, full or gone.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::super::{
+    clock,
+    logbook::{Left, Logbook},
+    outputs::Outputs,
+    runtime::Runtime,
+};
+use crate::{notifier::socket::Listening, roots::Roots};
+
+/// Said of files in a directory that another daemon holds.
+const NOT_OURS: &str = "the directory is not this daemon's";
+
+/// The directory in /run, and the checkpoint in it.
+pub(super) struct Persistence {
+    pub(super) logbook: Logbook,
+    pub(super) runtime: Runtime,
+}
+
+impl Persistence {
+    /// Opens both, and gives what an earlier daemon of this boot left.
+    ///
+    /// # Errors
+    ///
+    /// Another daemon runs.
+    pub(super) fn open(
+        roots: &Roots,
+        boot_id: &str,
+        listen_on: &UnboundedSender<Listening>,
+    ) -> anyhow::Result<(Self, Option<Left>)> {
+        let mut runtime = Runtime::open(roots)?;
+        let (mut logbook, left) = Logbook::open(&roots.runtime, boot_id);
+        if runtime.is_held() {
+            runtime.listen(listen_on);
+        } else {
+            logbook.leave_alone(NOT_OURS);
+        }
+        // What lies in a directory that is not this daemon's is another one's.
+        let left = left.filter(|_| runtime.is_held());
+        Ok((Self { logbook, runtime }, left))
+    }
+
+    /// Takes note of files that cannot be written.
+    pub(super) fn note_files(&mut self, outputs: &Outputs) {
+        if self.runtime.is_held() {
+            self.runtime.note("spool", outputs.files_trouble());
+            self.runtime.note("logbook", self.logbook.trouble().map(str::to_owned));
+        }
+        self.runtime.settle(clock::monotonic_ns(), false);
+    }
+
+    /// Tries to use the directory and its files again. Whether what waits in memory can be written down now.
+    pub(super) fn repair(&mut self, outputs: &mut Outputs, listen_on: &UnboundedSender<Listening>) -> bool {
+        match self.runtime.hold(Duration::ZERO) {
+            Ok(true) => {
+                self.runtime.listen(listen_on);
+                outputs.repair();
+                self.logbook.try_again();
+                true
+            }
+            // Not to be touched.
+            Ok(false) | Err(_) => {
+                self.logbook.leave_alone(NOT_OURS);
+                false
+            }
+        }
+    }
+}
