@@ -46,6 +46,13 @@ impl From<NvmeFault> for Fault {
     }
 }
 
+/// Whether sense or host byte are more precise than an errno: EIO, ENODATA, ETIMEDOUT, ENOLINK, EBADE, ETIME always;
+/// EREMOTEIO for a broken disk, but not for a request that the disk did not like.
+pub(super) fn refines(fault: ScsiFault, errno: i32) -> bool {
+    fault.refines_block()
+        && (matches!(errno, 5 | 61 | 110 | 67 | 52 | 62) || (errno == 121 && fault == ScsiFault::Hardware))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

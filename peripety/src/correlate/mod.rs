@@ -18,6 +18,7 @@ mod late;
 pub(crate) mod layer;
 mod left;
 mod live;
+mod matching;
 pub mod message;
 mod outages;
 mod pending;

@@ -4,14 +4,14 @@ use peripety_common::{KernelRecord, Kind};
 
 use super::{
     super::{
-        fault::Fault,
+        fault::{Fault, refines},
         fold::{Fold, Witness},
         key::{FoldKey, Scope},
+        matching::line::is_of_chain,
         pending::{Driver, Pending},
         table::Place,
     },
     Context, Correlator,
-    text::is_of_chain,
 };
 use crate::{
     block::Dev,
@@ -389,14 +389,6 @@ fn refined_type(told: &Pending, errno: i32) -> Option<EventType> {
             fault => Some(fault.event_type()),
         },
     }
-}
-
-/// Whether sense or host byte are more precise than an errno: EIO, ENODATA, ETIMEDOUT, ENOLINK, EBADE, ETIME always;
-/// EREMOTEIO for a broken disk, but not for a request that the disk did not like.
-pub(super) fn refines(fault: scsi::ScsiFault, errno: i32) -> bool {
-    fault.refines_block()
-        && (matches!(errno, 5 | 61 | 110 | 67 | 52 | 62)
-            || (errno == 121 && fault == scsi::ScsiFault::Hardware))
 }
 
 fn retyped(raw: RawEvent, event_type: EventType) -> RawEvent {

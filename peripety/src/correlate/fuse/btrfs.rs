@@ -6,25 +6,11 @@ use super::{
         fold::Witness,
         held::Line,
         key::{FoldKey, Scope},
+        matching::filesystem::{is_checksum, names_member},
     },
     Context, Correlator, build,
 };
-use crate::{event::EventType, parser::RawEvent};
-
-/// Whether a line tells of a bad copy, and leaves it to the next one to name the device.
-pub(super) fn is_checksum(raw: &RawEvent) -> bool {
-    is_of_type(raw) && raw.facts.btrfs.as_ref().is_some_and(|btrfs| btrfs.expected.is_some())
-}
-
-/// The filesystem's name, if a line counts the bad copies of one of its devices.
-pub(super) fn names_member(raw: &RawEvent) -> Option<&str> {
-    let counts = raw.facts.btrfs.as_ref().is_some_and(|btrfs| btrfs.corruption_errs.is_some());
-    raw.facts.fs.as_ref()?.device.as_deref().filter(|_| counts && is_of_type(raw))
-}
-
-fn is_of_type(raw: &RawEvent) -> bool {
-    raw.sub_system.as_str() == "btrfs" && raw.event_type == EventType::FS_CHECKSUM_ERROR
-}
+use crate::parser::RawEvent;
 
 impl Correlator {
     /// A device has a bad copy: what was said of it before is about that device.

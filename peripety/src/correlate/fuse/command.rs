@@ -4,43 +4,27 @@
 
 use super::{
     super::{
-        fault::Fault,
-        fold::{Fold, Witness},
+        fault::{Fault, refines},
+        fold::Witness,
         key::{FoldKey, Scope},
+        matching::{
+            command::{is_command, is_scsi_disk},
+            line::{errno_of, probes_for},
+        },
         table::Place,
     },
-    Context, Correlator,
-    block::refines,
-    build,
-    text::{errno_of, probes_for},
+    Context, Correlator, build,
 };
 use crate::{
     block::Dev,
     event::{EventType, Op},
-    parser::{self, Kdev, RawEvent, errno, nvme::NvmeFault},
+    parser::{self, RawEvent, errno, nvme::NvmeFault},
 };
 
 /// The errno that says nothing.
 const EIO: i32 = 5;
 
-/// Subsystems whose lines about a command name its blocks. SCSI's chains have a tag besides, and ways of their own.
-const DRIVERS: [&str; 3] = ["ata", "nvme", "mmc"];
-
 impl Correlator {
-    /// The failed request that a driver's line is about.
-    pub(super) fn request_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
-        let command = command_of(raw)?;
-        let is_its = |fold: &Fold| {
-            let io = fold.event().io.as_ref();
-            fold.has_requests && io.is_some_and(|io| command.has(io.op, io.sector.unwrap_or(u64::MAX)))
-        };
-        let same = self.table.find(&FoldKey::latest_request(scope));
-        same.filter(|place| self.table.get(*place).is_some_and(is_its)).or_else(|| {
-            let port = is_port_of_unknown_disk(raw, scope);
-            if port { self.only(|fold| is_scsi_disk(&fold.event().kdev) && is_its(fold)) } else { None }
-        })
-    }
-
     /// A line about a failed request: if what drivers said of its command is an event already, the request is what became
     /// of that.
     pub(super) fn join_command(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> bool {
@@ -51,7 +35,7 @@ impl Correlator {
         let (Some(errno), Some(io)) = (errno_of(raw), &raw.io) else { return false };
         let (op, Some(sector)) = (io.op, io.sector) else { return false };
         let of_scsi_disk = is_scsi_disk(&raw.kdev.to_text());
-        let found = self.only(|fold| {
+        let found = self.view().only(|fold| {
             let event = fold.event();
             let same = fold.keys.first().is_some_and(|key| key.scope == scope.0)
                 || (of_scsi_disk && event.block.is_none() && event.sub_system.as_str() == "ata");
@@ -109,35 +93,6 @@ impl Correlator {
         }
         self.table.add_key(place, FoldKey::typed(scope, raw.event_type.as_str(), super::detail(raw)));
     }
-
-    /// The open event of which it is true, if there is one only.
-    fn only(&self, is: impl Fn(&Fold) -> bool) -> Option<Place> {
-        let places = self.table.oldest_first();
-        let mut found = places.into_iter().filter(|place| self.table.get(*place).is_some_and(&is));
-        found.next().filter(|_| found.next().is_none())
-    }
-}
-
-/// Whether a driver tells of a command in a line.
-pub(super) fn is_command(raw: &RawEvent) -> bool {
-    command_of(raw).is_some()
-}
-
-fn command_of(raw: &RawEvent) -> Option<parser::Command> {
-    let sub_system = raw.sub_system.as_str();
-    if !DRIVERS.contains(&sub_system) || raw.program {
-        return None;
-    }
-    parser::command(&raw.facts, raw.io.as_ref())
-}
-
-/// Whether a line names a port of which nobody knows the disk: a log may begin after the disk was found.
-fn is_port_of_unknown_disk(raw: &RawEvent, scope: Scope) -> bool {
-    raw.sub_system.as_str() == "ata" && scope.as_dev().is_none() && matches!(raw.kdev, Kdev::Name(_))
-}
-
-fn is_scsi_disk(kdev: &str) -> bool {
-    kdev.starts_with("sd") || kdev.starts_with("sr")
 }
 
 fn nvme_fault(event_type: &EventType) -> Option<NvmeFault> {

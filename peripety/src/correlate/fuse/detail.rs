@@ -46,7 +46,7 @@ pub(super) fn detail_of(raw: &RawEvent) -> Detail {
 }
 
 /// The same as a number: 0 where nothing tells it apart.
-pub(super) fn detail(raw: &RawEvent) -> u64 {
+pub(in super::super) fn detail(raw: &RawEvent) -> u64 {
     match detail_of(raw) {
         Detail::None => 0,
         Detail::Controller => controller(raw).map_or(0, hash),

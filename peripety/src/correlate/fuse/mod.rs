@@ -46,7 +46,8 @@ use crate::{
     parser::{Kdev, RawEvent, Tracepoint},
     record::{Lost, Stamp},
 };
-use detail::{clear_detail, detail, detail_of};
+pub(super) use detail::detail;
+use detail::{clear_detail, detail_of};
 
 /// How long a new event waits for what text has to say about it.
 pub const SETTLE_NS: u64 = 50_000_000;

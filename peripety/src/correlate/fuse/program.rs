@@ -8,9 +8,10 @@ use super::{
         fold::Witness,
         held::Line,
         key::{FoldKey, Scope},
+        matching::{Match, daemon_log},
         table::Place,
     },
-    Context, Correlator, build, detail, scope,
+    Context, Correlator, build, scope,
 };
 use crate::{
     block::Dev,
@@ -18,15 +19,12 @@ use crate::{
     parser::{Kdev, RawEvent},
 };
 
-/// What a daemon's word for something is in the kernel's words.
-const SAME: &[(EventType, &[EventType])] = &[
-    (EventType::MULTIPATHD_PATH_DOWN, &[EventType::DM_MPATH_PATH_FAILED, EventType::MULTIPATHD_PATH_DOWN]),
-    (EventType::MULTIPATHD_PATH_UP, &[EventType::DM_MPATH_PATH_REINSTATED, EventType::MULTIPATHD_PATH_UP]),
-];
-
 impl Correlator {
     /// What a line of a program says. It waits a little for the kernel's own word.
     pub(super) fn program(&mut self, mut raw: RawEvent, cx: &mut Context<'_>) {
+        if raw.kdev.is_floppy() {
+            return;
+        }
         name_leg(&mut raw, cx);
         let block = build::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
@@ -35,9 +33,7 @@ impl Correlator {
             self.add_words(place, &raw);
             return;
         }
-        // What others of its lines wait for, it waits for too: the first of them opens the event.
-        let others_wait = || self.held.any(|line| line.raw.program && line.scope == scope);
-        if (news || others_wait())
+        if daemon_log::unless_open(&self.view(), scope, news) == Match::Wait
             && let Some(line) = self.held.push(raw, scope, self.now_ns)
         {
             self.unmatched(line, cx);
@@ -51,7 +47,7 @@ impl Correlator {
         }
         let mut raw = line.raw;
         let block = build::device(&raw, cx.facts);
-        let keys: Vec<FoldKey> = keys(&raw, line.scope).collect();
+        let keys: Vec<FoldKey> = daemon_log::keys(&raw, line.scope).collect();
         let words = raw.raw_msg.take();
         let Some(place) = self.open(&raw, block, &keys, Witness::Program, None, cx) else { return };
         self.attach_held(place);
@@ -60,13 +56,11 @@ impl Correlator {
         }
     }
 
-    /// The open event that a line of a program is about.
-    pub(super) fn counterpart(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
-        keys(raw, scope).find_map(|key| self.table.find(&key))
-    }
-
     fn open_counterpart(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<Place> {
-        keys(raw, scope).collect::<Vec<_>>().iter().find_map(|key| self.open_at(key, raw.time, cx))
+        daemon_log::keys(raw, scope)
+            .collect::<Vec<_>>()
+            .iter()
+            .find_map(|key| self.open_at(key, raw.time, cx))
     }
 
     /// Adds what a program says to the event it is about.
@@ -110,12 +104,4 @@ fn name_leg(raw: &mut RawEvent, cx: &Context<'_>) {
     };
     raw.kdev = Kdev::Dev(leg.id.dev);
     dm.leg = None;
-}
-
-/// What a line of a program is found by, the best first.
-fn keys(raw: &RawEvent, scope: Scope) -> impl Iterator<Item = FoldKey> {
-    let own = std::slice::from_ref(&raw.event_type);
-    let types = SAME.iter().find(|row| row.0 == raw.event_type).map_or(own, |row| row.1);
-    let detail = detail(raw);
-    types.iter().map(move |event_type| FoldKey::typed(scope, event_type.as_str(), detail))
 }

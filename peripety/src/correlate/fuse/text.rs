@@ -1,68 +1,36 @@
 //! Lines of text: to the failure that they are about.
 
-use peripety_common::Kind;
-
 use super::{
     super::{
         doubt,
-        fault::Fault,
+        fault::{Fault, refines},
         fold::{Fold, Witness},
         held::Line,
         key::{FoldKey, Scope},
+        matching::{
+            self, Match, View,
+            ata::{is_ata_command, is_exception},
+            command::is_command,
+            daemon_log,
+            filesystem::{ext4_key, names_member},
+            line::{
+                MEMBER_FAILED, errno_of, fault_of, is_chain, is_nameless, opens_chain, probes_for, senses,
+            },
+            scsi::CARRIERS,
+            suppressed,
+        },
         table::Place,
     },
     Context, Correlator,
-    block::{Request, refines},
-    btrfs, build,
-    command::is_command,
-    detail, scope,
+    block::Request,
+    build, detail, scope,
 };
 use crate::{
     block::Identity,
-    event::{EventType, Facts, Op, Severity, facts::ScsiFacts},
-    parser::{
-        Farewell, Kdev, RawEvent, errno,
-        scsi::{ScsiFault, is_path_state},
-        source_name,
-    },
+    event::{EventType, Op, Severity},
+    parser::{Farewell, RawEvent, scsi::ScsiFault, source_name},
     record::Stamp,
 };
-
-const REQUEST_PROBES: &[Kind] = &[Kind::BlockRqError, Kind::BlockRqComplete];
-
-/// Places in the kernel whose text is limited, and the probes that count what the text leaves out.
-const LIMITED: &[(&str, &[Kind])] = &[
-    ("blk_print_req_error", REQUEST_PROBES),
-    ("print_req_error", REQUEST_PROBES),
-    ("blk_update_request", REQUEST_PROBES),
-    // The pages of a file, and the buffers of a device or of metadata, whose requests fail.
-    ("iomap_finish_ioend", &[Kind::FilemapSetWbErr]),
-    ("iomap_finish_ioend_buffered", &[Kind::FilemapSetWbErr]),
-    ("iomap_finish_ioend_buffered_write", &[Kind::FilemapSetWbErr]),
-    ("buffer_io_error", REQUEST_PROBES),
-    ("scsi_io_completion_action", &[Kind::ScsiDone]),
-    ("nvme_log_error", &[Kind::NvmeCompleteRq]),
-    ("nvme_log_err_passthru", &[Kind::NvmeCompleteRq]),
-    ("EXT4-fs error", &[Kind::Ext4Error]),
-];
-
-/// Faults by the sense key that news of a unit comes with.
-const CARRIERS: &[ScsiFault] = &[ScsiFault::Recovered, ScsiFault::UnitAttention];
-/// How far the lines about one command are from each other, and from its record by another clock.
-const CHAIN_NS: u64 = 300_000_000;
-
-const OPS: [Op; 10] = [
-    Op::Read,
-    Op::Write,
-    Op::Flush,
-    Op::Discard,
-    Op::SecureErase,
-    Op::WriteSame,
-    Op::WriteZeroes,
-    Op::Zone,
-    Op::Passthrough,
-    Op::Unknown,
-];
 
 impl Correlator {
     /// What a line of text says.
@@ -71,32 +39,37 @@ impl Correlator {
         if raw.event_type == EventType::PERIPETY_EVENTS_LOST {
             return self.suppressed(raw, cx);
         }
-        if raw.kdev.is_floppy() {
-            return;
-        }
         if raw.program {
             return self.program(raw, cx);
         }
         let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
         self.end(&raw, scope, cx);
         self.note_mended(&raw, scope);
-        if btrfs::names_member(&raw).is_some() {
+        if names_member(&raw).is_some() {
             return self.bad_copy(raw, scope, cx);
         }
-        let waits = btrfs::is_checksum(&raw) || (is_nameless(&raw) && self.target(&raw, scope).is_none());
-        if let Some(place) = if waits { None } else { self.open_target(&raw, scope, cx) } {
-            self.attach(place, &raw, scope);
-        } else if waits
-            || is_chain(&raw)
-            || is_command(&raw)
-            || self.live.covers(probes_for(&raw), raw.time.monotonic_ns)
-        {
-            if let Some(line) = self.held.push(raw, scope, self.now_ns) {
-                self.unmatched(line, cx);
-            }
-        } else {
-            self.open_text(raw, scope, cx);
+        let mut found = matching::decide(&self.view(), &raw, scope);
+        if let Match::Join(place) = found {
+            found = match self.if_not_over(place, &raw, cx) {
+                Some(place) => Match::Join(place),
+                None => matching::decide(&self.view(), &raw, scope),
+            };
         }
+        match found {
+            Match::Join(place) => self.attach(place, &raw, scope),
+            Match::Wait => {
+                if let Some(line) = self.held.push(raw, scope, self.now_ns) {
+                    self.unmatched(line, cx);
+                }
+            }
+            Match::Open => self.open_text(raw, scope, cx),
+            Match::Ignore => {}
+        }
+    }
+
+    /// What matchers see.
+    pub(super) fn view(&self) -> View<'_> {
+        View { table: &self.table, held: &self.held, live: self.live }
     }
 
     /// Somebody asked for something to go. The driver says the same of a controller that it gave up.
@@ -157,9 +130,9 @@ impl Correlator {
         loop {
             let lines = held.take(|line| {
                 let target = if line.raw.program {
-                    self.counterpart(&line.raw, line.scope)
+                    daemon_log::seek(&self.view(), &line.raw, line.scope)
                 } else {
-                    self.target(&line.raw, line.scope)
+                    matching::seek(&self.view(), &line.raw, line.scope)
                 };
                 target == Some(place)
             });
@@ -223,109 +196,14 @@ impl Correlator {
     }
 
     fn open_target(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<Place> {
-        let place = self.target(raw, scope)?;
+        let place = matching::seek(&self.view(), raw, scope)?;
+        self.if_not_over(place, raw, cx).or_else(|| matching::seek(&self.view(), raw, scope))
+    }
+
+    /// An event that a line is about, unless it was quiet for so long that it is over: then it is closed.
+    fn if_not_over(&mut self, place: Place, raw: &RawEvent, cx: &mut Context<'_>) -> Option<Place> {
         let key = *self.table.get(place)?.keys.first()?;
-        self.open_at(&key, raw.time, cx).or_else(|| self.target(raw, scope))
-    }
-
-    /// The open event that a line is about.
-    fn target(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
-        let find = |key: FoldKey| self.table.find(&key);
-        if let Some(errno) = errno_of(raw) {
-            let op = raw.io.as_ref().map_or(Op::Unknown, |io| io.op);
-            let by_op = |op: Op| find(FoldKey::block(scope, op, errno, None));
-            return match op {
-                Op::Unknown => OPS.into_iter().find_map(by_op),
-                // A classic tracepoint has no letter of its own for some operations.
-                op => by_op(op).or_else(|| by_op(Op::Unknown)),
-            };
-        }
-        if let Some(key) = ext4_key(raw, scope)
-            && let Some(place) = find(key)
-        {
-            return Some(place);
-        }
-        if let Some(place) = self.request_of(raw, scope) {
-            return Some(place);
-        }
-        if is_ata_command(raw) {
-            let exception = || self.exception_of(raw, scope);
-            if let Some(place) = find(FoldKey::driver(scope, Fault::TimedOut)).or_else(exception) {
-                return Some(place);
-            }
-        }
-        if is_chain(raw) {
-            if let Some(place) = self.recovery_of(raw, scope) {
-                return Some(place);
-            }
-            let fault = fault_of(raw);
-            let same = fault.and_then(|fault| find(FoldKey::driver(scope, Fault::Scsi(fault))));
-            return same.or_else(|| self.news_target(raw, scope, fault)).or_else(|| {
-                let place = find(FoldKey::latest_request(scope))?;
-                let fold = self.table.get(place)?;
-                let fits = match fault {
-                    _ if same_command(fold, raw) => true,
-                    _ if fold.fault.is_none() && !fold.has_requests => true,
-                    Some(fault) if fold.fault.is_none() => {
-                        fold.errno().is_some_and(|errno| refines(fault, errno))
-                    }
-                    Some(fault) => fold.fault == Some(Fault::Scsi(fault)),
-                    None => true,
-                };
-                fits.then_some(place)
-            });
-        }
-        find(FoldKey::typed(scope, raw.event_type.as_str(), detail(raw)))
-    }
-
-    /// What libata said of the link just before it told which commands failed of that.
-    fn exception_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
-        let place = self.table.find(&FoldKey::typed(scope, EventType::ATA_LINK_ERROR.as_str(), 0))?;
-        let fold = self.table.get(place)?;
-        (is_exception(fold) && is_near(fold, raw)).then_some(place)
-    }
-
-    /// The error handling that a command's line belongs to: drivers print the command that they take back.
-    fn recovery_of(&self, raw: &RawEvent, scope: Scope) -> Option<Place> {
-        const RECOVERIES: [EventType; 2] = [EventType::USB_STORAGE_ERROR, EventType::SCSI_ERROR_RECOVERY];
-        let scsi = raw.facts.scsi.as_deref();
-        let tag = scsi.and_then(|scsi| scsi.tag);
-        let is_bare = scsi.is_some_and(|scsi| !scsi.has_result());
-        let has_chain = || {
-            let of_other = |scsi: &ScsiFacts| scsi.tag == tag && scsi.host_byte.is_some();
-            let same = |other: &RawEvent| other.facts.scsi.as_deref().is_some_and(of_other);
-            self.held.any(|line| line.scope == scope && same(&line.raw))
-                || self
-                    .table
-                    .find(&FoldKey::latest_request(scope))
-                    .and_then(|place| self.table.get(place))
-                    .is_some_and(|fold| same_command(fold, raw))
-        };
-        if !is_bare || has_chain() {
-            return None;
-        }
-        RECOVERIES.iter().find_map(|event_type| {
-            let place = self.table.find(&FoldKey::typed(scope, event_type.as_str(), 0))?;
-            is_near(self.table.get(place)?, raw).then_some(place)
-        })
-    }
-
-    /// The lines of a chain about news of a unit: the line of the sense key says no more than recovered error or unit
-    /// attention, the next one what it is. Either may have been first.
-    fn news_target(&self, raw: &RawEvent, scope: Scope, fault: Option<ScsiFault>) -> Option<Place> {
-        let now = fault.filter(|fault| fault.is_news() || CARRIERS.contains(fault))?;
-        let carried = |fault: &ScsiFault| {
-            if CARRIERS.contains(&now) { fault.is_news() } else { CARRIERS.contains(fault) }
-        };
-        ScsiFault::ALL.iter().filter(|fault| carried(fault)).find_map(|fault| {
-            let place = self.table.find(&FoldKey::driver(scope, Fault::Scsi(*fault)))?;
-            let fold = self.table.get(place)?;
-            let key_of = |facts: &Facts| facts.scsi.as_ref().and_then(|scsi| scsi.sense_key);
-            let told = key_of(&fold.event().facts);
-            let same = told.is_some() && told == key_of(&raw.facts);
-            (is_of_chain(raw.time, fold) && !fold.has_requests && (same || !CARRIERS.contains(&now)))
-                .then_some(place)
-        })
+        self.open_at(&key, raw.time, cx)
     }
 
     /// Adds a line to the event it is about.
@@ -379,102 +257,15 @@ impl Correlator {
 
     /// The kernel says how many lines it left out. Where a probe counts the same failures, no failure is lost by it.
     fn suppressed(&mut self, mut raw: RawEvent, cx: &mut Context<'_>) {
-        let loss = raw.facts.loss.get_or_insert_default();
-        let limited = loss.site.as_deref().and_then(|site| LIMITED.iter().find(|row| row.0 == site));
-        let probes = limited.map_or(&[][..], |row| row.1);
-        match probes.iter().find(|kind| self.live.covers(&[**kind], raw.time.monotonic_ns)) {
+        match suppressed::counted_by(self.live, &raw) {
             Some(kind) => {
                 raw.severity = Severity::Info;
-                loss.counted_by = Some(source_name(*kind));
+                raw.facts.loss.get_or_insert_default().counted_by = Some(source_name(kind));
             }
             None => self.lost_before = self.lost_before.saturating_add(raw.count),
         }
         self.plain(&raw, Scope::name(""), None, Witness::TextAlone, cx);
     }
-}
-
-/// Whether the additional sense of a line is that a path is not the active one; none if the line has no such sense.
-fn senses(raw: &RawEvent) -> Option<bool> {
-    let scsi = raw.facts.scsi.as_ref()?;
-    let (asc, ascq) = (scsi.asc?, scsi.ascq?);
-    // The line names no key, and no other key has these.
-    Some([2, 5].iter().any(|key| is_path_state(*key, asc, ascq)))
-}
-
-/// What md says of a member that failed; the line about its superblock, which names no device, is about it.
-const MEMBER_FAILED: [EventType; 3] =
-    [EventType::MD_DISK_FAILED, EventType::MD_ARRAY_FAILED, EventType::DM_RAID_LEG_FAILED];
-
-/// Whether md says that a member failed, and leaves it to the next line to name it.
-fn is_nameless(raw: &RawEvent) -> bool {
-    raw.event_type == EventType::MD_DISK_FAILED && raw.kdev == Kdev::None
-}
-
-/// The errno of a line about a failed request; none for any other line.
-pub(super) fn errno_of(raw: &RawEvent) -> Option<i32> {
-    let of_type = errno::of_block_type(&raw.event_type)?;
-    Some(raw.io.as_ref().and_then(|io| io.errno).unwrap_or(of_type))
-}
-
-/// The fault that a line about a SCSI command names; none if it leaves that to the sense line of its chain.
-fn fault_of(raw: &RawEvent) -> Option<ScsiFault> {
-    let has_key = || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.sense_key.is_some());
-    if raw.event_type == EventType::SCSI_SENSE_OTHER && !has_key() {
-        return None;
-    }
-    ScsiFault::ALL.iter().copied().find(|fault| fault.event_type() == raw.event_type)
-}
-
-/// Whether a line is one of those that the SCSI layer prints about one failed command: result, sense, command.
-fn is_chain(raw: &RawEvent) -> bool {
-    ["scsi", "smart"].contains(&raw.sub_system.as_str())
-        && raw.event_type.as_str() != EventType::SCSI_MEDIUM_ACCESS_TIMEOUT_OFFLINEING_DISK.as_str()
-        && (is_conflict(raw) || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.is_of_command()))
-}
-
-/// Whether a line stands for a chain: a reservation conflict prints no other, but that of the request.
-fn is_conflict(raw: &RawEvent) -> bool {
-    raw.event_type == EventType::SCSI_RESERVATION_CONFLICT
-}
-
-/// Whether a line of a chain is the one that counts: the first of them, unless the request's own line counts.
-fn opens_chain(raw: &RawEvent, has_requests: bool) -> bool {
-    !has_requests
-        && (is_conflict(raw) || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.host_byte.is_some()))
-}
-
-/// Whether a line of a chain is about the command that the latest failure of a fold was.
-fn same_command(fold: &Fold, raw: &RawEvent) -> bool {
-    const CHAIN_US: i64 = 500_000;
-    let tag = raw.facts.scsi.as_ref().and_then(|scsi| scsi.tag);
-    let Facts { scsi, block, .. } = &fold.event().facts;
-    let of_fold = None
-        .or_else(|| block.as_ref().and_then(|block| block.tag))
-        .or_else(|| scsi.as_ref().and_then(|scsi| scsi.tag));
-    tag.is_some() && of_fold == tag && (raw.time.realtime_us - fold.last().realtime_us).abs() < CHAIN_US
-}
-
-/// Whether libata told of the link, of which commands failed.
-fn is_exception(fold: &Fold) -> bool {
-    fold.event().sub_system.as_str() == "ata"
-        && fold.event().facts.ata.as_ref().is_some_and(|ata| ata.serr.is_some())
-}
-
-/// Whether something of this time can be of one chain with the latest of a fold, as far as the times are known.
-pub(super) fn is_of_chain(time: Stamp, fold: &Fold) -> bool {
-    let apart = time.monotonic_ns.zip(fold.last().monotonic_ns).map(|(one, other)| one.abs_diff(other));
-    apart.is_none_or(|apart| apart <= CHAIN_NS)
-}
-
-/// Whether a line came together with the latest failure of a fold.
-fn is_near(fold: &Fold, raw: &RawEvent) -> bool {
-    let apart_us = raw.time.realtime_us.abs_diff(fold.last().realtime_us);
-    apart_us.saturating_mul(1000) <= CHAIN_NS
-}
-
-/// Whether a line is libata's about a command that failed, of which the SCSI layer's hook tells too.
-fn is_ata_command(raw: &RawEvent) -> bool {
-    raw.sub_system.as_str() == "ata" && raw.facts.ata.as_ref().is_some_and(|ata| ata.is_command())
 }
 
 /// Whether a line gives a more precise type than the probe that opened the event could.
@@ -483,31 +274,4 @@ fn knows_better(fold: &Fold, raw: &RawEvent, scope: Scope) -> bool {
     (is_ata_command(raw) && *event_type == EventType::ATA_COMMAND_ERROR)
         || (is_ata_command(raw) && is_exception(fold) && raw.severity.at_least(Severity::Error))
         || (ext4_key(raw, scope).is_some() && *event_type == EventType::FS_ERROR)
-}
-
-/// ext4 prints the place that its tracepoint names.
-fn ext4_key(raw: &RawEvent, scope: Scope) -> Option<FoldKey> {
-    if raw.sub_system.as_str() != "ext4" {
-        return None;
-    }
-    let fs = raw.facts.fs.as_ref()?;
-    Some(FoldKey::ext4(scope, fs.function.as_ref()?.as_bytes(), fs.line?))
-}
-
-/// The probes that tell of what a line tells.
-pub(super) fn probes_for(raw: &RawEvent) -> &'static [Kind] {
-    match (raw.sub_system.as_str(), raw.event_type.as_str()) {
-        ("block", "BLK_LOST_WRITE") => &[Kind::FilemapSetWbErr],
-        ("block", _) if errno_of(raw).is_some() => REQUEST_PROBES,
-        ("scsi" | "smart", _) if is_chain(raw) => {
-            &[Kind::ScsiDone, Kind::BlockRqError, Kind::BlockRqComplete]
-        }
-        ("scsi", _) if fault_of(raw).is_some_and(ScsiFault::is_news) => &[Kind::ScsiDone],
-        ("nvme", "NVME_IO_ERROR" | "NVME_MEDIUM_ERROR" | "NVME_PATH_FAILED") => &[Kind::NvmeCompleteRq],
-        ("ata", _) if is_ata_command(raw) => &[Kind::ScsiTimeout],
-        ("ext4", "FS_SHUTDOWN") => &[Kind::Ext4Shutdown],
-        ("ext4", _) if raw.facts.fs.as_ref().is_some_and(|fs| fs.function.is_some()) => &[Kind::Ext4Error],
-        ("xfs", "FS_SHUTDOWN") => &[Kind::XfsForceShutdown],
-        _ => &[],
-    }
 }
