@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    cause::SLACK_NS,
     fold::Fold,
     layer::{Answer, Layer},
     outages::controller,
@@ -13,8 +14,9 @@ use crate::{
     parser::Farewell,
 };
 
-/// How long before it was said, and after, a request may fail of it.
+/// How long before the removal is announced a request may fail of it: the device is taken down first.
 const BEFORE_NS: u64 = 2_000_000_000;
+/// How long after it was said, or announced.
 const AFTER_NS: u64 = 10_000_000_000;
 /// What is remembered.
 const MOST: usize = 256;
@@ -28,6 +30,8 @@ struct Gone {
     /// Name of the NVMe subsystem that the controller is of.
     nqn: String,
     at_ns: u64,
+    /// How long before that a request may have failed of it.
+    before_ns: u64,
     /// The kernel says that it was asked for. Else it just went, with no trouble before.
     asked: bool,
 }
@@ -42,12 +46,21 @@ impl Asked {
         // A controller is not the namespace that it leads to.
         let dev = block.map(|b| b.id.dev).filter(|dev| said.nqn.is_empty() && !dev.is_none());
         let (name, nqn) = (said.name.to_owned(), said.nqn.to_owned());
-        self.push(Gone { dev, name, nqn, at_ns, asked: true });
+        // It says so before it takes the device down, but for md, which stops no array that somebody uses.
+        let before_ns = if name.starts_with("md") { 0 } else { SLACK_NS };
+        self.push(Gone { dev, name, nqn, at_ns, before_ns, asked: true });
     }
 
     /// A device went.
     pub fn went(&mut self, dev: Dev, at_ns: u64) {
-        self.push(Gone { dev: Some(dev), name: String::new(), nqn: String::new(), at_ns, asked: false });
+        self.push(Gone {
+            dev: Some(dev),
+            name: String::new(),
+            nqn: String::new(),
+            at_ns,
+            before_ns: BEFORE_NS,
+            asked: false,
+        });
     }
 
     fn push(&mut self, gone: Gone) {
@@ -64,7 +77,7 @@ impl Asked {
         }
         let first_ns = fold.node.first_ns;
         let found = self.0.iter().filter(|gone| {
-            first_ns.saturating_add(BEFORE_NS) >= gone.at_ns
+            first_ns.saturating_add(gone.before_ns) >= gone.at_ns
                 && first_ns <= gone.at_ns.saturating_add(AFTER_NS)
         });
         found.filter(|gone| self.is_of(gone, fold)).map(|gone| gone.asked).max()

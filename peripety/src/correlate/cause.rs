@@ -166,18 +166,24 @@ pub struct Causes {
 }
 
 impl Causes {
-    /// What caused a failure at `node`: the nearest failure of the last seconds, on its device or on one that it is made of,
-    /// of which it can have come.
-    pub fn find(&self, node: &Node, id: EventId, table: &Table) -> Option<Cause> {
+    /// What may have caused a failure at `node`, the best first: failures of the last seconds, on its device or on one that it
+    /// is made of, of which it can have come. Those that certainly came before it, then the nearest.
+    pub fn find(&self, node: &Node, id: EventId, table: &Table) -> Vec<Cause> {
         if node.failed.layer == Layer::None {
-            return None;
+            return Vec::new();
         }
-        self.within_reach(node)
+        let mut found: Vec<_> = self
+            .within_reach(node)
             .filter_map(|(f, below)| {
-                self.came_before(f, below, node, id, SLACK_NS, table).map(|last_ns| (f, last_ns))
+                let last_ns = self.came_before(f, below, node, id, SLACK_NS, table)?;
+                let cause = f.as_cause(table);
+                Some(((cause.first_ns <= node.first_ns, f.failed.layer, last_ns), cause))
             })
-            .max_by_key(|(f, last_ns)| (f.failed.layer, *last_ns))
-            .map(|(f, _)| f.as_cause(table))
+            .collect();
+        // Of equals the latest that is remembered.
+        found.reverse();
+        found.sort_by(|(one, _), (other, _)| other.cmp(one));
+        found.into_iter().map(|(_, cause)| cause).collect()
     }
 
     /// Whether a failure at `node`, which was written without a cause, came of a failure that is known only now.

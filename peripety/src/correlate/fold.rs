@@ -86,6 +86,9 @@ pub struct Fold {
     /// Until when it may be given a cause, though it was written as the root of its incident; 0 if not.
     #[serde(default)]
     pub root_until_ns: u64,
+    /// An event that is closed names it as its root: it stays one.
+    #[serde(default)]
+    pub stays_root: bool,
     /// Its place among the devices, for finding causes.
     pub node: Node,
     /// Keys it is found by; whether the index still points here is for the table to know.
@@ -120,6 +123,7 @@ impl Fold {
             known: Known::default(),
             senses: (0, 0),
             root_until_ns: 0,
+            stays_root: false,
             node,
             keys: Vec::with_capacity(4),
         }

@@ -50,15 +50,14 @@ impl Correlator {
         self.roots.note(place, until_ns);
     }
 
-    /// An event is written for the last time: the root that it names stays one.
-    pub(super) fn root_is_final(&mut self, fold: &Fold, now_ns: u64) {
+    /// An event is written for the last time: the root that it names, written or not, stays one.
+    pub(super) fn root_is_final(&mut self, fold: &Fold) {
         let Some(root) = fold.event().root_cause_event_id else { return };
-        for place in self.roots.at(now_ns) {
-            if let Some(fold) = self.table.get_mut(place)
-                && fold.event().event_id == root
-            {
-                fold.root_until_ns = 0;
-            }
+        let is_root =
+            |place: &Place| self.table.get(*place).is_some_and(|fold| fold.event().event_id == root);
+        let Some(place) = self.table.oldest_first().into_iter().find(is_root) else { return };
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.stays_root = true;
         }
     }
 
@@ -69,7 +68,9 @@ impl Correlator {
         for place in self.roots.at(now_ns) {
             let Some(effect) = self.table.get(place) else { continue };
             let id = effect.event().event_id;
-            let still_root = effect.event().incident_id == Some(id) && effect.root_until_ns >= now_ns;
+            let still_root = effect.event().incident_id == Some(id)
+                && effect.root_until_ns >= now_ns
+                && !effect.stays_root;
             if id == root || !still_root {
                 continue;
             }

@@ -109,6 +109,19 @@ impl Left {
         }
     }
 
+    /// The arrays and maps that cannot do without a device, by what failed of them before: the last leg or path goes.
+    pub fn lost_with<'b>(&self, block: &'b BlkInfo) -> Vec<&'b BlkId> {
+        let known = |above: &&BlkId| self.all.iter().any(|known| known.dev == above.dev);
+        let is_out = |above: &&BlkId| {
+            self.all.iter().any(|known| {
+                let own = [block.id.dev].into_iter().chain(block.holders.iter().map(|holder| holder.dev));
+                known.dev == above.dev && own.into_iter().any(|dev| known.failed.contains(&dev))
+            })
+        };
+        let holders = block.holders.iter().filter(known);
+        holders.filter(|above| !is_out(above) && !self.serves_without(above, block)).collect()
+    }
+
     /// All of them, if they changed since the last call.
     pub fn changed(&mut self, all: bool) -> Option<&VecDeque<Degraded>> {
         (std::mem::take(&mut self.changed) || all).then_some(&self.all)

@@ -255,6 +255,52 @@ fn the_last_path_or_leg_that_fails_is_not_spared() {
     }
 }
 
+fn remove(ns: u64, dev: Dev) -> Record {
+    let mut record = change(ns, dev, &[]);
+    if let Body::Uevent(event) = &mut record.body {
+        event.action = "remove".to_owned();
+    }
+    record
+}
+
+#[test]
+fn the_removal_of_the_last_member_is_critical_and_that_of_any_other_is_not() {
+    const SDB: Dev = Dev::new(8, 16);
+    let array = BlkId { raid_level: "raid1".to_owned(), ..id(Dev::new(9, 0), "md0", BlkType::Md) };
+    let disks = [id(SDA, "sda", BlkType::Scsi), id(SDB, "sdb", BlkType::Scsi)];
+    let above = BlkInfo { id: array.clone(), owners: disks.to_vec(), holders: Vec::new() };
+    let machine = disks.iter().fold(Machine::plain().with(above), |machine, disk| {
+        machine.with(BlkInfo { id: disk.clone(), owners: Vec::new(), holders: vec![array.clone()] })
+    });
+    let failed = line(
+        START + SECOND,
+        "md/raid1:md0: Disk failure on sda, disabling device.\nmd/raid1:md0: Operation continuing on 1 devices.",
+    );
+    let told = run(all_live(), &machine, &[remove(START, SDA), failed, remove(START + 2 * SECOND, SDB)]);
+    let of = |name: &str| {
+        let found = finals(&told)
+            .into_iter()
+            .find(|e| e.kdev == name && e.event_type == EventType::BLK_DEVICE_REMOVED);
+        found.unwrap_or_else(|| panic!("no removal of {name} in {told:#?}")).clone()
+    };
+    assert_eq!(of("sda").severity, Severity::Notice);
+    assert_eq!(of("sdb").severity, Severity::Critical);
+}
+
+#[test]
+fn what_failed_before_an_array_was_stopped_was_not_asked_for() {
+    let array = BlkId { raid_level: "raid1".to_owned(), ..id(Dev::new(9, 0), "md0", BlkType::Md) };
+    let machine = Machine::plain().with(BlkInfo { id: array, owners: Vec::new(), holders: Vec::new() });
+    let stopped = |ns: u64| line(ns, "md: md0 stopped.");
+    let of = |records: &[Record]| {
+        let told = told(&machine, records);
+        told.iter().find(|(name, _)| name == "BLK_IO_ERROR").unwrap().1
+    };
+    let failure = |ns: u64| bio(ns, Dev::new(9, 0), 5, 64);
+    assert_eq!(of(&[failure(START), stopped(START + SECOND)]), Severity::Error);
+    assert_eq!(of(&[stopped(START), failure(START + 100 * MS)]), Severity::Notice);
+}
+
 #[test]
 fn a_path_that_fails_after_it_was_back_is_another_event() {
     let event = |ns: u64, action: &str, left: &str| {

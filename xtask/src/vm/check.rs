@@ -72,7 +72,24 @@ pub fn check(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<Str
             wrong.push(format!("not expected: {}", short(event)));
         }
     }
+    wrong.extend(of_status(scenario, given));
     Ok(wrong)
+}
+
+/// Where the status differs from what the scenario leaves behind.
+fn of_status(scenario: &Scenario, given: &Given) -> Vec<String> {
+    let Some(expected) = &scenario.status else { return Vec::new() };
+    let mut listed: Vec<&String> = given.status.iter().collect();
+    let mut wrong = Vec::new();
+    for pattern in expected {
+        let pattern = filled(pattern, &given.facts);
+        match listed.iter().position(|problem| matches(&pattern, problem)) {
+            Some(place) => drop(listed.remove(place)),
+            None => wrong.push(format!("status: {pattern} is not listed")),
+        }
+    }
+    wrong.extend(listed.iter().map(|problem| format!("status: lists {problem}, which is not expected")));
+    wrong
 }
 
 /// What holds in every scenario.
@@ -210,6 +227,7 @@ mod tests {
             facts: [("disk".to_owned(), "sda".to_owned())].into(),
             service: service.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             replay_diff: String::new(),
+            status: vec!["sda: disk_failing".to_owned()],
             script: 0,
         }
     }
@@ -241,6 +259,20 @@ mod tests {
         let other_device = wrong(vec![event("A", "/dev/sda", 2), event("A", "/dev/sdb", 2)]);
         assert!(
             matches!(other_device.as_slice(), [one] if one.starts_with("not expected: error A /dev/sdb"))
+        );
+    }
+
+    #[test]
+    fn the_status_lists_what_is_wrong_and_nothing_else() {
+        let wrong = |status: &str| {
+            let scene = scenario(&format!("summary = ''\nrun = ''\n{status}"));
+            check(&scene, "6.1", &given(Vec::new())).unwrap()
+        };
+        assert!(wrong("").is_empty() && wrong("status = ['{disk}: disk_*']").is_empty());
+        assert_eq!(wrong("status = []"), ["status: lists sda: disk_failing, which is not expected"]);
+        assert_eq!(
+            wrong("status = ['{disk}: disk_*', 'sdb: disk_*']"),
+            ["status: sdb: disk_* is not listed"]
         );
     }
 

@@ -15,6 +15,8 @@ pub struct Given {
     pub service: BTreeMap<String, String>,
     /// Where a replay of the recording differs from the journal.
     pub replay_diff: String,
+    /// The problems that `prpt status` lists, as `name: condition`.
+    pub status: Vec<String>,
     /// Exit status of the scenario's script.
     pub script: i32,
 }
@@ -32,7 +34,14 @@ pub fn read(dir: &Path) -> Result<Given> {
     if revisions.is_empty() {
         bail!("no events at all: {}", text("query.err")?.trim());
     }
+    let mut status = Vec::new();
+    for problem in serde_json::Deserializer::from_str(&text("status.json")?).into_iter::<Value>() {
+        let problem = problem.context("status.json")?;
+        let part = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+        status.push(format!("{}: {}", part("name"), part("condition")));
+    }
     Ok(Given {
+        status,
         events: latest(revisions),
         facts: pairs(&text("facts").unwrap_or_default()),
         service: pairs(&text("service")?),

@@ -42,6 +42,9 @@ pub struct Scenario {
     /// What must be told.
     #[serde(default)]
     pub expect: Vec<Expect>,
+    /// What `prpt status` lists at the end, all of it: patterns of `name: condition`. Not compared where it is not there.
+    #[serde(default)]
+    pub status: Option<Vec<String>>,
     /// What may be told beside it. Anything else of severity warning or worse is wrong.
     #[serde(default)]
     pub allow: Vec<Allow>,

@@ -502,7 +502,7 @@ impl Correlator {
             self.decide(&mut fold, 0);
             self.causes.remember(&fold.node, fold.event(), None, first_ns);
             self.find_effects(&mut fold, self.now_ns);
-            self.root_is_final(&fold, self.now_ns);
+            self.root_is_final(&fold);
             let event = fold.render(true);
             cx.out.push(event);
             return None;
@@ -540,8 +540,9 @@ impl Correlator {
         }
         fold.node_learns();
         self.causes.deciding(&fold.node, id);
-        let cause = self.causes.find(&fold.node, id, &self.table).filter(|_| depth < DEPTH_MAX);
-        let cause = cause.filter(|cause| self.in_order(fold, cause));
+        let found =
+            if depth < DEPTH_MAX { self.causes.find(&fold.node, id, &self.table) } else { Vec::new() };
+        let cause = found.into_iter().find(|cause| self.in_order(fold, cause));
         let root = cause.map(|cause| cause.root.unwrap_or_else(|| self.root_of(&cause, depth)));
         self.causes.decided(&fold.node, id, root.unwrap_or(id));
         let event = fold.event_mut();
@@ -697,7 +698,7 @@ impl Correlator {
             self.lost_before = self.lost_before.saturating_add(fold.event().lost_before);
             return;
         }
-        self.root_is_final(&fold, self.now_ns);
+        self.root_is_final(&fold);
         let event = fold.render(true);
         if !event.confirmed {
             self.causes.drop(&fold.node, event.event_id);

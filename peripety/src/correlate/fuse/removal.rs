@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Hctl, Transport},
-    event::EventType,
+    event::{EventType, Severity},
     parser::RawEvent,
 };
 
@@ -47,6 +47,14 @@ fn is_used(block: &BlkInfo) -> bool {
 impl Correlator {
     /// A device went: with others of its host, if those went just now.
     pub(super) fn removed(&mut self, raw: &RawEvent, block: Option<Arc<BlkInfo>>, cx: &mut Context<'_>) {
+        let lost = block.as_deref().map(|block| self.left.lost_with(block)).unwrap_or_default();
+        let last;
+        let raw = if lost.is_empty() {
+            raw
+        } else {
+            last = RawEvent { severity: Severity::Critical, ..raw.clone() };
+            &last
+        };
         let name = raw.facts.uevent.as_ref().and_then(|uevent| uevent.name.clone());
         let name = name.unwrap_or_else(|| raw.kdev.to_text());
         let Some(key) = family(block.as_deref()) else {

@@ -68,6 +68,8 @@ for _try in 1 2 3 4 5; do
     sleep 1
 done
 
+prpt status --format Json > "$out/status.json" 2> "$out/status.err"
+prpt status > "$out/status" 2>&1
 systemctl show peripetyd -p ActiveState,SubState,NRestarts,MainPID,MemoryCurrent,CPUUsageNSec,StatusText > "$out/service"
 prpt doctor > "$out/doctor" 2>&1
 prpt probes > "$out/probes" 2>&1
