@@ -27,7 +27,7 @@ use crate::{
     block::DeviceFacts,
     correlate::fuse::{Context, Correlator},
     event::{Event, EventType},
-    parser::{farewell, stack::StackReader, uevent},
+    parser::{farewell, places::Places, stack::StackReader, uevent},
     record::{Body, LogRecord, Record, Stamp},
 };
 
@@ -74,6 +74,7 @@ pub struct Engine {
     correlator: Correlator,
     rules: Box<dyn TextParser>,
     stacks: StackReader,
+    places: Places,
 }
 
 impl Engine {
@@ -83,6 +84,7 @@ impl Engine {
             correlator: Correlator::new(settings.boot_id, settings.hostname, settings.live),
             rules: Box::new(rules),
             stacks: StackReader::default(),
+            places: Places::default(),
         }
     }
 
@@ -107,6 +109,7 @@ impl Engine {
         match &record.body {
             Body::Kernel(record) => self.correlator.kernel(record, time, cx),
             Body::Log(line) => {
+                self.places.learn(line);
                 if let Some(said) = farewell(line) {
                     self.correlator.farewell(&said, time, cx);
                 }
@@ -117,10 +120,13 @@ impl Engine {
                         }
                         Some(raw)
                     }
-                    None => self.stacks.push(line, time),
+                    None => self.stacks.push(line, time).or_else(|| self.places.said(line, time)),
                 };
                 if let Some(raw) = raw {
-                    self.correlator.text(raw, cx);
+                    let (first, second) = self.places.pass(raw);
+                    for raw in [first, second].into_iter().flatten() {
+                        self.correlator.text(raw, cx);
+                    }
                 }
             }
             Body::Uevent(event) => {

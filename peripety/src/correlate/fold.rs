@@ -10,9 +10,8 @@ use super::{
     fault::Fault,
     impact::{self, Known},
     key::FoldKey,
-    message,
+    lasting, message,
     ranges::Ranges,
-    table::QUIET_NS,
 };
 use crate::{
     event::{
@@ -23,8 +22,6 @@ use crate::{
     record::Stamp,
 };
 
-/// After how long without one losses at one place are over.
-const LOSSES_QUIET_NS: u64 = 300_000_000_000;
 /// Lines of the kernel that an event keeps.
 pub const RAW_MSGS_MAX: usize = 8;
 /// Bytes of each of them.
@@ -77,6 +74,9 @@ pub struct Fold {
     /// Whether that was told when it began: it may fail yet.
     #[serde(default)]
     pub only_begun: bool,
+    /// Whether it was said that the state of which it tells is over.
+    #[serde(default)]
+    pub ended: bool,
     /// What it has learned of its impact.
     #[serde(default)]
     pub known: Known,
@@ -120,6 +120,7 @@ impl Fold {
             crowd: None,
             written: 0,
             only_begun: false,
+            ended: false,
             known: Known::default(),
             senses: (0, 0),
             root_until_ns: 0,
@@ -139,6 +140,7 @@ impl Fold {
         if later {
             self.last = time;
         }
+        self.ended = false;
         if let Some((start, count)) = sectors {
             self.ranges.insert(start, count);
         }
@@ -233,9 +235,9 @@ impl Fold {
         self.probes != 0
     }
 
-    /// After how long without a failure it is over. A place in the kernel that leaves out lines does so again and again.
+    /// After how long without a failure it is over.
     pub fn quiet_ns(&self) -> u64 {
-        if self.event.event_type == EventType::PERIPETY_EVENTS_LOST { LOSSES_QUIET_NS } else { QUIET_NS }
+        lasting::quiet_ns(&self.event.event_type, self.ended)
     }
 
     /// Whether it is about peripety itself, and part of no incident.
@@ -345,11 +347,23 @@ impl Fold {
         if let Some(line) = &raw.raw_msg {
             self.line(line);
         }
+        // An outage is as bad as the worst that was said of it.
+        let is_lasting = self.quiet_ns() > lasting::QUIET_NS;
+        if is_lasting && raw.event_type == self.event.event_type && raw.severity < self.event.severity {
+            self.event.severity = raw.severity;
+            self.written = 0;
+        }
         // What a line says of another request is not about the one that the event names.
         if !self.is_same_request(raw) {
             return;
         }
         self.event.facts.fill(&raw.facts);
+        // Of attempts the latest one counts.
+        if let (Some(known), Some(new)) = (&mut self.event.facts.nvme, &raw.facts.nvme)
+            && new.attempt.is_some()
+        {
+            known.attempt = new.attempt;
+        }
         for (key, value) in &raw.extension {
             // How few were left when it was worst.
             if ["valid_paths", "devices_left"].contains(&key.as_str())

@@ -14,6 +14,7 @@ pub mod fuse;
 mod held;
 mod impact;
 mod key;
+mod lasting;
 mod late;
 pub(crate) mod layer;
 mod left;

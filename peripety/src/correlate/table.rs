@@ -22,8 +22,6 @@ pub const UPDATE_NS: u64 = 1_000_000_000;
 pub const UPDATE_MOST_NS: u64 = 60_000_000_000;
 /// A fold that was quiet for so long makes room for another one.
 const ROOM_NS: u64 = 1_000_000_000;
-/// After how long without a failure a fold is closed.
-pub const QUIET_NS: u64 = 5_000_000_000;
 
 const NONE: u32 = u32::MAX;
 
@@ -249,6 +247,23 @@ impl Table {
         }
     }
 
+    /// After how long without a failure the fold at a place is closed has changed.
+    pub fn set_quiet(&mut self, place: Place) {
+        let Some(slot) = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)
+        else {
+            return;
+        };
+        let Some(quiet_ns) = slot.fold.as_ref().map(Fold::quiet_ns).filter(|ns| *ns != slot.quiet_ns) else {
+            return;
+        };
+        slot.quiet_ns = quiet_ns;
+        let close_ns = slot.touched_ns.saturating_add(quiet_ns);
+        if close_ns < slot.wake_ns {
+            slot.wake_ns = close_ns;
+            self.timer(close_ns, place.slot, place.generation);
+        }
+    }
+
     /// Takes a fold out.
     pub fn close(&mut self, place: Place) -> Option<Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
@@ -277,6 +292,8 @@ impl Table {
                 continue;
             }
             let place = Place { slot: number, generation };
+            // It may have another type by now.
+            slot.quiet_ns = slot.fold.as_ref().map_or(slot.quiet_ns, Fold::quiet_ns);
             let close_ns = slot.touched_ns.saturating_add(slot.quiet_ns);
             let write = slot.write_ns.is_some_and(|write_ns| write_ns <= now_ns);
             if close_ns <= now_ns && !write {

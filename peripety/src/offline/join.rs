@@ -11,6 +11,8 @@ const HEADS: &[(&str, &str)] = &[
     ("md/", ": Disk failure on "),
     ("multipath: ", "IO failure on "),
     ("aacraid: ", "Host adapter abort request."),
+    ("raid", ": Disk failure on "),
+    ("sd", ": sense key: "),
 ];
 
 /// Lines of one record.
@@ -18,8 +20,20 @@ const LINES_MAX: usize = 4;
 /// Lines of others that may come between two of one record.
 const BETWEEN_MAX: usize = 16;
 
+/// The SCSI layer of Linux 3.x named the device in a record of its own: `sd 4:0:0:0: [sdc]  `, `sd 4:0:0:0: [sdc] CDB: `.
+fn is_device_only(text: &str) -> bool {
+    let text = text.trim_end();
+    let text = text.strip_suffix(" CDB:").unwrap_or(text);
+    let name = ["sd ", "sr ", "st ", "scsi "].iter().find_map(|start| text.strip_prefix(start));
+    let name = name.and_then(|rest| rest.split_once(": [")).and_then(|(_, rest)| rest.strip_suffix(']'));
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 /// Whether more lines of the same record may follow.
 pub(super) fn is_head(text: &str) -> bool {
+    if is_device_only(text) {
+        return true;
+    }
     HEADS.iter().any(|(start, part)| text.starts_with(start) && text.contains(part)) && !text.contains('\n')
 }
 
@@ -52,7 +66,11 @@ impl Joiner {
         let same = open.caller.is_none() || open.caller == entry.caller;
         let near = open.held.front().is_some_and(|head| is_near(head, &entry));
         if let (true, true, Some(head)) = (same, near, open.held.front_mut()) {
-            let joined = format!("{}\n{}", head.log.text, entry.log.text);
+            let joined = if is_device_only(&head.log.text) {
+                format!("{} {}", head.log.text.trim_end(), entry.log.text.trim_start())
+            } else {
+                format!("{}\n{}", head.log.text, entry.log.text)
+            };
             if takes(&joined) {
                 head.log.text = joined;
                 out.extend(open.held);
@@ -107,6 +125,22 @@ fn is_near(head: &Entry, line: &Entry) -> bool {
 mod tests {
     use super::*;
     use crate::{parser::rules::RuleSet, record::LogRecord};
+
+    #[test]
+    fn a_device_in_a_record_of_its_own_is_known() {
+        for head in
+            ["sd 4:0:0:0: [sdc]  ", "sd 4:0:0:0: [sdc]", "sd 4:0:0:0: [sdc] CDB: ", "sd 4:0:0:0: [sdc] CDB:"]
+        {
+            assert!(is_head(head), "{head}");
+        }
+        for whole in [
+            "sd 4:0:0:0: [sdc] tag#12 Sense Key : Illegal Request [current] ",
+            "sd 4:0:0:0: [sdc] Attached SCSI disk",
+            "sd 4:0:0:0: []",
+        ] {
+            assert!(!is_head(whole), "{whole}");
+        }
+    }
 
     fn line(uptime_us: u64, caller: Option<&str>, text: &str) -> Entry {
         Entry {

@@ -16,8 +16,6 @@ pub(super) struct Order {
     waiting: BTreeMap<(Timestamp, u64), Event>,
     place: HashMap<EventId, (Timestamp, u64)>,
     came: u64,
-    /// Those of [`Self::waiting`] that may still grow.
-    open: u64,
 }
 
 impl Order {
@@ -27,32 +25,34 @@ impl Order {
             self.came += 1;
             (event.first_timestamp, self.came)
         });
-        let is_final = event.is_final;
-        match self.waiting.insert(place, event) {
-            Some(before) if before.is_final => {}
-            Some(_) => self.open -= u64::from(is_final),
-            None => self.open += u64::from(!is_final),
-        }
+        self.waiting.insert(place, event);
         self.release(out);
     }
 
     fn release(&mut self, out: &mut Vec<Event>) {
         while let Some(first) = self.waiting.first_entry() {
-            let over = first.get().is_final;
-            if !over && self.place.len() < WAITING_MAX {
-                return;
+            if !first.get().is_final {
+                break;
             }
             let event = first.remove();
             self.place.remove(&event.event_id);
-            self.open -= u64::from(!over);
             out.push(event);
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            // An outage may last as long as the log: what is over goes out before it.
+            let over: Vec<_> =
+                self.waiting.iter().filter(|(_, event)| event.is_final).map(|(place, _)| *place).collect();
+            let over = if over.is_empty() { self.waiting.keys().copied().collect() } else { over };
+            for event in over.iter().filter_map(|place| self.waiting.remove(place)) {
+                self.place.remove(&event.event_id);
+                out.push(event);
+            }
         }
     }
 
     /// Gives all that is left.
     pub(super) fn finish(&mut self, out: &mut Vec<Event>) {
         self.place.clear();
-        self.open = 0;
         out.extend(std::mem::take(&mut self.waiting).into_values());
     }
 }
@@ -90,5 +90,9 @@ mod tests {
             order.push(event(id, i64::try_from(id).unwrap(), true), &mut out);
         }
         assert!(order.waiting.len() <= WAITING_MAX && out.len() > 10_000);
+        order.push(event(0, 0, true), &mut out);
+        order.finish(&mut out);
+        let ids: std::collections::BTreeSet<_> = out.iter().map(|event| event.event_id).collect();
+        assert_eq!((out.len(), ids.len()), (20_000, 20_000), "each is given once");
     }
 }

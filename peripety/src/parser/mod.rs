@@ -10,6 +10,7 @@ mod farewell;
 pub mod fs;
 mod kernel;
 pub mod nvme;
+pub mod places;
 mod raw;
 pub mod rules;
 pub mod scsi;

@@ -342,7 +342,14 @@ fn frame(line: &str) -> Option<(&str, Option<&str>)> {
     while let Some(rest) = text.strip_prefix("[<") {
         text = rest.split_once(">]")?.1.trim_start();
     }
-    let (function, rest) = text.split_once("+0x")?;
+    // 32-bit ARM: `(io_schedule) from [<8015c138>] (wait_on_page_bit+0x110/0x15c)`, since 5.16 without brackets.
+    let (function, rest) = match text.split_once(" from ") {
+        Some((function, _)) => {
+            let function = function.trim_matches(['(', ')']);
+            function.split_once(' ').map_or((function, ""), |(name, _)| (name, function))
+        }
+        None => text.split_once("+0x")?,
+    };
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     if function.is_empty() || !function.chars().all(is_name) {
         return None;

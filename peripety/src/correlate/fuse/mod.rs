@@ -25,6 +25,7 @@ use super::{
     held::Held,
     impact,
     key::{FoldKey, Scope},
+    lasting::{self, QUIET_NS},
     late::Roots,
     layer::Layer,
     left::Left,
@@ -33,7 +34,7 @@ use super::{
     pending::PendingTable,
     said::Said,
     save::Noted,
-    table::{Due, Place, QUIET_NS, Table},
+    table::{Due, Place, Table},
     text_counts::TextCounts,
     wb_seen::WbSeen,
 };
@@ -317,6 +318,7 @@ impl Correlator {
                 fold.learn(raw);
                 fold.kernel_knows_better(raw);
             }
+            self.state_ends(&raw.event_type, &[key]);
             return;
         }
         if self.goes_with_the_rest(raw, scope, block.as_ref(), witness, None, cx) {
@@ -477,6 +479,7 @@ impl Correlator {
         if event.confirmed {
             self.outages.note(&event);
         }
+        self.state_ends(&event.event_type, keys);
         let is_loss = raw.event_type == EventType::PERIPETY_EVENTS_LOST;
         if !is_loss {
             event.lost_before = std::mem::take(&mut self.lost_before);
@@ -530,6 +533,23 @@ impl Correlator {
         }
         self.known_by_its_map(place, raw, cx);
         Some(place)
+    }
+
+    /// What ends a state came: if the state does not come again soon, its event is over.
+    pub(super) fn state_ends(&mut self, clear: &EventType, keys: &[FoldKey]) {
+        if !lasting::is_end(clear) {
+            return;
+        }
+        for place in self.table.oldest_first() {
+            let Some(fold) = self.table.get(place) else { continue };
+            let is_same = || fold.keys.iter().any(|key| keys.iter().any(|end| end.scope == key.scope));
+            if lasting::ends(clear, &fold.event().event_type) && is_same() {
+                if let Some(fold) = self.table.get_mut(place) {
+                    fold.ended = true;
+                }
+                self.table.set_quiet(place);
+            }
+        }
     }
 
     /// Decides what caused an event, once and for good: before it is written, or where its own consequence has to know.

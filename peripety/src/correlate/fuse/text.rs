@@ -252,6 +252,7 @@ impl Correlator {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.add(witness, raw.count, raw.time, sectors);
             }
+            self.state_ends(&raw.event_type, &[FoldKey::typed(scope, raw.event_type.as_str(), 0)]);
         }
     }
 

@@ -17,6 +17,7 @@ packs! {
     "nvme.toml",
     "iscsi.toml",
     "fc.toml",
+    "adapterstate.toml",
     "hostadapters.toml",
     "sas.toml",
     "usb.toml",
@@ -45,6 +46,7 @@ packs! {
     "dmeventd.toml",
     "mdadm.toml",
     "smartd.toml",
+    "oldkernels.toml",
 }
 
 /// All of them.
