@@ -45,10 +45,10 @@ impl From<Format> for Picture {
 pub(super) struct PictureOutput {
     /// How to print
     #[arg(long, value_enum, default_value_t, ignore_case = true)]
-    pub format: Picture,
+    pub(super) format: Picture,
     /// Same as --format JsonPretty
     #[arg(short = 'J', conflicts_with = "format")]
-    pub json_pretty: bool,
+    pub(super) json_pretty: bool,
 }
 
 impl PictureOutput {

@@ -47,6 +47,14 @@ pub(super) fn line(incident: &Incident, zone: &TimeZone, host: bool) -> String {
     format!("{head}{}{times}\n", cut(&printable(&incident.title), room))
 }
 
+/// The same, whole.
+pub(super) fn full_line(incident: &Incident, zone: &TimeZone) -> String {
+    let state = if incident.needs_acknowledgement { "to ack" } else { incident.state.as_str() };
+    let times = if incident.failures > 1 { format!(" (x{})", incident.failures) } else { String::new() };
+    let (since, severity) = (time(incident.opened, zone), incident.severity);
+    format!("{since} {severity} {state} {}{times}", printable(&incident.title))
+}
+
 fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();

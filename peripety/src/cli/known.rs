@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::render::note;
 use crate::{
+    event::Incident,
     query::{
         journald,
         socket::{Client, ClientError},
@@ -21,11 +22,30 @@ const READING: std::time::Duration = std::time::Duration::from_secs(3);
 struct Answer {
     #[serde(flatten)]
     table: Table,
+    /// Of a daemon that has them.
+    #[serde(default)]
+    incidents: Vec<Incident>,
     journal_read: bool,
     journal_error: Option<String>,
     /// Of a daemon that is older than this.
     #[serde(default)]
     known: Known,
+}
+
+/// The incidents that are open: what the daemon knows, or what the journal has.
+pub(super) fn incidents(roots: &Roots) -> Vec<Incident> {
+    let mut all = match Client::connect(roots) {
+        Ok(client) => {
+            let answer =
+                client.answer("status").ok().and_then(|answer| serde_json::from_value::<Answer>(answer).ok());
+            answer.map(|answer| answer.incidents).unwrap_or_default()
+        }
+        Err(_) => crate::query::incidents::from_journal(roots, None, journald::PATIENCE)
+            .map(|(found, _)| found)
+            .unwrap_or_default(),
+    };
+    all.retain(|incident| incident.state.is_open());
+    all
 }
 
 /// What the daemon knows, or what the journal has.

@@ -3,13 +3,16 @@
 //! Data goes to stdout, words to stderr. The exit status is 0 when all is well, 1 when nothing was found or something is
 //! degraded, 2 for a usage error, a failure, or what cannot be known. A closed pipe is no error.
 
+mod ack;
 mod blk_text;
 mod check_config;
 mod doctor;
+mod explain;
 mod filter;
 mod incident_graph;
 mod incident_out;
 mod incident_text;
+mod incidents;
 mod info;
 mod known;
 mod list;
@@ -23,6 +26,7 @@ mod replay;
 mod resolve;
 mod stats;
 mod status;
+mod timeline;
 mod types;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -137,8 +141,16 @@ commands! {
     Parse parse,
     /// List what is wrong now
     Status status,
+    /// Explain an incident: cause, events, what is hurt, what to do
+    Explain explain,
+    /// List incidents: what failed, why, and whether it is over
+    Incidents incidents,
+    /// Show on which times of a day incidents were open
+    Timeline timeline,
     /// Say that a fault is over, and why
     Resolve resolve,
+    /// Say that an incident is known, and what is done about it
+    Ack ack,
     /// Tell all that is known about a block device, by any of its names
     Info info,
     /// List block devices

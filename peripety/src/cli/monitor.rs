@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     OK, Output,
     filter::FilterArgs,
-    known,
+    incident_out, known,
     query::{tell_foreign, tell_skipped, tell_unread},
     render::{Printer, note},
 };
@@ -21,7 +21,7 @@ use crate::{
     daemon::Host,
     event::{Event, EventId},
     query::{
-        Filter,
+        Filter, incidents,
         journald::{Access, Direction, Position, Reader},
         socket::{Client, ClientError, Events, Message, Wanted},
     },
@@ -40,6 +40,9 @@ const REMEMBERED: usize = 4096;
 pub(super) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
+    /// Incidents as they begin, change and end, in place of events; from the journal
+    #[arg(long)]
+    incidents: bool,
     /// All that is known about each event
     #[arg(short, long)]
     verbose: bool,
@@ -48,6 +51,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    if args.incidents {
+        end_at_interrupt()?;
+        let (picture, verbose) = (args.output.format().into(), args.verbose);
+        incidents::follow(roots, &mut |incident| incident_out::show(&[incident], picture, verbose))?;
+        return Ok(OK);
+    }
     let built = args.filter.build(roots)?;
     if let Some(unknown) = built.unknown_device {
         // Nothing would ever be shown.

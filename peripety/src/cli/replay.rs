@@ -1,16 +1,20 @@
 //! `prpt replay`: the events of a recording, made once more of its records.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 
 use super::{
     FAILED, NOTHING, OK, Output,
     filter::{FilterArgs, set_until},
+    incident_out,
     render::{Printer, note},
 };
 use crate::{
-    event::{Event, EventId},
+    event::{Event, EventId, Incident, IncidentId},
     query::select::{Select, from_memory},
     recording::{Notes, Replay, ReplayError},
     roots::Roots,
@@ -30,6 +34,9 @@ pub(super) struct Args {
     /// Every revision of events that grew, in the order in which the daemon sent them, not only the last
     #[arg(long, conflicts_with_all = ["lines", "reverse"])]
     all_revisions: bool,
+    /// Incidents in place of events; with -v the tree of their events; all revisions with --all-revisions
+    #[arg(long, conflicts_with_all = ["lines", "reverse"])]
+    incidents: bool,
     /// Only so many events, the latest
     #[arg(short = 'n', long, value_name = "NUMBER")]
     lines: Option<usize>,
@@ -50,6 +57,9 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut replay = Replay::open(&args.file).with_context(named)?;
     let printer = Printer::new(args.output, args.verbose);
     let (mut found, mut last) = (false, Latest::default());
+    if args.incidents {
+        return incidents(&mut replay, &args, &named());
+    }
     let result = run_through(&mut replay, &mut |event| {
         if !args.all_revisions {
             last.take(event);
@@ -73,6 +83,44 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         }
         Err(error) => {
             note(&format!("{}: {error}", named()));
+            Ok(FAILED)
+        }
+    }
+}
+
+/// The incidents of a recording.
+fn incidents(replay: &mut Replay<Box<dyn std::io::BufRead>>, args: &Args, name: &str) -> anyhow::Result<u8> {
+    let picture = args.output.format().into();
+    let (mut last, mut events): (BTreeMap<IncidentId, Incident>, Vec<Event>) = (BTreeMap::new(), Vec::new());
+    let result = loop {
+        let more = replay.step(&mut events);
+        events.clear();
+        let revisions = replay.take_incidents();
+        if args.all_revisions {
+            incident_out::show(&revisions, picture, args.verbose)?;
+        }
+        last.extend(revisions.into_iter().map(|incident| (incident.incident_id, incident)));
+        match more {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    let found = !last.is_empty();
+    if !args.all_revisions {
+        let mut all: Vec<Incident> = last.into_values().filter(|i| i.superseded_by.is_none()).collect();
+        all.sort_by_key(|incident| (incident.opened, incident.incident_id));
+        incident_out::show(&all, picture, args.verbose)?;
+    }
+    tell(replay.notes());
+    match result {
+        Ok(()) if found => Ok(OK),
+        Ok(()) => {
+            note("no incident found");
+            Ok(NOTHING)
+        }
+        Err(error) => {
+            note(&format!("{name}: {error}"));
             Ok(FAILED)
         }
     }

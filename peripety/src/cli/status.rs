@@ -6,10 +6,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
 use super::{
-    FAILED, Format, NOTHING, OK, Output, known,
+    FAILED, Format, NOTHING, OK, Output, incident_text, known,
     render::{json, note, width},
 };
 use crate::{
+    event::{Incident, IncidentId},
     notifier::plain::wrap,
     roots::Roots,
     state::{Condition, Known, Problem, look::Look, problems, rows::row},
@@ -19,6 +20,9 @@ use crate::{
 /// Options.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The conditions that are open, with the latest words about each
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -27,6 +31,9 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let (mut table, known) = known::state(roots)?;
     Look::new(roots).at(&mut table, Timestamp::now());
     let problems = problems(table.conditions());
+    let mut incidents = known::incidents(roots);
+    incident_text::worst_first(&mut incidents);
+    incidents.retain(|incident| is_so_still(incident, &problems));
     for limit in &known.limits {
         note(&limit.why);
     }
@@ -36,12 +43,32 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     match args.output.format() {
         Format::Plain => {
             let mut out = anstream::stdout().lock();
-            plain(&mut out, &problems, &known, width().unwrap_or(80), &TimeZone::system())?;
+            let zone = TimeZone::system();
+            for incident in &incidents {
+                let line = incident_text::full_line(incident, &zone);
+                for (n, part) in wrap(&line, width().unwrap_or(80).saturating_sub(2)).iter().enumerate() {
+                    writeln!(out, "{}{part}", if n == 0 { "" } else { "  " })?;
+                }
+            }
+            let rest: Vec<Problem> = if args.verbose {
+                problems.clone()
+            } else {
+                problems
+                    .iter()
+                    .filter(|problem| !incidents.iter().any(|i| has(i, problem)))
+                    .cloned()
+                    .collect()
+            };
+            if !rest.is_empty() || incidents.is_empty() || !known.limits.is_empty() {
+                plain(&mut out, &rest, &known, width().unwrap_or(80), &zone, !incidents.is_empty())?;
+            }
             out.flush()?;
         }
         format => {
             for problem in &problems {
-                json(problem, format)?;
+                let of: Vec<IncidentId> =
+                    incidents.iter().filter(|i| has(i, problem)).map(|i| i.incident_id).collect();
+                json(&WithIncidents { problem, incident_ids: of }, format)?;
             }
             if !known.limits.is_empty() {
                 json(&json!({ "known": known }), format)?;
@@ -50,11 +77,36 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
             }
         }
     }
-    Ok(match (problems.is_empty(), known.is_nothing()) {
+    Ok(match (problems.is_empty() && incidents.is_empty(), known.is_nothing()) {
         (true, true) => FAILED,
         (true, false) if known.limits.is_empty() => OK,
         _ => NOTHING,
     })
+}
+
+/// A problem and the incidents that it is of.
+#[derive(serde::Serialize)]
+struct WithIncidents<'p> {
+    #[serde(flatten)]
+    problem: &'p Problem,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    incident_ids: Vec<IncidentId>,
+}
+
+/// Whether a problem is of an incident: one of its events opened it, or told of it last.
+fn has(incident: &Incident, problem: &Problem) -> bool {
+    problem.conditions().any(|condition| {
+        let ids = [condition.event_id, condition.last_event_id];
+        ids.into_iter().flatten().any(|id| incident.events.iter().any(|member| member.event_id == id))
+            || condition.events.iter().any(|id| incident.events.iter().any(|member| member.event_id == *id))
+    })
+}
+
+/// Whether what opened it is still so, as far as the table of conditions tells.
+fn is_so_still(incident: &Incident, problems: &[Problem]) -> bool {
+    incident.needs_acknowledgement
+        || incident.conditions.is_empty()
+        || problems.iter().any(|problem| has(incident, problem))
 }
 
 fn plain(
@@ -63,6 +115,7 @@ fn plain(
     known: &Known,
     width: usize,
     zone: &TimeZone,
+    more: bool,
 ) -> io::Result<()> {
     let time = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     for problem in problems {
@@ -94,7 +147,7 @@ fn plain(
         }
     }
     let unseen: Vec<&str> = known.limits.iter().map(|limit| limit.what.as_str()).collect();
-    let said = match (problems.is_empty(), unseen.is_empty()) {
+    let said = match (problems.is_empty() && !more, unseen.is_empty()) {
         (true, true) => "Nothing is wrong.".to_owned(),
         (true, false) if known.is_nothing() => {
             format!("What is wrong cannot be known: nothing can be learned from {}.", unseen.join(", "))
@@ -173,7 +226,7 @@ mod tests {
             (EventType::FS_SHUTDOWN, "a\u{1b}[31m ".to_owned() + &"long ".repeat(40));
         table.apply(&event);
         let mut out = Vec::new();
-        plain(&mut out, &problems(table.conditions()), &Known::default(), 80, &TimeZone::UTC).unwrap();
+        plain(&mut out, &problems(table.conditions()), &Known::default(), 80, &TimeZone::UTC, false).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(out.lines().all(|line| line.chars().count() <= 80) && !out.contains('\u{1b}'), "{out}");
         insta::assert_snapshot!(out);

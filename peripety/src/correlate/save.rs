@@ -39,6 +39,8 @@ enum Note<S, W> {
     TextCounts(Vec<(FoldKey, u64, u64)>),
     /// Records lost since the last event.
     LostBefore(u64),
+    /// An incident: of the stage behind the engine.
+    Incident(Box<serde_json::Value>),
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -58,9 +60,15 @@ pub struct Saved {
     left: VecDeque<Degraded>,
     text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
+    incidents: BTreeMap<String, serde_json::Value>,
 }
 
 impl Saved {
+    /// The incidents, for the stage behind the engine.
+    pub fn take_incidents(&mut self) -> Vec<serde_json::Value> {
+        std::mem::take(&mut self.incidents).into_values().collect()
+    }
+
     /// Takes in a note.
     ///
     /// # Errors
@@ -80,6 +88,10 @@ impl Saved {
             Note::Left(left) => self.left = left,
             Note::TextCounts(counts) => self.text_counts = counts,
             Note::LostBefore(count) => self.lost_before = count,
+            Note::Incident(case) => {
+                let id = case.pointer("/incident/incident_id").map(ToString::to_string).unwrap_or_default();
+                self.incidents.insert(id, *case);
+            }
         }
         Ok(())
     }

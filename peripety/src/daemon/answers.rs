@@ -25,6 +25,8 @@ pub(super) struct Snapshot {
 pub(super) enum Asked {
     /// `status`.
     Status(Reply),
+    /// `ack`: which incident, why, and who says so.
+    Acknowledge { target: String, reason: String, peer: Peer, reply: Reply },
     /// `resolve`: what, why, and who says so.
     Resolve { target: String, reason: String, peer: Peer, reply: Reply },
 }
@@ -79,10 +81,17 @@ impl Answers for Daemon {
     fn answer_later(&self, request: &Request, peer: Peer) -> Option<Later> {
         match request.request.as_str() {
             "status" => Some(self.ask(Asked::Status)),
-            "resolve" => {
+            "resolve" | "ack" => {
+                let is_ack = request.request == "ack";
                 let text = |text: &Option<String>| text.clone().unwrap_or_default();
                 let (target, reason) = (text(&request.target), text(&request.reason));
-                Some(self.ask(|reply| Asked::Resolve { target, reason, peer, reply }))
+                Some(self.ask(|reply| {
+                    if is_ack {
+                        Asked::Acknowledge { target, reason, peer, reply }
+                    } else {
+                        Asked::Resolve { target, reason, peer, reply }
+                    }
+                }))
             }
             _ => None,
         }

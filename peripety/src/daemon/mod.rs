@@ -5,6 +5,7 @@ mod args;
 mod attach;
 mod clock;
 mod host;
+mod kept;
 mod ledger;
 mod left_out;
 mod limits;

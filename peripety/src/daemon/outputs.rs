@@ -20,7 +20,7 @@ use crate::{
     config::Main,
     event::Event,
     notifier::{
-        Queue,
+        Queue, carrier,
         memory::{Limits, Memory},
     },
     record::Lost,
@@ -179,6 +179,18 @@ impl Outputs {
     /// Sends events that were written down every way out. Never waits.
     pub(super) fn send(&self, events: Vec<Arc<Event>>) {
         for event in &events {
+            if let Some(incident) = carrier::carried(event) {
+                self.status.note_incident(incident);
+                for queue in self
+                    .queues
+                    .iter()
+                    .filter(|(name, _)| **name == crate::notifier::journald::NAME)
+                    .map(|(_, q)| q)
+                {
+                    queue.send(Arc::clone(event));
+                }
+                continue;
+            }
             let is_news = self.status.is_news(event);
             let told = |name: &str| is_news || !self.only_changes || keeps(name);
             for queue in self.queues.iter().filter(|(name, _)| told(name)).map(|(_, queue)| queue) {
@@ -188,7 +200,7 @@ impl Outputs {
         for queue in self.queues.values() {
             queue.commit();
         }
-        for event in events {
+        for event in events.into_iter().filter(|event| !carrier::is_carrier(event)) {
             if let Err(error) = self.memory.store(event) {
                 tracing::error!(%error, "an event cannot be kept");
             }

@@ -13,6 +13,7 @@ use super::{
     answers::Asked,
     args::Args,
     clock,
+    kept::Kept,
     outputs::Outputs,
     sandbox::Sandbox,
     sources::{Ready, Sources},
@@ -21,7 +22,6 @@ use crate::{
     config::Config,
     record::{Body, Record},
     roots::Roots,
-    state::Condition,
 };
 
 mod commit;
@@ -67,6 +67,7 @@ struct Daemon {
     sources: Sources,
     pipeline: Pipeline,
     persistence: Persistence,
+    kept: Kept,
     outputs: Outputs,
     service: Service,
     chores_at: Option<u64>,
@@ -82,7 +83,7 @@ enum Wake {
     Watchdog,
     Source(Ready),
     Asked(Asked),
-    Looked(Vec<Condition>),
+    Looked(look::Seen),
     RuntimeDirectory,
     Deadline,
 }
@@ -229,6 +230,7 @@ impl Daemon {
         if let Some(after_ns) = self.sources.losses.wants_another_look() {
             self.plan_chores_after(after_ns);
         }
+        self.kept.write(self.pipeline.engine.incidents());
         self.refresh_snapshot();
     }
 }

@@ -1,6 +1,7 @@
 //! The state of things, as the daemon keeps it: fed by every event, and at the start by the journal of this boot.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -10,7 +11,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    event::{Event, Severity},
+    event::{
+        Event, IncidentId, Severity,
+        incident::{Incident, State},
+    },
+    incident::pick,
     journal::{Patience, Unread},
     roots::Roots,
     state::{
@@ -19,6 +24,10 @@ use crate::{
         look::Look,
     },
 };
+
+/// Incidents that are held for who asks, and that are in one answer.
+const INCIDENTS_MAX: usize = 2048;
+const ANSWER_MAX: usize = 256;
 
 /// How long a disk of the journal may take. Nothing waits for this but the state of things itself.
 const PATIENCE: Patience = Patience { silence: Duration::from_secs(20), total: Duration::from_secs(60) };
@@ -33,6 +42,8 @@ pub(super) struct Status(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     table: Table,
+    /// Incidents that are open, and the latest of those that are over.
+    incidents: BTreeMap<IncidentId, Incident>,
     /// How the reading of the journal went; none while it goes on for the first time.
     journal: Option<Result<(), String>>,
     /// Files of the journal that could not be read.
@@ -104,9 +115,40 @@ impl Status {
         }
     }
 
+    /// Takes a revision of an incident.
+    pub(super) fn note_incident(&self, incident: Incident) {
+        let mut inner = self.inner();
+        if incident.state == State::Superseded {
+            inner.incidents.remove(&incident.incident_id);
+            return;
+        }
+        inner.incidents.insert(incident.incident_id, incident);
+        if inner.incidents.len() > INCIDENTS_MAX {
+            let oldest = inner
+                .incidents
+                .values()
+                .min_by_key(|i| (i.state.is_open(), i.updated))
+                .map(|i| i.incident_id);
+            if let Some(oldest) = oldest {
+                inner.incidents.remove(&oldest);
+            }
+        }
+    }
+
+    /// The incident that a person means: by its id, by an event, by a device.
+    pub(super) fn incident(&self, wanted: &str) -> Option<Incident> {
+        let inner = self.inner();
+        let mut found: Vec<&Incident> =
+            inner.incidents.values().filter(|i| pick::is_meant(i, wanted)).collect();
+        found.sort_by_key(|incident| (incident.state.is_open(), incident.updated));
+        found.pop().cloned()
+    }
+
     /// Looks at sysfs and mountinfo. Gives what nothing told of before; conditions of these kinds are left for an event to
     /// open. To be called on a thread: sysfs may take its time.
-    pub(super) fn look(&self, roots: &Roots, for_events: &[&str]) -> Vec<Condition> {
+    ///
+    /// Beside them: what it showed to be over.
+    pub(super) fn look(&self, roots: &Roots, for_events: &[&str]) -> (Vec<Condition>, Vec<Condition>) {
         let before = self.inner().table.clone();
         let mut after = before.clone();
         let mut look = Look::new(roots).keeping_absent();
@@ -114,9 +156,24 @@ impl Status {
         new.retain(|condition| for_events.contains(&condition.condition.as_str()));
         let is_new = |c: &Condition| new.iter().any(|n| n.condition == c.condition && n.device.is(&c.device));
         after.remove(&is_new);
+        let of_event = |table: &Table| -> Vec<Condition> {
+            table.conditions().into_iter().filter(|c| c.event_id.is_some()).collect()
+        };
+        let (told, left) = (of_event(&before), of_event(&after));
+        let is_left =
+            |c: &Condition| left.iter().any(|l| l.condition == c.condition && l.event_id == c.event_id);
+        let over = told.into_iter().filter(|c| !is_left(c)).collect();
         self.inner().table.take_look(&before, after);
         // What lies in the journal may tell of it.
-        if self.inner().journal.is_none() { Vec::new() } else { new }
+        if self.inner().journal.is_none() { (Vec::new(), over) } else { (new, over) }
+    }
+
+    /// The conditions that an incident's events opened.
+    pub(super) fn conditions_of(&self, incident: &Incident) -> Vec<Condition> {
+        let of_it =
+            |id: Option<crate::event::EventId>| incident.events.iter().any(|m| Some(m.event_id) == id);
+        let all = self.inner().table.conditions();
+        all.into_iter().filter(|c| of_it(c.event_id) || of_it(c.last_event_id)).collect()
     }
 
     /// The conditions that a name, an event's id or a condition's name selects.
@@ -141,7 +198,12 @@ impl Status {
             }
         }
         known.limits = limits;
+        let mut incidents: Vec<&Incident> = inner.incidents.values().collect();
+        incidents
+            .sort_by_key(|incident| (!incident.state.is_open(), incident.severity.number(), incident.opened));
+        incidents.truncate(ANSWER_MAX);
         json!({
+            "incidents": incidents,
             "conditions": inner.table.conditions(),
             "dropped": inner.table.dropped(),
             "journal_read": matches!(inner.journal, Some(Ok(()))),

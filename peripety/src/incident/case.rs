@@ -64,8 +64,11 @@ pub struct Case {
     pub part: Option<SharedPart>,
     /// How many devices blame that part.
     pub blamed_by: u32,
-    /// The worst that was said of each event's harm.
+    /// What kinds of harm its events tell of.
     pub harm: BTreeMap<ImpactKind, u32>,
+    /// The same of devices that others are made of: another copy or path may serve what they do not.
+    #[serde(default)]
+    pub harm_below: BTreeMap<ImpactKind, u32>,
     /// Counts of events that may still grow.
     pub growing: BTreeMap<EventId, u64>,
     /// The names of rules that led here, with how sure the least sure of them is.
@@ -131,6 +134,7 @@ impl Case {
             part: None,
             blamed_by: 0,
             harm: BTreeMap::new(),
+            harm_below: BTreeMap::new(),
             growing: BTreeMap::new(),
             certainty: Certainty::Certain,
             had_condition: false,
@@ -187,7 +191,9 @@ impl Case {
 
     /// Takes a later revision of an event that it has.
     pub fn grow(&mut self, event: &Event, facet: Option<Facet>) {
-        let before = self.growing.get(&event.event_id).copied();
+        // Of one that a daemon before this one counted, the event itself tells.
+        let known = self.incident.events.iter().find(|m| m.event_id == event.event_id).map(|m| m.count);
+        let before = self.growing.get(&event.event_id).copied().or(known);
         self.count(event, before);
         if let Some(member) = self.incident.events.iter_mut().find(|m| m.event_id == event.event_id) {
             member.event_type = event.event_type.clone();
@@ -255,7 +261,17 @@ impl Case {
     fn note_harm(&mut self, event: &Event, class: Class, facet: &Facet) {
         self.had_error |= event.severity.at_least(Severity::Error);
         for kind in impact::kinds(event, class, &facet.failed) {
-            *self.harm.entry(kind).or_default() += 1;
+            let is_below = matches!(
+                class,
+                Class::Way
+                    | Class::Removed
+                    | Class::NoAnswer
+                    | Class::GivenUp
+                    | Class::Command
+                    | Class::Request
+            );
+            let harm = if is_below { &mut self.harm_below } else { &mut self.harm };
+            *harm.entry(kind).or_default() += 1;
             // A person who knew of less has to know of this.
             if kind == ImpactKind::DataLost
                 && self.incident.acknowledged.as_ref().is_some_and(|ack| ack.at < event.last_timestamp)
@@ -281,7 +297,7 @@ impl Case {
     }
 
     /// Takes an event that says that something is over. Whether it is about this incident.
-    pub fn end(&mut self, event: &Event, end: &End) -> bool {
+    pub(crate) fn end(&mut self, event: &Event, end: &End) -> bool {
         let before = self.conditions.len();
         self.conditions.retain(|condition| !end.is_end_of(condition));
         let ended = self.conditions.len() < before;
@@ -317,6 +333,7 @@ impl Case {
     pub fn resolve(&mut self, at: Timestamp, by: String) {
         let data_lost = self.harm.contains_key(&ImpactKind::DataLost);
         self.incident.needs_acknowledgement = data_lost && self.incident.acknowledged.is_none();
+        self.conditions.clear();
         self.dirty = true;
         self.incident.resolved_by = Some(by);
         self.incident.updated = self.incident.updated.max(at);
@@ -381,6 +398,7 @@ impl Case {
         self.had_condition |= other.had_condition;
         self.had_error |= other.had_error;
         other.harm.iter().for_each(|(kind, n)| *self.harm.entry(*kind).or_default() += n);
+        other.harm_below.iter().for_each(|(kind, n)| *self.harm_below.entry(*kind).or_default() += n);
         self.growing.append(&mut other.growing);
         self.certainty = self.certainty.min(other.certainty);
         (self.dirty, other.dirty) = (true, true);
@@ -420,11 +438,19 @@ impl Case {
     /// When it is over if nothing more fails: a warning is of what failed nothing, and leaves nothing wrong. Of an error
     /// silence proves nothing.
     pub fn quiet_at(&self) -> Option<Timestamp> {
-        if self.had_condition
-            || self.had_error
-            || !self.incident.state.is_open()
-            || self.incident.resolved_by.is_some()
-        {
+        if !self.incident.state.is_open() || self.incident.resolved_by.is_some() {
+            return None;
+        }
+        // What is transient by nature says how long.
+        let seconds = self.conditions.iter().map(|c| match rows::row(&c.condition).map(|row| row.lasts) {
+            Some(rows::Lasts::Seconds(seconds)) => Some(seconds),
+            _ => None,
+        });
+        let longest = seconds.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
+        if let Some(seconds) = longest {
+            return self.incident.updated.checked_add(SignedDuration::from_secs(seconds)).ok();
+        }
+        if self.had_condition || self.had_error {
             return None;
         }
         let patience = self.facets.iter().map(|f| f.patience).max().unwrap_or(SignedDuration::from_secs(180));
@@ -436,7 +462,16 @@ impl Case {
         let root = self.root().cloned();
         self.render_cause(root.as_ref());
         let incident = &mut self.incident;
-        incident.impact.kinds = self.harm.keys().copied().collect();
+        let mut kinds: Vec<ImpactKind> = self.harm.keys().chain(self.harm_below.keys()).copied().collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let is_spared = |kind: &ImpactKind| matches!(kind, ImpactKind::RedundancyLost | ImpactKind::PathLost);
+        // Where an array or map says that a member or path is lost, and nothing above them is hurt, users see nothing.
+        let above = self.harm.keys().all(|kind| is_spared(kind) || *kind >= ImpactKind::Slow);
+        if above && kinds.iter().any(is_spared) {
+            kinds.retain(|kind| is_spared(kind) || *kind >= ImpactKind::Slow || self.harm.contains_key(kind));
+        }
+        incident.impact.kinds = kinds;
         if incident.impact.kinds.len() > 1 {
             incident.impact.kinds.retain(|kind| *kind != ImpactKind::None);
         }
@@ -447,6 +482,13 @@ impl Case {
         incident.conditions.dedup();
         let class = root.as_ref().map_or(Class::Other, |root| root.class);
         let mut what = words::class(class, incident.cause.kind).to_owned();
+        if class == Class::Own {
+            what = match root.as_ref().map(|root| root.event_type.as_str()) {
+                Some("PERIPETY_EVENTS_LOST") => "records lost".to_owned(),
+                Some("PERIPETY_CONFIG_REJECTED") => "configuration refused".to_owned(),
+                _ => what,
+            };
+        }
         if self.part.is_some() && incident.cause.event_id.is_none() {
             what = format!("{} devices: {what}", self.blamed_by.max(2));
         }

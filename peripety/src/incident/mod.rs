@@ -12,6 +12,7 @@ mod impact;
 mod index;
 mod life;
 mod part;
+pub mod pick;
 pub mod rules;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,8 @@ use self::{
 };
 use crate::{
     event::{
-        Event, EventId, EventType,
-        incident::{Certainty, Incident, IncidentId, Relation, State},
+        Event, EventType,
+        incident::{Certainty, Incident, Relation, State},
     },
     state::End,
 };
@@ -95,6 +96,11 @@ impl Incidents {
         }
     }
 
+    /// Takes revisions that the engine gave, in their order.
+    pub fn push_all(&mut self, events: &mut [Event], out: &mut Vec<Incident>) {
+        events.iter_mut().for_each(|event| self.push(event, out));
+    }
+
     /// Lets time go on to `now_ns` (CLOCK_MONOTONIC).
     pub fn tick(&mut self, now_ns: u64, out: &mut Vec<Incident>) {
         let wall = Timestamp::from_nanosecond(i128::from(now_ns) + self.offset_ns);
@@ -125,14 +131,15 @@ impl Incidents {
         self.cases.values().map(|case| &case.incident)
     }
 
-    /// The incident with this id, or the one that it became part of.
-    pub fn get(&self, id: IncidentId) -> Option<&Incident> {
-        self.index.of_id(id).and_then(|slot| self.cases.get(&slot)).map(|case| &case.incident)
+    /// All that is needed to go on with them.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
     }
 
-    /// The incident that an event belongs to.
-    pub fn of_event(&self, id: EventId) -> Option<&Incident> {
-        self.index.of_event(id).and_then(|slot| self.cases.get(&slot)).map(|case| &case.incident)
+    /// The incident with this id, or the one that it became part of.
+    #[cfg(test)]
+    pub fn get(&self, id: crate::event::IncidentId) -> Option<&Incident> {
+        self.index.of_id(id).and_then(|slot| self.cases.get(&slot)).map(|case| &case.incident)
     }
 
     /// How many were dropped for lack of room.
@@ -343,7 +350,6 @@ impl Incidents {
     /// Writes an incident, at once where something new is to be said.
     fn write_if_due(&mut self, slot: Slot, out: &mut Vec<Incident>) {
         let Some(case) = self.cases.get_mut(&slot).filter(|case| case.dirty) else { return };
-        self.changed.insert(slot);
         let before = (
             case.incident.state,
             case.incident.severity,

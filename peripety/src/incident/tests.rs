@@ -529,6 +529,23 @@ fn a_rebuild_is_recovering_until_it_is_done() {
 }
 
 #[test]
+fn a_leg_of_a_mirror_hurts_nobody_and_a_lost_last_path_does() {
+    let leg = run(vec![
+        stacked(event("SCSI_DEVICE_OFFLINED", "sda", 0), &[], &["md0"], &[]),
+        stacked(event("MD_DISK_FAILED", "sda", 5), &[], &["md0"], &[]),
+    ]);
+    assert_eq!(leg.found()[0].impact.kinds, [ImpactKind::RedundancyLost]);
+    assert_eq!(leg.found()[0].severity, Severity::Warning);
+    let all = run(vec![
+        stacked(transport("sda", 0), &[], &["dm-0"], &[]),
+        stacked(event("DM_MPATH_PATH_FAILED", "sda", 5), &[], &["dm-0"], &[]),
+        stacked(event("DM_MPATH_NO_PATH", "dm-0", 6), &["sda"], &[], &["/srv"]),
+    ]);
+    assert_eq!(all.found()[0].impact.kinds.first(), Some(&ImpactKind::Unavailable));
+    assert_eq!(all.found()[0].severity, Severity::Critical);
+}
+
+#[test]
 fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
     let mut quiet = run(vec![event("ATA_LINK_RESET", "ata2", 0), event("BLK_BEYOND_END", "sdq", 10)]);
     let at = quiet.stage.next_deadline_ns().unwrap();
@@ -536,6 +553,17 @@ fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
     let states: Vec<State> = quiet.found().iter().map(|i| i.state).collect();
     assert_eq!(states, [State::Resolved, State::Open]);
     assert_eq!(quiet.stage.next_deadline_ns(), None, "an idle stage wants no tick");
+}
+
+#[test]
+fn what_is_transient_by_nature_ends_after_its_time() {
+    let mut run = run(vec![with(event("PERIPETY_EVENTS_LOST", "", 0), "loss.source", "printk")]);
+    assert_eq!(run.found()[0].title, "peripety: records lost");
+    let at = run.stage.next_deadline_ns().unwrap();
+    run.stage.tick(at - 1_000_000, &mut run.written);
+    assert_eq!(run.found()[0].state, State::Open);
+    run.stage.tick(at, &mut run.written);
+    assert_eq!(run.found()[0].state, State::Resolved);
 }
 
 #[test]

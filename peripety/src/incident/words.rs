@@ -23,6 +23,9 @@ pub fn short(event: &Event) -> String {
     if !name.is_empty() {
         return name;
     }
+    if event.sub_system.as_str() == "peripety" {
+        return "peripety".to_owned();
+    }
     let Facts { zfs, net, adapter, pci, md, bcache, .. } = &event.facts;
     None.or_else(|| zfs.as_ref()?.pool.as_deref())
         .or_else(|| net.as_ref()?.volume.as_deref())

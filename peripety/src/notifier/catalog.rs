@@ -1,7 +1,7 @@
 //! journald's message catalog: what `journalctl -x` says below an event. Generated from the vocabulary.
 
-use super::plain::wrap;
-use crate::event::{Nature, TYPES, TypeInfo, advice, message_id};
+use super::{journald::incident_message_id, plain::wrap};
+use crate::event::{Nature, TYPES, TypeInfo, advice, incident::State, message_id};
 
 /// Columns of the text, beside what journalctl puts before it.
 const WIDTH: usize = 76;
@@ -9,7 +9,36 @@ const WIDTH: usize = 76;
 /// The catalog, as it is checked in as dist/peripety.catalog and installed in /usr/lib/systemd/catalog.
 pub fn catalog() -> String {
     let head = "# Made from the table of event types by the tests of peripety: PERIPETY_BLESS=1 cargo test catalog\n";
-    TYPES.iter().fold(head.to_owned(), |text, info| text + "\n" + &entry(info))
+    let types = TYPES.iter().fold(head.to_owned(), |text, info| text + "\n" + &entry(info));
+    STATES.iter().fold(types, |text, (state, words)| text + "\n" + &of_incident(*state, words))
+}
+
+/// What becomes of an incident.
+const STATES: [(State, &str); 4] = [
+    (
+        State::Open,
+        "An incident: one fault with all that came of it. It is open until all of that is proven to be over",
+    ),
+    (State::Recovering, "An incident is being mended: a rebuild or resync runs"),
+    (State::Resolved, "An incident is over"),
+    (State::Superseded, "An incident turned out to be part of another one, which goes on"),
+];
+
+fn of_incident(state: State, words: &str) -> String {
+    format!(
+        "-- {id}\n\
+         Subject: incident {state}: @INCIDENT_CAUSE@\n\
+         Defined-By: peripety\n\
+         Support: https://github.com/cathay4t/peripety\n\
+         Documentation: man:prpt(1)\n\
+         \n\
+         {words}.\n\
+         Cause: @INCIDENT_CAUSE@ (@INCIDENT_CAUSE_KIND@, @INCIDENT_CERTAINTY@) @DEV_PATH@ @DEV_WWID@\n\
+         \n\
+         Its events, what it hurts, and what to do:\n  prpt explain @INCIDENT_ID@\n",
+        id = incident_message_id(state).simple(),
+        state = state.as_str(),
+    )
 }
 
 fn entry(info: &TypeInfo) -> String {
@@ -65,7 +94,7 @@ mod tests {
     fn every_type_has_an_entry_of_its_own() {
         let text = catalog();
         let ids: BTreeSet<_> = text.lines().filter_map(|l| l.strip_prefix("-- ")).collect();
-        assert_eq!(ids.len(), TYPES.len());
+        assert_eq!(ids.len(), TYPES.len() + STATES.len());
         assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())));
     }
 }

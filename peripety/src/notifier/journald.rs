@@ -6,9 +6,13 @@ use rustix::io::Errno;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Notifier, NotifyError};
+use super::{Notifier, NotifyError, carrier};
 use crate::{
-    event::{Event, message_id},
+    event::{
+        Event,
+        incident::{Incident, State},
+        message_id,
+    },
     roots::Roots,
     text::printable,
 };
@@ -49,6 +53,9 @@ const PASSES: &[Errno] = &[
 /// The field by which entries of peripety are found, with its value.
 pub(crate) const MARK: (&str, &str) = ("IS_PERIPETY", "TRUE");
 
+/// The same for revisions of incidents, which are no events.
+pub(crate) const INCIDENT_MARK: (&str, &str) = ("IS_PERIPETY_INCIDENT", "TRUE");
+
 /// Where journald listens.
 pub(crate) fn socket(roots: &Roots) -> PathBuf {
     roots.run.join("systemd/journal/socket")
@@ -78,7 +85,11 @@ impl Notifier for Journald {
     }
 
     fn notify(&mut self, event: &Event) -> Result<(), NotifyError> {
-        let lines = lines(event).map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
+        let lines = match carrier::carried(event) {
+            Some(incident) => incident_lines(&incident),
+            None => lines(event),
+        };
+        let lines = lines.map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         // sd_journal_sendv says that all is well when nobody listens.
         let absent =
@@ -151,6 +162,51 @@ pub fn lines(event: &Event) -> Result<Vec<String>, serde_json::Error> {
     Ok(lines)
 }
 
+/// The fields of an incident's entry.
+///
+/// # Errors
+///
+/// The incident has no JSON.
+pub(crate) fn incident_lines(incident: &Incident) -> Result<Vec<String>, serde_json::Error> {
+    let mut lines = Vec::with_capacity(32);
+    let mut add = |name: &str, value: &str| lines.push(format!("{name}={value}"));
+    let state = incident.state.as_str();
+    add("MESSAGE", &format!("incident {state}: {}", printable(&incident.title)));
+    add("PRIORITY", &incident.severity.number().to_string());
+    add("MESSAGE_ID", incident_message_id(incident.state).simple().encode_lower(&mut Uuid::encode_buffer()));
+    add("SYSLOG_IDENTIFIER", "peripetyd");
+    add(INCIDENT_MARK.0, INCIDENT_MARK.1);
+    add("INCIDENT_ID", incident.incident_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    add("INCIDENT_STATE", state);
+    add("REVISION", &incident.revision.to_string());
+    add("INCIDENT_CAUSE", &printable(&incident.cause.name));
+    add("INCIDENT_CAUSE_KIND", &name_of(&incident.cause.kind));
+    add("INCIDENT_CERTAINTY", incident.cause.certainty.as_str());
+    for kind in &incident.impact.kinds {
+        add("INCIDENT_IMPACT", &name_of(kind));
+    }
+    for point in &incident.impact.mount_points {
+        add("MOUNT_POINT", &printable(point));
+    }
+    if let Some(device) = &incident.cause.device {
+        add("DEV_WWID", &printable(&device.wwid));
+        add("DEV_PATH", &printable(&device.path));
+    }
+    let mut json = String::from("JSON=");
+    json.push_str(&serde_json::to_string(incident)?);
+    lines.push(json);
+    Ok(lines)
+}
+
+/// The `MESSAGE_ID` of an incident in a state.
+pub(crate) fn incident_message_id(state: State) -> Uuid {
+    message_id(&format!("INCIDENT_{}", state.as_str().to_uppercase()))
+}
+
+fn name_of(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// `EXT_` and the key, or the path of a fact, in the letters that journald takes: `EXT_SCSI_TAG`.
 fn extension_name(key: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
@@ -184,6 +240,17 @@ mod tests {
         let marked = |event: &Event| lines(event).unwrap().contains(&"CONFIRMED=FALSE".to_owned());
         assert!(!marked(&sample()));
         assert!(marked(&Event { confirmed: false, ..sample() }));
+    }
+
+    #[test]
+    fn an_incident_has_its_own_mark_and_comes_back_from_its_json() {
+        let (mut stage, mut out) = (crate::incident::Incidents::default(), Vec::new());
+        stage.push(&mut sample(), &mut out);
+        let event = carrier::carry(&out[0]).unwrap();
+        assert_eq!(carrier::carried(&event).as_ref(), Some(&out[0]));
+        let lines = incident_lines(&out[0]).unwrap();
+        assert!(!lines.iter().any(|line| line.starts_with("IS_PERIPETY=")), "no event is read from it");
+        assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A notifier is one file here and one line in [`NOTIFIERS`]. Each runs on a thread of its own behind a bounded [`Queue`],
 //! so that a way out that blocks (a full pipe, a journald that hangs on the disk that fails) holds up nobody else.
 
+pub(crate) mod carrier;
 pub mod catalog;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    Notifier, NotifyError,
+    Notifier, NotifyError, carrier,
     plain::{Live, Style},
 };
 use crate::event::Event;
@@ -44,6 +44,9 @@ impl<W: Write + Send> Notifier for Stdout<W> {
     }
 
     fn notify(&mut self, event: &Event) -> Result<(), NotifyError> {
+        if carrier::is_carrier(event) {
+            return Ok(());
+        }
         let text = self.live.render(event, &self.style);
         let Some(text) = text else { return Ok(()) };
         self.print(&text).map_err(|source| NotifyError::Write {

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 pub(crate) use super::believed::Foreign;
 use super::believed::{Believed, Judge};
 use crate::{
-    event::{Event, EventId},
+    event::{Event, EventId, Incident},
     journal::{
         self, Answer, Entry, FileId, From, Message, Orders, Patience, Place, Process, Request, Unread, Worker,
     },
-    notifier::journald::MARK,
+    notifier::journald::{INCIDENT_MARK, MARK},
     roots::Roots,
 };
 
@@ -27,7 +27,7 @@ pub(crate) const PATIENCE: Patience =
     Patience { silence: Duration::from_secs(10), total: Duration::from_secs(30) };
 
 /// Fields that are read of an entry.
-const HEAD: [&str; 10] = [
+const HEAD: [&str; 11] = [
     "_UID",
     "_EXE",
     "_TRANSPORT",
@@ -37,6 +37,7 @@ const HEAD: [&str; 10] = [
     "_MACHINE_ID",
     "_HOSTNAME",
     "EVENT_ID",
+    "INCIDENT_ID",
     "REVISION",
 ];
 const JSON: &str = "JSON";
@@ -135,10 +136,10 @@ enum Source {
 }
 
 impl Source {
-    fn new(roots: &Roots, place: &Place, patience: Patience) -> Self {
+    fn new(roots: &Roots, place: &Place, patience: Patience, mark: (&str, &str)) -> Self {
         let orders = Orders {
             place: place.clone(),
-            matches: vec![(MARK.0.to_owned(), MARK.1.to_owned())],
+            matches: vec![(mark.0.to_owned(), mark.1.to_owned())],
             avoid: Vec::new(),
             field_max: journal::MAX_FIELD,
             parent: std::process::id(),
@@ -194,8 +195,21 @@ impl Reader {
     ///
     /// There is no such directory, or it does not answer.
     pub fn open_with(roots: &Roots, patience: Patience) -> Result<Self, ReadError> {
+        Self::open_marked(roots, patience, MARK)
+    }
+
+    /// The same for revisions of incidents: [`Self::incident`] gives them.
+    ///
+    /// # Errors
+    ///
+    /// There is no such directory, or it does not answer.
+    pub fn open_incidents(roots: &Roots, patience: Patience) -> Result<Self, ReadError> {
+        Self::open_marked(roots, patience, INCIDENT_MARK)
+    }
+
+    fn open_marked(roots: &Roots, patience: Patience, mark: (&str, &str)) -> Result<Self, ReadError> {
         let place = Place::of(roots);
-        let source = Source::new(roots, &place, patience);
+        let source = Source::new(roots, &place, patience, mark);
         let mut this = Self {
             source,
             judge: Judge::new(roots),
@@ -370,6 +384,20 @@ impl Reader {
         Some(event)
     }
 
+    /// The same for an incident.
+    pub fn incident(&mut self) -> Option<Incident> {
+        let (entry, foreign) = self.present.as_ref()?;
+        let incident = entry.get(JSON).and_then(|json| serde_json::from_str::<Incident>(json).ok());
+        let Some(mut incident) = incident else {
+            self.skipped.corrupt += 1;
+            return None;
+        };
+        if let Some(foreign) = foreign {
+            incident.hostname = foreign.host().to_owned();
+        }
+        Some(incident)
+    }
+
     /// What names the entry that the last step went to, for [`Position::After`].
     pub fn cursor(&self) -> Option<String> {
         self.present.as_ref().map(|(entry, _)| entry.cursor.clone())
@@ -425,7 +453,7 @@ fn confused() -> ReadError {
 
 fn head(entry: &Entry) -> Option<Head> {
     Some(Head {
-        id: entry.get("EVENT_ID")?.parse().ok()?,
+        id: entry.get("EVENT_ID").or_else(|| entry.get("INCIDENT_ID"))?.parse().ok()?,
         revision: entry.get("REVISION")?.parse().ok()?,
         written_us: i64::try_from(entry.realtime_us).ok()?,
     })
@@ -444,7 +472,7 @@ pub enum Access {
 
 /// Whether this process may read the system's journal files. libsystemd passes over those it may not read, in silence.
 pub fn access(roots: &Roots) -> Access {
-    let mut source = Source::new(roots, &Place::of(roots), PATIENCE);
+    let mut source = Source::new(roots, &Place::of(roots), PATIENCE, MARK);
     match source.ask(&Request::MayRead, "open", &mut Vec::new()) {
         Ok(Answer::MayRead { readable: false, denied: Some(denied) }) => Access::Denied(denied),
         Ok(Answer::MayRead { readable: false, denied: None }) => Access::NoFiles,

@@ -4,6 +4,7 @@ mod believed;
 pub mod boot;
 mod device;
 mod filter;
+pub(crate) mod incidents;
 pub mod journald;
 mod latest;
 pub mod select;

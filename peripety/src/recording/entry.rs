@@ -10,6 +10,7 @@ use crate::{
     correlate::LiveSources,
     event::Event,
     record::{self, LogRecord, Lost, Missed, Record, Stamp, Uevent},
+    state::Condition,
 };
 
 /// Version of the format; raised by an incompatible change only.
@@ -54,6 +55,13 @@ pub enum Entry {
         /// What the engine learned of devices.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         facts: Vec<News>,
+    },
+    /// A look at sysfs and mountinfo showed that conditions are over.
+    Looked {
+        /// Wall clock, microseconds since 1970.
+        us: i64,
+        /// Which.
+        over: Vec<Condition>,
     },
     /// Answers about devices are told anew from now on.
     Forget,

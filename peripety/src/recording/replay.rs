@@ -8,6 +8,7 @@ use std::{
 };
 
 use flate2::bufread::MultiGzDecoder;
+use jiff::Timestamp;
 
 use super::{
     Answers, Entry, Start,
@@ -17,7 +18,8 @@ use super::{
 use crate::{
     correlate::Saved,
     engine::{Engine, Settings},
-    event::Event,
+    event::{Event, incident::Incident},
+    incident::Incidents,
     parser::rules::RuleSet,
 };
 
@@ -78,6 +80,8 @@ pub struct Replay<R> {
     from: R,
     line: u64,
     engine: Option<Engine>,
+    incidents: Incidents,
+    revisions: Vec<Incident>,
     answers: Answers,
     notes: Notes,
     ended: bool,
@@ -103,7 +107,17 @@ impl<R: BufRead> Replay<R> {
     /// Replays what `from` gives, uncompressed.
     pub fn new(from: R) -> Self {
         let (engine, answers, notes) = (None, Answers::default(), Notes::default());
-        Self { from, line: 0, engine, answers, notes, ended: false, next: VecDeque::new() }
+        Self {
+            from,
+            line: 0,
+            engine,
+            incidents: Incidents::default(),
+            revisions: Vec::new(),
+            answers,
+            notes,
+            ended: false,
+            next: VecDeque::new(),
+        }
     }
 
     /// Replays one line; adds its events to `out`. False when there are no more lines.
@@ -129,7 +143,29 @@ impl<R: BufRead> Replay<R> {
         &self.notes
     }
 
+    /// Revisions of incidents since the last call.
+    pub fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.revisions)
+    }
+
     fn take(&mut self, entry: Entry, out: &mut Vec<Event>) -> Result<(), ReplayError> {
+        let before = out.len();
+        let ns = if let Entry::Tick { ns, .. } = &entry { Some(*ns) } else { None };
+        let ends = matches!(entry, Entry::Finish { .. });
+        self.engine_takes(entry, out)?;
+        if let Some(new) = out.get_mut(before..) {
+            self.incidents.push_all(new, &mut self.revisions);
+        }
+        if let Some(ns) = ns {
+            self.incidents.tick(ns, &mut self.revisions);
+        }
+        if ends {
+            self.incidents.finish(&mut self.revisions);
+        }
+        Ok(())
+    }
+
+    fn engine_takes(&mut self, entry: Entry, out: &mut Vec<Event>) -> Result<(), ReplayError> {
         let line = self.line;
         let broken = |what: String| ReplayError::Broken { line, what };
         let Some(engine) = &mut self.engine else {
@@ -153,6 +189,7 @@ impl<R: BufRead> Replay<R> {
                 for note in open {
                     saved.take(&note).map_err(|error| broken(format!("what was open: {error}")))?;
                 }
+                self.incidents.restore(super::tape::cases_of(saved.take_incidents()));
                 engine.restore(saved);
             }
             Entry::Push { us, ns, body, facts } => {
@@ -167,6 +204,11 @@ impl<R: BufRead> Replay<R> {
             Entry::Finish { facts } => {
                 self.answers.next(facts);
                 engine.finish(&self.answers, out);
+            }
+            Entry::Looked { us, over } => {
+                if let Ok(at) = Timestamp::from_microsecond(us) {
+                    self.incidents.looked(&over, at, &mut self.revisions);
+                }
             }
             Entry::Forget => self.answers.forget(),
             Entry::Said(event) => out.push(*event),
@@ -188,6 +230,7 @@ impl<R: BufRead> Replay<R> {
         }
         let settings = Settings { boot_id: start.boot_id, hostname: start.hostname, ..Settings::default() };
         self.engine = Some(Engine::new(settings, RuleSet::built_in()));
+        self.incidents = Incidents::default();
         self.answers.forget();
         Ok(())
     }

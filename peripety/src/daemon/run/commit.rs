@@ -6,7 +6,10 @@ use super::{
     super::{clock, logbook::Commit},
     Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd,
 };
-use crate::event::{Event, EventType};
+use crate::{
+    event::{Event, EventType},
+    notifier::carrier,
+};
 
 impl Daemon {
     /// Lets events out, in three steps (promise 1): they and what is open are written down; the sources get their room
@@ -19,7 +22,11 @@ impl Daemon {
         for event in &self.pipeline.events {
             self.pipeline.ledger.note(event);
         }
-        let events: Vec<Arc<Event>> = self.pipeline.events.drain(..).map(Arc::new).collect();
+        let incidents = self.pipeline.engine.take_incidents();
+        self.kept.note(!incidents.is_empty());
+        self.pipeline.news |= !incidents.is_empty();
+        let carried = incidents.iter().filter_map(carrier::carry);
+        let events: Vec<Arc<Event>> = self.pipeline.events.drain(..).chain(carried).map(Arc::new).collect();
         if std::mem::take(&mut self.pipeline.news) {
             let spooled = self.outputs.write_down(&events);
             self.write_logbook(spooled);

@@ -94,9 +94,10 @@ impl Daemon {
     }
 
     /// A look is over: what it found becomes events.
-    pub(super) fn take_look(&mut self, new: Vec<Condition>) {
+    pub(super) fn take_look(&mut self, (new, over): Seen) {
         self.service.looks.began_ns = None;
         self.service.looks.last_ns = Some(clock::monotonic_ns());
+        self.pipeline.engine.looked(&over, clock::now().realtime_us);
         for condition in new {
             self.tell_of(&condition);
         }
@@ -147,6 +148,11 @@ impl Daemon {
                 self.service.looks.waiting.push((reply, now));
                 self.begin_look(now);
             }
+            Asked::Acknowledge { target, reason, peer, reply } => {
+                let answer = self.acknowledge(&target, &reason, peer);
+                self.put_out();
+                let _gone = reply.send(answer);
+            }
             Asked::Resolve { target, reason, peer, reply } => {
                 let answer = self.resolve(&target, &reason, peer);
                 self.put_out();
@@ -167,13 +173,47 @@ impl Daemon {
         }
     }
 
+    /// A person knows of an incident.
+    fn acknowledge(&mut self, target: &str, reason: &str, peer: Peer) -> Result<Value, String> {
+        let reason: String = printable(reason.trim()).chars().take(REASON_MAX).collect();
+        if reason.is_empty() {
+            return Err("a reason is missing: who reads this later wants to know what was done".to_owned());
+        }
+        let Some(incident) = self.outputs.status().incident(target) else {
+            return Err(format!("'{}' is no incident that is known; see 'prpt status'", printable(target)));
+        };
+        let who = people::name(&self.roots, peer);
+        let title = printable(&incident.title).into_owned();
+        let now = clock::now();
+        let msg = format!("{who} knows of this: {title} ({reason})");
+        let mut event = own::event(&self.pipeline.host, EventType::PERIPETY_ACKNOWLEDGED, msg, now);
+        event.facts.daemon = Some(Box::new(DaemonFacts {
+            user: Some(who.clone()),
+            uid: Some(peer.uid),
+            reason: Some(reason),
+            incident_id: Some(incident.incident_id.to_string()),
+            ..DaemonFacts::default()
+        }));
+        let answer = json!({ "incident": title, "event_id": event.event_id, "user": who });
+        self.pipeline.emit(event);
+        Ok(answer)
+    }
+
     /// A person says that something is over.
     fn resolve(&mut self, target: &str, reason: &str, peer: Peer) -> Result<Value, String> {
         let reason: String = printable(reason.trim()).chars().take(REASON_MAX).collect();
         if reason.is_empty() {
             return Err("a reason is missing: who reads this later wants to know why it is over".to_owned());
         }
+        let incident = self.outputs.status().incident(target).filter(|incident| incident.state.is_open());
         let mut found = self.outputs.status().select(target);
+        if let Some(incident) = &incident {
+            for condition in self.outputs.status().conditions_of(incident) {
+                if !found.contains(&condition) {
+                    found.push(condition);
+                }
+            }
+        }
         let is_seen = |c: &Condition| c.event_id.is_none();
         if let Some(seen) = found.first().filter(|_| found.iter().all(is_seen)) {
             let words = row(&seen.condition).map_or("", |row| row.words);
@@ -184,16 +224,18 @@ impl Daemon {
             ));
         }
         found.retain(|c| !is_seen(c));
-        if found.is_empty() {
+        if found.is_empty() && incident.is_none() {
             return Err(format!(
                 "'{}' is no condition, device or event that is listed; see 'prpt status'",
                 printable(target)
             ));
         }
         let who = people::name(&self.roots, peer);
+        let title = incident.iter().filter(|_| found.is_empty()).map(|incident| incident.title.clone());
         let named: Vec<String> = found
             .iter()
             .map(|c| format!("{}: {}", c.device.shown(), row(&c.condition).map_or("", |row| row.words)))
+            .chain(title)
             .collect();
         let now = clock::now();
         let msg = format!("{who} says that this is over: {} ({reason})", printable(&named.join("; ")));
@@ -210,17 +252,25 @@ impl Daemon {
             uid: Some(peer.uid),
             reason: Some(reason),
             resolved: Some(resolve::noted(&found)),
+            incident_id: incident.as_ref().map(|incident| incident.incident_id.to_string()),
             ..DaemonFacts::default()
         }));
-        let answer = json!({ "resolved": found, "event_id": event.event_id, "user": who });
+        let answer = json!({
+            "resolved": found,
+            "incident": incident.map(|incident| incident.title),
+            "event_id": event.event_id,
+            "user": who,
+        });
         self.pipeline.emit(event);
         Ok(answer)
     }
 }
 
 /// The channel by which looks come back.
-pub(super) type Looked =
-    (tokio::sync::mpsc::Sender<Vec<Condition>>, tokio::sync::mpsc::Receiver<Vec<Condition>>);
+pub(super) type Looked = (tokio::sync::mpsc::Sender<Seen>, tokio::sync::mpsc::Receiver<Seen>);
+
+/// What a look found that nothing had told, and what it showed to be over.
+pub(super) type Seen = (Vec<Condition>, Vec<Condition>);
 
 /// Makes it.
 pub(super) fn looked() -> Looked {

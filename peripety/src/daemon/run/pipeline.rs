@@ -43,8 +43,8 @@ impl Pipeline {
     }
 
     /// An event of the daemon itself, which no record made.
-    pub(super) fn emit(&mut self, event: Event) {
-        self.engine.said(&event);
+    pub(super) fn emit(&mut self, mut event: Event) {
+        self.engine.said(&mut event);
         self.events.push(event);
     }
 

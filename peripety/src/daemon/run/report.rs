@@ -76,6 +76,9 @@ impl Daemon {
         if let serde_json::Value::Object(all) = &mut stats {
             all.insert("ledger".to_owned(), self.pipeline.ledger.to_json());
             all.insert("runtime".to_owned(), self.persistence.runtime.to_json());
+            let incidents = self.pipeline.engine.incidents();
+            let open = incidents.all().filter(|incident| incident.state.is_open()).count();
+            all.insert("incidents".to_owned(), json!({ "open": open, "dropped": incidents.dropped() }));
             all.insert("journal".to_owned(), self.sources.programs.stats());
             if let Some(recorder) = self.pipeline.engine.recorder() {
                 let (file, trouble) = (recorder.path(), recorder.trouble());

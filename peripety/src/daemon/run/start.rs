@@ -9,6 +9,7 @@ use super::{
         args::Args,
         clock,
         host::Host,
+        kept::Kept,
         outputs::Outputs,
         programs::Programs,
         sandbox::Sandbox,
@@ -93,8 +94,10 @@ impl Daemon {
         let programs = Programs::start(left.journal_cursor, &host.boot_id, config.rules());
         let mut engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
             .context("cannot start recording")?;
-        if let Some(open) = open {
-            engine.restore(open);
+        let kept = Kept::new(&roots);
+        match open {
+            Some(open) => engine.restore(open),
+            None => engine.restore_incidents(kept.read()),
         }
         let sources = Sources {
             probes,
@@ -113,6 +116,7 @@ impl Daemon {
             sources,
             pipeline,
             persistence,
+            kept,
             outputs,
             service,
             chores_at: None,

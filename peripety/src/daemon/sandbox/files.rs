@@ -40,7 +40,7 @@ impl Places {
         let pins = roots.sysfs.join("fs/bpf");
         let mut files = vec![roots.dev.join("null")];
         files.extend(args.record.clone());
-        Self { directories: vec![runtime, pins], files }
+        Self { directories: vec![runtime, pins, roots.state.clone()], files }
     }
 
     fn all(&self) -> impl Iterator<Item = &PathBuf> {

@@ -94,8 +94,8 @@ fn live(file: &Path, steps: &[Step], finish: bool) -> Vec<Event> {
     }
     if finish {
         engine.finish(&Changing, &mut out);
-        let said = crate::notifier::fixture::sample();
-        engine.said(&said);
+        let mut said = crate::notifier::fixture::sample();
+        engine.said(&mut said);
         out.push(said);
     }
     engine.close(Duration::from_secs(10));
@@ -155,6 +155,34 @@ fn a_replay_gives_the_same_events_plain_and_gzipped() {
         assert_eq!(lines(&events), lines(&again), "{name}");
         assert_eq!(notes, Notes { sessions: 1, ..Notes::default() });
     }
+}
+
+#[test]
+fn a_replay_gives_the_same_incidents() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("r.jsonl");
+    let (mut engine, mut out) = (RecordedEngine::new(settings(), &[], Some(&file)).unwrap(), Vec::new());
+    for step in a_storm() {
+        match step {
+            Step::Push(record) => engine.push(&record, &Changing, &mut out),
+            Step::Tick(ns) => engine.tick(ns, &Changing, &mut out),
+            Step::Live(_) => {}
+        }
+    }
+    let mut said = crate::notifier::fixture::sample();
+    engine.said(&mut said);
+    let over = crate::state::Condition::all_opened_by(&said);
+    engine.looked(&over, 1_795_266_000_000_000);
+    engine.finish(&Changing, &mut out);
+    engine.close(Duration::from_secs(10));
+    let revisions = engine.take_incidents();
+    assert!(revisions.iter().any(|incident| !incident.state.is_open()), "{revisions:#?}");
+    let (mut replay, mut again) = (Replay::open(&file).unwrap(), Vec::new());
+    while replay.step(&mut Vec::new()).unwrap() {
+        again.extend(replay.take_incidents());
+    }
+    again.extend(replay.take_incidents());
+    assert_eq!(serde_json::to_string(&revisions).unwrap(), serde_json::to_string(&again).unwrap());
 }
 
 #[test]
