@@ -191,7 +191,10 @@ fn is_right(name: &str, expected: &Incidents, found: &[peripety::event::Incident
 fn incidents_are_those_that_an_expert_sees() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/offline/reports");
     let (mut right, mut wrong) = (0, Vec::new());
-    for report in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
+    // Incidents were judged in the reports up to 59.
+    let is_judged = |path: &Path| path.is_dir() && path.file_name().is_some_and(|name| name < "60");
+    let reports = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    for report in reports.filter(|path| is_judged(path)) {
         let expected: Incidents =
             serde_json::from_slice(&fs::read(report.join("expect.json")).unwrap()).unwrap();
         let found = incidents_of(&fs::read(report.join("log.txt")).unwrap());
