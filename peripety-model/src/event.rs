@@ -98,6 +98,51 @@ pub struct Event {
     pub extension: BTreeMap<String, Value>,
 }
 
+impl Event {
+    /// One failure of which nothing but its type and time is known; more may follow (it is not final).
+    ///
+    /// ```
+    /// use peripety_model::{Event, EventType, Severity, event_id};
+    ///
+    /// let id = event_id("6c8e0a4e1c3b4d0f8a2b5c7d9e0f1a2b", "kmsg", "1042");
+    /// let event = Event { kdev: "sda".into(), ..Event::new(id, EventType::BLK_IO_ERROR, "2026-03-01T12:00:00Z".parse()?) };
+    /// assert_eq!((event.severity, event.sub_system.as_str(), event.count), (Severity::Error, "block", 1));
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
+    pub fn new(event_id: EventId, event_type: EventType, timestamp: Timestamp) -> Self {
+        let info = event_type.info();
+        Self {
+            schema: SCHEMA_VERSION,
+            event_id,
+            root_cause_event_id: None,
+            incident_id: None,
+            timestamp,
+            monotonic_ns: None,
+            boot_id: String::new(),
+            hostname: String::new(),
+            severity: info.map_or(Severity::Info, |info| info.severity),
+            sub_system: SubSystem::known(info.map_or("kernel", |info| info.sub_system)),
+            event_type,
+            msg: String::new(),
+            raw_msgs: Vec::new(),
+            kdev: String::new(),
+            block: None,
+            io: None,
+            count: 1,
+            revision: 0,
+            is_final: false,
+            first_timestamp: timestamp,
+            last_timestamp: timestamp,
+            sector_ranges: Vec::new(),
+            confirmed: true,
+            sources: Vec::new(),
+            lost_before: 0,
+            facts: Facts::default(),
+            extension: BTreeMap::new(),
+        }
+    }
+}
+
 const fn one() -> u64 {
     1
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     block::{BlkInfo, DeviceFacts, Hctl, Identity},
-    event::{Event, EventType, SCHEMA_VERSION, event_id},
+    event::{Event, EventType, event_id},
     parser::{Kdev, RawEvent},
     record::Stamp,
 };
@@ -60,32 +60,18 @@ pub fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
 pub fn event(raw: &RawEvent, block: Option<Arc<BlkInfo>>, boot_id: &str, hostname: &str) -> Event {
     let timestamp = wall_clock(raw.time);
     Event {
-        schema: SCHEMA_VERSION,
-        event_id: event_id(boot_id, &raw.source, &raw.sequence),
-        root_cause_event_id: None,
-        incident_id: None,
-        timestamp,
         monotonic_ns: raw.time.monotonic_ns,
         boot_id: boot_id.to_owned(),
         hostname: hostname.to_owned(),
         severity: raw.severity,
         sub_system: raw.sub_system.clone(),
-        event_type: raw.event_type.clone(),
-        msg: String::new(),
-        raw_msgs: Vec::new(),
         kdev: kdev(raw, block.as_deref()),
         block,
         io: raw.io.clone(),
         count: raw.count,
-        revision: 0,
-        is_final: false,
-        first_timestamp: timestamp,
-        last_timestamp: timestamp,
-        sector_ranges: Vec::new(),
-        sources: Vec::new(),
         confirmed: !raw.unseen,
-        lost_before: 0,
         facts: raw.facts.clone(),
         extension: raw.extension.clone(),
+        ..Event::new(event_id(boot_id, &raw.source, &raw.sequence), raw.event_type.clone(), timestamp)
     }
 }

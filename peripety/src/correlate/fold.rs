@@ -273,7 +273,7 @@ impl Fold {
         if self.probes & bit == 0 {
             self.probes |= bit;
             self.confirm();
-            self.source(&source_name(kind));
+            self.source(source_name(kind));
         }
     }
 

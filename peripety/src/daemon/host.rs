@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::roots::Roots;
+use crate::{query::boot, roots::Roots};
 
 /// Host and boot, as every event carries them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,12 +16,7 @@ pub(crate) struct Host {
 impl Host {
     /// The running one.
     pub(crate) fn read(roots: &Roots) -> Self {
-        let text = |path: &str| {
-            fs::read_to_string(roots.procfs.join("sys/kernel").join(path))
-                .unwrap_or_default()
-                .trim()
-                .to_owned()
-        };
-        Self { hostname: text("hostname"), boot_id: text("random/boot_id").replace('-', "") }
+        let name = fs::read_to_string(roots.procfs.join("sys/kernel/hostname")).unwrap_or_default();
+        Self { hostname: name.trim().to_owned(), boot_id: boot::current(roots) }
     }
 }

@@ -1,13 +1,13 @@
 //! Events about the daemon itself and the devices it knows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::host::Host;
 use crate::{
     block::BlkInfo,
-    event::{Event, EventType, Facts, SCHEMA_VERSION, Severity, SubSystem, event_id},
+    event::{Event, EventType, SubSystem, event_id},
     record::Stamp,
 };
 
@@ -15,34 +15,16 @@ use crate::{
 pub(super) fn event(host: &Host, event_type: EventType, msg: String, now: Stamp) -> Event {
     let timestamp = Timestamp::from_microsecond(now.realtime_us).unwrap_or(Timestamp::UNIX_EPOCH);
     let sequence = format!("{event_type}/{}/{}", std::process::id(), now.monotonic_ns.unwrap_or_default());
+    let id = event_id(&host.boot_id, "peripetyd", &sequence);
     Event {
-        schema: SCHEMA_VERSION,
-        event_id: event_id(&host.boot_id, "peripetyd", &sequence),
-        root_cause_event_id: None,
-        incident_id: None,
-        timestamp,
         monotonic_ns: now.monotonic_ns,
         boot_id: host.boot_id.clone(),
         hostname: host.hostname.clone(),
-        severity: event_type.info().map_or(Severity::Info, |info| info.severity),
         sub_system: SubSystem::known("peripety"),
-        event_type,
         msg,
-        raw_msgs: Vec::new(),
-        kdev: String::new(),
-        block: None,
-        io: None,
-        count: 1,
-        revision: 0,
         is_final: true,
-        first_timestamp: timestamp,
-        last_timestamp: timestamp,
-        sector_ranges: Vec::new(),
-        confirmed: true,
         sources: vec!["peripetyd".to_owned()],
-        lost_before: 0,
-        facts: Facts::default(),
-        extension: BTreeMap::new(),
+        ..Event::new(id, event_type, timestamp)
     }
 }
 

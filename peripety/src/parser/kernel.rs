@@ -29,9 +29,23 @@ pub fn kernel(record: &KernelRecord, time: Stamp) -> Option<RawEvent> {
     }
 }
 
-/// The name of a record's source as events have it: `ebpf:block_rq_error`.
-pub fn source_name(kind: Kind) -> String {
-    format!("ebpf:{}", kind.name())
+/// The name that events give a probe's records in `sources`: a table, for the event path allocates nothing.
+pub fn source_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BlockRqError => "ebpf:block_rq_error",
+        Kind::BlockRqComplete => "ebpf:block_rq_complete",
+        Kind::BlockBioComplete => "ebpf:block_bio_complete",
+        Kind::ScsiDone => "ebpf:scsi_dispatch_cmd_done",
+        Kind::ScsiTimeout => "ebpf:scsi_dispatch_cmd_timeout",
+        Kind::ScsiEhWakeup => "ebpf:scsi_eh_wakeup",
+        Kind::NvmeCompleteRq => "ebpf:nvme_complete_rq",
+        Kind::NvmeAsyncEvent => "ebpf:nvme_async_event",
+        Kind::Console => "ebpf:console",
+        Kind::Ext4Error => "ebpf:ext4_error",
+        Kind::Ext4Shutdown => "ebpf:ext4_shutdown",
+        Kind::XfsForceShutdown => "ebpf:xfs_force_shutdown",
+        Kind::FilemapSetWbErr => "ebpf:filemap_set_wb_err",
+    }
 }
 
 /// What names a record within its source. The probe's counter starts again when the probes are loaded anew, the time
@@ -42,7 +56,7 @@ pub fn ring_sequence(header: &Header) -> String {
 
 /// A raw event of a record, with the defaults of its type.
 pub(super) fn draft(header: &Header, time: Stamp, event_type: EventType, kdev: Kdev) -> RawEvent {
-    let source = Kind::from_number(header.kind).map_or_else(|| "ebpf".to_owned(), source_name);
+    let source = Kind::from_number(header.kind).map_or("ebpf", source_name).to_owned();
     RawEvent { kdev, ..RawEvent::new(time, source, ring_sequence(header), event_type) }
 }
 

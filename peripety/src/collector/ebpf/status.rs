@@ -1,6 +1,5 @@
 //! What became of the probes, for `prpt probes` and for the daemon's own decisions.
 
-use peripety_common::Kind;
 use serde::{Deserialize, Serialize};
 
 /// How a program is attached.
@@ -155,23 +154,4 @@ pub(crate) struct Status {
     pub ring: RingStatus,
     /// Whether the kernel counts runs (`kernel.bpf_stats_enabled`).
     pub kernel_statistics: bool,
-}
-
-/// The name that events give a probe's records in `sources`.
-pub(crate) fn source_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::BlockRqError => "ebpf:block_rq_error",
-        Kind::BlockRqComplete => "ebpf:block_rq_complete",
-        Kind::BlockBioComplete => "ebpf:block_bio_complete",
-        Kind::ScsiDone => "ebpf:scsi_dispatch_cmd_done",
-        Kind::ScsiTimeout => "ebpf:scsi_dispatch_cmd_timeout",
-        Kind::ScsiEhWakeup => "ebpf:scsi_eh_wakeup",
-        Kind::NvmeCompleteRq => "ebpf:nvme_complete_rq",
-        Kind::NvmeAsyncEvent => "ebpf:nvme_async_event",
-        Kind::Console => "ebpf:console",
-        Kind::Ext4Error => "ebpf:ext4_error",
-        Kind::Ext4Shutdown => "ebpf:ext4_shutdown",
-        Kind::XfsForceShutdown => "ebpf:xfs_force_shutdown",
-        Kind::FilemapSetWbErr => "ebpf:filemap_set_wb_err",
-    }
 }

@@ -39,7 +39,7 @@ use super::{
     wb_seen::WbSeen,
 };
 use crate::{
-    block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl},
+    block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl, is_nvme_controller},
     event::{
         Event, EventId, EventType, Facts, Severity,
         facts::{Member, MountStage},
@@ -805,8 +805,7 @@ fn rest_of_requests(raw: &RawEvent) -> Option<FoldKey> {
 /// The controller that a raw event names: each is another way to the same namespace.
 fn controller(raw: &RawEvent) -> Option<&str> {
     let Kdev::Name(name) = &raw.kdev else { return None };
-    let number = name.strip_prefix("nvme")?;
-    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name.as_str())
+    is_nvme_controller(name).then_some(name.as_str())
 }
 
 /// Whether the device of a fold had its number before another device got it, which has it at `time`.

@@ -261,7 +261,7 @@ impl Correlator {
         match suppressed::counted_by(self.live, &raw) {
             Some(kind) => {
                 raw.severity = Severity::Info;
-                raw.facts.loss.get_or_insert_default().counted_by = Some(source_name(kind));
+                raw.facts.loss.get_or_insert_default().counted_by = Some(source_name(kind).to_owned());
             }
             None => self.lost_before = self.lost_before.saturating_add(raw.count),
         }

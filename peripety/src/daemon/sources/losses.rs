@@ -7,7 +7,8 @@ use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, wb_err::WbEr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    collector::ebpf::{Ebpf, status::source_name},
+    collector::ebpf::Ebpf,
+    parser::source_name,
     record::{Body, Lost, Record, Stamp},
 };
 
