@@ -47,6 +47,7 @@
 #![warn(unreachable_pub)]
 
 mod checked;
+mod checkpoint;
 mod cli;
 mod collector;
 mod config;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, DeviceFacts},
+    checkpoint::Checkpoint,
     event::{EventType, Facts},
     parser::{Kdev, RawEvent},
 };
@@ -121,15 +122,17 @@ impl Left {
         let holders = block.holders.iter().filter(known);
         holders.filter(|above| !is_out(above) && !self.serves_without(above, block)).collect()
     }
+}
 
-    /// All of them, if they changed since the last call.
-    pub fn changed(&mut self, all: bool) -> Option<&VecDeque<Degraded>> {
-        (std::mem::take(&mut self.changed) || all).then_some(&self.all)
+impl Checkpoint for Left {
+    type State = VecDeque<Degraded>;
+
+    fn save(&mut self, all: bool) -> Option<Self::State> {
+        (std::mem::take(&mut self.changed) || all).then(|| self.all.clone())
     }
 
-    /// Takes in what was saved.
-    pub fn restore(&mut self, saved: VecDeque<Degraded>) {
-        self.all = saved;
+    fn restore(&mut self, state: Self::State) {
+        self.all = state;
         self.all.truncate(MOST);
     }
 }

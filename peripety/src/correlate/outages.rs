@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::Dev,
+    checkpoint::Checkpoint,
     event::{Event, EventType, Nature},
 };
 
@@ -73,15 +74,17 @@ impl Outages {
     pub fn paths_down(&self, dev: Dev) -> usize {
         self.controllers.iter().filter(|known| known.is_path && known.dev == Some(dev)).count()
     }
+}
 
-    /// All of them, if they changed since the last call.
-    pub fn changed(&mut self, all: bool) -> Option<&VecDeque<Outage>> {
-        (std::mem::take(&mut self.changed) || all).then_some(&self.controllers)
+impl Checkpoint for Outages {
+    type State = VecDeque<Outage>;
+
+    fn save(&mut self, all: bool) -> Option<Self::State> {
+        (std::mem::take(&mut self.changed) || all).then(|| self.controllers.clone())
     }
 
-    /// Takes in what was saved.
-    pub fn restore(&mut self, saved: VecDeque<Outage>) {
-        self.controllers = saved;
+    fn restore(&mut self, state: Self::State) {
+        self.controllers = state;
         self.controllers.truncate(MOST);
     }
 }
@@ -101,6 +104,18 @@ pub fn controller(kdev: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outage_survives_the_daemon() {
+        let mut event = crate::notifier::fixture::sample();
+        (event.sub_system, event.event_type) =
+            (crate::event::SubSystem::known("nvme"), EventType::NVME_TIMEOUT);
+        event.kdev = "nvme3".to_owned();
+        let mut outages = Outages::default();
+        outages.note(&event);
+        let mut successor = crate::checkpoint::assert_survives(&mut outages);
+        assert!(successor.end("nvme3").is_some() && successor.end("nvme3").is_none());
+    }
 
     #[test]
     fn a_controller_is_found_in_every_name_of_its_disks() {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::key::{Scope, hash};
 use crate::{
     block::BlkInfo,
+    checkpoint::Checkpoint,
     event::{EventType, Nature},
     parser::RawEvent,
 };
@@ -45,17 +46,20 @@ impl Said {
         self.changed |= news;
         news
     }
+}
 
-    /// All states, if they changed since the last call.
-    pub fn changed(&mut self, all: bool) -> Option<Vec<(u64, u64, bool)>> {
+impl Checkpoint for Said {
+    /// Device, state, whether it holds.
+    type State = Vec<(u64, u64, bool)>;
+
+    fn save(&mut self, all: bool) -> Option<Self::State> {
         let changed = std::mem::take(&mut self.changed) || all;
         changed.then(|| self.states.iter().map(|((of, what), value)| (*of, *what, *value)).collect())
     }
 
-    /// Takes in states as they were saved.
-    pub fn restore(&mut self, saved: Vec<(u64, u64, bool)>) {
+    fn restore(&mut self, state: Self::State) {
         self.states =
-            saved.into_iter().take(STATES_MAX).map(|(of, what, value)| ((of, what), value)).collect();
+            state.into_iter().take(STATES_MAX).map(|(of, what, value)| ((of, what), value)).collect();
     }
 }
 
@@ -70,4 +74,19 @@ fn path(event_type: &EventType) -> Option<bool> {
 /// The device for good: a number may be given to another one.
 fn device(scope: Scope, block: Option<&BlkInfo>) -> u64 {
     hash(&(scope.0, block.and_then(|b| b.id.diskseq)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_was_reported_is_no_news_after_a_restart() {
+        let time = crate::record::Stamp { monotonic_ns: Some(1), realtime_us: 1 };
+        let down = RawEvent::new(time, "journal:multipathd", "1", EventType::MULTIPATHD_PATH_DOWN);
+        let mut said = Said::default();
+        assert!(said.note(&down, Scope::dev(1), None) && !said.note(&down, Scope::dev(1), None));
+        let mut successor = crate::checkpoint::assert_survives(&mut said);
+        assert!(!successor.note(&down, Scope::dev(1), None) && successor.note(&down, Scope::dev(2), None));
+    }
 }

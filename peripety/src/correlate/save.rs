@@ -1,8 +1,8 @@
-//! What is open, on paper: a daemon that comes after one that was killed goes on where that was (promise 1).
+//! The checkpoint of the engine: a daemon that comes after one that was killed goes on where that was (promise 1).
 //!
-//! The paper is a sequence of notes, each of which replaces an earlier one about the same thing. After each visit to its
-//! sources the daemon notes what changed, which in a storm is little; all of it is noted when the paper is written anew.
-//! Causes are not noted: they are found again from what is open.
+//! It is a sequence of notes, each of which replaces an earlier one about the same thing. After each visit to its sources the
+//! daemon writes what changed, which in a storm is little; all of it is written when the logbook is written anew. Stores of
+//! their own say by [`Checkpoint`] what changed. Causes are not written: they are found again from what is open.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,6 +18,7 @@ use super::{
     pending::{At, Pending},
     table::SavedSlot,
 };
+use crate::checkpoint::Checkpoint;
 
 /// One note.
 #[derive(Serialize, Deserialize)]
@@ -134,20 +135,19 @@ impl Correlator {
             let words = self.pending.iter().copied().collect();
             note(&Note::Waiting(Waiting { words, lines: &self.held }))?;
         }
-        let inodes = self.wb_seen.changed(all);
-        if !inodes.is_empty() {
+        if let Some(inodes) = self.wb_seen.save(all) {
             note(&Note::Inodes(inodes))?;
         }
-        if let Some(said) = self.said.changed(all) {
+        if let Some(said) = self.said.save(all) {
             note(&Note::Said(said))?;
         }
-        if let Some(outages) = self.outages.changed(all) {
-            note(&Note::Outages(outages.clone()))?;
+        if let Some(outages) = self.outages.save(all) {
+            note(&Note::Outages(outages))?;
         }
-        if let Some(left) = self.left.changed(all) {
-            note(&Note::Left(left.clone()))?;
+        if let Some(left) = self.left.save(all) {
+            note(&Note::Left(left))?;
         }
-        if let Some(counts) = self.text_counts.changed(all) {
+        if let Some(counts) = self.text_counts.save(all) {
             note(&Note::TextCounts(counts))?;
         }
         if self.lost_before != self.noted.lost_before || all {
@@ -159,9 +159,7 @@ impl Correlator {
 
     /// Goes on from what was saved. To be called before the first record.
     pub fn restore(&mut self, saved: Saved) {
-        for (key, count) in saved.inodes {
-            self.wb_seen.set(key, count);
-        }
+        self.wb_seen.restore(saved.inodes);
         for (key, word) in saved.waiting.words {
             self.pending.restore(key, word);
         }

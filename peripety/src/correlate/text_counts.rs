@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::key::FoldKey;
+use crate::checkpoint::Checkpoint;
 
 /// Events that are remembered.
 const MOST: usize = 512;
@@ -52,18 +53,21 @@ impl TextCounts {
         self.changed = true;
         missed - left
     }
+}
 
-    /// All of it, if it changed since the last call.
-    pub fn changed(&mut self, all: bool) -> Option<Vec<(FoldKey, u64, u64)>> {
+impl Checkpoint for TextCounts {
+    /// Key, failures, when the event was closed.
+    type State = Vec<(FoldKey, u64, u64)>;
+
+    fn save(&mut self, all: bool) -> Option<Self::State> {
         let changed = std::mem::take(&mut self.changed);
         let row = |c: &Counted| (c.key, c.failures, c.closed_ns);
         (changed || (all && !self.all.is_empty())).then(|| self.all.iter().map(row).collect())
     }
 
-    /// Takes in what was saved.
-    pub fn restore(&mut self, saved: Vec<(FoldKey, u64, u64)>) {
+    fn restore(&mut self, state: Self::State) {
         let counted = |(key, failures, closed_ns)| Counted { key, failures, closed_ns };
-        self.all = saved.into_iter().take(MOST).map(counted).collect();
+        self.all = state.into_iter().take(MOST).map(counted).collect();
     }
 }
 
@@ -83,8 +87,8 @@ mod tests {
         counts.note(key(1), 3, 1_000);
         counts.note(key(0), 5, 2_000);
         assert_eq!(counts.take([key(0), key(9)], 12, 3_000), 12);
-        let saved = counts.changed(false).unwrap();
-        assert_eq!((saved.len(), counts.changed(false)), (2, None));
+        let saved = counts.save(false).unwrap();
+        assert_eq!((saved.len(), counts.save(false)), (2, None));
         let mut again = TextCounts::default();
         again.restore(saved);
         assert_eq!(again.take([key(0), key(9)], 12, 3_000), 3);

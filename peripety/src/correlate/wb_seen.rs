@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use peripety_common::wb_err::WbErr;
 
 use super::key::{BuildKeyHasher, FoldKey};
+use crate::checkpoint::Checkpoint;
 
 /// Inodes that are remembered: as many as the kernel's map has.
 const INODES_MAX: usize = 8192;
@@ -36,21 +37,47 @@ impl WbSeen {
         wb.count
     }
 
-    /// Takes in a count, as it was saved.
-    pub fn set(&mut self, key: FoldKey, count: u64) {
+    fn set(&mut self, key: FoldKey, count: u64) {
         if self.counts.insert(key, count).is_none() {
             self.order.push_back(key);
         }
     }
+}
 
-    /// Counts that changed since the last call, or all of them.
-    pub fn changed(&mut self, all: bool) -> Vec<(FoldKey, u64)> {
+impl Checkpoint for WbSeen {
+    /// Counts by inode. What is written later adds to it.
+    type State = Vec<(FoldKey, u64)>;
+
+    fn save(&mut self, all: bool) -> Option<Self::State> {
         let mut keys = std::mem::take(&mut self.changed);
         if all {
             keys = self.order.iter().copied().collect();
         }
         keys.sort_unstable();
         keys.dedup();
-        keys.into_iter().filter_map(|key| Some((key, *self.counts.get(&key)?))).collect()
+        let counts: Self::State =
+            keys.into_iter().filter_map(|key| Some((key, *self.counts.get(&key)?))).collect();
+        (!counts.is_empty()).then_some(counts)
+    }
+
+    fn restore(&mut self, state: Self::State) {
+        for (key, count) in state {
+            self.set(key, count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_go_on_after_a_restart() {
+        let wb = |count| WbErr { ino: 12, count, dev: 1, errno: 5 };
+        let key = FoldKey::inode(1, 12, 5);
+        let mut seen = WbSeen::default();
+        assert_eq!((seen.news(key, &wb(3)), seen.news(key, &wb(5))), (3, 2));
+        let mut successor = crate::checkpoint::assert_survives(&mut seen);
+        assert_eq!((successor.news(key, &wb(6)), seen.news(key, &wb(6))), (1, 1));
     }
 }

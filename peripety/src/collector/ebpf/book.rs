@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use peripety_common::counters::CountKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::record::Missed;
+use crate::{checkpoint::Checkpoint, record::Missed};
 
 /// Looks at which nothing moved, after which what is still missing is given up as belonging to no device that is known: the
 /// kernel's map is bounded and may have dropped an entry.
@@ -208,9 +208,13 @@ impl Book {
         }
         found.missed.sort_unstable_by_key(|m| (m.kind, m.dev, m.op, m.errno));
     }
+}
 
-    /// What of it changed since the last call, or all of it, to be known again after a restart for the same ring.
-    pub(super) fn save(&mut self, all: bool) -> Option<Saved> {
+impl Checkpoint for Book {
+    /// Counts by key. What is written later adds to it.
+    type State = Saved;
+
+    fn save(&mut self, all: bool) -> Option<Saved> {
         self.settle();
         let unsaved = std::mem::take(&mut self.unsaved);
         if self.changed.is_empty() && !unsaved && !all {
@@ -234,8 +238,7 @@ impl Book {
         })
     }
 
-    /// The book as it was saved.
-    pub(super) fn restore(saved: &Saved) -> Self {
+    fn restore(&mut self, saved: Saved) {
         let map = |rows: &Rows| -> HashMap<_, _> {
             let row = |((kind, dev, op, code), count): (&RowPlace, &u64)| {
                 (CountKey { dev: *dev, code: *code, kind: *kind, op: *op, reserved: 0 }, *count)
@@ -243,14 +246,14 @@ impl Book {
             rows.0.iter().map(row).collect()
         };
         let missed = map(&saved.missed);
-        Self {
+        *self = Self {
             received: map(&saved.received),
             missed_total: missed.values().sum(),
             missed,
             given_up: saved.given_up,
             begun: saved.begun,
             ..Self::default()
-        }
+        };
     }
 }
 
@@ -368,7 +371,8 @@ mod tests {
 
         let saved = book.save(false).unwrap();
         assert_eq!(book.save(false), None);
-        let mut again = Book::restore(&saved);
+        let mut again = Book::default();
+        again.restore(saved.clone());
         assert_eq!(again.save(true), Some(saved));
         assert!(!again.wants_look(7));
         assert_eq!(again.look(counts.into_iter(), 7, 300, 300), Found::default());
@@ -470,7 +474,8 @@ mod tests {
         assert_eq!(save(&mut book, &mut states), 1);
         RingState { map: 1, position: 64, book: None, checked_runs: None }.replace_in(&mut states);
         assert_eq!((states.len(), states[0].position), (1, 64));
-        let mut again = Book::restore(states[0].book.as_ref().unwrap());
+        let mut again = Book::default();
+        again.restore(states[0].book.clone().unwrap());
         assert_eq!(again.save(true), book.save(true));
     }
 }

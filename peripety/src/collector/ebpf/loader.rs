@@ -21,6 +21,7 @@ use super::{
     table::{Need, PROBES, Probe, Situation},
 };
 use crate::{
+    checkpoint::Checkpoint as _,
     collector::wait::{drained, watch},
     roots::Roots,
 };
@@ -397,7 +398,10 @@ impl Ebpf {
             match state {
                 Some(state) => {
                     ring.skip_to(state.position);
-                    instance.book = state.book.as_ref().map(Book::restore).unwrap_or_default();
+                    instance.book = Book::default();
+                    if let Some(saved) = &state.book {
+                        instance.book.restore(saved.clone());
+                    }
                     any = true;
                 }
                 // Taken up, and its notes are gone: what was counted until now was told, or never will be.

@@ -7,6 +7,7 @@ use super::{
     Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd,
 };
 use crate::{
+    checkpoint::Checkpoint as _,
     event::{Event, EventType},
     notifier::carrier,
 };

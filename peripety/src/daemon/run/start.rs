@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     block::BlkCache,
+    checkpoint::Checkpoint as _,
     collector::ebpf::{Ebpf, Options},
     config::Config,
     correlate::{LiveSources, Saved},
@@ -99,15 +100,12 @@ impl Daemon {
             Some(open) => engine.restore(open),
             None => engine.restore_incidents(kept.read()),
         }
-        let sources = Sources {
-            probes,
-            live_since_ns,
-            kmsg,
-            uevents,
-            mounts,
-            losses: left.losses.map(Losses::restore).unwrap_or_default(),
-            ..Sources::new(programs)
-        };
+        let mut losses = Losses::default();
+        if let Some(told) = left.losses {
+            losses.restore(told);
+        }
+        let sources =
+            Sources { probes, live_since_ns, kmsg, uevents, mounts, losses, ..Sources::new(programs) };
         let pipeline = Pipeline::new(host, engine, cache);
         let mut this = Self {
             roots,

@@ -7,6 +7,7 @@ use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, wb_err::WbEr
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    checkpoint::Checkpoint,
     collector::ebpf::Ebpf,
     parser::source_name,
     record::{Body, Lost, Record, Stamp},
@@ -43,17 +44,10 @@ const SOON_NS: u64 = 250_000_000;
 /// Rows of counts that are little work.
 const FEW_ROWS: usize = 1024;
 
-impl Losses {
-    /// Goes on from what an earlier daemon had told.
-    pub(in crate::daemon) fn restore(told: SavedLosses) -> Self {
-        let dropped = told.dropped.into_iter().filter_map(|(kind, n)| Some((Kind::from_number(kind)?, n)));
-        let inodes = told.inodes.into_iter().map(|(dev, ino, errno, count)| ((dev, ino, errno), count));
-        let another_look = true;
-        Self { dropped: dropped.collect(), inodes: inodes.collect(), another_look, ..Self::default() }
-    }
+impl Checkpoint for Losses {
+    type State = SavedLosses;
 
-    /// What was told; nothing if it did not change since the last call.
-    pub(in crate::daemon) fn save(&mut self, all: bool) -> Option<SavedLosses> {
+    fn save(&mut self, all: bool) -> Option<SavedLosses> {
         let changed = std::mem::take(&mut self.changed);
         (changed || all).then(|| SavedLosses {
             dropped: self.dropped.iter().map(|(kind, n)| (kind.number(), *n)).collect(),
@@ -61,6 +55,16 @@ impl Losses {
         })
     }
 
+    fn restore(&mut self, state: SavedLosses) {
+        let dropped = state.dropped.into_iter().filter_map(|(kind, n)| Some((Kind::from_number(kind)?, n)));
+        let inodes = state.inodes.into_iter().map(|(dev, ino, errno, count)| ((dev, ino, errno), count));
+        let another_look = true;
+        *self =
+            Self { dropped: dropped.collect(), inodes: inodes.collect(), another_look, ..Self::default() };
+    }
+}
+
+impl Losses {
     /// Looks at a record on its way to the engine.
     pub(in crate::daemon) fn note(&mut self, record: &KernelRecord) {
         match &record.payload {
