@@ -10,7 +10,7 @@
 //! # }
 //! ```
 
-#![cfg_attr(not(test), expect(clippy::unwrap_used, reason = "a fixture of tests: it fails where it is made"))]
+#![expect(clippy::unwrap_used, reason = "a fixture of tests: it fails where it is made")]
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 

@@ -198,6 +198,7 @@ impl<'de> Deserialize<'de> for Hctl {
     }
 }
 
+#[cfg(feature = "schema")]
 impl schemars::JsonSchema for Hctl {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Hctl".into()
