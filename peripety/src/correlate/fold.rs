@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::{
-        Event, EventType, Extent, Op, Severity,
+        Event, EventType, Extent, Facts, Op, Severity,
         facts::{CountFacts, ImpactFacts},
     },
     parser::{self, RawEvent, errno, source_name},
@@ -364,16 +364,10 @@ impl Fold {
         {
             known.attempt = new.attempt;
         }
+        if self.fewer_are_left(&raw.facts) {
+            self.written = 0;
+        }
         for (key, value) in &raw.extension {
-            // How few were left when it was worst.
-            if ["valid_paths", "devices_left"].contains(&key.as_str())
-                && let (Some(new), Some(old)) =
-                    (value.as_u64(), self.event.extension.get(key).and_then(serde_json::Value::as_u64))
-                && new < old
-            {
-                self.event.extension.insert(key.clone(), value.clone());
-                self.written = 0;
-            }
             if !self.event.extension.contains_key(key) {
                 self.event.extension.insert(key.clone(), value.clone());
             }
@@ -386,6 +380,22 @@ impl Fold {
         } else if self.event.io.is_none() {
             self.event.io.clone_from(&raw.io);
         }
+    }
+
+    /// Takes how few paths or members were left when it was worst; whether fewer are left than before.
+    fn fewer_are_left(&mut self, facts: &Facts) -> bool {
+        let lower = |known: Option<&mut u32>, new: Option<u32>| match (known, new) {
+            (Some(known), Some(new)) if new < *known => {
+                *known = new;
+                true
+            }
+            _ => false,
+        };
+        let mine = &mut self.event.facts;
+        let paths = mine.mpath.as_mut().and_then(|mpath| mpath.valid_paths.as_mut());
+        let members = mine.md.as_mut().and_then(|md| md.devices_left.as_mut());
+        let fewer_paths = lower(paths, facts.mpath.as_ref().and_then(|mpath| mpath.valid_paths));
+        lower(members, facts.md.as_ref().and_then(|md| md.devices_left)) || fewer_paths
     }
 
     fn is_same_request(&self, raw: &RawEvent) -> bool {
@@ -497,5 +507,27 @@ impl Fold {
         self.written = self.written.saturating_add(1);
         self.event.revision += 1;
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_says_how_few_paths_were_left_when_it_was_worst() {
+        let time = Stamp { monotonic_ns: Some(1), realtime_us: 1 };
+        let failed = |left: u32| {
+            let mut raw = RawEvent::new(time, "uevent", left.to_string(), EventType::DM_MPATH_PATH_FAILED);
+            raw.facts.mpath.get_or_insert_default().valid_paths = Some(left);
+            raw
+        };
+        let event = super::super::build::event(&failed(2), None, "b", "h");
+        let mut fold = Fold::new(event, Node::default());
+        for left in [3, 1, 2] {
+            fold.learn(&failed(left));
+        }
+        let left = fold.event().facts.mpath.as_deref().and_then(|mpath| mpath.valid_paths);
+        assert_eq!(left, Some(1));
     }
 }
