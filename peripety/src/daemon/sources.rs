@@ -147,7 +147,7 @@ impl Sources {
     pub(super) fn limits(&self) -> Vec<Limit> {
         let mut all = limits::of_probes(self.probes.as_ref());
         let missing = MISSING.iter().filter(|(is_missing, _, _)| is_missing(self));
-        all.extend(missing.map(|(_, what, why)| Limit::unseen(*what, *why)));
+        all.extend(missing.map(|(_, what, why)| Limit::unseen(what, *why)));
         all
     }
 }

@@ -79,10 +79,6 @@ impl KmsgReader {
 
     /// The next record of the kernel, or the news that some are lost; none when there is nothing more for now, or nothing
     /// but what processes wrote for a while: [`KmsgReader::stopped_at`] tells which.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator ends for good at None, this one only for now"
-    )]
     pub(crate) fn next(&mut self) -> Result<Option<KmsgItem>, KmsgError> {
         if let Some(record) = self.pending.take() {
             return Ok(Some(KmsgItem::Record(record)));
