@@ -10,7 +10,7 @@ use super::{
     render::{json, note, width},
 };
 use crate::{
-    event::{Incident, IncidentId},
+    event::{Incident, IncidentId, incident::ImpactKind},
     notifier::plain::wrap,
     roots::Roots,
     state::{Condition, Known, Problem, look::Look, problems, rows::row},
@@ -70,9 +70,12 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
                     incidents.iter().filter(|i| has(i, problem)).map(|i| i.incident_id).collect();
                 json(&WithIncidents { problem, incident_ids: of }, format)?;
             }
+            for incident in incidents.iter().filter(|i| !problems.iter().any(|problem| has(i, problem))) {
+                json(&json!({ "incident": incident }), format)?;
+            }
             if !known.limits.is_empty() {
                 json(&json!({ "known": known }), format)?;
-            } else if problems.is_empty() && format == Format::JsonPretty {
+            } else if problems.is_empty() && incidents.is_empty() && format == Format::JsonPretty {
                 json(&json!([]), format)?;
             }
         }
@@ -104,7 +107,8 @@ fn has(incident: &Incident, problem: &Problem) -> bool {
 
 /// Whether what opened it is still so, as far as the table of conditions tells.
 fn is_so_still(incident: &Incident, problems: &[Problem]) -> bool {
-    incident.needs_acknowledgement
+    let lost = incident.impact.kinds.contains(&ImpactKind::DataLost) && incident.acknowledged.is_none();
+    lost || incident.needs_acknowledgement
         || incident.conditions.is_empty()
         || problems.iter().any(|problem| has(incident, problem))
 }

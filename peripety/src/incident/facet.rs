@@ -213,7 +213,8 @@ impl Names {
         let block = event.block.as_deref();
         match class {
             Class::Adapter | Class::Bus => true,
-            Class::Way | Class::NoAnswer | Class::GivenUp | Class::Removed => {
+            Class::NoPath => block.is_none_or(|block| block.owners.is_empty()),
+            Class::Way | Class::NoAnswer | Class::GivenUp | Class::Removed | Class::Path => {
                 block.is_none_or(|block| block.id.transport.is_none())
             }
             Class::Request | Class::Command => block.is_none_or(|block| {

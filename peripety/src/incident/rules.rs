@@ -147,6 +147,17 @@ pub static RULES: &[Rule] = &[
         fits: effect_unserved,
     },
     Rule {
+        name: "adapter-itself",
+        cause: &[Adapter, Bus],
+        effect: &[Adapter, Bus, Command, NoAnswer],
+        place: Place::Same,
+        within: Within::Patience,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: any,
+    },
+    Rule {
         name: "member-of-array",
         cause: HARDWARE,
         effect: &[Member],
@@ -324,14 +335,25 @@ pub static RULES: &[Rule] = &[
     },
     Rule {
         name: "port-of-unknown-disk",
-        cause: &[Way, NoAnswer, GivenUp, Removed],
-        effect: &[NoAnswer, Command, Request, GivenUp],
+        cause: &[Adapter, Way, NoAnswer, GivenUp, Removed],
+        effect: &[Way, NoAnswer, Command, Request, GivenUp, Path],
         place: Place::Unplaced,
         within: Within::Patience,
         relation: Relation::DeviceAbove,
         certainty: Certainty::Possible,
         either_order: true,
         fits: port_and_disk,
+    },
+    Rule {
+        name: "only-path-at-the-time",
+        cause: &[Path],
+        effect: &[NoPath],
+        place: Place::Unplaced,
+        within: Within::Patience,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Possible,
+        either_order: false,
+        fits: effect_unplaced,
     },
     Rule {
         name: "only-failure-at-the-time",
@@ -447,22 +469,24 @@ fn other_device(cause: &Facet, effect: &Facet) -> bool {
     !cause.is_of(effect)
 }
 
-/// A port of which nobody knows which disk is at it, and a disk of which nobody knows at which port it is.
+/// A port, adapter or session of which nobody knows which disk is behind it, and a disk of which nobody knows behind which it
+/// is; or the port of an adapter, and one of a target that it reached.
 fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
-    let is_port = |facet: &Facet| {
-        facet.unplaced
-            && facet.own.iter().any(|name| {
-                name.strip_prefix("n:").is_some_and(|name| {
-                    name.strip_prefix("ata").unwrap_or(name).starts_with(|c: char| c.is_ascii_digit())
-                })
-            })
+    let named = |facet: &Facet, is: fn(&str) -> bool| {
+        facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is)
     };
+    let numbered: fn(&str) -> bool =
+        |name| name.strip_prefix("ata").unwrap_or(name).starts_with(|c: char| c.is_ascii_digit());
+    let is_port =
+        |facet: &Facet| facet.unplaced && (matches!(facet.class, Adapter | Way) || named(facet, numbered));
     let is_disk = |facet: &Facet| {
-        facet.unplaced && facet.own.iter().any(|name| name.starts_with("n:sd") || name.starts_with("h:"))
+        let on_bus = || facet.own.iter().any(|name| name.starts_with("h:"));
+        facet.unplaced && facet.class != Way && (on_bus() || named(facet, |name| name.starts_with("sd")))
     };
-    (is_port(cause) && is_disk(effect) || is_disk(cause) && is_port(effect))
-        && effect.is_unserved()
-        && cause.is_unserved()
+    let is_function: fn(&str) -> bool = |name| name.matches(':').count() == 2 && name.contains('.');
+    let of_adapter = cause.class == Way && effect.class == Way && named(cause, is_function);
+    let behind = (is_port(cause) && is_disk(effect)) || (is_disk(cause) && is_port(effect));
+    (of_adapter || behind) && cause.is_unserved() && (effect.is_unserved() || effect.class == Path)
 }
 
 fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {

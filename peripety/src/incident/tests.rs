@@ -306,6 +306,26 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             ],
         ),
         (
+            "adapter-itself",
+            vec![
+                event("SCSI_HOST_ADAPTER_RESET", "mpt3sas_cm0", 0),
+                event("SCSI_TRANSPORT_ERROR", "mpt3sas_cm0", 5_000),
+            ],
+            vec![
+                event("SCSI_HOST_ADAPTER_RESET", "mpt3sas_cm0", 0),
+                event("SCSI_TRANSPORT_ERROR", "mpt3sas_cm1", 5_000),
+            ],
+        ),
+        (
+            "only-path-at-the-time",
+            vec![event("DM_MPATH_PATH_FAILED", "sda", 0), event("DM_MPATH_NO_PATH", "dm-0", 5)],
+            vec![
+                event("DM_MPATH_PATH_FAILED", "sda", 0),
+                event("DM_MPATH_PATH_FAILED", "sdb", 3),
+                event("DM_MPATH_NO_PATH", "dm-0", 5),
+            ],
+        ),
+        (
             "only-failure-at-the-time",
             vec![event("SCSI_TIMEOUT", "sda", 0), event("TASK_BLOCKED", "", 122_000)],
             vec![

@@ -100,6 +100,9 @@ impl Daemon {
             Some(open) => engine.restore(open),
             None => engine.restore_incidents(kept.read()),
         }
+        for incident in engine.incidents().all() {
+            outputs.status().note_incident(incident.clone());
+        }
         let mut losses = Losses::default();
         if let Some(told) = left.losses {
             losses.restore(told);
