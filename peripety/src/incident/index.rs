@@ -44,8 +44,10 @@ impl Index {
         if let Some(part) = &case.part {
             self.add_key(part.key(), slot);
         }
-        for member in &case.incident.events {
-            self.note_event(member.event_id, slot);
+        let members = case.incident.events.iter().map(|member| member.event_id);
+        // Those that may still grow come again, also those that are not kept in full.
+        for id in members.chain(case.growing.keys().copied()) {
+            self.note_event(id, slot);
         }
         self.touch(slot);
     }

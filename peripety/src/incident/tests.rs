@@ -602,6 +602,23 @@ fn a_stage_that_goes_on_where_another_was_gives_the_same() {
 }
 
 #[test]
+fn what_comes_again_after_a_restart_is_not_counted_again() {
+    let growing =
+        |n: u64| Event { is_final: false, ..medium("sda", n * 8, i64::try_from(n).unwrap() * 6_000) };
+    let mut first = run((0..100).map(growing).collect());
+    assert_eq!((first.found().len(), first.found()[0].failures), (1, 100));
+    let mut second = Incidents::default();
+    let saved: Vec<_> = first.stage.save(true).into_iter().cloned().collect();
+    second.restore(saved);
+    for mut event in (0..100).map(growing) {
+        (event.is_final, event.revision) = (true, 1);
+        second.push(&mut event, &mut Vec::new());
+    }
+    let found: Vec<&Incident> = second.all().collect();
+    assert_eq!((found.len(), found[0].failures, found[0].event_count), (1, 100, 100));
+}
+
+#[test]
 fn a_storm_below_one_adapter_is_one_incident_that_grows_and_stays_small() {
     let events =
         (0..2000).map(|n| placed(event("SCSI_TIMEOUT", &format!("sd{n}"), n), &format!("2:0:{n}:0"), None));
