@@ -15,8 +15,13 @@ fn label(text: &str) -> String {
     plain.chars().take(80).collect()
 }
 
-/// Nodes and edges: number, text; from, to, text.
-fn parts(incident: &Incident) -> (Vec<(usize, String)>, Vec<(usize, usize, &'static str)>) {
+/// Number, text.
+type Node = (usize, String);
+/// From, to, text.
+type Edge = (usize, usize, &'static str);
+
+/// Nodes and edges.
+fn parts(incident: &Incident) -> (Vec<Node>, Vec<Edge>) {
     let mut nodes =
         vec![(0, label(&format!("{} ({})", incident.cause.name, incident.cause.certainty.as_str())))];
     let mut edges = Vec::new();

@@ -565,14 +565,8 @@ fn part_of(root: &Facet) -> Part {
         _ if numbered("session") || numbered("connection") => Part::Session,
         _ if numbered("ata") => Part::Port,
         _ if numbered("host") => Part::Adapter,
-        _ if numbered("nvme")
-            && !name
-                .contains('n')
-                .then(|| name.trim_start_matches("nvme").contains('n'))
-                .unwrap_or(false) =>
-        {
-            Part::Controller
-        }
+        // A namespace has an n after the number of its controller.
+        _ if numbered("nvme") && !name.trim_start_matches("nvme").contains('n') => Part::Controller,
         _ if numbered("rport-") => Part::TargetPort,
         Class::NoAnswer if name.starts_with(|c: char| c.is_ascii_digit()) && name.contains('-') => Part::Port,
         _ => Part::Device,

@@ -57,7 +57,7 @@ impl ByHost {
         self.keep();
         let mut all: Vec<Incident> =
             self.latest.into_values().filter(|incident| incident.superseded_by.is_none()).collect();
-        all.sort_by(|a, b| (a.opened, a.incident_id).cmp(&(b.opened, b.incident_id)));
+        all.sort_by_key(|incident| (incident.opened, incident.incident_id));
         all
     }
 
