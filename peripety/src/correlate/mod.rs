@@ -1,6 +1,6 @@
 //! What belongs together: one failure is one event (fuse), a repeated one grows (fold), and it points at its cause.
 //!
-//! Everything is bounded: open folds ([`FOLDS_MAX`]), commands that wait for their request, lines that wait for their
+//! Everything is bounded: open folds ([`table::FOLDS_MAX`]), commands that wait for their request, lines that wait for their
 //! record, failures that are remembered as causes.
 
 mod asked;

@@ -1,7 +1,7 @@
-//! The ways out: what happens with an event that is known.
+//! Outputs: where events and incidents go.
 //!
-//! A notifier is one file here and one line in [`NOTIFIERS`]. Each runs on a thread of its own behind a bounded [`Queue`],
-//! so that a way out that blocks (a full pipe, a journald that hangs on the disk that fails) holds up nobody else.
+//! The daemon wires each in a file and a row of `daemon/outputs.rs`. Each runs on a thread of its own behind a bounded
+//! [`Queue`], so that one that blocks (a full pipe, a journald that hangs on the disk that fails) holds up nobody else.
 
 pub(crate) mod carrier;
 pub mod catalog;

@@ -15,7 +15,7 @@ const DRIVERS: [&str; 8] = ["dm_mod", "md_mod", "bcache", "drbd", "nd_pmem", "nd
 pub(super) fn waits(roots: &Roots) -> Option<String> {
     // Only what is no part of the kernel's image has a state.
     let is_loaded = |driver: &&str| roots.sysfs.join("module").join(driver).join("initstate").exists();
-    if DRIVERS.iter().any(|driver| is_loaded(driver)) {
+    if DRIVERS.iter().any(is_loaded) {
         return None;
     }
     let mut disks = fs::read_dir(roots.sysfs.join("block")).ok()?;

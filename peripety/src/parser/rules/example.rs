@@ -127,7 +127,7 @@ fn get(event: &RawEvent, key: &str) -> Option<Value> {
 /// Whether a value is what is wanted; of a number that has a name, either will do. A broken number is wanted as text.
 fn is(got: &Value, wanted: &Value) -> bool {
     if got.is_f64() {
-        return wanted.as_str().is_some_and(|wanted| wanted == got.to_string());
+        return wanted.as_str() == Some(got.to_string().as_str());
     }
     let part = |key: &str| got.get(key).is_some_and(|part| part == wanted);
     got == wanted || part("code") || part("name")
