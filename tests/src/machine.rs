@@ -25,6 +25,8 @@ pub enum Need {
     Fuse,
     /// A program.
     Program(&'static str),
+    /// Minutes in which nothing else on the machine fails: `PERIPETY_SLOW=1` says that there are.
+    Minutes,
 }
 
 /// The machine.
@@ -81,6 +83,9 @@ impl Machine {
             }
             Need::Filesystem(name) => lacks_filesystem(name),
             Need::Fuse => (!Path::new("/dev/fuse").exists()).then(|| "the kernel has no FUSE".to_owned()),
+            Need::Minutes => env::var_os("PERIPETY_SLOW")
+                .is_none()
+                .then(|| "it takes minutes and a quiet machine; PERIPETY_SLOW=1 runs it".to_owned()),
             Need::Program(name) => (!cmd::exists(name)).then(|| format!("there is no {name}")),
         }
     }

@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{
     event::{
-        Event, EventType,
+        Event, EventType, Severity,
         incident::{Certainty, Incident, Relation, State},
     },
     state::End,
@@ -84,7 +84,7 @@ impl Incidents {
                 self.grow(slot, event, facet);
                 Some(self.explain_late(slot, event, out))
             }
-            (None, Some(facet)) => Some(self.assign(event, facet, out)),
+            (None, Some(facet)) => self.assign(event, facet, out),
             (None, None) => None,
         };
         let ended = self.end(event, slot, out);
@@ -211,9 +211,15 @@ impl Incidents {
         older
     }
 
-    /// The incident that a fault belongs to, which may be a new one.
-    fn assign(&mut self, event: &Event, facet: Facet, out: &mut Vec<Incident>) -> Slot {
+    /// The incident that a fault belongs to, which may be a new one. What somebody asked for, and what is no fault of storage,
+    /// opens none: its event is a notice.
+    fn assign(&mut self, event: &Event, facet: Facet, out: &mut Vec<Incident>) -> Option<Slot> {
         let Found { joins, heads, part } = self.find(event, &facet);
+        let is_alone =
+            joins.is_none() && heads.is_empty() && part.as_ref().is_none_or(|part| part.slots.is_empty());
+        if is_alone && event.severity > Severity::Warning {
+            return None;
+        }
         let id = facet.event_id;
         let (slot, mut merged) = match joins {
             Some((slot, link)) => {
@@ -263,7 +269,7 @@ impl Incidents {
             }
         }
         self.plan_quiet(slot);
-        slot
+        Some(slot)
     }
 
     fn open(&mut self, event: &Event, facet: Facet) -> Slot {

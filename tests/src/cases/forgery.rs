@@ -47,7 +47,7 @@ pub const CASES: &[Case] = &[
     Case { name: "a_forged_entry_in_the_journal_is_not_believed", needs: &[Need::Journald], run: entry },
     Case {
         name: "a_line_that_no_probe_bears_out_is_not_confirmed_and_a_real_failure_is",
-        needs: &[Need::Bpf, Need::Loop, Need::Filesystem("xfs")],
+        needs: &[Need::Bpf, Need::Loop, Need::Filesystem("xfs"), Need::Minutes],
         run: doubted,
     },
     Case {

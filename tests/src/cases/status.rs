@@ -176,7 +176,8 @@ fn resolved(machine: &Machine) -> Result<()> {
     let is = |wanted: &[&str]| {
         cmd::wait_for(&format!("{wanted:?}"), SOON, || {
             let found = conditions(machine, &name)?.1;
-            ensure!(found == wanted, "{found:?}");
+            let events = || prpt::run(machine, &["query", "--source", "memory"]).map(|ran| ran.stdout);
+            ensure!(found == wanted, "{found:?}, of {}", events()?);
             Ok(())
         })
     };

@@ -37,8 +37,8 @@ pub fn read(dir: &Path) -> Result<Given> {
     let mut status = Vec::new();
     for problem in serde_json::Deserializer::from_str(&text("status.json")?).into_iter::<Value>() {
         let problem = problem.context("status.json")?;
-        let part = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
-        status.push(format!("{}: {}", part("name"), part("condition")));
+        let title = problem.pointer("/incident/title").and_then(Value::as_str);
+        status.push(title.map_or_else(|| problem.to_string(), str::to_owned));
     }
     Ok(Given {
         status,

@@ -42,7 +42,7 @@ pub struct Scenario {
     /// What must be told.
     #[serde(default)]
     pub expect: Vec<Expect>,
-    /// What `prpt status` lists at the end, all of it: patterns of `name: condition`. Not compared where it is not there.
+    /// What `prpt status` lists at the end, all of it: patterns of the incidents' titles. Not compared where it is not there.
     #[serde(default)]
     pub status: Option<Vec<String>>,
     /// What may be told beside it. Anything else of severity warning or worse is wrong.
