@@ -97,12 +97,15 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).with_context(|| format!("sending {signal:?} to peripetyd"))
     }
 
-    /// The most memory that it ever had, in MiB.
+    /// The most memory that it ever had, in MiB, without the files that it maps: the program itself.
     pub fn peak_mib(&self) -> Result<u64> {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.process.id())).context("its status")?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
-        Ok(kib.context("no VmHWM")?.parse::<u64>()? / 1024)
+        let kib = |name: &str| -> Result<u64> {
+            let value = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+            Ok(value.with_context(|| format!("no {name}"))?.parse::<u64>()?)
+        };
+        Ok(kib("VmHWM:")?.saturating_sub(kib("RssFile:")?) / 1024)
     }
 
     pub fn pid(&self) -> u32 {
