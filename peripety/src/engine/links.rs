@@ -230,7 +230,7 @@ pub(super) fn check_links(events: &[Event]) -> Result<(), TestCaseError> {
             prop_assert!(
                 root.event_type != EventType::FS_CHECKSUM_ERROR
                     || last.event_type.as_str().starts_with("FS_")
-                    || finals.iter().any(|event| stopped(&event))
+                    || finals.iter().any(stopped)
             );
             let top = [
                 "FS_REMOUNT_READ_ONLY",
