@@ -18,7 +18,7 @@ pub(crate) trait Checkpoint {
     fn restore(&mut self, state: Self::State);
 }
 
-/// Holds a store to its word: what it saves as a whole, another one restores, and saves as the same.
+/// Checks that what a store saves as a whole, another one restores, and saves as the same.
 #[cfg(test)]
 pub(crate) fn assert_survives<C: Checkpoint + Default>(store: &mut C) -> C {
     let state = |state: &C::State| serde_json::to_value(state).unwrap();

@@ -33,12 +33,7 @@ struct Answer {
 }
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
-    let request = Request {
-        request: "resolve".to_owned(),
-        target: Some(args.target),
-        reason: Some(args.reason),
-        ..Request::default()
-    };
+    let request = Request::of_person("resolve", args.target, args.reason);
     let answer = Client::connect(roots)?.request(request)?;
     match args.output.format() {
         Format::Plain => {

@@ -96,7 +96,7 @@ struct WithIncidents<'p> {
     incident_ids: Vec<IncidentId>,
 }
 
-/// Whether a problem is of an incident: one of its events opened it, or told of it last.
+/// Whether a problem is of an incident: one of its events opened it, or was the last about it.
 fn has(incident: &Incident, problem: &Problem) -> bool {
     problem.conditions().any(|condition| {
         let ids = [condition.event_id, condition.last_event_id];

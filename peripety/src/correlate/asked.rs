@@ -46,7 +46,7 @@ impl Asked {
         // A controller is not the namespace that it leads to.
         let dev = block.map(|b| b.id.dev).filter(|dev| said.nqn.is_empty() && !dev.is_none());
         let (name, nqn) = (said.name.to_owned(), said.nqn.to_owned());
-        // It says so before it takes the device down, but for md, which stops no array that somebody uses.
+        // Its line is printed before it takes the device down, but for md, which stops no array that somebody uses.
         let before_ns = if name.starts_with("md") { 0 } else { SLACK_NS };
         self.push(Gone { dev, name, nqn, at_ns, before_ns, asked: true });
     }

@@ -403,12 +403,19 @@ pub struct Request {
     /// At most this many of the latest stored events; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u64>,
-    /// `resolve` only: a condition's name, a device, or an event's id.
+    /// What it is about: an incident, an event, a condition, a device or a mount point, as the request allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// `resolve` only: why it is over.
+    /// `resolve` and `ack` only: why; it stands in the journal with the name of who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Request {
+    /// What a person does about a fault: `resolve` or `ack`, with a reason.
+    pub(crate) fn of_person(request: &str, target: String, reason: String) -> Self {
+        Self { request: request.to_owned(), target: Some(target), reason: Some(reason), ..Self::default() }
+    }
 }
 
 struct Client<'a> {

@@ -376,59 +376,23 @@ fn attach_program(
     attempt: &Attempt,
     pin: Option<&Path>,
 ) -> Result<Result<(), PinFailure>, ProgramError> {
-    let name = match attempt {
-        Attempt::Raw { .. } => probe.raw,
-        Attempt::Typed { name, .. } => name,
-        Attempt::Classic { .. } => probe.classic,
+    let (name, now, pin_link) = match attempt {
+        Attempt::Raw { attach } => (probe.raw, *attach, true),
+        Attempt::Typed { name, attach, .. } => (*name, *attach, true),
+        Attempt::Classic { pin_link } => (probe.classic, true, *pin_link),
     };
     let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
-    let link = match (program, attempt) {
-        (Program::BtfTracePoint(program), Attempt::Typed { btf, attach: false, .. }) => {
-            program.load(probe.event(), btf)?;
-            None
-        }
-        (Program::RawTracePoint(program), Attempt::Raw { attach: false }) => {
-            program.load()?;
-            None
-        }
-        (Program::BtfTracePoint(program), Attempt::Typed { btf, .. }) => {
-            program.load(probe.event(), btf)?;
-            let link = program.attach()?;
-            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
-        }
-        (Program::RawTracePoint(program), Attempt::Raw { .. }) => {
-            program.load()?;
-            let link = program.attach(probe.event())?;
-            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
-        }
-        (Program::TracePoint(program), Attempt::Classic { pin_link }) => {
-            program.load()?;
-            let link = program.attach(probe.category, probe.event())?;
-            // What is no link stays with the program, and ends with this daemon.
-            if pin.is_some() && *pin_link { FdLink::try_from(program.take_link(link)?).ok() } else { None }
-        }
+    match (&mut *program, attempt) {
+        (Program::BtfTracePoint(program), Attempt::Typed { btf, .. }) => program.load(probe.event(), btf)?,
+        (Program::RawTracePoint(program), Attempt::Raw { .. }) => program.load()?,
+        (Program::TracePoint(program), Attempt::Classic { .. }) => program.load()?,
         _ => return Err(ProgramError::UnexpectedProgramType),
-    };
+    }
+    let link = if now { attach(program, probe, pin.is_some() && pin_link)? } else { None };
     let Some(dir) = pin else { return Ok(Ok(())) };
     let was_taken = link.is_some();
-    let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
     let pinned = pins::pin_program(program, name, link, dir);
-    if pinned.is_err() && was_taken {
-        // The link went with the attempt.
-        match program {
-            Program::RawTracePoint(program) => {
-                let _kept_by_the_program = program.attach(probe.event())?;
-            }
-            Program::TracePoint(program) => {
-                let _kept_by_the_program = program.attach(probe.category, probe.event())?;
-            }
-            Program::BtfTracePoint(program) => {
-                let _kept_by_the_program = program.attach()?;
-            }
-            _ => {}
-        }
-    }
-    Ok(pinned)
+    attached_again(program, probe, was_taken, pinned)
 }
 
 /// Attaches a program that was loaded to wait, and pins its link. The outcome of pinning comes back.
@@ -438,30 +402,42 @@ pub(super) fn attach_loaded(
     name: &str,
     pin: Option<&Path>,
 ) -> Result<Result<(), PinFailure>, ProgramError> {
-    let link: Option<FdLink> = match ebpf.program_mut(name) {
-        Some(Program::BtfTracePoint(program)) => {
-            let link = program.attach()?;
-            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
-        }
-        Some(Program::RawTracePoint(program)) => {
-            let link = program.attach(probe.event())?;
-            pin.map(|_| program.take_link(link)).transpose()?.map(FdLink::from)
-        }
-        _ => return Err(ProgramError::UnexpectedProgramType),
-    };
+    let program = ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
+    let link = attach(program, probe, pin.is_some())?;
     let Some((dir, link)) = pin.zip(link) else { return Ok(Ok(())) };
     let pinned = pins::pin_link(name, link, dir);
-    if pinned.is_err() {
-        // The link went with the attempt.
-        match ebpf.program_mut(name) {
-            Some(Program::BtfTracePoint(program)) => {
-                let _kept_by_the_program = program.attach()?;
-            }
-            Some(Program::RawTracePoint(program)) => {
-                let _kept_by_the_program = program.attach(probe.event())?;
-            }
-            _ => {}
+    attached_again(program, probe, true, pinned)
+}
+
+/// Attaches a program. Gives its link where that is to be pinned and can be: it stays attached as long as the link is there.
+/// Any other link stays with the program, and ends with this daemon.
+fn attach(program: &mut Program, probe: &Probe, take: bool) -> Result<Option<FdLink>, ProgramError> {
+    match program {
+        Program::BtfTracePoint(program) => {
+            let link = program.attach()?;
+            Ok(take.then(|| program.take_link(link)).transpose()?.map(FdLink::from))
         }
+        Program::RawTracePoint(program) => {
+            let link = program.attach(probe.event())?;
+            Ok(take.then(|| program.take_link(link)).transpose()?.map(FdLink::from))
+        }
+        Program::TracePoint(program) => {
+            let link = program.attach(probe.category, probe.event())?;
+            Ok(if take { FdLink::try_from(program.take_link(link)?).ok() } else { None })
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// A link that could not be pinned went with the attempt: attaches once more, with a link that stays with the program.
+fn attached_again(
+    program: &mut Program,
+    probe: &Probe,
+    was_taken: bool,
+    pinned: Result<(), PinFailure>,
+) -> Result<Result<(), PinFailure>, ProgramError> {
+    if pinned.is_err() && was_taken {
+        let _kept_by_the_program = attach(program, probe, false)?;
     }
     Ok(pinned)
 }
