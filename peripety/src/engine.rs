@@ -25,6 +25,7 @@ mod tests;
 
 use crate::{
     block::DeviceFacts,
+    checkpoint::Checkpoint as _,
     correlate::fuse::{Context, Correlator},
     event::{Event, EventType},
     parser::{farewell, places::Places, stack::StackReader, uevent},
@@ -161,11 +162,17 @@ impl Engine {
     /// # Errors
     /// Something has no JSON.
     pub fn save(&mut self, all: bool, mut each: impl FnMut(String)) -> Result<(), serde_json::Error> {
+        if let Some(known) = self.places.save(all) {
+            each(Saved::note_places(known)?);
+        }
         self.correlator.save(all, &mut each)
     }
 
     /// Goes on from what another engine saved. To be called before the first record.
-    pub fn restore(&mut self, saved: Saved) {
+    pub fn restore(&mut self, mut saved: Saved) {
+        if let Some(known) = saved.take_places() {
+            self.places.restore(known);
+        }
         self.correlator.restore(saved);
     }
 

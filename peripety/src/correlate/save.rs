@@ -18,7 +18,7 @@ use super::{
     pending::{At, Pending},
     table::SavedSlot,
 };
-use crate::checkpoint::Checkpoint;
+use crate::{checkpoint::Checkpoint, parser::places::Known};
 
 /// One note.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +40,8 @@ enum Note<S, W> {
     TextCounts(Vec<(FoldKey, u64, u64)>),
     /// Records lost since the last event.
     LostBefore(u64),
+    /// Where storage is plugged in.
+    Places(Box<Known>),
     /// An incident: of the stage behind the engine.
     Incident(Box<serde_json::Value>),
 }
@@ -61,6 +63,7 @@ pub struct Saved {
     left: VecDeque<Degraded>,
     text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
+    places: Option<Known>,
     incidents: BTreeMap<String, serde_json::Value>,
 }
 
@@ -68,6 +71,19 @@ impl Saved {
     /// The incidents, for the stage behind the engine.
     pub fn take_incidents(&mut self) -> Vec<serde_json::Value> {
         std::mem::take(&mut self.incidents).into_values().collect()
+    }
+
+    /// Where storage is plugged in, for the parsers in front of correlation.
+    pub fn take_places(&mut self) -> Option<Known> {
+        self.places.take()
+    }
+
+    /// A note of where storage is plugged in.
+    ///
+    /// # Errors
+    /// It has no JSON.
+    pub fn note_places(known: Known) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&Note::<(), ()>::Places(Box::new(known)))
     }
 
     /// Takes in a note.
@@ -89,6 +105,7 @@ impl Saved {
             Note::Left(left) => self.left = left,
             Note::TextCounts(counts) => self.text_counts = counts,
             Note::LostBefore(count) => self.lost_before = count,
+            Note::Places(known) => self.places = Some(*known),
             Note::Incident(case) => {
                 let id = case.pointer("/incident/incident_id").map(ToString::to_string).unwrap_or_default();
                 self.incidents.insert(id, *case);

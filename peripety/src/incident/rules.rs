@@ -345,6 +345,17 @@ pub static RULES: &[Rule] = &[
         fits: port_and_disk,
     },
     Rule {
+        name: "command-of-unknown-disk",
+        cause: &[Command, NoAnswer],
+        effect: &[NoAnswer, GivenUp, Removed, Command, Request],
+        place: Place::Unplaced,
+        within: Within::Patience,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Possible,
+        either_order: true,
+        fits: nameless_and_disk,
+    },
+    Rule {
         name: "only-path-at-the-time",
         cause: &[Path],
         effect: &[NoPath],
@@ -487,6 +498,16 @@ fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
     let of_adapter = cause.class == Way && effect.class == Way && named(cause, is_function);
     let behind = (is_port(cause) && is_disk(effect)) || (is_disk(cause) && is_port(effect));
     (of_adapter || behind) && cause.is_unserved() && (effect.is_unserved() || effect.class == Path)
+}
+
+/// An adapter's line about a command that names no device at all, and a disk that fails.
+fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
+    let is_nameless = |facet: &Facet| facet.own.is_empty() && matches!(facet.class, Command | NoAnswer);
+    let is_disk = |facet: &Facet| {
+        let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
+        facet.unplaced && facet.own.iter().any(named)
+    };
+    (is_nameless(cause) && is_disk(effect)) || (is_disk(cause) && is_nameless(effect))
 }
 
 fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {

@@ -13,6 +13,9 @@ const HEADS: &[(&str, &str)] = &[
     ("aacraid: ", "Host adapter abort request."),
     ("raid", ": Disk failure on "),
     ("sd", ": sense key: "),
+    ("mpt2sas", ": attempting "),
+    ("mpt3sas", ": attempting "),
+    ("mptscsih: ", ": attempting "),
 ];
 
 /// Lines of one record.

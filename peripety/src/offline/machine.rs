@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     Entry,
+    ahead::{Ahead, address},
     boot::{Boot, Break, started_by_rtc},
     join::{Joiner, is_head},
     known::{Known, learn},
@@ -45,6 +46,7 @@ pub(super) struct Machine {
     engine: Option<Engine>,
     known: Known,
     joiner: Joiner,
+    ahead: Ahead,
     early: VecDeque<(Entry, u32)>,
     lines: u64,
     events: Vec<Event>,
@@ -68,6 +70,7 @@ impl Machine {
             engine: None,
             known: Known::default(),
             joiner: Joiner::default(),
+            ahead: Ahead::default(),
             early: VecDeque::new(),
             lines: 0,
             events: Vec::new(),
@@ -154,10 +157,16 @@ impl Machine {
     fn end(&mut self, out: &mut Vec<Event>) {
         self.settle(out);
         let mut left = Vec::new();
+        self.ahead.release(&mut left);
+        for (entry, times) in left {
+            self.join(entry, times, out);
+        }
+        let mut left = Vec::new();
         self.joiner.finish(&mut left);
         for entry in left {
             self.feed(entry, 1, out);
         }
+        self.ahead.forget();
         if let Some(mut engine) = self.engine.take() {
             engine.finish(&self.known, &mut self.events);
         }
@@ -172,6 +181,18 @@ impl Machine {
     }
 
     fn take(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
+        if self.ahead.may_pass(&entry.log.text) {
+            return self.join(entry, times, out);
+        }
+        let mut ready = Vec::new();
+        let known = &self.known;
+        self.ahead.push(entry, times, |at| known.at(at).is_some(), &mut ready);
+        for (entry, times) in ready {
+            self.join(entry, times, out);
+        }
+    }
+
+    fn join(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
         if !entry.is_kernel() || times > 1 {
             return self.feed(entry, times, out);
         }
@@ -196,6 +217,7 @@ impl Machine {
         let time = boot.stamp(&entry);
         if !entry.log.fragment && !begins_with_quoted(&entry.log.text) {
             learn::from_line(&mut self.known, &entry.log);
+            name_ahead(&mut self.known, &self.ahead, &entry);
         }
         let now_ns = time.monotonic_ns.unwrap_or(0);
         let_time_pass(engine, now_ns, &self.known, &mut self.events);
@@ -234,6 +256,19 @@ impl Machine {
             }
             event
         }));
+    }
+}
+
+/// The disk at the address of a line, where a later line names it.
+fn name_ahead(known: &mut Known, ahead: &Ahead, entry: &Entry) {
+    if !entry.is_kernel() || !entry.log.text.starts_with('s') {
+        return;
+    }
+    if let Some((at, _)) = address(&entry.log.text)
+        && known.at(at).is_none()
+        && let Some(name) = ahead.name(at)
+    {
+        known.set_hctl(name, at);
     }
 }
 

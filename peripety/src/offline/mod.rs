@@ -8,6 +8,7 @@
 //! old syslog) do not tell a pause of 4.5 seconds from one of 5.5, so what repeats about every five seconds may be one event
 //! in one form and two in the other; no record is left out.
 
+mod ahead;
 mod boot;
 pub mod bounds;
 mod decompress;

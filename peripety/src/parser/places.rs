@@ -4,10 +4,16 @@
 //! A disk that is unplugged by its owner is no failure. Its port is spoken of as disconnected only if something went wrong
 //! with it just before, or fails because of it.
 
+mod ata;
+mod pci;
+
 use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Kdev, RawEvent};
 use crate::{
+    checkpoint::Checkpoint,
     event::{EventType, Severity, SubSystem},
     record::{LogRecord, Stamp},
 };
@@ -17,59 +23,49 @@ const MOST: usize = 128;
 /// How long before a disconnect trouble on the bus may be, and how long after it a failure.
 const NEAR_US: i64 = 10_000_000;
 
-/// Drivers of storage that name their function: `ahci 0000:00:17.0: …`.
-const DRIVERS: &[&str] = &[
-    "ahci",
-    "nvme",
-    "megaraid_sas",
-    "mpt3sas",
-    "mpt2sas",
-    "hpsa",
-    "aacraid",
-    "smartpqi",
-    "lpfc",
-    "qla2xxx",
-    "pm80xx",
-    "mvsas",
-    "isci",
-    "arcmsr",
-    "3w-9xxx",
-    "3w-sas",
-    "ata_piix",
-    "sata_sil24",
-    "sata_mv",
-    "sata_nv",
-    "xhci_hcd",
-    "hisi_sas_v3_hw",
-    "vmd",
-    "virtio-pci",
-    "ufshcd-pci",
-    "sdhci-pci",
-    "mvumi",
-    "esas2r",
-    "bfa",
-    "be2iscsi",
-];
-
 /// A USB port that has a disk.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Port {
     name: String,
     host: Option<u32>,
     disk: Option<String>,
 }
 
-/// Places of storage, as far as they were told.
-#[derive(Debug, Default)]
-pub struct Places {
-    functions: VecDeque<String>,
+/// What is known of places of storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    functions: pci::Functions,
+    ata: ata::AtaPorts,
     ports: VecDeque<Port>,
+    /// Ports at which something was plugged in that is no disk so far.
+    plugged: VecDeque<String>,
     /// The port of which the kernel spoke last, for hosts that name none.
     last_port: String,
     /// When something last went wrong on USB.
     trouble_us: Option<i64>,
+}
+
+/// Places of storage, as far as the kernel's lines tell of them.
+#[derive(Debug, Default)]
+pub struct Places {
+    known: Known,
+    /// Since it was last saved.
+    changed: bool,
     /// A disconnect of which it is not known yet whether anything failed of it.
     waiting: Option<RawEvent>,
+}
+
+impl Checkpoint for Places {
+    type State = Known;
+
+    fn save(&mut self, all: bool) -> Option<Known> {
+        let is_due = std::mem::take(&mut self.changed) || (all && self.known != Known::default());
+        is_due.then(|| self.known.clone())
+    }
+
+    fn restore(&mut self, known: Known) {
+        self.known = known;
+    }
 }
 
 impl Places {
@@ -79,14 +75,17 @@ impl Places {
             return;
         }
         let text = record.text.as_str();
-        let _tells_nothing = match text.as_bytes().first() {
-            Some(b'u') => self.usb(text),
-            Some(b's') => self.scsi(text).or_else(|| self.function(text)),
-            Some(
-                b'a' | b'n' | b'm' | b'h' | b'l' | b'q' | b'p' | b'i' | b'3' | b'x' | b'v' | b'e' | b'b',
-            ) => self.function(text),
-            _ => None,
+        let changed = match text.as_bytes().first() {
+            Some(b'u') => self.usb(text).unwrap_or_default(),
+            Some(b's') => match self.scsi(text) {
+                Some(changed) => changed,
+                None => self.known.functions.learn(text),
+            },
+            Some(b'a') => self.known.ata.learn(text) || self.known.functions.learn(text),
+            Some(b'b' | b'c'..=b'z' | b'3') => self.known.functions.learn(text),
+            _ => false,
         };
+        self.changed |= changed;
     }
 
     /// What a line says that no rule is about: of a USB port, whatever is plugged in there.
@@ -132,18 +131,30 @@ impl Places {
                 (self.disconnected(raw, &port), None)
             }
             (_, Some(port)) if speed(&raw).is_some() => {
+                // Most of what is that fast is a disk.
                 let is_slow = speed(&raw).is_some_and(|speed| !speed.starts_with("Super"));
-                if is_slow && self.port(&port).is_none() {
+                if self.port(&port).is_none() && (is_slow || self.known.plugged.contains(&port)) {
                     return (None, None);
                 }
-                self.trouble_us = Some(now_us);
+                self.trouble(now_us);
                 (Some(raw), None)
+            }
+            (event_type, _) if raw.sub_system.as_str() == "ata" => {
+                let is_link =
+                    *event_type == EventType::ATA_LINK_UP || *event_type == EventType::ATA_LINK_DOWN;
+                let is_start = self.known.ata.is_start(&raw, is_link);
+                ((!is_start).then_some(raw), None)
+            }
+            (_, _) if raw.sub_system.as_str() == "pcie" => {
+                let port = raw.facts.pci.as_ref().and_then(|pci| pci.function.as_deref());
+                let is_other = raw.raw_msg.as_deref().is_some_and(|text| text.starts_with("pcie"))
+                    && port.is_some_and(|port| self.known.functions.is_without_storage(port));
+                ((!is_other).then_some(raw), None)
             }
             (event_type, _) if *event_type == EventType::IOMMU_FAULT => {
                 let is_ours = raw.facts.pci.as_ref().is_some_and(|pci| {
-                    let place = pci.function.as_deref().or(pci.slot.as_deref()).map(short);
-                    pci.driver.is_some()
-                        || place.is_some_and(|place| self.functions.iter().any(|known| known == place))
+                    let place = pci.function.as_deref().or(pci.slot.as_deref());
+                    pci.driver.is_some() || place.is_some_and(|place| self.known.functions.is_storage(place))
                 });
                 (is_ours.then_some(raw), None)
             }
@@ -151,7 +162,7 @@ impl Places {
                 if *event_type == EventType::USB_STORAGE_ERROR
                     || *event_type == EventType::USB_HOST_CONTROLLER_FAILED =>
             {
-                self.trouble_us = Some(now_us);
+                self.trouble(now_us);
                 (Some(raw), None)
             }
             _ => {
@@ -171,12 +182,14 @@ impl Places {
 
     fn disconnected(&mut self, mut raw: RawEvent, port: &str) -> Option<RawEvent> {
         let now_us = raw.time.realtime_us;
-        let place = self.ports.iter().position(|known| known.name == port);
-        let known = place.and_then(|place| self.ports.remove(place));
+        let place = self.known.ports.iter().position(|known| known.name == port);
+        let known = place.and_then(|place| self.known.ports.remove(place));
+        self.known.plugged.retain(|plugged| plugged != port);
+        self.changed = true;
         if let Some(disk) = known.as_ref().and_then(|port| port.disk.clone()) {
             raw.kdev = Kdev::Name(disk);
         }
-        let is_trouble = self.trouble_us.is_some_and(|at| now_us.saturating_sub(at).abs() <= NEAR_US);
+        let is_trouble = self.known.trouble_us.is_some_and(|at| now_us.saturating_sub(at).abs() <= NEAR_US);
         if known.is_some() && is_trouble {
             return Some(raw);
         }
@@ -198,86 +211,80 @@ impl Places {
         }
     }
 
+    fn trouble(&mut self, now_us: i64) {
+        self.known.trouble_us = Some(now_us);
+        self.changed = true;
+    }
+
     fn port(&self, name: &str) -> Option<&Port> {
-        self.ports.iter().find(|port| port.name == name)
+        self.known.ports.iter().find(|port| port.name == name)
     }
 
-    fn add_port(&mut self, name: &str, host: Option<u32>) {
-        if let Some(known) = self.ports.iter_mut().find(|port| port.name == name) {
+    fn add_port(&mut self, name: &str, host: Option<u32>) -> bool {
+        self.known.plugged.retain(|plugged| plugged != name);
+        if let Some(known) = self.known.ports.iter_mut().find(|port| port.name == name) {
+            let is_new = host.is_some() && known.host != host;
             known.host = host.or(known.host);
-            return;
+            return is_new;
         }
-        if self.ports.len() >= MOST {
-            self.ports.pop_front();
+        if self.known.ports.len() >= MOST {
+            self.known.ports.pop_front();
         }
-        self.ports.push_back(Port { name: name.to_owned(), host, disk: None });
+        self.known.ports.push_back(Port { name: name.to_owned(), host, disk: None });
+        true
     }
 
-    /// `usb 2-1: new SuperSpeed USB device number 2 …`, `usb-storage 2-1:1.0: USB Mass Storage device detected`.
-    fn usb(&mut self, text: &str) -> Option<()> {
+    /// `usb 2-1: new SuperSpeed USB device number 2 …`, `usb-storage 2-1:1.0: USB Mass Storage device detected`. Whether
+    /// anything changed; nothing if the line is about something else.
+    fn usb(&mut self, text: &str) -> Option<bool> {
         if let Some(rest) = text.strip_prefix("usb-storage ") {
             let (port, said) = rest.split_once(": ")?;
-            if said == "USB Mass Storage device detected" {
-                self.add_port(port.split(':').next()?, None);
-            }
-            return Some(());
+            let is_disk = said == "USB Mass Storage device detected";
+            return Some(is_disk && self.add_port(port.split(':').next()?, None));
         }
         let (port, said) = text.strip_prefix("usb ")?.split_once(": ")?;
-        if said.starts_with("new ") || said.starts_with("New USB device found") {
-            port.get(..port.len().min(32))?.clone_into(&mut self.last_port);
+        let is_new = said.starts_with("new ");
+        if !is_new && !said.starts_with("New USB device found") {
+            return Some(false);
         }
-        Some(())
+        let port = port.get(..port.len().min(32))?;
+        port.clone_into(&mut self.known.last_port);
+        if is_new && self.port(port).is_none() && !self.known.plugged.iter().any(|known| known == port) {
+            if self.known.plugged.len() >= MOST {
+                self.known.plugged.pop_front();
+            }
+            self.known.plugged.push_back(port.to_owned());
+        }
+        Some(true)
     }
 
-    /// `scsi host6: uas`, `scsi host6: usb-storage 2-1:1.0`, `sd 6:0:0:0: [sdb] …`.
-    fn scsi(&mut self, text: &str) -> Option<()> {
+    /// `scsi host6: uas`, `scsi host6: usb-storage 2-1:1.0`, `sd 6:0:0:0: [sdb] …`. Whether anything changed; nothing if the
+    /// line is about something else.
+    fn scsi(&mut self, text: &str) -> Option<bool> {
         if let Some(rest) = text.strip_prefix("scsi host") {
             let (host, driver) = rest.split_once(": ")?;
             let host = Some(host.parse().ok()?);
             if driver == "uas" {
-                let port = std::mem::take(&mut self.last_port);
+                let port = std::mem::take(&mut self.known.last_port);
                 if !port.is_empty() {
                     self.add_port(&port, host);
-                    self.last_port = port;
+                    self.known.last_port = port;
                 }
-            } else {
-                self.add_port(driver.strip_prefix("usb-storage ")?.split(':').next()?, host);
+                // It names no port: any of those that came before may be the one.
+                self.known.plugged.clear();
+                return Some(true);
             }
-            return Some(());
+            return Some(self.add_port(driver.strip_prefix("usb-storage ")?.split(':').next()?, host));
         }
         let (address, said) = text.strip_prefix("sd ")?.split_once(": ")?;
         let host: u32 = address.split(':').next()?.parse().ok()?;
-        let port = self.ports.iter_mut().find(|port| port.host == Some(host))?;
+        let port = self.known.ports.iter_mut().find(|port| port.host == Some(host))?;
         let (disk, _) = said.strip_prefix('[')?.split_once(']')?;
-        if port.disk.as_deref() != Some(disk) {
-            port.disk = Some(disk.get(..disk.len().min(32))?.to_owned());
+        if port.disk.as_deref() == Some(disk) {
+            return Some(false);
         }
-        Some(())
-    }
-
-    /// `ahci 0000:00:17.0: …`, `nvme nvme0: pci function 0000:03:00.0`.
-    fn function(&mut self, text: &str) -> Option<()> {
-        let (driver, rest) = text.split_once(' ')?;
-        if !DRIVERS.contains(&driver) {
-            return None;
-        }
-        let place = match rest.split_once(": pci function ") {
-            Some((_, place)) => place.trim_end(),
-            None => rest.split_once(": ")?.0.trim_matches(|c| c == '[' || c == ']'),
-        };
-        let is_place = |place: &str| {
-            place.len() <= 16
-                && place.contains('.')
-                && place.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
-        };
-        let place = Some(place).filter(|place| is_place(place)).map(short)?;
-        if !self.functions.iter().any(|known| known == place) {
-            if self.functions.len() >= MOST {
-                self.functions.pop_front();
-            }
-            self.functions.push_back(place.to_owned());
-        }
-        Some(())
+        port.disk = Some(disk.get(..disk.len().min(32))?.to_owned());
+        Some(true)
     }
 }
 
@@ -292,11 +299,6 @@ impl RawEvent {
 /// How fast a USB device is that was reset.
 fn speed(raw: &RawEvent) -> Option<&str> {
     raw.facts.usb.as_ref()?.speed.as_deref()
-}
-
-/// A PCI function without its domain: `03:00.0`.
-fn short(place: &str) -> &str {
-    if place.matches(':').count() > 1 { place.split_once(':').map_or(place, |(_, rest)| rest) } else { place }
 }
 
 #[cfg(test)]
@@ -360,5 +362,69 @@ mod tests {
             assert_eq!(told(&[(1, line), fault]).len(), 1, "{line}");
         }
         assert_eq!(told(&[(1, "i915 0000:03:00.0: enabling device"), fault]), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_fast_device_that_is_no_disk_is_reset_in_silence() {
+        let new = (1, "usb 2-3: new SuperSpeed USB device number 2 using xhci_hcd");
+        let reset = (90, "usb 2-3: reset SuperSpeed USB device number 2 using xhci_hcd");
+        assert_eq!(told(&[new, reset]), [] as [&str; 0], "a card reader with a driver of its own");
+        assert_eq!(told(&[reset]), ["USB_STORAGE_ERROR 2-3"], "nobody saw it come");
+        let disk = (2, "usb-storage 2-3:1.0: USB Mass Storage device detected");
+        assert_eq!(told(&[new, disk, reset]), ["USB_STORAGE_ERROR 2-3"]);
+        // Two at once: the driver does not say which of them is its own.
+        let other = (1, "usb 2-4: new SuperSpeed USB device number 3 using xhci_hcd");
+        assert_eq!(told(&[new, other, (2, "scsi host6: uas"), reset]), ["USB_STORAGE_ERROR 2-3"]);
+    }
+
+    #[test]
+    fn the_links_of_a_controller_that_starts_are_no_events() {
+        let port = (1, "ata3: SATA max UDMA/133 abar m2048@0xf7f36000 port 0xf7f36200 irq 31");
+        let empty = (2, "ata3: SATA link down (SStatus 0 SControl 300)");
+        let up = (2, "ata3: SATA link up 6.0 Gbps (SStatus 133 SControl 300)");
+        let error = (1, "ata3: COMRESET failed (errno=-16)");
+        assert_eq!(told(&[port, empty]), [] as [&str; 0]);
+        assert_eq!(told(&[port, up]), [] as [&str; 0]);
+        assert_eq!(told(&[port, up, (9, empty.1)]), ["ATA_LINK_DOWN ata3"]);
+        assert_eq!(told(&[port, empty, (9, up.1)]), ["ATA_LINK_UP ata3"], "a disk was plugged in");
+        assert_eq!(told(&[empty]), ["ATA_LINK_DOWN ata3"], "nobody saw it start");
+        assert_eq!(told(&[port, error, empty]).last().map(String::as_str), Some("ATA_LINK_DOWN ata3"));
+    }
+
+    #[test]
+    fn a_port_of_pci_express_speaks_only_where_storage_may_be_behind_it() {
+        let error = (
+            9,
+            "pcieport 0000:00:1c.5: PCIe Bus Error: severity=Corrected, type=Physical Layer, (Receiver ID)",
+        );
+        let bridge = (1, "pci 0000:00:1c.5: PCI bridge to [bus 02-03]");
+        let nvme = (2, "nvme nvme0: pci function 0000:03:00.0");
+        let elsewhere = (2, "nvme nvme0: pci function 0000:04:00.0");
+        assert_eq!(told(&[error]).len(), 1, "nothing is known");
+        assert_eq!(told(&[bridge, nvme, error]).len(), 1);
+        assert_eq!(told(&[bridge, elsewhere, error]), [] as [&str; 0], "wireless");
+        let other = (3, "nvidia 0000:03:00.0: AER: can't recover (no error_detected callback)");
+        assert_eq!(told(&[other, error]), [] as [&str; 0]);
+        assert_eq!(told(&[nvme, other, error]).len(), 1, "it may be either");
+    }
+
+    #[test]
+    fn what_is_known_survives_the_daemon() {
+        let mut places = Places::default();
+        assert!(places.save(true).is_none());
+        for text in [
+            "usb 2-1: new SuperSpeed USB device number 2 using xhci_hcd",
+            "usb-storage 2-1:1.0: USB Mass Storage device detected",
+            "scsi host6: usb-storage 2-1:1.0",
+            "sd 6:0:0:0: [sdb] Attached SCSI disk",
+            "ata3: SATA max UDMA/133 abar m2048@0xf7f36000 port 0xf7f36200 irq 31",
+            "pci 0000:00:1c.5: PCI bridge to [bus 02-03]",
+            "nvme nvme0: pci function 0000:03:00.0",
+        ] {
+            places.learn(&LogRecord { text: text.to_owned(), ..LogRecord::default() });
+        }
+        let successor = crate::checkpoint::assert_survives(&mut places);
+        assert_eq!(successor.known, places.known);
+        assert_eq!(successor.port("2-1").and_then(|port| port.disk.as_deref()), Some("sdb"));
     }
 }

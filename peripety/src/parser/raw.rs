@@ -82,6 +82,9 @@ pub struct RawEvent {
     pub program: bool,
     /// It says how things are, not that something happened: said again, it is no news.
     pub state: bool,
+    /// It says more of what was said already, and adds nothing to the count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncounted: bool,
     /// The tracepoint that fires whenever the kernel prints the line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_by: Option<Tracepoint>,
@@ -116,6 +119,7 @@ impl RawEvent {
             raw_msg: None,
             program: false,
             state: false,
+            uncounted: false,
             seen_by: None,
             unseen: false,
             facts: Facts::default(),

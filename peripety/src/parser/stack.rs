@@ -2,7 +2,7 @@
 //! (lib/bug.c, arch/*/mm/fault.c). The first line says what happened, the stack below it where. Only those of storage code
 //! become events.
 
-use super::RawEvent;
+use super::{Kdev, RawEvent};
 use crate::{
     event::{EventType, Severity, SubSystem},
     record::{LogRecord, Stamp},
@@ -229,6 +229,8 @@ struct Report {
     lines: usize,
     frames: usize,
     is_bug: bool,
+    /// The unwinder of this kernel marks each frame as a guess.
+    guesses: bool,
 }
 
 /// Reads the kernel's lines for such reports.
@@ -250,7 +252,8 @@ impl StackReader {
                 self.open = None;
                 return Some(raw);
             }
-            self.open = Some(Report { raw, text: text.to_owned(), lines: 0, frames: 0, is_bug });
+            self.open =
+                Some(Report { raw, text: text.to_owned(), lines: 0, frames: 0, is_bug, guesses: false });
             return None;
         }
         let report = self.open.as_mut()?;
@@ -261,7 +264,18 @@ impl StackReader {
             self.open = None;
             return None;
         }
-        let (function, module) = frame(text)?;
+        let (function, module, is_guess) = match frame(text) {
+            Some((function, module)) => (function, module, false),
+            None => match worker(text) {
+                // What the worker does, and on which device.
+                Some(work) if !report.is_bug => return self.of_worker(&work, text),
+                _ => guess(text).map(|(function, module)| (function, module, true))?,
+            },
+        };
+        report.guesses |= is_guess && report.frames == 0;
+        if is_guess && !report.guesses {
+            return None;
+        }
         report.frames += 1;
         if !is_storage(function, module) {
             if report.is_bug && report.frames >= FRAMES_OF_BUG {
@@ -273,6 +287,22 @@ impl StackReader {
         let kernel = raw.facts.kernel.get_or_insert_default();
         kernel.function = Some(function.to_owned());
         kernel.module = module.map(str::to_owned);
+        raw.raw_msg = Some(format!("{first}\n{}", text.trim()));
+        Some(raw)
+    }
+
+    fn of_worker(&mut self, work: &Work<'_>, text: &str) -> Option<RawEvent> {
+        let is_writeback = ["wb_workfn", "bdi_writeback_workfn"].contains(&work.function);
+        if !is_writeback && !is_storage(work.function, work.module) {
+            return None;
+        }
+        let Report { mut raw, text: first, .. } = self.open.take()?;
+        let kernel = raw.facts.kernel.get_or_insert_default();
+        kernel.function = Some(work.function.to_owned());
+        kernel.module = work.module.map(str::to_owned);
+        if let Some(device) = work.device {
+            raw.kdev = device.parse().map_or_else(|_| Kdev::Name(device.to_owned()), Kdev::Dev);
+        }
         raw.raw_msg = Some(format!("{first}\n{}", text.trim()));
         Some(raw)
     }
@@ -357,6 +387,34 @@ fn frame(line: &str) -> Option<(&str, Option<&str>)> {
     let module = rest.split_once(" [").map(|(_, module)| module);
     let module = module.and_then(|module| module.split([']', ' ']).next()).filter(|name| !name.is_empty());
     Some((function, module))
+}
+
+/// A frame of which the unwinder is not sure.
+fn guess(line: &str) -> Option<(&str, Option<&str>)> {
+    let text = line.trim();
+    let text = text.strip_prefix("[<").and_then(|rest| rest.split_once(">]")).map_or(text, |(_, rest)| rest);
+    frame(text.trim_start().strip_prefix("? ")?)
+}
+
+/// What a worker was given to do.
+struct Work<'t> {
+    function: &'t str,
+    module: Option<&'t str>,
+    device: Option<&'t str>,
+}
+
+/// `Workqueue: writeback wb_workfn (flush-8:16)`, `Workqueue: xfs-cil/dm-3 xlog_cil_push_work [xfs]`.
+fn worker(line: &str) -> Option<Work<'_>> {
+    let (queue, rest) = line.trim().strip_prefix("Workqueue: ")?.split_once(' ')?;
+    let (function, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let inner = |open: char, close: char| rest.split_once(open)?.1.split_once(close).map(|(inner, _)| inner);
+    let of_disk = queue.split_once('/').map(|(_, device)| device).filter(|_| queue.starts_with("xfs-"));
+    let flushed = inner('(', ')').and_then(|what| what.strip_prefix("flush-"));
+    let is_name = |name: &&str| {
+        name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b":-!_".contains(&b))
+    };
+    let module = inner('[', ']').and_then(|module| module.split(' ').next());
+    Some(Work { function, module, device: flushed.or(of_disk).filter(is_name) })
 }
 
 fn is_storage(function: &str, module: Option<&str>) -> bool {
@@ -469,5 +527,41 @@ mod tests {
         ] {
             assert_eq!(read(&[other]), [], "{other}");
         }
+    }
+
+    #[test]
+    fn a_worker_waits_for_what_it_was_given_to_do() {
+        let mut reader = StackReader::default();
+        let mut device = |work: &str| {
+            let mut found = None;
+            for line in ["INFO: task kworker/u16:2:2904 blocked for more than 120 seconds.", work] {
+                let record = LogRecord { text: line.to_owned(), ..LogRecord::default() };
+                let time = Stamp { monotonic_ns: Some(1), realtime_us: 0 };
+                found = reader.push(&record, time);
+            }
+            found.map(|raw| raw.kdev.to_text())
+        };
+        assert_eq!(device("Workqueue: writeback wb_workfn (flush-8:16)").as_deref(), Some("8:16"));
+        assert_eq!(device("Workqueue: xfs-cil/dm-3 xlog_cil_push_work [xfs]").as_deref(), Some("dm-3"));
+        assert_eq!(device("Workqueue: kcopyd do_work [dm_mod]").as_deref(), Some(""));
+        assert_eq!(device("Workqueue: events rtl8152_work [r8152]"), None);
+        assert_eq!(device("Workqueue: "), None);
+    }
+
+    #[test]
+    fn where_each_frame_is_a_guess_guesses_count() {
+        let guesses = [
+            "INFO: task rsync:2511 blocked for more than 120 seconds.",
+            "Call Trace:",
+            " [<ffffffff8780fe79>] ? __schedule+0x239/0x6f0",
+            " [<ffffffff8780fbdd>] ? io_schedule_timeout+0x9d/0x100",
+        ];
+        assert_eq!(read(&guesses), found("TASK_BLOCKED", "io_schedule_timeout"));
+        let sure = [
+            "INFO: task rsync:2511 blocked for more than 120 seconds.",
+            " [<ffffffff8780fe79>] __schedule+0x239/0x6f0",
+            " [<ffffffff8780fbdd>] ? io_schedule_timeout+0x9d/0x100",
+        ];
+        assert_eq!(read(&sure), []);
     }
 }

@@ -14,7 +14,8 @@ use super::{
             daemon_log,
             filesystem::{ext4_key, names_member},
             line::{
-                MEMBER_FAILED, errno_of, fault_of, is_chain, is_nameless, opens_chain, probes_for, senses,
+                MEMBER_FAILED, errno_of, fault_of, is_bare_command, is_chain, is_nameless, opens_chain,
+                probes_for, senses,
             },
             scsi::CARRIERS,
             suppressed,
@@ -89,6 +90,8 @@ impl Correlator {
         }
         match self.open_target(&line.raw, line.scope, cx) {
             Some(place) => self.attach(place, &line.raw, line.scope),
+            // A command of which nobody says that it failed.
+            None if is_bare_command(&line.raw) => {}
             None => self.open_text(line.raw, line.scope, cx),
         }
     }
@@ -241,7 +244,8 @@ impl Correlator {
         }
         self.refine_by_command(place, raw, scope);
         let Some(fold) = self.table.get_mut(place) else { return };
-        let counted_elsewhere = is_nameless(raw)
+        let counted_elsewhere = raw.uncounted
+            || is_nameless(raw)
             || (fold.has_requests && is_command(raw))
             || (is_exception(fold) && is_ata_command(raw))
             || (fold.has_probe() && covered)

@@ -57,6 +57,12 @@ pub(in super::super) fn is_chain(raw: &RawEvent) -> bool {
         && (is_conflict(raw) || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.is_of_command()))
 }
 
+/// Whether a line of a chain has the bytes of a command and nothing of how it ended.
+pub(in super::super) fn is_bare_command(raw: &RawEvent) -> bool {
+    raw.event_type == EventType::SCSI_SENSE_OTHER
+        && raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.cdb.is_some() && !scsi.has_result())
+}
+
 /// Whether a line stands for a chain: a reservation conflict prints no other, but that of the request.
 pub(in super::super) fn is_conflict(raw: &RawEvent) -> bool {
     raw.event_type == EventType::SCSI_RESERVATION_CONFLICT

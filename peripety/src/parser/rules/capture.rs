@@ -32,6 +32,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         }),
         program: record.identifier.is_some(),
         state: rule.state,
+        uncounted: rule.uncounted,
         seen_by: rule.seen_by,
         facts: rule.facts.clone(),
         extension: rule.extension.clone(),
@@ -50,6 +51,8 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             "blk_status" => io.errno = words::number(text).and_then(blk_status::errno),
             "count" => event.count = words::number(text).unwrap_or(1).max(1),
             "systemd.device" | "systemd.mount" => fact(&mut event, name, &path_of_unit(text)),
+            // A target; disks on SAS have no other unit.
+            "scsi.hctl" if text.matches(':').count() == 2 => fact(&mut event, name, &format!("{text}:0")),
             "fc.nexus" => nexus(&mut event, text),
             _ if name.contains('.') => fact(&mut event, name, text),
             _ => drop(event.extension.insert(name.to_owned(), value(name, text))),

@@ -40,12 +40,13 @@ const BUILT_IN_KEYS: &[&str] = &[
     "extension",
     "examples",
     "state",
+    "uncounted",
     "no_kdev",
     "seen_by",
 ];
-/// A user's rule has all of them but the last two.
+/// A user's rule has all of them but the last three.
 const KEYS: &[&str] = match BUILT_IN_KEYS {
-    [users @ .., _no_kdev, _seen_by] => users,
+    [users @ .., _uncounted, _no_kdev, _seen_by] => users,
     _ => &[],
 };
 
@@ -129,6 +130,8 @@ impl Reader<'_, '_, '_> {
         let origin = format!("{}:{}", self.file, self.doc.line(self.at));
         let no_kdev = self.author == Author::BuiltIn
             && self.doc.boolean(self.path, self.table, "no_kdev").unwrap_or_default();
+        let uncounted = self.author == Author::BuiltIn
+            && self.doc.boolean(self.path, self.table, "uncounted").unwrap_or_default();
         let seen_by = self.seen_by();
         let state = self.doc.boolean(self.path, self.table, "state").unwrap_or_default();
         let name = self.text("name").map_or_else(|| origin.clone(), |(name, _)| name);
@@ -164,6 +167,7 @@ impl Reader<'_, '_, '_> {
             sub_system: sub_system?,
             no_kdev,
             state,
+            uncounted,
             seen_by,
             facts,
             facts_text,

@@ -37,6 +37,8 @@ pub struct Rule {
     pub no_kdev: bool,
     /// The line tells a state and comes again as long as that lasts.
     pub state: bool,
+    /// The line says more of what another line said already: what came of an attempt. It is counted only where no other came.
+    pub uncounted: bool,
     /// The tracepoint that fires whenever the kernel prints the line.
     pub seen_by: Option<Tracepoint>,
     /// Facts that the rule adds to each of its events.

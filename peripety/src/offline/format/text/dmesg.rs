@@ -27,6 +27,11 @@ pub(super) fn priority(line: &str) -> Option<(u8, bool, &str)> {
     FACILITIES.contains(&facility).then_some((level, facility == "kern", rest))
 }
 
+/// Whether syslog has a facility of this name.
+pub(super) fn is_facility(name: &str) -> bool {
+    FACILITIES.contains(&name) || name.strip_prefix("local").is_some_and(|n| n.len() == 1)
+}
+
 /// The level in a syslog priority.
 pub(super) fn level(priority: u64) -> u8 {
     u8::try_from(priority & 7).unwrap_or(USUAL_LEVEL)
@@ -61,7 +66,7 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
             after
         }
     };
-    let rest = caller(more_stamps(rest, &mut entry, reader), &mut entry);
+    let rest = vendor_task(caller(more_stamps(rest, &mut entry, reader), &mut entry));
     // Talos: `kern: warning: [2024-10-22T11:09:52.481295612Z]: text`.
     let rest = rest.strip_prefix(": ").filter(|_| entry.wall_us.is_some()).unwrap_or(rest);
     let text = rest.strip_prefix(' ').unwrap_or(rest);
@@ -147,6 +152,30 @@ pub(super) fn caller<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
     }
 }
 
+/// Takes off what kernels of phones print of the task and the processor: `[3:  kworker/3:1:  45] `, `(2)[123:kworker/2:0]`.
+fn vendor_task(text: &str) -> &str {
+    let found = || {
+        let rest = text.trim_start_matches(' ');
+        let after = rest.strip_prefix('-').unwrap_or(rest);
+        let processor = after.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        if let Some((number, rest)) = processor {
+            let (task, rest) = rest.strip_prefix('[')?.split_once(']')?;
+            let (pid, _) = task.split_once(':')?;
+            return (is_number(number) && is_number(pid)).then_some(rest);
+        }
+        let (inner, rest) = rest.strip_prefix('[')?.split_once("] ")?;
+        let (number, task) = inner.split_once(':')?;
+        let (name, pid) = task.rsplit_once(':')?;
+        (is_number(number) && !name.trim().is_empty() && is_number(pid.trim())).then_some(rest)
+    };
+    // What begins otherwise, most lines do, has none.
+    if text.trim_start_matches(' ').starts_with(['[', '(', '-']) { found().unwrap_or(text) } else { text }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 10 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 fn is_caller(text: &str) -> bool {
     let digits = text.strip_prefix(['T', 'C']).unwrap_or_default();
     !digits.is_empty() && digits.len() <= 10 && digits.bytes().all(|b| b.is_ascii_digit())
@@ -160,7 +189,11 @@ fn without_host<'t>(text: &'t str, entry: &mut Entry) -> (&'t str, bool) {
             entry.hostname = Some(head.to_owned());
             (said, true)
         }
-        _ => (text, false),
+        _ => match text.strip_prefix("kernel: ") {
+            // --no-hostname.
+            Some(said) => (said, true),
+            None => (text, false),
+        },
     }
 }
 

@@ -24,11 +24,15 @@ use crate::{offline::Entry, parser::rules::quoting_place, record::LogRecord};
 type Read = fn(&str, &mut Reader) -> Option<Item>;
 
 /// The forms of a line, in the order in which they are tried.
-const FORMS: &[(&str, Read)] =
-    &[("dmesg", dmesg::line), ("container", container::line), ("syslog", syslog::line)];
+const FORMS: &[(&str, Read)] = &[
+    ("dmesg", dmesg::line),
+    ("container", container::line),
+    ("syslog", syslog::line),
+    ("syslog without times", syslog::undated),
+];
 
 /// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
-const WRAPPED: &[Read] = &[dmesg::line, syslog::line];
+const WRAPPED: &[Read] = &[dmesg::line, syslog::line, syslog::undated];
 
 /// What the forms remember from line to line.
 #[derive(Clone, Debug)]
@@ -79,10 +83,18 @@ impl Reader {
         if let Some(heading) = syslog::heading(&line) {
             return heading;
         }
+        match self.formed(&line) {
+            Some(item) => item,
+            None => self.indented(&line),
+        }
+    }
+
+    /// What a line is that is in one of the forms.
+    fn formed(&mut self, line: &str) -> Option<Item> {
         for step in 0..FORMS.len() {
             let at = (self.form + step) % FORMS.len();
             let Some((_, read)) = FORMS.get(at) else { continue };
-            if let Some(item) = read(&line, self) {
+            if let Some(item) = read(line, self) {
                 self.form = at;
                 if let Some(count) = self.taken.get_mut(at) {
                     *count += 1;
@@ -91,12 +103,25 @@ impl Reader {
                     && entry.is_kernel()
                     && self.copies.is_copy(at, &entry.log.text)
                 {
-                    return Item::Nothing;
+                    return Some(Item::Nothing);
                 }
-                return self.whole_or_spilled(item, line.len());
+                return Some(self.whole_or_spilled(item, line.len()));
             }
         }
-        self.unformed(&line)
+        None
+    }
+
+    /// A line that somebody indented as a whole, else one without a time.
+    fn indented(&mut self, line: &str) -> Item {
+        let text = line.trim_start_matches([' ', '\t']);
+        if text.len() < line.len()
+            && text
+                .starts_with(|c: char| c == '[' || c == '<' || c.is_ascii_digit() || c.is_ascii_uppercase())
+            && let Some(item) = self.formed(text)
+        {
+            return item;
+        }
+        self.unformed(line)
     }
 
     /// What a line is that stood in another one. Without a form of its own it is nobody's.

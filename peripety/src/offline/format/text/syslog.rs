@@ -40,6 +40,7 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
     let calendar = &mut reader.calendar;
     let unix = || stamp::seconds(rest).filter(|(us, _)| *us > 100_000_000_000_000);
     let (wall, rest) = stamp::traditional(rest, calendar)
+        .or_else(|| stamp::ctime(rest, calendar))
         .or_else(|| stamp::iso(rest, calendar))
         .or_else(|| stamp::full(rest, calendar))
         .or_else(|| unix().and_then(|(us, rest)| Some((i64::try_from(us).ok()?, rest))))?;
@@ -63,12 +64,49 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
     Some(entry.into())
 }
 
+/// Lines of which the times were cut off: `kernel: text`, `db1 kernel: [   12.345678] text`.
+pub(super) fn undated(line: &str, _reader: &mut Reader) -> Option<Item> {
+    let (host, text) = match line.strip_prefix("kernel: ") {
+        Some(text) => (None, text),
+        None => {
+            let (host, rest) = line.split_once(' ')?;
+            let is_host = !host.is_empty() && host.len() <= 64 && !host.contains([':', '[', '(', '<', '"']);
+            (Some(host), rest.strip_prefix("kernel: ").filter(|_| is_host)?)
+        }
+    };
+    let mut entry = Entry { hostname: host.map(str::to_owned), ..Entry::default() };
+    let text = kernel_stamp(text, &mut entry);
+    entry.log = LogRecord { level: 4, text: text.to_owned(), unproven: true, ..LogRecord::default() };
+    Some(entry.into())
+}
+
+/// `kern.warning` as some daemons write it before the sender; with what follows.
+fn facility(rest: &str) -> Option<(bool, &str)> {
+    let (word, rest) = rest.split_once(' ')?;
+    let (facility, level) = word.split_once('.')?;
+    dmesg::level_named(level)?;
+    dmesg::is_facility(facility).then_some((facility == "kern", rest))
+}
+
 /// `HOST TAG: text` or `TAG: text`; journalctl --no-hostname leaves out the first.
 fn tagged<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
+    // OpenWrt has no host, BusyBox has it before.
+    if let Some((of_kernel, rest)) = facility(rest) {
+        let (tag, text) = rest.split_once(':')?;
+        let is_known = is_tag(tag) && (of_kernel || tag != "kernel");
+        return Some((if is_known { tag } else { "" }, text.strip_prefix(' ').unwrap_or(text)));
+    }
     let (first, after) = rest.split_once(' ')?;
-    // metalog.
+    // metalog, and those that name the facility and the level only.
     if let Some(tag) = first.strip_prefix('[').and_then(|tag| tag.strip_suffix(']')) {
-        return is_tag(tag).then_some((tag, after));
+        let of_kernel = tag.strip_prefix("kern.").is_some_and(|level| dmesg::level_named(level).is_some());
+        return is_tag(tag).then_some((if of_kernel { "kernel" } else { tag }, after));
+    }
+    if let Some((of_kernel, rest)) = facility(after) {
+        let (tag, text) = rest.split_once(':')?;
+        entry.hostname = Some(first.to_owned());
+        let is_known = is_tag(tag) && (of_kernel || tag != "kernel");
+        return Some((if is_known { tag } else { "" }, text.strip_prefix(' ').unwrap_or(text)));
     }
     if let Some(tag) = first.strip_suffix(':') {
         return is_tag(tag).then_some((tag, after));

@@ -1,0 +1,140 @@
+//! PCI functions: which have a driver of storage, and which ports of PCI Express have none below them.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+/// Functions and bridges that are remembered.
+const MOST: usize = 256;
+
+/// Drivers of storage that name their function: `ahci 0000:00:17.0: …`.
+const DRIVERS: &[&str] = &[
+    "ahci",
+    "nvme",
+    "megaraid_sas",
+    "mpt3sas",
+    "mpt2sas",
+    "hpsa",
+    "aacraid",
+    "smartpqi",
+    "lpfc",
+    "qla2xxx",
+    "pm80xx",
+    "mvsas",
+    "isci",
+    "arcmsr",
+    "3w-9xxx",
+    "3w-sas",
+    "ata_piix",
+    "sata_sil24",
+    "sata_mv",
+    "sata_nv",
+    "xhci_hcd",
+    "hisi_sas_v3_hw",
+    "vmd",
+    "virtio-pci",
+    "ufshcd-pci",
+    "sdhci-pci",
+    "mvumi",
+    "esas2r",
+    "bfa",
+    "be2iscsi",
+];
+
+/// Functions by what is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Functions {
+    /// Those with a driver of storage, without their domain.
+    storage: VecDeque<String>,
+    /// Those of which another driver said that it cannot recover from an error.
+    others: VecDeque<String>,
+    /// Ports, each with the first and the last bus behind it.
+    bridges: VecDeque<(String, u8, u8)>,
+}
+
+impl Functions {
+    /// Learns from a line; whether anything changed.
+    pub(super) fn learn(&mut self, text: &str) -> bool {
+        let Some((driver, rest)) = text.split_once(' ') else { return false };
+        let (place, said) = match rest.split_once(": pci function ") {
+            Some((_, place)) => (place.trim_end(), ""),
+            None => match rest.split_once(": ") {
+                Some((place, said)) => (place.trim_matches(['[', ']']), said),
+                None => return false,
+            },
+        };
+        if !is_place(place) {
+            return false;
+        }
+        let place = short(place);
+        if DRIVERS.contains(&driver) {
+            return remember(&mut self.storage, place.to_owned());
+        }
+        if driver == "pci" || driver == "pci_bus" {
+            let Some((first, last)) = said.strip_prefix("PCI bridge to [bus ").and_then(buses) else {
+                return false;
+            };
+            self.bridges.retain(|(known, ..)| known != place);
+            return remember(&mut self.bridges, (place.to_owned(), first, last));
+        }
+        driver != "pcieport" && is_error(said) && remember(&mut self.others, place.to_owned())
+    }
+
+    /// Whether a driver of storage has the function.
+    pub(super) fn is_storage(&self, place: &str) -> bool {
+        self.storage.iter().any(|known| known == short(place))
+    }
+
+    /// Whether it is known that what is behind a port is no storage.
+    pub(super) fn is_without_storage(&self, port: &str) -> bool {
+        let port = short(port);
+        let behind = |first: u8, last: u8| {
+            let is_behind =
+                move |place: &&String| bus(place).is_some_and(|bus| (first..=last).contains(&bus));
+            self.storage.iter().any(|place| is_behind(&place))
+        };
+        match self.bridges.iter().find(|(known, ..)| known == port) {
+            Some((_, first, last)) => !behind(*first, *last),
+            // Without the boot there is only what the error itself was handed on to.
+            None => !self.others.is_empty() && self.storage.is_empty(),
+        }
+    }
+}
+
+fn remember<T: PartialEq>(list: &mut VecDeque<T>, new: T) -> bool {
+    if list.contains(&new) {
+        return false;
+    }
+    if list.len() >= MOST {
+        list.pop_front();
+    }
+    list.push_back(new);
+    true
+}
+
+fn is_error(said: &str) -> bool {
+    let said = said.strip_prefix("AER: ").unwrap_or(said);
+    said.starts_with("can't recover") || said.starts_with("PCIe Bus Error: ")
+}
+
+/// `01-03]` or `02]`.
+fn buses(text: &str) -> Option<(u8, u8)> {
+    let (inner, _) = text.split_once(']')?;
+    let (first, last) = inner.split_once('-').unwrap_or((inner, inner));
+    Some((u8::from_str_radix(first, 16).ok()?, u8::from_str_radix(last, 16).ok()?))
+}
+
+fn bus(place: &str) -> Option<u8> {
+    u8::from_str_radix(place.split_once(':')?.0, 16).ok()
+}
+
+fn is_place(place: &str) -> bool {
+    place.len() <= 16
+        && place.contains('.')
+        && place.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
+}
+
+/// A PCI function without its domain: `03:00.0`.
+fn short(place: &str) -> &str {
+    if place.matches(':').count() > 1 { place.split_once(':').map_or(place, |(_, rest)| rest) } else { place }
+}
