@@ -13,7 +13,7 @@ use crate::{
     block::{BlkCache, BlkType, Dev, DeviceFacts, Identity, Roots, fixture::stack},
     collector::{
         mount_watch::MountWatch,
-        uevent::{UeventMonitor, Waiting},
+        uevent::{Sockets, UeventMonitor, Waiting},
     },
 };
 
@@ -113,7 +113,7 @@ struct Daemon {
 impl Daemon {
     fn start() -> Self {
         let roots = crate::roots::Roots::system();
-        let uevents = UeventMonitor::open(&roots).unwrap();
+        let uevents = UeventMonitor::new(Sockets::open(&roots).unwrap(), &roots).unwrap();
         let mounts = MountWatch::open(&roots).unwrap();
         Self { cache: BlkCache::scan(&roots.block()).unwrap(), uevents, mounts }
     }

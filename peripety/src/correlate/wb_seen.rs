@@ -7,13 +7,15 @@ use peripety_common::wb_err::WbErr;
 use super::key::{BuildKeyHasher, FoldKey};
 use crate::checkpoint::Checkpoint;
 
-/// Inodes that are remembered: as many as the kernel's map has.
-const INODES_MAX: usize = 8192;
+/// Inodes that are remembered: more than the kernel's map has, for one that it knows and that is forgotten here would be
+/// counted again.
+const INODES_MAX: usize = 2 * 8192;
 
 /// The counts of the latest records.
 #[derive(Debug, Default)]
 pub struct WbSeen {
-    counts: HashMap<FoldKey, u64, BuildKeyHasher>,
+    /// Whether there was another record since it was last spared.
+    counts: HashMap<FoldKey, (u64, bool), BuildKeyHasher>,
     order: VecDeque<FoldKey>,
     /// Changed since they were last saved.
     changed: Vec<FoldKey>,
@@ -23,24 +25,31 @@ impl WbSeen {
     /// How many lost writes of a record are new.
     pub fn news(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
         self.changed.push(key);
-        if let Some(seen) = self.counts.get_mut(&key) {
+        if let Some((seen, again)) = self.counts.get_mut(&key) {
             let before = std::mem::replace(seen, wb.count);
+            *again = true;
             // A lower count: the kernel's map had dropped the inode and began again.
             return if wb.count >= before { wb.count - before } else { wb.count };
-        }
-        if self.order.len() >= INODES_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.counts.remove(&oldest);
         }
         self.set(key, wb.count);
         wb.count
     }
 
     fn set(&mut self, key: FoldKey, count: u64) {
-        if self.counts.insert(key, count).is_none() {
-            self.order.push_back(key);
+        if let Some((seen, _)) = self.counts.get_mut(&key) {
+            *seen = count;
+            return;
         }
+        while self.order.len() >= INODES_MAX {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if self.counts.get_mut(&oldest).is_some_and(|(_, again)| std::mem::take(again)) {
+                self.order.push_back(oldest);
+            } else {
+                self.counts.remove(&oldest);
+            }
+        }
+        self.counts.insert(key, (count, false));
+        self.order.push_back(key);
     }
 }
 
@@ -56,7 +65,7 @@ impl Checkpoint for WbSeen {
         keys.sort_unstable();
         keys.dedup();
         let counts: Self::State =
-            keys.into_iter().filter_map(|key| Some((key, *self.counts.get(&key)?))).collect();
+            keys.into_iter().filter_map(|key| Some((key, self.counts.get(&key)?.0))).collect();
         (!counts.is_empty()).then_some(counts)
     }
 
@@ -79,5 +88,21 @@ mod tests {
         assert_eq!((seen.news(key, &wb(3)), seen.news(key, &wb(5))), (3, 2));
         let mut successor = crate::checkpoint::assert_survives(&mut seen);
         assert_eq!((successor.news(key, &wb(6)), seen.news(key, &wb(6))), (1, 1));
+    }
+
+    #[test]
+    fn an_inode_that_loses_on_is_not_forgotten_for_many_others() {
+        let wb = |ino, count| WbErr { ino, count, dev: 1, errno: 5 };
+        let key = |ino| FoldKey::inode(1, ino, 5);
+        let mut seen = WbSeen::default();
+        let mut all = seen.news(key(0), &wb(0, 1));
+        for other in 1..100_000 {
+            assert_eq!(seen.news(key(other), &wb(other, 1)), 1);
+            if other % 1000 == 0 {
+                all += seen.news(key(0), &wb(0, 1 + other));
+            }
+        }
+        assert_eq!(all, 99_001);
+        assert!(seen.counts.len() <= INODES_MAX && seen.order.len() == seen.counts.len());
     }
 }

@@ -64,8 +64,10 @@ impl Commit {
         for ring in later.rings {
             ring.replace_in(&mut self.rings);
         }
-        if later.losses.is_some() {
-            self.losses = later.losses;
+        match (&mut self.losses, later.losses) {
+            (Some(losses), Some(later)) => losses.take(later),
+            (losses @ None, later) => *losses = later,
+            (Some(_), None) => {}
         }
     }
 }

@@ -57,9 +57,9 @@ pub fn main() -> ExitCode {
 
 fn start(args: Args) -> anyhow::Result<()> {
     sandbox::raise_limits();
-    let sandbox = sandbox::enter(&args);
+    let entered = sandbox::enter(&args);
     // One thread: the work is short and never waits; notifiers, which may, have threads of their own.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(args, sandbox))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(args, entered))
 }
 
 /// The process that reads the journal: for the daemons' lines, or when it is asked.

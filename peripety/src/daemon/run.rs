@@ -15,7 +15,7 @@ use super::{
     clock,
     kept::Kept,
     outputs::Outputs,
-    sandbox::Sandbox,
+    sandbox::{Entered, Sandbox},
     sources::{Ready, Sources},
 };
 use crate::{
@@ -52,8 +52,8 @@ const RECORDING_PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When nothing can be seen at all, or another daemon runs.
-pub(super) async fn run(args: Args, sandbox: Sandbox) -> anyhow::Result<()> {
-    let mut daemon = Daemon::start(&args, sandbox)?;
+pub(super) async fn run(args: Args, entered: Entered) -> anyhow::Result<()> {
+    let mut daemon = Daemon::start(&args, entered)?;
     let result = daemon.serve().await;
     daemon.stop(matches!(result, Ok(true)));
     result.map(drop)

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::Args;
-use crate::collector::ebpf;
+use crate::collector::{ebpf, uevent::Sockets};
 
 /// What is in force, for `prpt doctor`: in words, as far as it could be had.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -48,13 +48,21 @@ pub(super) fn raise_limits() {
     }
 }
 
+/// What is left once rights are given up: the protection itself, and what took rights to open.
+pub(super) struct Entered {
+    pub(super) sandbox: Sandbox,
+    pub(super) uevents: io::Result<Sockets>,
+}
+
 /// Does what needs rights that are given up, then gives them up. To be called while the process has one thread.
-pub(super) fn enter(args: &Args) -> Sandbox {
+pub(super) fn enter(args: &Args) -> Entered {
+    let roots = args.roots();
+    let uevents = Sockets::open(&roots);
     if args.no_sandbox {
         tracing::warn!("--no-sandbox: the daemon keeps all rights that it was started with");
-        return Sandbox { off: Some("--no-sandbox".to_owned()), ..Sandbox::default() };
+        let sandbox = Sandbox { off: Some("--no-sandbox".to_owned()), ..Sandbox::default() };
+        return Entered { sandbox, uevents };
     }
-    let roots = args.roots();
     if !args.no_ebpf {
         // A reason not to is told where probes are pinned.
         let _told_later = ebpf::prepare_pins(&roots);
@@ -74,7 +82,7 @@ pub(super) fn enter(args: &Args) -> Sandbox {
     for missing in &sandbox.missing {
         tracing::info!("not protected by {missing}");
     }
-    sandbox
+    Entered { sandbox, uevents }
 }
 
 /// The process that reads the journal needs nothing but to read.

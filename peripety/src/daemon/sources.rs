@@ -23,7 +23,7 @@ use crate::{
         ebpf::{Addition, Ebpf, Verdict},
         kmsg::{KmsgReader, Start},
         mount_watch::MountWatch,
-        uevent::UeventMonitor,
+        uevent::{Sockets, UeventMonitor},
         wait::watch,
     },
     record::Record,
@@ -226,8 +226,9 @@ pub(super) async fn readable<T: std::os::fd::AsRawFd>(fd: Option<&AsyncFd<T>>) -
 }
 
 /// Uevents; without them a device that comes later is not known.
-pub(super) fn open_uevents(roots: &Roots) -> Option<UeventMonitor> {
-    UeventMonitor::open(roots)
+pub(super) fn open_uevents(sockets: io::Result<Sockets>, roots: &Roots) -> Option<UeventMonitor> {
+    sockets
+        .and_then(|sockets| UeventMonitor::new(sockets, roots))
         .map_err(
             |error| tracing::error!(%error, "cannot listen for uevents: changes of devices will not be seen"),
         )

@@ -49,6 +49,11 @@ const READING: Duration = Duration::from_secs(30);
 /// How long a client may take to read the last line, and what it may still send meanwhile.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 64 << 10;
+/// Clients that have connected and are not yet taken. More wait in connect(2), where they keep back themselves: all that are in
+/// the queue are ahead of who asks next.
+const WAITING_CLIENTS: i32 = 512;
+/// Clients that are taken in a row, before those who have asked are answered.
+const TAKEN_IN_A_ROW: u32 = 16;
 /// Clients that are being refused at the same time; more are closed without a word.
 const REFUSED_CLIENTS: usize = 64;
 const REFUSAL: &[u8] = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
@@ -154,6 +159,9 @@ impl Listening {
         }
         let listener = std::os::unix::net::UnixListener::bind(&path).map_err(system("listen on", &path))?;
         listener.set_nonblocking(true).map_err(system("listen on", &path))?;
+        rustix::net::listen(&listener, WAITING_CLIENTS)
+            .map_err(io::Error::from)
+            .map_err(system("listen on", &path))?;
         // Until here only root could connect: connect(2) wants write permission, which umask 022 takes from others.
         if let Some(gid) = group(&roots.etc.join("group"), READERS)
             && let Err(error) = chown(&path, None, Some(gid))
@@ -247,6 +255,7 @@ impl Server {
         let refusals = Arc::new(Semaphore::new(REFUSED_CLIENTS));
         let mut clients = JoinSet::new();
         let mut complained = false;
+        let mut in_a_row = 0;
         loop {
             while clients.try_join_next().is_some() {}
             if let Some(next) = self.listening.take() {
@@ -301,18 +310,22 @@ impl Server {
                 }
                 None => {
                     counters.refused.fetch_add(1, Ordering::Relaxed);
-                    let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() else { continue };
-                    clients.spawn(async move {
-                        let (mut from, mut to) = stream.into_split();
-                        if to.write_all(REFUSAL).await.is_ok() {
-                            linger(&mut from, &mut to).await;
-                        }
-                        drop(permit);
-                    });
+                    if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                        clients.spawn(async move {
+                            let (mut from, mut to) = stream.into_split();
+                            if to.write_all(REFUSAL).await.is_ok() {
+                                linger(&mut from, &mut to).await;
+                            }
+                            drop(permit);
+                        });
+                    }
                 }
             }
-            // Those who have asked are answered before the next one is let in.
-            tokio::task::yield_now().await;
+            in_a_row += 1;
+            if in_a_row >= TAKEN_IN_A_ROW {
+                in_a_row = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 }

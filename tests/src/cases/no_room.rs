@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -21,9 +22,9 @@ use super::{
 use crate::{
     cmd,
     daemon::Daemon,
-    disk,
+    disk::{self, Loop, Tmpfs},
     fault::FailingDisk,
-    fio,
+    fio, fs as filesystem,
     journald::{self, Journald},
     machine::{Machine, Need},
     prpt,
@@ -66,6 +67,11 @@ pub const CASES: &[Case] = &[
             let mount = |_: &Daemon| cmd::sh(&format!("mount -t tmpfs -o ro tmpfs {DIR}")).map(drop);
             meanwhile(machine, mount, |_| cmd::sh(&format!("umount {DIR}")).map(drop))
         },
+    },
+    Case {
+        name: "a_runtime_directory_on_a_disk_that_fails_costs_nothing",
+        needs: NEEDS,
+        run: on_a_failing_disk,
     },
     Case {
         name: "a_daemon_without_descriptors_loses_nothing",
@@ -256,4 +262,26 @@ fn meanwhile(
     let submitted = failing.disk.completed()?.0 - before;
     exactly(&failing.disk.name, since, 4 * REQUESTS, submitted)?;
     Ok(())
+}
+
+/// Each call on the daemon's files gives EIO; that goes on where the directory is mounted anew.
+fn on_a_failing_disk(machine: &Machine) -> Result<()> {
+    let files = Tmpfs::new(machine, "400m")?;
+    let disk = Loop::attach(&files.file("disk", 320 << 20)?)?;
+    filesystem::make("xfs", &disk)?;
+    fs::create_dir_all(DIR).with_context(|| format!("creating {DIR}"))?;
+    cmd::run(Command::new("mount").arg(&disk.path).arg(DIR))?;
+    let done = meanwhile(
+        machine,
+        |_| cmd::run(Command::new("xfs_io").args(["-x", "-c", "shutdown", DIR])).map(drop),
+        |daemon| {
+            let stats = trouble(machine)?.to_string();
+            ensure!(stats.contains("os error 5"), "{stats} after {}", daemon.log());
+            cmd::run(Command::new("umount").args(["--lazy", DIR])).map(drop)
+        },
+    );
+    if done.is_err() {
+        disk::unmount(Path::new(DIR));
+    }
+    done
 }

@@ -31,8 +31,8 @@ fn mask(pid: u32, key: &str) -> Result<u64> {
 }
 
 const DAC_READ_SEARCH: u64 = 1 << 2;
-/// CHOWN, `DAC_READ_SEARCH`, `NET_ADMIN`, SYSLOG, PERFMON, BPF.
-const DAEMON: u64 = 1 | DAC_READ_SEARCH | 1 << 12 | 1 << 34 | 1 << 38 | 1 << 39;
+/// CHOWN, `DAC_READ_SEARCH`, SYSLOG, PERFMON, BPF.
+const DAEMON: u64 = 1 | DAC_READ_SEARCH | 1 << 34 | 1 << 38 | 1 << 39;
 /// Only for Linux before 5.11.
 const SYS_ADMIN: u64 = 1 << 21;
 

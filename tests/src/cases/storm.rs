@@ -1,6 +1,11 @@
 //! Storms: more failures than any buffer holds.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use jiff::Timestamp;
@@ -11,6 +16,7 @@ use super::Case;
 use crate::{
     cmd,
     daemon::Daemon,
+    disk::Loop,
     events,
     fault::FailingDisk,
     fio,
@@ -67,6 +73,19 @@ fn requests(usual: u64) -> Result<u64> {
     match std::env::var("PERIPETY_STORM_REQUESTS") {
         Ok(number) => number.parse().with_context(|| format!("PERIPETY_STORM_REQUESTS={number}")),
         Err(_unset) => Ok(usual),
+    }
+}
+
+/// A storm that lasts at least until others have done enough meanwhile, however fast the machine is. The failed requests.
+fn storm_until(enough: &AtomicBool, disk: &Loop, requests: u64) -> Result<u64> {
+    let mut all = 0;
+    loop {
+        let failed = fio::failed_requests(disk, "randread", requests)?;
+        ensure!(failed == requests, "fio saw {failed} of {requests} requests fail");
+        all += failed;
+        if enough.load(Ordering::Relaxed) {
+            return Ok(all);
+        }
     }
 }
 
@@ -225,29 +244,36 @@ fn many_disks(machine: &Machine) -> Result<()> {
         before.push(failing.disk.completed()?.0);
         failing.fail()?;
     }
-    let mut done = (0, 0);
+    let enough = AtomicBool::new(false);
     let failed: Vec<u64> = thread::scope(|scope| -> Result<_> {
         let storms: Vec<_> = disks
             .iter()
-            .map(|failing| scope.spawn(|| fio::failed_requests(&failing.disk, "randread", requests)))
+            .map(|failing| scope.spawn(|| storm_until(&enough, &failing.disk, requests)))
             .collect();
-        while storms.iter().any(|storm| !storm.is_finished()) {
-            thread::sleep(Duration::from_millis(200));
-            if done.1 * kills < done.0 * overflows && done.1 < overflows {
-                daemon.signal(Signal::STOP)?;
-                thread::sleep(Duration::from_millis(300));
-                daemon.signal(Signal::CONT)?;
-                done.1 += 1;
-            } else if done.0 < kills {
-                daemon.signal(Signal::KILL)?;
-                daemon.wait(Duration::from_secs(20))?;
-                daemon = Daemon::start(machine, SMALL_RING)?;
-                done.0 += 1;
+        let mut disturb = || -> Result<()> {
+            let mut done = (0, 0);
+            while done < (kills, overflows) {
+                thread::sleep(Duration::from_millis(200));
+                if done.1 * kills < done.0 * overflows {
+                    daemon.signal(Signal::STOP)?;
+                    thread::sleep(Duration::from_millis(300));
+                    daemon.signal(Signal::CONT)?;
+                    done.1 += 1;
+                } else {
+                    daemon.signal(Signal::KILL)?;
+                    daemon.wait(Duration::from_secs(20))?;
+                    daemon = Daemon::start(machine, SMALL_RING)?;
+                    done.0 += 1;
+                }
             }
-        }
-        storms.into_iter().map(|storm| storm.join().map_err(|_| anyhow!("fio panicked"))?).collect()
+            Ok(())
+        };
+        let disturbed = disturb();
+        enough.store(true, Ordering::Relaxed);
+        let failed = storms.into_iter().map(|storm| storm.join().map_err(|_| anyhow!("fio panicked"))?);
+        let failed = failed.collect::<Result<_>>()?;
+        disturbed.map(|()| failed)
     })?;
-    ensure!(done.0 > 0 && done.1 > 0, "the storms were over after {} kills, {} stops", done.0, done.1);
     let unseen = hits.unseen()?;
     let mut counts = 0;
     for ((failing, failed), before) in disks.iter().zip(&failed).zip(&before) {
@@ -296,25 +322,30 @@ fn restarted(machine: &Machine, signal: Signal) -> Result<()> {
     failing.fail()?;
     let (before, _) = failing.disk.completed()?;
     let mut hits = Hits::count(machine)?;
-    thread::scope(|scope| -> Result<()> {
-        let storm = scope.spawn(|| fio::failed_requests(&failing.disk, "randread", requests));
-        let mut ends = 0;
-        while !storm.is_finished() {
-            thread::sleep(Duration::from_millis(150 + 70 * (ends % 5)));
-            daemon.signal(signal)?;
-            daemon.wait(Duration::from_secs(20))?;
-            daemon = Daemon::start(machine, "")?;
-            ends += 1;
-        }
-        ensure!(ends > 1, "the storm was over after {ends} restarts");
+    let enough = AtomicBool::new(false);
+    let failed = thread::scope(|scope| -> Result<u64> {
+        let storm = scope.spawn(|| storm_until(&enough, &failing.disk, requests));
+        let mut disturb = || -> Result<()> {
+            let mut ends = 0;
+            while !storm.is_finished() {
+                thread::sleep(Duration::from_millis(150 + 70 * (ends % 5)));
+                daemon.signal(signal)?;
+                daemon.wait(Duration::from_secs(20))?;
+                daemon = Daemon::start(machine, "")?;
+                ends += 1;
+                enough.store(ends > 1, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        let disturbed = disturb();
+        enough.store(true, Ordering::Relaxed);
         let failed = storm.join().map_err(|_| anyhow!("fio panicked"))??;
-        ensure!(failed == requests, "fio saw {failed} of {requests} requests fail");
-        Ok(())
+        disturbed.map(|()| failed)
     })?;
     let submitted = failing.disk.completed()?.0 - before;
     // What the kernel runs no program for is known while a daemon runs, and at no other time.
     let unseen = hits.unseen()?;
-    let told = exactly(&failing.disk.name, since, requests - unseen, submitted)?;
+    let told = exactly(&failing.disk.name, since, failed - unseen, submitted)?;
     ensure!(told.len() == 1, "a storm is one event: {}", events::told(&told));
     let missing = missing_details(&told);
     ensure!(missing <= unseen, "{unseen} were not seen: {}", events::told(&told));

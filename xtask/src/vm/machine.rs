@@ -106,6 +106,7 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
     write("usr/lib/peripety-machine/scenario.sh", &scenario.run, 0o644)?;
     write("etc/systemd/system/peripety-machine.service", SERVICE, 0o644)?;
     write("usr/lib/systemd/system/peripetyd.service", &dist("peripetyd.service")?, 0o644)?;
+    write("usr/lib/systemd/system/peripetyd.socket", &dist("peripetyd.socket")?, 0o644)?;
     write("etc/systemd/system/peripetyd.service.d/record.conf", RECORD, 0o644)?;
     if kernel.classic {
         let name = "classic-tracepoints.conf";

@@ -1,10 +1,17 @@
 //! Messages as they come, messages that lie, and the real socket.
 
-use std::time::Duration;
+use std::{mem::MaybeUninit, os::fd::OwnedFd, time::Duration};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred};
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, UCred,
+        netlink::{self, SocketAddrNetlink},
+        sockopt,
+    },
+};
 
-use super::*;
+use super::{socket::Sender, *};
 
 fn kernel(pairs: &[&str]) -> Vec<u8> {
     let mut message = b"change@/devices/virtual/block/dm-0\0".to_vec();
@@ -121,6 +128,11 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+fn monitor() -> UeventMonitor {
+    let roots = Roots::system();
+    UeventMonitor::new(Sockets::open(&roots).unwrap(), &roots).unwrap()
+}
+
 /// What comes within a second and satisfies `wanted`.
 async fn next(monitor: &mut UeventMonitor, wanted: impl Fn(&Uevent) -> bool) -> Option<Uevent> {
     let search = async {
@@ -146,7 +158,7 @@ fn the_kernel_is_heard_and_nobody_can_speak_for_it() {
         return;
     }
     runtime().block_on(async {
-        let mut monitor = UeventMonitor::open(&Roots::system()).unwrap();
+        let mut monitor = monitor();
         let disk = a_disk();
         std::fs::write(disk.join("uevent"), "change").unwrap();
         let heard = next(&mut monitor, |u| !u.udev && disk.ends_with(u.devpath.rsplit('/').next().unwrap()))
@@ -167,7 +179,7 @@ fn udev_is_believed_when_it_is_root() {
         return;
     }
     runtime().block_on(async {
-        let mut monitor = UeventMonitor::open(&Roots::system()).unwrap();
+        let mut monitor = monitor();
         if monitor.udev.is_none() {
             println!("skipped: not in the initial pid namespace");
             return;
@@ -190,7 +202,7 @@ fn an_overrun_is_told_with_a_count() {
         return;
     }
     let mut socket = Socket::open(Sender::Kernel).unwrap();
-    sockopt::set_socket_recv_buffer_size(&socket.fd, 1).unwrap();
+    sockopt::set_socket_recv_buffer_size(&socket, 1).unwrap();
     let trigger = a_disk().join("uevent");
     for _ in 0..100 {
         std::fs::write(&trigger, "change").unwrap();
@@ -206,4 +218,44 @@ fn an_overrun_is_told_with_a_count() {
     // Nothing new is lost afterwards.
     assert!(socket.read(&mut vec![0; MESSAGE], &sent, &mut backlog).unwrap());
     assert!(!std::iter::from_fn(|| backlog.take()).any(|w| matches!(w, Waiting::Lost(_))));
+}
+
+#[test]
+fn a_socket_of_the_service_manager_is_known_by_its_group_and_begins_empty() {
+    if !rustix::process::getuid().is_root() {
+        println!("skipped: making the kernel send uevents needs root");
+        return;
+    }
+    let open = |group: u32| -> OwnedFd {
+        let raw = Some(netlink::KOBJECT_UEVENT);
+        let socket = rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, raw).unwrap();
+        rustix::net::bind(&socket, &SocketAddrNetlink::new(0, group)).unwrap();
+        socket
+    };
+    let (kernel, udev) = (open(1), open(2));
+    let trigger = a_disk().join("uevent");
+    for _ in 0..3 {
+        std::fs::write(&trigger, "change").unwrap();
+    }
+    let mut given = Socket::given(kernel).unwrap().unwrap();
+    assert_eq!(given.sender(), Sender::Kernel);
+    assert_eq!(Socket::given(udev).unwrap().unwrap().sender(), Sender::Udev);
+    // It does not block, and what came before is forgotten; what comes from now on is not.
+    let read = |given: &mut Socket| {
+        let mut backlog = Backlog::default();
+        assert!(given.read(&mut vec![0; MESSAGE], &|| None, &mut backlog).unwrap());
+        std::iter::from_fn(|| backlog.take())
+            .filter(|waiting| matches!(waiting, Waiting::Event { uevent, .. } if trigger.parent().unwrap().ends_with(uevent.devpath.rsplit('/').next().unwrap())))
+            .count()
+    };
+    assert_eq!(read(&mut given), 0);
+    std::fs::write(&trigger, "change").unwrap();
+    assert_eq!(read(&mut given), 1);
+    // Others are left alone.
+    let route = rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, None).unwrap();
+    rustix::net::bind(&route, &SocketAddrNetlink::new(0, 1)).unwrap();
+    assert!(Socket::given(route).unwrap().is_none());
+    let (unix, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert!(Socket::given(unix.into()).unwrap().is_none());
+    assert!(Socket::given(open(4)).unwrap().is_none());
 }

@@ -12,7 +12,7 @@ use super::{
         kept::Kept,
         outputs::Outputs,
         programs::Programs,
-        sandbox::Sandbox,
+        sandbox::Entered,
         sources::{Losses, Probes, Sources, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
     Daemon, READING_AT_START,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 impl Daemon {
-    pub(super) fn start(args: &Args, sandbox: Sandbox) -> anyhow::Result<Self> {
+    pub(super) fn start(args: &Args, Entered { sandbox, uevents }: Entered) -> anyhow::Result<Self> {
         let roots = args.roots();
         if let Some(file) = &args.config {
             std::fs::metadata(file)
@@ -54,7 +54,7 @@ impl Daemon {
         outputs.apply(&config.main);
 
         // Devices before probes: the first failure shall find its device known.
-        let uevents = open_uevents(&roots);
+        let uevents = open_uevents(uevents, &roots);
         let mounts = open_mounts(&roots);
         let cache = BlkCache::scan(&roots.block())?;
         let mut live_since_ns = clock::monotonic_ns();
@@ -104,8 +104,10 @@ impl Daemon {
             outputs.status().note_incident(incident.clone());
         }
         let mut losses = Losses::default();
-        if let Some(told) = left.losses {
-            losses.restore(told);
+        match (left.losses, &probes) {
+            (Some(told), _) => losses.restore(told),
+            (None, Some(probes)) => losses.begin(&probes.lock()),
+            (None, None) => {}
         }
         let sources =
             Sources { probes, live_since_ns, kmsg, uevents, mounts, losses, ..Sources::new(programs) };

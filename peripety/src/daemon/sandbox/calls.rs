@@ -111,7 +111,7 @@ pub(super) fn refuse(sandbox: &mut Sandbox) {
     {
         Ok(()) => {
             let count = REFUSED.len() + REFUSED_HERE.len();
-            sandbox.calls = format!("{count}, new namespaces, sockets other than Unix and netlink");
+            sandbox.calls = format!("{count}, new namespaces, sockets other than Unix");
         }
         Err(error) => sandbox.note("seccomp", &error),
     }
@@ -152,5 +152,5 @@ fn other_families() -> Result<SeccompRule, seccompiler::Error> {
         let family = u64::from(family.cast_unsigned());
         SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family)
     };
-    Ok(SeccompRule::new(vec![is_not(libc::AF_UNIX)?, is_not(libc::AF_NETLINK)?])?)
+    Ok(SeccompRule::new(vec![is_not(libc::AF_UNIX)?])?)
 }

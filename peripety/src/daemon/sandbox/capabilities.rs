@@ -8,13 +8,13 @@ use super::Sandbox;
 use crate::{collector::ebpf::kernel::KernelVersion, daemon::Args, roots::Roots};
 
 /// Those of the unit: loads eBPF (BPF, PERFMON), reads the kernel's log (SYSLOG) and other users' files in tracefs
-/// (`DAC_READ_SEARCH`), listens for uevents with a large buffer (`NET_ADMIN`), gives the socket to a group (CHOWN).
+/// (`DAC_READ_SEARCH`), gives the socket to a group (CHOWN). The sockets of uevents, whose buffers take `NET_ADMIN`, are open
+/// already.
 const DAEMON: &[Capability] = &[
     Capability::CAP_BPF,
     Capability::CAP_PERFMON,
     Capability::CAP_SYSLOG,
     Capability::CAP_DAC_READ_SEARCH,
-    Capability::CAP_NET_ADMIN,
     Capability::CAP_CHOWN,
 ];
 /// Journals of other users and groups.

@@ -1,6 +1,6 @@
 //! What the kernel side could not hand over, and what only its maps know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peripety_common::{Header, KernelRecord, Kind, Payload, VERSION, wb_err::WbErr};
 
@@ -18,8 +18,55 @@ use crate::{
 pub struct SavedLosses {
     /// By number of the hook.
     dropped: BTreeMap<u16, u64>,
-    /// Device, inode, errno, count.
+    /// Device, inode, errno, count: those that changed since they were written before; none is left of a count of 0.
     inodes: Vec<(u32, u64, i32, u64)>,
+    /// Lost writes that were told, and those that the kernel's map forgot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost_writes: Option<(u64, u64)>,
+}
+
+impl SavedLosses {
+    /// Takes in what was written later.
+    pub(in crate::daemon) fn take(&mut self, later: Self) {
+        self.dropped = later.dropped;
+        self.inodes.extend(later.inodes);
+        self.lost_writes = later.lost_writes.or(self.lost_writes);
+    }
+}
+
+/// Device, inode, errno.
+type InodeKey = (u32, u64, i32);
+
+/// Lost writes: all are counted by the hook, those within a second of one another by inode, in a map that may forget an inode
+/// before its count is read.
+#[derive(Debug, Default)]
+struct LostWrites {
+    /// By record, or from the map.
+    told: u64,
+    forgotten: u64,
+    /// What the hook had counted at the last look, and what was told then.
+    at_last_look: (u64, u64),
+}
+
+impl LostWrites {
+    /// `count` of an inode is told, of which there was told `before`.
+    fn tell(&mut self, count: u64, before: Option<u64>) {
+        // A lower count: the map had forgotten the inode and began again.
+        let before = before.filter(|before| *before <= count).unwrap_or_default();
+        self.told = self.told.saturating_add(count - before);
+    }
+
+    /// Looks at what the hook counted, and whose records the ring dropped. How many the map forgot, or none yet while they go on.
+    fn look(&mut self, counted: u64, dropped: u64) -> Option<u64> {
+        let now = (counted, self.told);
+        if std::mem::replace(&mut self.at_last_look, now) != now {
+            return None;
+        }
+        let known = self.told.saturating_add(dropped).saturating_add(self.forgotten);
+        let forgotten = counted.saturating_sub(known);
+        self.forgotten = self.forgotten.saturating_add(forgotten);
+        Some(forgotten)
+    }
 }
 
 /// Keeps book of what the ring did not bring.
@@ -30,7 +77,10 @@ pub(in crate::daemon) struct Losses {
     /// Dropped failures of which not even the device is known.
     given_up: u64,
     /// Last told count of each inode that lost data.
-    inodes: BTreeMap<(u32, u64, i32), u64>,
+    inodes: BTreeMap<InodeKey, u64>,
+    /// Of these, what changed since it was last saved.
+    changed_inodes: BTreeSet<InodeKey>,
+    lost_writes: LostWrites,
     /// Since it was last saved.
     changed: bool,
     another_look: bool,
@@ -49,28 +99,49 @@ impl Checkpoint for Losses {
 
     fn save(&mut self, all: bool) -> Option<SavedLosses> {
         let changed = std::mem::take(&mut self.changed);
+        let changed_inodes = std::mem::take(&mut self.changed_inodes);
+        let row = |(dev, ino, errno): InodeKey, count: u64| (dev, ino, errno, count);
         (changed || all).then(|| SavedLosses {
             dropped: self.dropped.iter().map(|(kind, n)| (kind.number(), *n)).collect(),
-            inodes: self.inodes.iter().map(|((dev, ino, errno), n)| (*dev, *ino, *errno, *n)).collect(),
+            inodes: if all {
+                self.inodes.iter().map(|(key, n)| row(*key, *n)).collect()
+            } else {
+                let count = |key: &InodeKey| self.inodes.get(key).copied().unwrap_or_default();
+                changed_inodes.iter().map(|key| row(*key, count(key))).collect()
+            },
+            lost_writes: Some((self.lost_writes.told, self.lost_writes.forgotten)),
         })
     }
 
     fn restore(&mut self, state: SavedLosses) {
         let dropped = state.dropped.into_iter().filter_map(|(kind, n)| Some((Kind::from_number(kind)?, n)));
-        let inodes = state.inodes.into_iter().map(|(dev, ino, errno, count)| ((dev, ino, errno), count));
+        let mut inodes = BTreeMap::new();
+        for (dev, ino, errno, count) in state.inodes {
+            if count == 0 {
+                inodes.remove(&(dev, ino, errno));
+            } else {
+                inodes.insert((dev, ino, errno), count);
+            }
+        }
+        let (told, forgotten) = state.lost_writes.unwrap_or_default();
+        let lost_writes = LostWrites { told, forgotten, ..LostWrites::default() };
         let another_look = true;
-        *self =
-            Self { dropped: dropped.collect(), inodes: inodes.collect(), another_look, ..Self::default() };
+        *self = Self { dropped: dropped.collect(), inodes, lost_writes, another_look, ..Self::default() };
     }
 }
 
 impl Losses {
+    /// Begins where nobody noted what an earlier daemon told of the kernel's counts.
+    pub(in crate::daemon) fn begin(&mut self, ebpf: &Ebpf) {
+        let counts = ebpf.counts_of(Kind::FilemapSetWbErr);
+        self.lost_writes.told = counts.seen.saturating_sub(counts.dropped);
+    }
+
     /// Looks at a record on its way to the engine.
     pub(in crate::daemon) fn note(&mut self, record: &KernelRecord) {
         match &record.payload {
             Payload::WbErr(wb) => {
-                self.inodes.insert((wb.dev, wb.ino, wb.errno), wb.count);
-                self.changed = true;
+                self.tell_inode(wb);
                 // The kernel folds what follows within the second: its map has the last word.
                 self.another_look = true;
             }
@@ -134,26 +205,47 @@ impl Losses {
         if !self.inodes.is_empty() {
             self.ask_inodes(ebpf, now, records);
         }
+        let counts = ebpf.counts_of(Kind::FilemapSetWbErr);
+        match self.lost_writes.look(counts.seen, counts.dropped) {
+            None => self.another_look = true,
+            Some(0) => {}
+            Some(forgotten) => {
+                self.changed = true;
+                let why = "the kernel's table of inodes full";
+                let total = self.lost_writes.forgotten;
+                records.push(lost(source_name(Kind::FilemapSetWbErr), why, forgotten, total, now));
+            }
+        }
+    }
+
+    fn tell_inode(&mut self, wb: &WbErr) {
+        let key = (wb.dev, wb.ino, wb.errno);
+        let before = self.inodes.insert(key, wb.count);
+        self.lost_writes.tell(wb.count, before);
+        self.changed_inodes.insert(key);
+        self.changed = true;
     }
 
     /// Brings the counts of inodes up to what the kernel folded since their last record.
     fn ask_inodes(&mut self, ebpf: &Ebpf, now: Stamp, records: &mut Vec<Record>) {
-        let mut current = BTreeMap::new();
-        self.changed = true;
+        let mut current = BTreeSet::new();
         for wb in ebpf.inodes() {
             let key = (wb.dev, wb.ino, wb.errno);
-            current.insert(key, wb.count);
+            current.insert(key);
             if self.inodes.get(&key).is_some_and(|told| wb.count > *told) {
+                self.tell_inode(&wb);
                 records.push(record_of(wb, now));
             }
         }
         // The kernel's map is bounded: what it forgot is forgotten here.
-        self.inodes.retain(|key, told| match current.get(key) {
-            Some(count) => {
-                *told = (*told).max(*count);
-                true
+        let Self { inodes, changed_inodes, changed, .. } = self;
+        inodes.retain(|key, _| {
+            let is_there = current.contains(key);
+            if !is_there {
+                changed_inodes.insert(*key);
+                *changed = true;
             }
-            None => false,
+            is_there
         });
     }
 }
@@ -176,4 +268,47 @@ fn record_of(wb: WbErr, now: Stamp) -> Record {
         mono_ns: now.monotonic_ns.unwrap_or_default(),
     };
     Record { time: now, body: Body::Kernel(KernelRecord { header, payload: Payload::WbErr(wb) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_map_of_inodes_forgot_is_counted_when_they_stand_still() {
+        let mut writes = LostWrites::default();
+        writes.tell(1, None);
+        // 99 more within the second, of which the map knows.
+        assert_eq!(writes.look(100, 0), None);
+        writes.tell(100, Some(1));
+        assert_eq!((writes.look(100, 0), writes.look(100, 0)), (None, Some(0)));
+        // The inode is forgotten after 50 more, and begins again; one record finds no room in the ring.
+        writes.tell(1, Some(100));
+        assert_eq!(
+            (writes.look(152, 1), writes.look(152, 1), writes.look(152, 1)),
+            (None, Some(50), Some(0))
+        );
+        assert_eq!((writes.told, writes.forgotten), (101, 50));
+    }
+
+    #[test]
+    fn counts_of_inodes_are_saved_by_what_changed_and_restored_whole() {
+        let wb = |ino: u64, count: u64| WbErr { ino, count, dev: 1, errno: 5 };
+        let mut losses = Losses::default();
+        for ino in 0..1000 {
+            losses.tell_inode(&wb(ino, 1));
+        }
+        let mut saved = losses.save(false).unwrap();
+        assert_eq!(saved.inodes.len(), 1000);
+        losses.tell_inode(&wb(7, 5));
+        losses.inodes.remove(&(1, 8, 5));
+        losses.changed_inodes.insert((1, 8, 5));
+        let later = losses.save(false).unwrap();
+        assert_eq!(later.inodes, [(1, 7, 5, 5), (1, 8, 5, 0)]);
+        saved.take(later);
+        let mut again = Losses::default();
+        again.restore(saved);
+        assert_eq!(again.save(true), losses.save(true));
+        assert!(losses.save(false).is_none());
+    }
 }
