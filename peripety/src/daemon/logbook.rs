@@ -148,7 +148,7 @@ impl Logbook {
     /// Lets the next commit be written, whatever there was.
     pub fn try_again(&mut self) {
         self.trouble = None;
-        if !self.is_in_place() {
+        if self.in_place_or_why_not().is_err() {
             self.file = None;
         }
     }
@@ -179,9 +179,7 @@ impl Logbook {
     }
 
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        if !self.is_in_place() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
+        self.in_place_or_why_not()?;
         let Some(file) = &self.file else { return Ok(()) };
         if let Err(error) = file.write_all_at(text, self.len) {
             let _best_effort = file.set_len(self.len);
@@ -194,12 +192,11 @@ impl Logbook {
     }
 
     /// Whether the path still leads to the file: a directory that was removed takes writes that nobody finds.
-    fn is_in_place(&self) -> bool {
-        let same = |file: &File| {
-            let (own, there) = (file.metadata().ok()?, fs::metadata(&self.path).ok()?);
-            Some((own.dev(), own.ino()) == (there.dev(), there.ino()))
-        };
-        self.file.as_ref().and_then(same) == Some(true)
+    fn in_place_or_why_not(&self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        let (own, there) = (file.metadata()?, fs::metadata(&self.path)?);
+        let is_same = (own.dev(), own.ino()) == (there.dev(), there.ino());
+        if is_same { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// A new file, which takes the place of the old one when it is whole.

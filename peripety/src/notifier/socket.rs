@@ -354,7 +354,10 @@ pub(crate) const LOCK: &str = "peripetyd.lock";
 ///
 /// Another daemon runs, or the system refuses.
 pub(crate) fn lock_directory(directory: &Path, patience: Duration) -> Result<File, SocketError> {
-    DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(system("create", directory))?;
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
+    // What cannot be looked at exists all the same: the reason is why not.
+    made.map_err(|error| fs::metadata(directory).err().unwrap_or(error))
+        .map_err(system("create", directory))?;
     let path = directory.join(LOCK);
     let mut file = OpenOptions::new()
         .read(true)

@@ -351,8 +351,8 @@ impl Spool {
         if !files.writable {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
-        if self.written < self.next - 1 && !files.are_in_place() {
-            return Err(io::ErrorKind::NotFound.into());
+        if self.written < self.next - 1 {
+            files.in_place_or_why_not()?;
         }
         while self.written < self.next - 1 {
             let from = self.waiting.partition_point(|entry| entry.number <= self.written);

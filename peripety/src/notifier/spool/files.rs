@@ -57,7 +57,12 @@ impl Files {
 
     /// Whether their path still leads to them: a directory that was removed or mounted over takes writes that nobody finds.
     pub(super) fn are_in_place(&self) -> bool {
-        self.same_as(fs::metadata(&self.path))
+        self.in_place_or_why_not().is_ok()
+    }
+
+    /// The same, with the reason.
+    pub(super) fn in_place_or_why_not(&self) -> io::Result<()> {
+        if self.same_as(Ok(fs::metadata(&self.path)?)) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Whether the other one is the same file.
