@@ -184,8 +184,12 @@ impl Places {
         let now_us = raw.time.realtime_us;
         let place = self.known.ports.iter().position(|known| known.name == port);
         let known = place.and_then(|place| self.known.ports.remove(place));
+        let is_other = known.is_none() && self.known.plugged.iter().any(|plugged| plugged == port);
         self.known.plugged.retain(|plugged| plugged != port);
         self.changed = true;
+        if is_other {
+            return None;
+        }
         if let Some(disk) = known.as_ref().and_then(|port| port.disk.clone()) {
             raw.kdev = Kdev::Name(disk);
         }
@@ -345,6 +349,8 @@ mod tests {
         );
         assert_eq!(told(&[gone, io]), ["USB_DISCONNECTED sdb", "BLK_IO_ERROR sdb"], "nobody saw it come");
         assert_eq!(told(&[reset, gone]), [] as [&str; 0], "a mouse");
+        let mouse = (90, "usb 2-1: new low-speed USB device number 4 using xhci_hcd");
+        assert_eq!(told(&[mouse, gone, io]), ["BLK_IO_ERROR sdb"], "what went is no disk");
         let other = (101, "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2");
         assert_eq!(told(&[PLUGGED, &[gone, other]].concat()), ["BLK_IO_ERROR sda"]);
         let late = (200, io.1);

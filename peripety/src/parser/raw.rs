@@ -41,6 +41,8 @@ impl Kdev {
 
 /// Major number of floppy drives (Documentation/admin-guide/devices.txt).
 const FLOPPY_MAJOR: u32 = 2;
+/// And of optical drives.
+const OPTICAL_MAJOR: u32 = 11;
 
 impl Kdev {
     /// Whether it is a floppy drive: mostly there is none, or no medium in it, and every probe of it fails.
@@ -50,6 +52,18 @@ impl Kdev {
             Self::Name(name) => name
                 .strip_prefix("fd")
                 .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())),
+            Self::Hctl(_) | Self::None => false,
+        }
+    }
+
+    /// Whether it is an optical drive: each that is asked for its contents without a readable disc fails requests.
+    pub fn is_optical(&self) -> bool {
+        match self {
+            Self::Dev(dev) => dev.major == OPTICAL_MAJOR,
+            Self::Name(name) => ["sr", "scd"].iter().any(|start| {
+                name.strip_prefix(start)
+                    .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+            }),
             Self::Hctl(_) | Self::None => false,
         }
     }

@@ -35,6 +35,7 @@ impl Correlator {
         self.silence.seen(kind, self.now_ns);
         match &record.payload {
             Payload::BlockRq(rq) if Kdev::Dev(Dev::from_kernel(rq.dev)).is_floppy() => {}
+            Payload::BlockRq(rq) if is_of_no_disc(rq.dev, rq.errno) => {}
             Payload::BlockRq(rq) if !is_normal(rq.errno, rq.cmd_flags) => {
                 let op = block::request_op(rq);
                 let rq = Request {
@@ -222,4 +223,10 @@ fn sectors_of(record: &KernelRecord) -> Option<(u64, u32)> {
 
 fn shut_down(dev: u32) -> FoldKey {
     FoldKey::typed(Scope::dev(dev), EventType::FS_SHUTDOWN.as_str(), 0)
+}
+
+/// Whether an optical drive failed a request as one without a readable disc does: EIO, EREMOTEIO of a target that refuses,
+/// ENOMEDIUM.
+fn is_of_no_disc(dev: u32, errno: i32) -> bool {
+    Kdev::Dev(Dev::from_kernel(dev)).is_optical() && [5, 121, 123].contains(&errno.abs())
 }

@@ -43,6 +43,12 @@ impl Correlator {
         if raw.program {
             return self.program(raw, cx);
         }
+        // Each session that is opened says so, also the first.
+        if raw.event_type == EventType::CEPH_CONNECTION_RESTORED
+            && !self.is_open(&EventType::CEPH_CONNECTION_LOST)
+        {
+            return;
+        }
         let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
         self.end(&raw, scope, cx);
         self.note_mended(&raw, scope);
@@ -71,6 +77,12 @@ impl Correlator {
     /// What matchers see.
     pub(super) fn view(&self) -> View<'_> {
         View { table: &self.table, held: &self.held, live: self.live }
+    }
+
+    /// Whether any event of a type is open.
+    fn is_open(&self, event_type: &EventType) -> bool {
+        let is = |place| self.table.get(place).is_some_and(|fold| fold.event().event_type == *event_type);
+        self.table.oldest_first().into_iter().any(is)
     }
 
     /// Somebody asked for something to go. The driver says the same of a controller that it gave up.

@@ -57,6 +57,21 @@ pub(in super::super) fn is_chain(raw: &RawEvent) -> bool {
         && (is_conflict(raw) || raw.facts.scsi.as_ref().is_some_and(|scsi| scsi.is_of_command()))
 }
 
+/// Whether an optical drive says so where it has no disc, an empty one, or one that is shorter than its table of contents says.
+/// A disc that is there and cannot be read has an error of its medium.
+pub(in super::super) fn is_of_no_disc(raw: &RawEvent) -> bool {
+    const TYPES: [EventType; 7] = [
+        EventType::BLK_IO_ERROR,
+        EventType::BLK_TARGET_ERROR,
+        EventType::BLK_BUFFER_IO_ERROR,
+        EventType::SCSI_SENSE_OTHER,
+        EventType::SCSI_ILLEGAL_REQUEST,
+        EventType::SCSI_NOT_READY,
+        EventType::SCSI_UNIT_ATTENTION,
+    ];
+    TYPES.contains(&raw.event_type)
+}
+
 /// Whether a line of a chain has the bytes of a command and nothing of how it ended.
 pub(in super::super) fn is_bare_command(raw: &RawEvent) -> bool {
     raw.event_type == EventType::SCSI_SENSE_OTHER

@@ -122,14 +122,15 @@ pub(super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<Plac
 
 /// What becomes of a line of the kernel that just came. In this order:
 ///
-/// 1. a floppy drive says nothing of storage that matters: ignored;
+/// 1. a floppy drive says nothing of storage that matters, nor an optical one that has no disc, or one of another kind:
+///    ignored;
 /// 2. a copy of btrfs that is bad: waits for the next line, which names its device;
 /// 3. an event that [`seek`] finds: joined;
 /// 4. a member of an array that failed, without its name: waits for what failed below;
 /// 5. a line of a chain or of a driver about a command, and what a live probe tells as well: waits;
 /// 6. any other line opens an event.
 pub(super) fn decide(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Match {
-    if raw.kdev.is_floppy() {
+    if raw.kdev.is_floppy() || (raw.kdev.is_optical() && line::is_of_no_disc(raw)) {
         return Match::Ignore;
     }
     if filesystem::is_checksum(raw) {

@@ -139,6 +139,10 @@ fn a_line_of_another_device_or_request_joins_nothing() {
     assert_eq!(decide(&view, &line(elsewhere), scope()), Match::Wait);
     let floppy = RawEvent { kdev: Kdev::Name("fd0".to_owned()), ..line(read) };
     assert_eq!(decide(&view, &floppy, scope()), Match::Ignore);
+    let optical = |text: &str| RawEvent { kdev: Kdev::Name("sr0".to_owned()), ..line(text) };
+    assert_eq!(decide(&view, &optical(read), scope()), Match::Ignore);
+    let unreadable = read.replace("I/O error", "critical medium error");
+    assert_ne!(decide(&view, &optical(&unreadable), scope()), Match::Ignore);
 }
 
 #[test]
