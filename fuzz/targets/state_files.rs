@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use peripety::internal::{
     checked::seal,
-    daemon::logbook,
+    daemon::checkpoint_log,
     notifier::spool::{Found, Line, Mark},
 };
 

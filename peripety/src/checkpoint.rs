@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 /// A store that a daemon's successor goes on with, whenever the daemon is killed.
 ///
 /// The daemon asks after each visit to its sources for what changed, and now and then for all of it, and writes that into the
-/// logbook (`daemon/logbook.rs`). What is written later replaces what was written before, or adds to it: that is the state's
+/// checkpoint log (`daemon/checkpoint_log.rs`). What is written later replaces what was written before, or adds to it: that is the state's
 /// to say.
 pub(crate) trait Checkpoint {
     /// What is written of it.

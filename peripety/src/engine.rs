@@ -26,7 +26,7 @@ mod tests;
 use crate::{
     block::DeviceFacts,
     checkpoint::Checkpoint as _,
-    correlate::fuse::{Context, Correlator},
+    correlate::correlator::{Context, Correlator},
     event::{Event, EventType},
     parser::{farewell, places::Places, stack::StackReader, uevent},
     record::{Body, LogRecord, Record, Stamp},

@@ -12,7 +12,7 @@ pub mod cli {
 
 pub mod collector {
     pub mod ebpf {
-        pub use crate::collector::ebpf::{format::Format, hits, table::PROBES};
+        pub use crate::collector::ebpf::{format::Format, hits, probes::PROBES};
     }
     pub mod kmsg {
         pub use crate::collector::kmsg::{KmsgRecord, parse_record};
@@ -27,7 +27,7 @@ pub mod config {
 }
 
 pub mod daemon {
-    pub use crate::daemon::{Args, logbook, main};
+    pub use crate::daemon::{Args, checkpoint_log, main};
 }
 
 pub mod notifier {

@@ -9,10 +9,10 @@
 
 mod item;
 mod reader;
-mod speaker;
+mod sender;
 mod stall;
 
 pub(crate) use item::Item;
 pub(crate) use reader::{Orders, ReadError, read};
-pub(crate) use speaker::{Fields, Speaker};
+pub(crate) use sender::{Fields, Speaker};
 pub(crate) use stall::SILENCE_MS;

@@ -1,5 +1,6 @@
 //! Where records come from: one file per source.
 
+pub(crate) mod async_fd;
 pub(crate) mod clock;
 pub(crate) mod ebpf;
 pub(crate) mod journal;
@@ -8,4 +9,3 @@ pub(crate) mod kmsg;
 mod machine_tests;
 pub(crate) mod mount_watch;
 pub(crate) mod uevent;
-pub(crate) mod wait;

@@ -4,7 +4,7 @@ use std::{fs::File, io, path::PathBuf};
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::wait::watch;
+use super::async_fd::watch;
 use crate::roots::Roots;
 
 /// Watches the mounts of the initial mount namespace, and of our own where that is another one.

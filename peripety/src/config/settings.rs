@@ -5,9 +5,8 @@ use peripety_common::Kind;
 use super::Config;
 use crate::notifier::memory::Limits;
 use crate::parser::rules::{
-    Author, Problem, RULES_MAX,
-    doc::{Doc, Table},
-    rules_of,
+    Author, Problem, RULES_MAX, rules_of,
+    toml_doc::{Doc, Table},
 };
 
 /// `[main]`.

@@ -6,7 +6,7 @@ use super::{
     cause::SLACK_NS,
     fold::Fold,
     layer::{Answer, Layer},
-    outages::controller,
+    nvme_outages::controller,
 };
 use crate::{
     block::{BlkInfo, BlkType, Dev, Transport},

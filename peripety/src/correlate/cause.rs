@@ -9,9 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    fold_table::{FoldId, Table},
     key::BuildKeyHasher,
     layer::{self, Answer, Failed, Layer, may_cause},
-    table::{Place, Table},
 };
 use crate::{
     block::Dev,
@@ -83,7 +83,7 @@ impl Node {
 struct Failure {
     id: EventId,
     /// Of its fold, while that is open.
-    place: Option<Place>,
+    place: Option<FoldId>,
     /// The event at the root of its incident, once that is decided.
     root: Option<EventId>,
     /// That is being decided.
@@ -151,7 +151,7 @@ pub struct Cause {
     /// Its event.
     pub id: EventId,
     /// The fold of that, while it is open.
-    pub place: Option<Place>,
+    pub place: Option<FoldId>,
     /// The event at the root of its incident, once that is decided.
     pub root: Option<EventId>,
     /// When its first failure was.
@@ -310,7 +310,7 @@ impl Causes {
     }
 
     /// Remembers a failure. The root of its incident is in the event once it is decided.
-    pub fn remember(&mut self, node: &Node, event: &Event, place: Option<Place>, last_ns: u64) {
+    pub fn remember(&mut self, node: &Node, event: &Event, place: Option<FoldId>, last_ns: u64) {
         let (Some(dev), true) = (node.dev, node.failed.layer != Layer::None) else { return };
         let failure = Failure {
             id: event.event_id,

@@ -7,8 +7,8 @@
 use peripety_common::Kind;
 
 use super::{
-    held::{HOLD_NS, Line},
-    live::LiveSources,
+    active_sources::LiveSources,
+    waiting_lines::{HOLD_NS, Line},
 };
 
 /// For so long after records were lost, or the probes were others, silence says nothing. Losses are found within seconds; the

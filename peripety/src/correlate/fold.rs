@@ -32,7 +32,7 @@ const NOT_CONFIRMED: &str = " (not confirmed: no probe saw it)";
 
 /// Who tells of a failure. The same failures may be told of by all of them: the best of them is right, not the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Witness {
+pub enum Origin {
     /// A probe: exact.
     Probe = 0,
     /// A uevent.
@@ -131,7 +131,7 @@ impl Fold {
     }
 
     /// One more failure: numbers only.
-    pub fn add(&mut self, witness: Witness, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
+    pub fn add(&mut self, witness: Origin, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
         self.count(witness, count);
         let later = match (time.monotonic_ns, self.last.monotonic_ns) {
             (Some(new), Some(old)) => new >= old,
@@ -163,14 +163,14 @@ impl Fold {
     }
 
     /// Counts failures by who told of them.
-    pub fn count(&mut self, witness: Witness, count: u64) {
+    pub fn count(&mut self, witness: Origin, count: u64) {
         let [probe, uevent, text, text_alone, program] = &mut self.counts;
         let counter = match witness {
-            Witness::Probe => probe,
-            Witness::Uevent => uevent,
-            Witness::Text => text,
-            Witness::TextAlone => text_alone,
-            Witness::Program => program,
+            Origin::Probe => probe,
+            Origin::Uevent => uevent,
+            Origin::Text => text,
+            Origin::TextAlone => text_alone,
+            Origin::Program => program,
         };
         *counter = counter.saturating_add(count);
     }
@@ -216,7 +216,7 @@ impl Fold {
         let by_us = i64::try_from(by_ns / 1000).unwrap_or_default();
         let was = self.event.first_timestamp.as_microsecond();
         let first = Stamp { monotonic_ns: Some(first_ns), realtime_us: was.saturating_add(by_us) };
-        self.event.first_timestamp = super::build::wall_clock(first);
+        self.event.first_timestamp = super::event_builder::wall_clock(first);
         let is_one = self.last.monotonic_ns.is_none_or(|last| last == self.node.first_ns);
         if is_one || self.last.monotonic_ns.is_some_and(|last| last < first_ns) {
             self.last = first;
@@ -460,7 +460,7 @@ impl Fold {
     pub fn render(&mut self, is_final: bool) -> Event {
         let mut event = (*self.event).clone();
         event.count = self.total();
-        event.timestamp = super::build::wall_clock(self.last);
+        event.timestamp = super::event_builder::wall_clock(self.last);
         event.last_timestamp = event.timestamp;
         event.monotonic_ns = self.last.monotonic_ns;
         event.sector_ranges = self.ranges.as_slice().to_vec();
@@ -522,7 +522,7 @@ mod tests {
             raw.facts.mpath.get_or_insert_default().valid_paths = Some(left);
             raw
         };
-        let event = super::super::build::event(&failed(2), None, "b", "h");
+        let event = super::super::event_builder::event(&failed(2), None, "b", "h");
         let mut fold = Fold::new(event, Node::default());
         for left in [3, 1, 2] {
             fold.learn(&failed(left));

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{fold::Fold, fuse::Correlator, layer::Layer, table::Place};
+use super::{correlator::Correlator, fold::Fold, fold_table::FoldId, layer::Layer};
 use crate::event::EventId;
 
 /// For how long after its first writing a root may be given a cause.
@@ -17,11 +17,11 @@ const ROOTS_MAX: usize = 128;
 
 /// The roots that were written of late, oldest first.
 #[derive(Debug, Default)]
-pub struct Roots(VecDeque<(Place, u64)>);
+pub struct Roots(VecDeque<(FoldId, u64)>);
 
 impl Roots {
     /// A root was written, and may be given a cause until then.
-    pub fn note(&mut self, place: Place, until_ns: u64) {
+    pub fn note(&mut self, place: FoldId, until_ns: u64) {
         if self.0.len() >= ROOTS_MAX {
             self.0.pop_front();
         }
@@ -29,7 +29,7 @@ impl Roots {
     }
 
     /// Those that may still be given one.
-    fn at(&mut self, now_ns: u64) -> Vec<Place> {
+    fn at(&mut self, now_ns: u64) -> Vec<FoldId> {
         while self.0.front().is_some_and(|(_, until_ns)| *until_ns < now_ns) {
             self.0.pop_front();
         }
@@ -39,7 +39,7 @@ impl Roots {
 
 impl Correlator {
     /// An event was written for the first time: as a root, it may still be given a cause.
-    pub(super) fn note_root(&mut self, place: Place, now_ns: u64) {
+    pub(super) fn note_root(&mut self, place: FoldId, now_ns: u64) {
         let Some(fold) = self.table.get_mut(place) else { return };
         let event = fold.event();
         if event.incident_id != Some(event.event_id) || fold.node.failed.layer == Layer::None {
@@ -54,7 +54,7 @@ impl Correlator {
     pub(super) fn root_is_final(&mut self, fold: &Fold) {
         let Some(root) = fold.event().root_cause_event_id else { return };
         let is_root =
-            |place: &Place| self.table.get(*place).is_some_and(|fold| fold.event().event_id == root);
+            |place: &FoldId| self.table.get(*place).is_some_and(|fold| fold.event().event_id == root);
         let Some(place) = self.table.oldest_first().into_iter().find(is_root) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             fold.stays_root = true;
@@ -83,7 +83,7 @@ impl Correlator {
     }
 
     /// Sees to it that neither a cause nor the root of its incident is after its effect. False if that cannot be had.
-    fn is_in_order(&mut self, cause: &mut Fold, root: EventId, effect: Place) -> bool {
+    fn is_in_order(&mut self, cause: &mut Fold, root: EventId, effect: FoldId) -> bool {
         let Some(effect) = self.table.get(effect) else { return false };
         let first_ns = effect.node.first_ns;
         if root != cause.event().event_id

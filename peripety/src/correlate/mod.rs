@@ -1,34 +1,34 @@
 //! What belongs together: one failure is one event (fuse), a repeated one grows (fold), and it points at its cause.
 //!
-//! Everything is bounded: open folds ([`table::FOLDS_MAX`]), commands that wait for their request, lines that wait for their
+//! Everything is bounded: open folds ([`fold_table::FOLDS_MAX`]), commands that wait for their request, lines that wait for their
 //! record, failures that are remembered as causes.
 
+mod active_sources;
 mod asked;
-pub mod build;
 mod cause;
+pub mod correlator;
 mod crowd;
 mod doubt;
+pub mod event_builder;
 mod fault;
 mod fold;
-pub mod fuse;
-mod held;
+mod fold_table;
 mod impact;
 mod key;
 mod lasting;
 mod late;
 pub(crate) mod layer;
 mod left;
-mod live;
 mod matching;
 pub mod message;
-mod outages;
-mod pending;
+mod nvme_outages;
+mod pending_commands;
 mod ranges;
-mod said;
-mod save;
-mod table;
+mod reported_states;
+mod saved;
 mod text_counts;
-mod wb_seen;
+mod waiting_lines;
+mod writeback_counts;
 
-pub use live::LiveSources;
-pub use save::Saved;
+pub use active_sources::LiveSources;
+pub use saved::Saved;

@@ -1,23 +1,23 @@
 //! The daemon: wiring, configuration, reload, health.
 
-mod answers;
 mod args;
-mod attach;
+pub mod checkpoint_log;
 mod clock;
 mod host;
+mod journal_source;
 mod kept;
-mod ledger;
 mod left_out;
 mod limits;
-pub mod logbook;
+mod loss_totals;
 mod mounts;
 mod outputs;
-mod own;
 mod people;
-mod programs;
+mod probe_attacher;
 mod run;
 mod runtime;
 mod sandbox;
+mod self_events;
+mod socket_handler;
 mod sources;
 mod status;
 

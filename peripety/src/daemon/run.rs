@@ -10,7 +10,6 @@ use tokio::{
 
 use self::{persistence::Persistence, pipeline::Pipeline, service::Service, watchdog::Watchdog};
 use super::{
-    answers::Asked,
     args::Args,
     clock,
     kept::Kept,

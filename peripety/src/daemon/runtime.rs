@@ -23,7 +23,7 @@ use tokio::{
 
 use super::sources::readable;
 use crate::{
-    collector::wait::{drained, watch},
+    collector::async_fd::{drained, watch},
     notifier::socket::{LET_GO, LOCK, Listening, SocketError, inode, lock_directory},
     roots::{Roots, SOCKET},
 };

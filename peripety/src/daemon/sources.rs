@@ -15,10 +15,11 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 pub(super) use self::losses::{Losses, SavedLosses};
 use self::{nvme_paths::NvmePaths, pairing::Pairing};
-use super::{attach::Attacher, limits, mounts::MountReadings, programs::Programs};
+use super::{journal_source::Programs, limits, mounts::MountReadings, probe_attacher::Attacher};
 use crate::{
     block::Rescan,
     collector::{
+        async_fd::watch,
         clock::ClockOffset,
         ebpf::{Addition, Ebpf, Verdict},
         kmsg::{KmsgReader, Start},

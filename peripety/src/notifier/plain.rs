@@ -1,12 +1,12 @@
 //! An event as lines for a human: what happened, when, how bad, on which device, and where that is mounted.
 
 mod detail;
+mod growing;
 mod layout;
-mod live;
 
 use anstyle::{AnsiColor, Style as Ansi};
+pub(crate) use growing::Live;
 use jiff::{Timestamp, tz::TimeZone};
-pub(crate) use live::Live;
 
 use self::layout::Line;
 pub(crate) use self::layout::wrap;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{
     Entry, Item,
-    machine::{Given, Machine},
-    order::Order,
+    host::{Given, Machine},
+    ordering::Order,
 };
 use crate::{event::Event, parser::rules::RuleSet};
 

@@ -11,24 +11,24 @@
 mod built_in;
 mod capture;
 mod check;
-pub(crate) mod doc;
 mod example;
 mod index;
-mod pack;
+mod kernel_text;
 mod pattern;
 mod quoted;
 mod rule;
+mod rule_file;
 mod set;
-mod words;
+pub(crate) mod toml_doc;
 
-pub use doc::Problem;
 pub use example::{Example, ExampleError};
-pub(crate) use pack::rules_of;
-pub use pack::{Author, read_rules};
 pub use pattern::Pattern;
 pub(crate) use quoted::{begins_with_quoted, quoting_place};
 pub use rule::Rule;
+pub(crate) use rule_file::rules_of;
+pub use rule_file::{Author, read_rules};
 pub use set::RuleSet;
+pub use toml_doc::Problem;
 
 /// Rules that one configuration may have.
 pub const RULES_MAX: usize = 1000;

@@ -6,7 +6,7 @@ mod device;
 mod filter;
 pub(crate) mod incidents;
 pub mod journald;
-mod latest;
+mod revisions;
 pub mod select;
 pub(crate) mod socket;
 pub(crate) mod time;

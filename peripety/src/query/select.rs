@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp, ToSpan as _};
 use super::{
     Filter,
     journald::{Direction, Position, ReadError, Reader, Skipped},
-    latest::Latest,
+    revisions::Latest,
 };
 use crate::event::Event;
 

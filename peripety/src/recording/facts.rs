@@ -76,7 +76,7 @@ impl Known {
 }
 
 /// Passes questions on, and notes the answers that are news.
-pub(super) struct Listening<'f> {
+pub(super) struct FactsRecorder<'f> {
     facts: &'f dyn DeviceFacts,
     inner: RefCell<Heard<'f>>,
 }
@@ -87,7 +87,7 @@ struct Heard<'f> {
     news: Vec<News>,
 }
 
-impl<'f> Listening<'f> {
+impl<'f> FactsRecorder<'f> {
     pub(super) fn new(facts: &'f dyn DeviceFacts, known: &'f mut Known) -> Self {
         Self { facts, inner: RefCell::new(Heard { known, asked: HashMap::new(), news: Vec::new() }) }
     }
@@ -110,7 +110,7 @@ impl<'f> Listening<'f> {
     }
 }
 
-impl DeviceFacts for Listening<'_> {
+impl DeviceFacts for FactsRecorder<'_> {
     fn by_dev(&self, dev: Dev, at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
         self.note(Question::Dev(dev), self.facts.by_dev(dev, at_ns))
     }
@@ -122,10 +122,10 @@ impl DeviceFacts for Listening<'_> {
 
 /// Gives recorded answers. What was not recorded is not known.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(RefCell<Given>);
+pub(crate) struct Answers(RefCell<RecordedAnswers>);
 
 #[derive(Debug, Default)]
-struct Given {
+struct RecordedAnswers {
     known: Known,
     /// For the record in hand: what is still to become known, by question, the next one last.
     news: HashMap<Question, Vec<News>>,
@@ -136,7 +136,7 @@ impl Answers {
     /// News for the next record. What was not asked for by the one before is in force from now on, too.
     pub(crate) fn next(&self, news: Vec<News>) {
         let mut given = self.0.borrow_mut();
-        let Given { known, news: waiting, asked } = &mut *given;
+        let RecordedAnswers { known, news: waiting, asked } = &mut *given;
         for (question, left) in waiting.drain() {
             if let Some(last) = left.into_iter().next() {
                 known.set(question, last.is);
@@ -150,12 +150,12 @@ impl Answers {
 
     /// Nothing is known any more.
     pub(crate) fn forget(&self) {
-        *self.0.borrow_mut() = Given::default();
+        *self.0.borrow_mut() = RecordedAnswers::default();
     }
 
     fn answer(&self, question: Question) -> Option<Arc<BlkInfo>> {
         let mut given = self.0.borrow_mut();
-        let Given { known, news, asked } = &mut *given;
+        let RecordedAnswers { known, news, asked } = &mut *given;
         if let Some(waiting) = news.get_mut(&question) {
             let nth = asked.entry(question.clone()).or_default();
             while let Some(due) = waiting.pop_if(|next| next.nth <= *nth) {
@@ -210,7 +210,7 @@ mod tests {
         )) {
             let (script, mut known, answers) = (Script(Cell::new(0)), Known::default(), Answers::default());
             for asks in records {
-                let listening = Listening::new(&script, &mut known);
+                let listening = FactsRecorder::new(&script, &mut known);
                 let ask = |facts: &dyn DeviceFacts, what: u32| match what {
                     0 => facts.by_name("sda", None),
                     minor => facts.by_dev(Dev::new(8, minor), None),
@@ -230,7 +230,7 @@ mod tests {
     fn the_same_answer_is_told_once() {
         let (script, mut known) = (Script(Cell::new(1)), Known::default());
         for told in [1, 0, 0] {
-            let listening = Listening::new(&script, &mut known);
+            let listening = FactsRecorder::new(&script, &mut known);
             let _ = listening.by_dev(Dev::new(8, 0), Some(1));
             let _ = listening.by_dev(Dev::new(8, 0), Some(2));
             assert_eq!(listening.into_news().len(), told);

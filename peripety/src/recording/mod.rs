@@ -7,16 +7,16 @@
 
 mod entry;
 mod facts;
+mod recorded_engine;
 mod replay;
 mod rules;
-mod tape;
 mod writer;
 
 pub use entry::Entry;
 pub use entry::FORMAT;
 pub use entry::Start;
 pub(crate) use facts::Answers;
+pub(crate) use recorded_engine::RecordedEngine;
 pub use replay::Replay;
 pub(crate) use replay::{Notes, ReplayError};
-pub(crate) use tape::RecordedEngine;
 pub(crate) use writer::Recorder;

@@ -189,7 +189,7 @@ impl<R: BufRead> Replay<R> {
                 for note in open {
                     saved.take(&note).map_err(|error| broken(format!("what was open: {error}")))?;
                 }
-                self.incidents.restore(super::tape::cases_of(saved.take_incidents()));
+                self.incidents.restore(super::recorded_engine::cases_of(saved.take_incidents()));
                 engine.restore(saved);
             }
             Entry::Push { us, ns, body, facts } => {

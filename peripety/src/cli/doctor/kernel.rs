@@ -5,10 +5,10 @@ use super::{
     machine::{Daemon, Machine, is_refused},
 };
 use crate::collector::ebpf::{
+    compat::cannot_give,
     kernel::{KernelVersion, Lockdown},
-    kernels::cannot_give,
+    probes::{Need, PROBES, Situation},
     status::ProbeStatus,
-    table::{Need, PROBES, Situation},
 };
 
 /// The oldest kernel that peripety was tried on.

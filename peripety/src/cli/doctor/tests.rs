@@ -27,7 +27,7 @@ impl Tree {
         tree.capabilities(ROOT);
         tree.write("sys/kernel/btf/vmlinux", "");
         tree.write("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
-        for probe in crate::collector::ebpf::table::PROBES {
+        for probe in crate::collector::ebpf::probes::PROBES {
             tree.write(&format!("sys/kernel/tracing/events/{}/{}/id", probe.category, probe.event()), "1\n");
         }
         tree.write("dev/kmsg", "");

@@ -228,7 +228,7 @@ fn member_of(btf: &Btf<'_>, of: Type, name: &str, depth: u8) -> Option<(u32, Typ
 mod tests {
     use super::*;
     use crate::{
-        collector::ebpf::{kernel::KernelVersion, table::PROBES},
+        collector::ebpf::{kernel::KernelVersion, probes::PROBES},
         roots::Roots,
     };
 

@@ -4,7 +4,7 @@ use std::{fs, io, path::PathBuf};
 
 use perf_event::{Builder, Counter, events::Tracepoint};
 
-use super::table::Probe;
+use super::probes::Probe;
 use crate::roots::Roots;
 
 /// Each counter takes a file descriptor.

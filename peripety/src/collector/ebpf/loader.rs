@@ -13,29 +13,29 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     bio_disks,
-    book::{Book, Found, RingState},
+    drop_accounting::{Book, Found, RingState},
     kernel::KernelVersion,
     maps::Maps,
+    probes::{Need, PROBES, Probe, Situation},
     ring::Ring,
     status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict, Way},
-    table::{Need, PROBES, Probe, Situation},
 };
 use crate::{
     checkpoint::Checkpoint as _,
-    collector::wait::{drained, watch},
+    collector::async_fd::{drained, watch},
     roots::Roots,
 };
 
 mod instance;
+mod load_error;
+mod missed_runs;
 mod pins;
 mod prototype;
-mod refusal;
-mod unseen;
 
 use instance::{Loaded, Programs, RowVerdict, Source};
+use missed_runs::Unseen;
 use pins::Pinned;
 pub(crate) use pins::{clear as clear_pins, prepare as prepare_pins};
-use unseen::Unseen;
 
 /// How to load.
 #[derive(Clone, Debug)]
@@ -293,7 +293,7 @@ impl Ebpf {
                     pinned.take_if(|dir| !self.source.or_unpinned(dir, outcome));
                     Verdict::Attached { way: Way::Raw, fallback: String::new() }
                 }
-                Err(error) => Verdict::Refused { reason: refusal::explain(roots, &error) },
+                Err(error) => Verdict::Refused { reason: load_error::explain(roots, &error) },
             };
         }
         any
@@ -458,7 +458,7 @@ impl Ebpf {
             all.dropped += counts.dropped;
             all.folded += counts.folded;
         }
-        if kind == unseen::KIND {
+        if kind == missed_runs::KIND {
             all.unseen = self.unseen.found();
             all.unchecked = self.unchecked();
         }
@@ -511,7 +511,7 @@ impl Ebpf {
             tag: format!("{:016x}", info.tag()),
             run_count: info.run_count(),
             run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
-            misses: refusal::recursion_misses(&self.source.roots, &info).unwrap_or(0),
+            misses: load_error::recursion_misses(&self.source.roots, &info).unwrap_or(0),
         })
     }
 }

@@ -4,21 +4,21 @@
 //! attaches each of them alone, [`status`] tells what became of them.
 
 mod bio_disks;
-mod book;
 pub(crate) mod btf;
+pub(crate) mod compat;
+mod drop_accounting;
+mod field_offsets;
 pub(crate) mod format;
 pub mod hits;
 pub(crate) mod kernel;
-pub(crate) mod kernels;
-mod layout;
 mod loader;
 mod maps;
+pub(crate) mod probes;
 #[expect(unsafe_code, reason = "the ring is memory shared with the kernel")]
 mod ring;
 pub(crate) mod status;
-pub(crate) mod table;
 mod verbose;
 
-pub(crate) use book::RingState;
+pub(crate) use drop_accounting::RingState;
 pub(crate) use loader::{Addition, Ebpf, Options, clear_pins, prepare_pins};
 pub(crate) use status::{Verdict, Way};

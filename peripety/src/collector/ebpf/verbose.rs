@@ -3,7 +3,7 @@
 use aya_log::EbpfLogger;
 use tokio::io::Interest;
 
-use crate::collector::wait::watch;
+use crate::collector::async_fd::watch;
 
 /// Forwards what the programs log to the daemon's log, until the object is dropped.
 pub(super) fn start(ebpf: &mut aya::Ebpf) {

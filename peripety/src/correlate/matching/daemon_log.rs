@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        fuse::detail,
+        correlator::detail,
+        fold_table::FoldId,
         key::{FoldKey, Scope},
-        table::Place,
     },
     Match, View,
 };
@@ -25,7 +25,7 @@ pub(in super::super) fn keys(raw: &RawEvent, scope: Scope) -> impl Iterator<Item
 }
 
 /// The open event that a line of a daemon is about.
-pub(in super::super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<Place> {
+pub(in super::super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<FoldId> {
     keys(raw, scope).find_map(|key| view.find(key))
 }
 

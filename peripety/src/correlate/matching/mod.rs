@@ -5,7 +5,7 @@
 //! [`decide`] says what becomes of a line that just came; [`seek`] asks the same matchers again for a line that waited, and
 //! whenever an event opens for which lines may be waiting. Nothing here changes anything: that is the façade's, `fuse`.
 //!
-//! Records of probes find their event by the numbers in them (`key`, `fuse/block.rs`, `fuse/kernel.rs`).
+//! Records of probes find their event by the numbers in them (`key`, `correlator/block.rs`, `correlator/kernel.rs`).
 
 pub(super) mod ata;
 pub(super) mod command;
@@ -19,12 +19,12 @@ pub(super) mod suppressed;
 mod tests;
 
 use super::{
+    active_sources::LiveSources,
+    correlator::detail,
     fold::Fold,
-    fuse::detail,
-    held::Held,
+    fold_table::{FoldId, Table},
     key::{FoldKey, Scope},
-    live::LiveSources,
-    table::{Place, Table},
+    waiting_lines::WaitingLines,
 };
 use crate::parser::RawEvent;
 
@@ -34,23 +34,23 @@ pub(super) struct View<'v> {
     /// The open events.
     pub(super) table: &'v Table,
     /// The lines that wait.
-    pub(super) held: &'v Held,
+    pub(super) held: &'v WaitingLines,
     /// Which sources deliver.
     pub(super) live: LiveSources,
 }
 
 impl View<'_> {
-    fn find(&self, key: FoldKey) -> Option<Place> {
+    fn find(&self, key: FoldKey) -> Option<FoldId> {
         self.table.find(&key)
     }
 
-    fn fold(&self, key: FoldKey) -> Option<(Place, &Fold)> {
+    fn fold(&self, key: FoldKey) -> Option<(FoldId, &Fold)> {
         let place = self.find(key)?;
         Some((place, self.table.get(place)?))
     }
 
     /// The open event of which it is true, if there is one only.
-    pub(super) fn only(&self, is: impl Fn(&Fold) -> bool) -> Option<Place> {
+    pub(super) fn only(&self, is: impl Fn(&Fold) -> bool) -> Option<FoldId> {
         let places = self.table.oldest_first();
         let mut found = places.into_iter().filter(|place| self.table.get(*place).is_some_and(&is));
         found.next().filter(|_| found.next().is_none())
@@ -61,7 +61,7 @@ impl View<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Match {
     /// It is about this event.
-    Join(Place),
+    Join(FoldId),
     /// Its event, or the line that names it, is still to come.
     Wait,
     /// It opens an event.
@@ -74,7 +74,7 @@ pub(super) enum Match {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sought {
     /// The line is about this event.
-    Found(Place),
+    Found(FoldId),
     /// It is a line of the matcher's subject, and no event is open for it.
     Absent,
     /// The next matcher is to be asked.
@@ -82,11 +82,11 @@ pub(super) enum Sought {
 }
 
 impl Sought {
-    fn or_next(place: Option<Place>) -> Self {
+    fn or_next(place: Option<FoldId>) -> Self {
         place.map_or(Self::Next, Self::Found)
     }
 
-    fn or_absent(place: Option<Place>) -> Self {
+    fn or_absent(place: Option<FoldId>) -> Self {
         place.map_or(Self::Absent, Self::Found)
     }
 }
@@ -109,7 +109,7 @@ pub(super) const ORDER: [(&str, Matcher); 6] = [
 ];
 
 /// The open event that a line of the kernel is about.
-pub(super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<Place> {
+pub(super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<FoldId> {
     for (_, matcher) in ORDER {
         match matcher(view, raw, scope) {
             Sought::Found(place) => return Some(place),

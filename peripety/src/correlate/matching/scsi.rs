@@ -5,8 +5,8 @@ use super::{
     super::{
         fault::{Fault, refines},
         fold::Fold,
+        fold_table::FoldId,
         key::{FoldKey, Scope},
-        table::Place,
     },
     Sought, View,
     line::{fault_of, is_chain, is_near, is_of_chain},
@@ -35,7 +35,7 @@ pub(super) fn of_chain(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Sought 
 }
 
 /// The error handling that a command's line belongs to: drivers print the command that they take back.
-fn of_recovery(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<Place> {
+fn of_recovery(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<FoldId> {
     const RECOVERIES: [EventType; 2] = [EventType::USB_STORAGE_ERROR, EventType::SCSI_ERROR_RECOVERY];
     let scsi = raw.facts.scsi.as_deref().filter(|scsi| !scsi.has_result())?;
     let has_chain = || {
@@ -55,7 +55,7 @@ fn of_recovery(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<Place> {
 
 /// The lines of a chain about news of a unit: the line of the sense key says no more than recovered error or unit attention,
 /// the next one what it is. Either may have been first.
-fn of_attention(view: &View<'_>, raw: &RawEvent, scope: Scope, fault: Option<ScsiFault>) -> Option<Place> {
+fn of_attention(view: &View<'_>, raw: &RawEvent, scope: Scope, fault: Option<ScsiFault>) -> Option<FoldId> {
     let now = fault.filter(|fault| fault.is_news() || CARRIERS.contains(fault))?;
     let carried = |fault: &ScsiFault| {
         if CARRIERS.contains(&now) { fault.is_news() } else { CARRIERS.contains(fault) }
@@ -75,7 +75,7 @@ fn of_latest_request(
     raw: &RawEvent,
     scope: Scope,
     fault: Option<ScsiFault>,
-) -> Option<Place> {
+) -> Option<FoldId> {
     let (place, fold) = view.fold(FoldKey::latest_request(scope))?;
     let fits = match fault {
         _ if is_same_command(fold, raw) => true,

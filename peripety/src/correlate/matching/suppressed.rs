@@ -2,7 +2,7 @@
 
 use peripety_common::Kind;
 
-use super::{super::live::LiveSources, line::REQUEST_PROBES};
+use super::{super::active_sources::LiveSources, line::REQUEST_PROBES};
 use crate::parser::RawEvent;
 
 /// Places in the kernel whose text is limited, and the probes that count what the text leaves out.

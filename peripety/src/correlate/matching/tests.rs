@@ -1,5 +1,5 @@
 use super::{
-    super::{cause::Node, table::Table},
+    super::{cause::Node, fold_table::Table},
     *,
 };
 use crate::{
@@ -23,8 +23,8 @@ fn line(text: &str) -> RawEvent {
 }
 
 /// A table with one event, which a raw event of this type opened, found by these keys.
-fn opened(raw: &RawEvent, has_requests: bool, keys: &[FoldKey]) -> (Table, Place) {
-    let event = super::super::build::event(raw, None, "b", "h");
+fn opened(raw: &RawEvent, has_requests: bool, keys: &[FoldKey]) -> (Table, FoldId) {
+    let event = super::super::event_builder::event(raw, None, "b", "h");
     let mut fold = Fold::new(event, Node::default());
     fold.has_requests = has_requests;
     let mut table = Table::default();
@@ -102,7 +102,7 @@ fn each_line_is_joined_by_the_matcher_of_its_subject() {
     for (subject, text, keys, else_) in cases {
         let raw = line(text);
         let (table, place) = opened(&request(5), true, &keys);
-        let (empty, held) = (Table::default(), Held::default());
+        let (empty, held) = (Table::default(), WaitingLines::default());
         let live = LiveSources::text_only();
         let with = View { table: &table, held: &held, live };
         let asked = ORDER.iter().find_map(|(name, matcher)| match matcher(&with, &raw, scope()) {
@@ -125,7 +125,7 @@ fn a_line_of_another_device_or_request_joins_nothing() {
         true,
         &[FoldKey::block(scope(), Op::Read, 5, None), FoldKey::latest_request(scope())],
     );
-    let held = Held::default();
+    let held = WaitingLines::default();
     let view = View { table: &table, held: &held, live: LiveSources::text_only() };
     let other = Scope::dev(Dev::new(8, 16).to_kernel());
     let read = "I/O error, dev sda, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2";
@@ -149,7 +149,7 @@ fn a_line_of_another_device_or_request_joins_nothing() {
 fn a_line_waits_for_the_probe_that_tells_of_the_same() {
     use peripety_common::Kind;
 
-    let (table, held) = (Table::default(), Held::default());
+    let (table, held) = (Table::default(), WaitingLines::default());
     let read = line("I/O error, dev sda, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2");
     let with = |live| decide(&View { table: &table, held: &held, live }, &read, scope());
     assert_eq!(with(LiveSources::with_probes([Kind::BlockRqError], 0)), Match::Wait);
@@ -171,7 +171,7 @@ fn a_daemons_line_joins_the_kernels_word_for_the_same_and_a_repeated_state_is_ig
     down.program = true;
     let failed = FoldKey::typed(scope(), EventType::DM_MPATH_PATH_FAILED.as_str(), 0);
     let (table, place) = opened(&request(5), false, &[failed]);
-    let mut held = Held::default();
+    let mut held = WaitingLines::default();
     let live = LiveSources::text_only();
     assert_eq!(daemon_log::seek(&View { table: &table, held: &held, live }, &down, scope()), Some(place));
     let view = View { table: &table, held: &held, live };

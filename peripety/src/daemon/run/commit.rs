@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    super::{clock, logbook::Commit},
+    super::{checkpoint_log::Commit, clock},
     Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd,
 };
 use crate::{

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     block::DeviceFacts as _,
     collector::{
+        async_fd::drained,
         ebpf::Addition,
         kmsg::{KmsgItem, KmsgRecord},
-        wait::drained,
     },
     correlate::LiveSources,
     record::{Body, Record},

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        answers::{Asked, Reply},
-        clock, own, people,
+        clock, people, self_events,
+        socket_handler::{Asked, Reply},
     },
     Daemon,
 };
@@ -122,7 +122,7 @@ impl Daemon {
             format!("{}: {words} ({})", device.shown(), condition.msg)
         };
         let now = clock::now();
-        let mut event = own::event(&self.pipeline.host, event_type.clone(), msg, now);
+        let mut event = self_events::event(&self.pipeline.host, event_type.clone(), msg, now);
         event.sub_system = SubSystem::known(sub_system);
         event.severity = condition.severity;
         event.kdev.clone_from(&device.name);
@@ -186,7 +186,7 @@ impl Daemon {
         let title = printable(&incident.title).into_owned();
         let now = clock::now();
         let msg = format!("{who} knows of this: {title} ({reason})");
-        let mut event = own::event(&self.pipeline.host, EventType::PERIPETY_ACKNOWLEDGED, msg, now);
+        let mut event = self_events::event(&self.pipeline.host, EventType::PERIPETY_ACKNOWLEDGED, msg, now);
         event.facts.daemon = Some(Box::new(DaemonFacts {
             user: Some(who.clone()),
             uid: Some(peer.uid),
@@ -239,7 +239,7 @@ impl Daemon {
             .collect();
         let now = clock::now();
         let msg = format!("{who} says that this is over: {} ({reason})", printable(&named.join("; ")));
-        let mut event = own::event(&self.pipeline.host, EventType::PERIPETY_RESOLVED, msg, now);
+        let mut event = self_events::event(&self.pipeline.host, EventType::PERIPETY_RESOLVED, msg, now);
         let first = found.first().and_then(|c| c.device.dev);
         if found.iter().all(|c| c.device.dev == first) {
             event.block = first.and_then(|dev| {

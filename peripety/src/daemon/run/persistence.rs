@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::{
+    checkpoint_log::{Left, Logbook},
     clock,
-    logbook::{Left, Logbook},
     outputs::Outputs,
     runtime::Runtime,
 };

@@ -1,6 +1,6 @@
 //! The engine with what it works on: devices that it may ask about, events that wait to go out, counts of all of them.
 
-use super::super::{clock, host::Host, ledger::Ledger, own};
+use super::super::{clock, host::Host, loss_totals::Ledger, self_events};
 use crate::{
     block::BlkCache,
     event::{Event, EventType},
@@ -51,13 +51,13 @@ impl Pipeline {
     /// The same, of a type and a text alone.
     pub(super) fn say(&mut self, event_type: EventType, msg: String) {
         tracing::info!("{msg}");
-        self.emit(own::event(&self.host, event_type, msg, clock::now()));
+        self.emit(self_events::event(&self.host, event_type, msg, clock::now()));
     }
 
     /// One event for each block device.
     pub(super) fn list_devices(&mut self, now: Stamp) {
         for block in self.cache.all() {
-            self.emit(own::blk_info(&self.host, block, now));
+            self.emit(self_events::blk_info(&self.host, block, now));
         }
     }
 }

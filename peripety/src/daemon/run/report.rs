@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use serde_json::json;
 
 use super::{
-    super::{answers::Snapshot, clock, own},
+    super::{clock, self_events, socket_handler::Snapshot},
     Daemon, notify_systemd,
 };
 use crate::{
@@ -26,7 +26,8 @@ impl Daemon {
         };
         let (count, why) = lost;
         let msg = format!("{count} records are missing in the recording {file}: {why}");
-        let mut event = own::event(&self.pipeline.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
+        let mut event =
+            self_events::event(&self.pipeline.host, EventType::PERIPETY_EVENTS_LOST, msg, clock::now());
         event.count = count;
         let loss = event.facts.loss.get_or_insert_default();
         (loss.source, loss.reason, loss.file) = (Some("recording".to_owned()), Some(why), Some(file));
@@ -61,7 +62,7 @@ impl Daemon {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let first = all.first().cloned().unwrap_or_default();
         let more = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
-        let mut event = own::event(
+        let mut event = self_events::event(
             &self.pipeline.host,
             EventType::PERIPETY_CONFIG_REJECTED,
             format!("configuration refused, {instead}: {first}{more}"),

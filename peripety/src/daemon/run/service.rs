@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{
-        answers::{self, ASKED_MAX, Asked, Snapshot},
         outputs::Outputs,
+        socket_handler::{self, ASKED_MAX, Asked, Snapshot},
         sources::Probes,
     },
     look,
@@ -43,7 +43,7 @@ impl Service {
     /// Begins to answer, in a thread.
     pub(super) fn start(&mut self, outputs: &Outputs, probes: Option<&Probes>) {
         let Some(server) = self.server.take() else { return };
-        let answers = answers::Daemon {
+        let answers = socket_handler::Daemon {
             probes: probes.cloned(),
             snapshot: Arc::clone(&self.snapshot),
             status: outputs.status(),

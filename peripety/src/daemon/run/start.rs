@@ -9,6 +9,7 @@ use super::{
         args::Args,
         clock,
         host::Host,
+        journal_source::Programs,
         kept::Kept,
         outputs::Outputs,
         programs::Programs,

@@ -12,7 +12,7 @@ use super::{catalog::Catalog, tables, udev};
 use crate::{
     block::{ATTRIBUTE_MAX, ATTRIBUTES, BlkCache},
     files::{Files, Tree},
-    offline::{Given, bounds::FACTS_MAX, known::Known, unpack},
+    offline::{Given, bounds::FACTS_MAX, devices::Known, unpack},
     roots::Roots,
 };
 

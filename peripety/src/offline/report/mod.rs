@@ -31,7 +31,7 @@ pub use spool::Spool;
 pub(crate) use walk::open_directory;
 
 use self::catalog::Catalog;
-use super::{Given, bounds::Limits, known::Known};
+use super::{Given, bounds::Limits, devices::Known};
 
 /// A report.
 #[derive(Debug)]

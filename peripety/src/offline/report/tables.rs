@@ -2,7 +2,7 @@
 
 use crate::{
     block::{BlkId, BlkType, Dev, Hctl, mountinfo::unescape},
-    offline::known::{Known, of_map},
+    offline::devices::{Known, of_map},
 };
 
 /// Mount points of a device that are kept.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     block::{Dev, Hctl, blk_type},
-    offline::known::{Known, of_map},
+    offline::devices::{Known, of_map},
 };
 
 /// Reads the block devices of the database.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Rule, words};
+use super::{Rule, kernel_text};
 use crate::{
     block::{Dev, Hctl},
     event::{Facts, Io, Op, SubSystem},
@@ -43,13 +43,13 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         match name {
             "kdev" => event.kdev = kdev(text),
             "sub_system" => event.sub_system = SubSystem::new(text),
-            "sector" => io.sector = words::number(text),
-            "nr_sectors" => io.nr_sectors = words::number(text).and_then(|n| u32::try_from(n).ok()),
-            "bad_lba" => io.bad_lba = words::number(text),
-            "op" => io.op = words::op(text),
-            "errno" => io.errno = words::errno(text),
-            "blk_status" => io.errno = words::number(text).and_then(blk_status::errno),
-            "count" => event.count = words::number(text).unwrap_or(1).max(1),
+            "sector" => io.sector = kernel_text::number(text),
+            "nr_sectors" => io.nr_sectors = kernel_text::number(text).and_then(|n| u32::try_from(n).ok()),
+            "bad_lba" => io.bad_lba = kernel_text::number(text),
+            "op" => io.op = kernel_text::op(text),
+            "errno" => io.errno = kernel_text::errno(text),
+            "blk_status" => io.errno = kernel_text::number(text).and_then(blk_status::errno),
+            "count" => event.count = kernel_text::number(text).unwrap_or(1).max(1),
             "systemd.device" | "systemd.mount" => fact(&mut event, name, &path_of_unit(text)),
             // A target; disks on SAS have no other unit.
             "scsi.hctl" if text.matches(':').count() == 2 => fact(&mut event, name, &format!("{text}:0")),
@@ -60,7 +60,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         match name {
             "dm.name" => event.kdev = Kdev::Name(format!("/dev/mapper/{text}")),
             // btrfs gives the place on the device in bytes.
-            "btrfs.physical" => io.sector = words::number(text).map(|bytes| bytes >> 9),
+            "btrfs.physical" => io.sector = kernel_text::number(text).map(|bytes| bytes >> 9),
             _ => {}
         }
     }
@@ -204,8 +204,9 @@ fn use_dictionary(event: &mut RawEvent, device: Option<&str>) {
 
 fn value(name: &str, text: &str) -> Value {
     let number = || {
-        let negative = text.strip_prefix('-').and_then(words::number).and_then(|n| i64::try_from(n).ok());
-        words::number(text).map(Value::from).or_else(|| negative.map(|n| Value::from(-n)))
+        let negative =
+            text.strip_prefix('-').and_then(kernel_text::number).and_then(|n| i64::try_from(n).ok());
+        kernel_text::number(text).map(Value::from).or_else(|| negative.map(|n| Value::from(-n)))
     };
     if TEXTS.contains(&name) { Value::from(text) } else { number().unwrap_or_else(|| Value::from(text)) }
 }

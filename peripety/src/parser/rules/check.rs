@@ -5,8 +5,8 @@ use std::ops::Range;
 use regex_syntax::hir::Look;
 
 use super::{
-    doc::Doc,
     pattern::{Alphabet, COMPILED_MAX, Compiled},
+    toml_doc::Doc,
 };
 
 /// The literal parts of a rule.

@@ -14,16 +14,16 @@ use aya::{
 
 use super::{
     super::{
+        field_offsets::Layout,
         kernel::KernelVersion,
-        layout::Layout,
         maps::{COUNTS, Maps, RING},
+        probes::{Need, PROBES, Probe},
         ring::Ring,
         status::{Verdict, Way},
-        table::{Need, PROBES, Probe},
     },
-    Options,
+    Options, load_error,
     pins::{self, PinFailure, Pinned, Pins},
-    prototype, refusal,
+    prototype,
 };
 use crate::roots::Roots;
 
@@ -223,7 +223,7 @@ impl Source {
         if OBJECT.is_empty() {
             return Err("this peripetyd was built without eBPF".to_owned());
         }
-        refusal::raise_memlock(self.kernel);
+        load_error::raise_memlock(self.kernel);
         let mut loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, offset) in &layout.offsets {
             loader.override_global(name, lasting(&OFFSETS, *offset), true);
@@ -231,14 +231,14 @@ impl Source {
         for (name, switch) in &layout.switches {
             loader.override_global(name, lasting(&SWITCHES, *switch), true);
         }
-        let mut ebpf = loader.load(OBJECT).map_err(|e| refusal::explain(&self.roots, &e))?;
+        let mut ebpf = loader.load(OBJECT).map_err(|e| load_error::explain(&self.roots, &e))?;
         let pinned = place.filter(|dir| {
             pins::remove(dir);
             let pinned = pins::pin_maps(&ebpf, dir);
             self.or_unpinned(dir, pinned)
         });
         let (maps, ring) =
-            Maps::take(&mut ebpf, self.kernel).map_err(|e| refusal::explain(&self.roots, &e))?;
+            Maps::take(&mut ebpf, self.kernel).map_err(|e| load_error::explain(&self.roots, &e))?;
         let ring = Ring::new(ring).map_err(|e| e.to_string())?;
         let programs = Programs::Own(Box::new(ebpf));
         Ok(Loaded { programs, maps, ring, ring_bytes: self.ring_bytes(), pinned })
@@ -276,8 +276,8 @@ impl Source {
                     };
                     return (verdict, Some(program));
                 }
-                Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
-                Err(error) => refusal::explain(&self.roots, &error),
+                Err(error) if load_error::is_missing(&error) => return (self.absent(probe), None),
+                Err(error) => load_error::explain(&self.roots, &error),
             },
         };
         let classic_failed = match layout.classic_obstacle(probe) {
@@ -295,8 +295,8 @@ impl Source {
                         Some(probe.classic),
                     );
                 }
-                Err(error) if refusal::is_missing(&error) => return (self.absent(probe), None),
-                Err(error) => refusal::explain(&self.roots, &error),
+                Err(error) if load_error::is_missing(&error) => return (self.absent(probe), None),
+                Err(error) => load_error::explain(&self.roots, &error),
             },
         };
         let reason = if raw_failed == classic_failed {
@@ -333,7 +333,7 @@ impl Source {
                 Err(error) => tracing::info!(
                     "{} without types for its arguments, at a higher price: {}",
                     probe.event(),
-                    refusal::explain(&self.roots, &error)
+                    load_error::explain(&self.roots, &error)
                 ),
             }
         }

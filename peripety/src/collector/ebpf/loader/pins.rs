@@ -30,10 +30,10 @@ use tree::Tree;
 use uuid::Uuid;
 
 use super::super::{
-    layout::Layout,
+    field_offsets::Layout,
     maps::NAMES,
+    probes::{PROBES, Probe},
     status::Way,
-    table::{PROBES, Probe},
 };
 use super::instance::Adopted;
 use crate::roots::Roots;

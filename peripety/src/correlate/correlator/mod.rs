@@ -4,10 +4,10 @@ mod array;
 mod block;
 mod btrfs;
 mod command;
+mod daemon_log;
 mod detail;
 mod ended;
 mod kernel;
-mod program;
 mod removal;
 mod text;
 
@@ -16,27 +16,27 @@ use std::{collections::VecDeque, sync::Arc};
 use peripety_common::Kind;
 
 use super::{
+    active_sources::LiveSources,
     asked::Asked,
-    build,
     cause::{Cause, Causes, Node},
     crowd::{self, Crowd, Openings},
     doubt::{self, Silence},
-    fold::{Fold, Witness},
-    held::Held,
+    event_builder,
+    fold::{Fold, Origin},
+    fold_table::{Due, FoldId, Table},
     impact,
     key::{FoldKey, Scope},
     lasting::{self, QUIET_NS},
     late::Roots,
     layer::Layer,
     left::Left,
-    live::LiveSources,
-    outages::Outages,
-    pending::PendingTable,
-    said::Said,
-    save::Noted,
-    table::{Due, Place, Table},
+    nvme_outages::NvmeOutages,
+    pending_commands::PendingCommands,
+    reported_states::ReportedStates,
+    saved::Noted,
     text_counts::TextCounts,
-    wb_seen::WbSeen,
+    waiting_lines::WaitingLines,
+    writeback_counts::WritebackCounts,
 };
 use crate::{
     block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl, is_nvme_controller},
@@ -83,13 +83,13 @@ pub struct Correlator {
     /// The latest time that a record or a tick told.
     now_ns: u64,
     pub(super) table: Table,
-    pub(super) pending: PendingTable,
-    pub(super) held: Held,
+    pub(super) pending: PendingCommands,
+    pub(super) waiting_lines: WaitingLines,
     pub(super) causes: Causes,
     pub(super) roots: Roots,
-    pub(super) wb_seen: WbSeen,
-    pub(super) said: Said,
-    pub(super) outages: Outages,
+    pub(super) writeback_counts: WritebackCounts,
+    pub(super) reported_states: ReportedStates,
+    pub(super) nvme_outages: NvmeOutages,
     pub(super) left: Left,
     openings: Openings,
     pub(super) text_counts: TextCounts,
@@ -113,15 +113,15 @@ impl Correlator {
             live,
             now_ns: 0,
             table: Table::default(),
-            pending: PendingTable::default(),
-            held: Held::default(),
+            pending: PendingCommands::default(),
+            waiting_lines: WaitingLines::default(),
             causes: Causes::default(),
             roots: Roots::default(),
-            wb_seen: WbSeen::default(),
+            writeback_counts: WritebackCounts::default(),
             openings: Openings::default(),
             gone: VecDeque::new(),
-            said: Said::default(),
-            outages: Outages::default(),
+            reported_states: ReportedStates::default(),
+            nvme_outages: NvmeOutages::default(),
             left: Left::default(),
             text_counts: TextCounts::default(),
             asked: Asked::default(),
@@ -156,13 +156,16 @@ impl Correlator {
 
     /// How many commands and lines wait.
     pub fn waiting(&self) -> usize {
-        self.pending.len() + self.held.len()
+        self.pending.len() + self.waiting_lines.len()
     }
 
     /// When something is due next.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        let waiting =
-            [self.table.next_deadline_ns(), self.pending.next_deadline_ns(), self.held.next_deadline_ns()];
+        let waiting = [
+            self.table.next_deadline_ns(),
+            self.pending.next_deadline_ns(),
+            self.waiting_lines.next_deadline_ns(),
+        ];
         waiting.into_iter().flatten().min()
     }
 
@@ -175,7 +178,9 @@ impl Correlator {
             self.unanswered(&pending, cx);
         }
         let live = self.live;
-        while let Some(mut line) = self.held.expired(now_ns, |line| !all_read && doubt::may_be(line, live)) {
+        while let Some(mut line) =
+            self.waiting_lines.expired(now_ns, |line| !all_read && doubt::may_be(line, live))
+        {
             line.raw.unseen = self.is_contradicted(&line, cx);
             self.unmatched(line, cx);
         }
@@ -197,7 +202,7 @@ impl Correlator {
         while let Some(pending) = self.pending.expired(u64::MAX) {
             self.unanswered(&pending, cx);
         }
-        while let Some(line) = self.held.expired(u64::MAX, |_| false) {
+        while let Some(line) = self.waiting_lines.expired(u64::MAX, |_| false) {
             self.unmatched(line, cx);
         }
         // What is known of causes, before their effects are closed.
@@ -221,12 +226,12 @@ impl Correlator {
         let mut raw = raw;
         self.left.note(&raw, cx.facts);
         if raw.event_type == EventType::NVME_PATH_RECOVERED {
-            let Some(outage) = self.outages.end(&raw.kdev.to_text()) else { return };
+            let Some(outage) = self.nvme_outages.end(&raw.kdev.to_text()) else { return };
             if !outage.is_path {
                 raw.event_type = EventType::NVME_CONTROLLER_RECOVERED;
             }
         }
-        let block = build::device(&raw, cx.facts);
+        let block = event_builder::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
         self.end(&raw, scope, cx);
         if let Kdev::Dev(dev) = &raw.kdev
@@ -249,10 +254,10 @@ impl Correlator {
         if raw.event_type == EventType::BLK_DEVICE_REMOVED {
             return self.removed(&raw, block, cx);
         }
-        self.plain(&raw, scope, block, Witness::Uevent, cx);
+        self.plain(&raw, scope, block, Origin::Uevent, cx);
         if raw.event_type == EventType::NVME_CONTROLLER_FAILED {
             // It is gone for good: another one may get its name.
-            self.outages.end(&raw.kdev.to_text());
+            self.nvme_outages.end(&raw.kdev.to_text());
         }
     }
 
@@ -298,7 +303,7 @@ impl Correlator {
         raw.count = lost.count;
         let loss = raw.facts.loss.get_or_insert_default();
         (loss.source, loss.reason) = (Some(lost.source.to_string()), Some(lost.reason.to_string()));
-        self.plain(&raw, Scope::name(""), None, Witness::Probe, cx);
+        self.plain(&raw, Scope::name(""), None, Origin::Probe, cx);
     }
 
     /// A raw event that is found by its type alone.
@@ -307,7 +312,7 @@ impl Correlator {
         raw: &RawEvent,
         scope: Scope,
         block: Option<Arc<BlkInfo>>,
-        witness: Witness,
+        witness: Origin,
         cx: &mut Context<'_>,
     ) {
         let key = FoldKey::typed(scope, raw.event_type.as_str(), detail(raw));
@@ -336,7 +341,7 @@ impl Correlator {
         raw: &RawEvent,
         scope: Scope,
         block: Option<&Arc<BlkInfo>>,
-        witness: Witness,
+        witness: Origin,
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) -> bool {
@@ -381,7 +386,7 @@ impl Correlator {
         &mut self,
         raw: &RawEvent,
         block: Option<&Arc<BlkInfo>>,
-        witness: Witness,
+        witness: Origin,
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) {
@@ -391,7 +396,7 @@ impl Correlator {
             if let Some(oldest) = self.table.must_go() {
                 self.close(oldest, cx);
             }
-            let mut event = build::event(raw, None, &self.boot_id, &self.hostname);
+            let mut event = event_builder::event(raw, None, &self.boot_id, &self.hostname);
             event.kdev = String::new();
             event.extension.clear();
             event.facts = Facts::default();
@@ -415,14 +420,14 @@ impl Correlator {
         }
         let Some(crowd) = &mut fold.crowd else { return };
         crowd.add(scope(raw, block.map(|block| &**block)).0, raw.count, || Member {
-            kdev: Some(build::kdev(raw, block.map(|block| &**block))),
+            kdev: Some(event_builder::kdev(raw, block.map(|block| &**block))),
             ..Member::default()
         });
     }
 
     /// The open fold with this key, unless it was quiet for so long before `time` that it is another failure, or is about
     /// another device that had the name and number before (promise 3).
-    fn open_at(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
+    fn open_at(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
         let place = self.table.find(key)?;
         let fold = self.table.get(place)?;
         let last = fold.last();
@@ -440,7 +445,7 @@ impl Correlator {
     }
 
     /// The open fold with this key, however long it was quiet.
-    fn open_of_device(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
+    fn open_of_device(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
         let place = self.table.find(key)?;
         if is_of_predecessor(self.table.get(place)?, time, cx) {
             self.close(place, cx);
@@ -455,10 +460,10 @@ impl Correlator {
         raw: &RawEvent,
         block: Option<Arc<BlkInfo>>,
         keys: &[FoldKey],
-        witness: Witness,
+        witness: Origin,
         kind: Option<Kind>,
         cx: &mut Context<'_>,
-    ) -> Option<Place> {
+    ) -> Option<FoldId> {
         let goes_alone = happens_once(&raw.event_type, keys)
             || raw.severity.at_least(Severity::Critical)
             || raw.sub_system.as_str() == "peripety";
@@ -473,11 +478,11 @@ impl Correlator {
             _ => None,
         };
         if !raw.program && !raw.unseen {
-            self.said.note(raw, scope(raw, block.as_deref()), block.as_deref());
+            self.reported_states.note(raw, scope(raw, block.as_deref()), block.as_deref());
         }
-        let mut event = build::event(raw, block, &self.boot_id, &self.hostname);
+        let mut event = event_builder::event(raw, block, &self.boot_id, &self.hostname);
         if event.confirmed {
-            self.outages.note(&event);
+            self.nvme_outages.note(&event);
         }
         self.state_ends(&event.event_type, keys);
         let is_loss = raw.event_type == EventType::PERIPETY_EVENTS_LOST;
@@ -485,7 +490,7 @@ impl Correlator {
             event.lost_before = std::mem::take(&mut self.lost_before);
         }
         let first_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
-        let node = Node::of(&event, dev, first_ns, witness == Witness::Probe);
+        let node = Node::of(&event, dev, first_ns, witness == Origin::Probe);
         let mut fold = Fold::new(event, node);
         fold.known.watched = self.live.requests();
         fold.count(witness, raw.count);
@@ -599,7 +604,7 @@ impl Correlator {
     }
 
     /// The same for an event that is written now, and of what is out already and came of it.
-    fn decide_before_writing(&mut self, place: Place) {
+    fn decide_before_writing(&mut self, place: FoldId) {
         self.decide_at(place, 0);
         if self.table.get(place).is_none_or(Fold::is_out) {
             return;
@@ -609,7 +614,7 @@ impl Correlator {
         self.table.put(place, fold);
     }
 
-    fn decide_at(&mut self, place: Place, depth: u32) {
+    fn decide_at(&mut self, place: FoldId, depth: u32) {
         if self.table.get(place).is_none_or(|fold| fold.event().incident_id.is_some()) {
             return;
         }
@@ -619,7 +624,7 @@ impl Correlator {
     }
 
     /// What is known of the impact by now.
-    fn assess(&mut self, place: Place, cx: &Context<'_>) {
+    fn assess(&mut self, place: FoldId, cx: &Context<'_>) {
         if let Some(fold) = self.table.get_mut(place) {
             fold.node_learns();
         }
@@ -637,7 +642,7 @@ impl Correlator {
                 || impact::LEG_FAILED.contains(&event.event_type);
             known.spared = known.spared || (is_below && impact::is_spared(block, &self.left, cx.facts));
             if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
-                let down = self.outages.paths_down(block.id.dev);
+                let down = self.nvme_outages.paths_down(block.id.dev);
                 known.last = known.last || down >= paths as usize;
                 known.spared = !known.last;
             }
@@ -651,7 +656,7 @@ impl Correlator {
     fn was_mounted(&mut self, dev: Dev, cx: &mut Context<'_>) {
         let begun = |fold: &Fold| fold.only_begun && fold.node.dev == Some(dev);
         let places = self.table.oldest_first().into_iter();
-        let begun: Vec<Place> = places.filter(|place| self.table.get(*place).is_some_and(begun)).collect();
+        let begun: Vec<FoldId> = places.filter(|place| self.table.get(*place).is_some_and(begun)).collect();
         for place in begun {
             if let Some(fold) = self.table.get_mut(place) {
                 fold.only_begun = false;
@@ -660,7 +665,7 @@ impl Correlator {
         }
     }
 
-    fn write(&mut self, place: Place, cx: &mut Context<'_>) {
+    fn write(&mut self, place: FoldId, cx: &mut Context<'_>) {
         let now_ns = self.now_ns;
         let Some(fold) = self.table.get_mut(place) else { return };
         if fold.waits_for_mount {
@@ -688,7 +693,7 @@ impl Correlator {
         }
     }
 
-    fn close(&mut self, place: Place, cx: &mut Context<'_>) {
+    fn close(&mut self, place: FoldId, cx: &mut Context<'_>) {
         if let Some(fold) = self.table.get_mut(place) {
             identify(fold, cx);
         }

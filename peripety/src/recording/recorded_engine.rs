@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Entry, Recorder, Start,
     entry::{BYTE_ORDER, FORMAT},
-    facts::{Known, Listening},
+    facts::{FactsRecorder, Known},
     rules,
 };
 use crate::{
@@ -90,7 +90,7 @@ impl RecordedEngine {
         match &mut self.tape {
             None => engine.push(record, facts, out),
             Some(tape) => {
-                let listening = Listening::new(facts, &mut tape.known);
+                let listening = FactsRecorder::new(facts, &mut tape.known);
                 engine.push(record, &listening, out);
                 let news = listening.into_news();
                 tape.write(&Entry::push(record, news));
@@ -109,7 +109,7 @@ impl RecordedEngine {
         match &mut self.tape {
             None => engine.tick(now_ns, facts, out),
             Some(tape) => {
-                let listening = Listening::new(facts, &mut tape.known);
+                let listening = FactsRecorder::new(facts, &mut tape.known);
                 engine.tick(now_ns, &listening, out);
                 let facts = listening.into_news();
                 tape.write(&Entry::Tick { ns: now_ns, facts });
@@ -126,7 +126,7 @@ impl RecordedEngine {
         match &mut self.tape {
             None => engine.finish(facts, out),
             Some(tape) => {
-                let listening = Listening::new(facts, &mut tape.known);
+                let listening = FactsRecorder::new(facts, &mut tape.known);
                 engine.finish(&listening, out);
                 let facts = listening.into_news();
                 tape.write(&Entry::Finish { facts });

@@ -15,7 +15,7 @@ const STATES_MAX: usize = 1024;
 
 /// The last word on each device.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct ReportedStates {
     states: BTreeMap<(u64, u64), bool>,
     /// Since they were last saved.
     changed: bool,
@@ -24,7 +24,7 @@ pub struct Said {
 /// What a state is about: the path of a map has one, whoever tells of it; else each text is a state of its own.
 const PATH: u64 = 0;
 
-impl Said {
+impl ReportedStates {
     /// Notes what an event says; returns whether it is news.
     pub fn note(&mut self, raw: &RawEvent, scope: Scope, block: Option<&BlkInfo>) -> bool {
         let device = device(scope, block);
@@ -48,7 +48,7 @@ impl Said {
     }
 }
 
-impl Checkpoint for Said {
+impl Checkpoint for ReportedStates {
     /// Device, state, whether it holds.
     type State = Vec<(u64, u64, bool)>;
 
@@ -84,7 +84,7 @@ mod tests {
     fn a_state_that_was_reported_is_no_news_after_a_restart() {
         let time = crate::record::Stamp { monotonic_ns: Some(1), realtime_us: 1 };
         let down = RawEvent::new(time, "journal:multipathd", "1", EventType::MULTIPATHD_PATH_DOWN);
-        let mut said = Said::default();
+        let mut said = ReportedStates::default();
         assert!(said.note(&down, Scope::dev(1), None) && !said.note(&down, Scope::dev(1), None));
         let mut successor = crate::checkpoint::assert_survives(&mut said);
         assert!(!successor.note(&down, Scope::dev(1), None) && successor.note(&down, Scope::dev(2), None));

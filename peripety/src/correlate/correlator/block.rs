@@ -5,11 +5,11 @@ use peripety_common::{KernelRecord, Kind};
 use super::{
     super::{
         fault::{Fault, refines},
-        fold::{Fold, Witness},
+        fold::{Fold, Origin},
+        fold_table::FoldId,
         key::{FoldKey, Scope},
         matching::line::is_of_chain,
-        pending::{Driver, Pending},
-        table::Place,
+        pending_commands::{Driver, Pending},
     },
     Context, Correlator,
 };
@@ -78,7 +78,7 @@ impl Correlator {
         let sectors = (rq.sector != u64::MAX).then_some((rq.sector, rq.nr_sectors));
         if let Some(place) = place {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Witness::Probe, 1, time, sectors);
+                fold.add(Origin::Probe, 1, time, sectors);
                 fold.extent(rq.extent);
                 fold.told_by(rq.kind);
                 if let Some(told) = &told {
@@ -103,7 +103,7 @@ impl Correlator {
         let key = FoldKey::block(Scope::REST, rq.op, rq.errno, None);
         let Some(place) = self.table.find(&key) else { return false };
         let Some(fold) = self.table.touch(place, self.now_ns) else { return false };
-        fold.add(Witness::Probe, 1, time, None);
+        fold.add(Origin::Probe, 1, time, None);
         fold.told_by(rq.kind);
         let Some(crowd) = &mut fold.crowd else { return true };
         crowd.add(Scope::dev(rq.dev).0, 1, || Member {
@@ -121,7 +121,7 @@ impl Correlator {
         refined: Option<&(EventType, Fault)>,
         time: Stamp,
         cx: &mut Context<'_>,
-    ) -> Option<Place> {
+    ) -> Option<FoldId> {
         let scope = Scope::dev(rq.dev);
         let faults = told.map(|told| told.fault).into_iter().chain([Fault::TimedOut]);
         let keys =
@@ -156,7 +156,7 @@ impl Correlator {
 
     /// The same for attempts of which the driver's hook tells no place, as NVMe's classic tracepoint: the request that fails
     /// so soon after them, and of the same, is theirs.
-    fn join_blind_attempts(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> Option<Place> {
+    fn join_blind_attempts(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
         const SOON_NS: u64 = 1_000_000_000;
         let scope = Scope::dev(rq.dev);
         let fault = Fault::Nvme(match rq.errno {
@@ -222,7 +222,7 @@ impl Correlator {
         }
         if let Some(place) = open {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.count(Witness::Probe, count);
+                fold.count(Origin::Probe, count);
                 fold.told_by(kind);
                 fold.missed(count);
             }
@@ -233,7 +233,7 @@ impl Correlator {
         let typed = FoldKey::typed(scope, raw.event_type.as_str(), 0);
         let block = cx.facts.by_dev(Dev::from_kernel(missed.dev), time.monotonic_ns);
         let keys = [key, FoldKey::latest_request(scope), typed];
-        let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx) else { return };
+        let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(kind), cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             fold.has_requests = true;
             fold.missed(count);
@@ -272,7 +272,7 @@ impl Correlator {
         ];
         keys.extend(fault.map(|fault| FoldKey::driver(scope, fault)));
         let block = cx.facts.by_dev(Dev::from_kernel(rq.dev), time.monotonic_ns);
-        let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(rq.kind), cx) else { return };
+        let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(rq.kind), cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             fold.fault = fault;
             fold.has_requests = true;
@@ -307,7 +307,7 @@ impl Correlator {
                 return;
             }
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Witness::Probe, told.attempts, told.time, told.sectors());
+                fold.add(Origin::Probe, told.attempts, told.time, told.sectors());
                 fold.told_by(told.kind());
                 sensed(fold, told);
             }
@@ -322,8 +322,8 @@ impl Correlator {
         if raw.io.is_some() {
             keys.push(FoldKey::latest_request(scope));
         }
-        let block = super::build::device(&raw, cx.facts);
-        if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(told.kind()), cx) {
+        let block = super::event_builder::device(&raw, cx.facts);
+        if let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(told.kind()), cx) {
             if let Some(fold) = self.table.get_mut(place) {
                 fold.fault = Some(told.fault);
                 sensed(fold, told);
@@ -367,7 +367,7 @@ impl Correlator {
         if let Some(fold) = self.table.touch(place, self.now_ns) {
             fold.text_is_of_probe();
             fold.fault = Some(told.fault);
-            fold.add(Witness::Probe, told.attempts, told.time, None);
+            fold.add(Origin::Probe, told.attempts, told.time, None);
             fold.told_by(told.kind());
             add_details(fold.event_mut(), told);
         }

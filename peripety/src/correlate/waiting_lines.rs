@@ -27,9 +27,9 @@ pub struct Line {
 
 /// The lines that wait, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Held(VecDeque<Line>);
+pub struct WaitingLines(VecDeque<Line>);
 
-impl Held {
+impl WaitingLines {
     /// Lets a line wait. Returns one that can wait no longer for lack of room.
     #[must_use]
     pub fn push(&mut self, raw: RawEvent, scope: Scope, now_ns: u64) -> Option<Line> {

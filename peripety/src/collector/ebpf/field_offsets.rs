@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use peripety_common::counters::NO_OFFSET;
 
-use super::{btf::Offsets, format::Format, table::Probe};
+use super::{btf::Offsets, format::Format, probes::Probe};
 use crate::roots::Roots;
 
 /// Offsets of both ways, and why a probe cannot go one of them.
@@ -79,7 +79,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::collector::ebpf::table::PROBES;
+    use crate::collector::ebpf::probes::PROBES;
 
     /// Format files of real kernels, as they lie below tracefs' `events`.
     fn fixtures() -> Vec<(String, Roots)> {

@@ -21,7 +21,7 @@ pub struct WbSeen {
     changed: Vec<FoldKey>,
 }
 
-impl WbSeen {
+impl WritebackCounts {
     /// How many lost writes of a record are new.
     pub fn news(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
         self.changed.push(key);
@@ -53,7 +53,7 @@ impl WbSeen {
     }
 }
 
-impl Checkpoint for WbSeen {
+impl Checkpoint for WritebackCounts {
     /// Counts by inode. What is written later adds to it.
     type State = Vec<(FoldKey, u64)>;
 
@@ -84,7 +84,7 @@ mod tests {
     fn counts_go_on_after_a_restart() {
         let wb = |count| WbErr { ino: 12, count, dev: 1, errno: 5 };
         let key = FoldKey::inode(1, 12, 5);
-        let mut seen = WbSeen::default();
+        let mut seen = WritebackCounts::default();
         assert_eq!((seen.news(key, &wb(3)), seen.news(key, &wb(5))), (3, 2));
         let mut successor = crate::checkpoint::assert_survives(&mut seen);
         assert_eq!((successor.news(key, &wb(6)), seen.news(key, &wb(6))), (1, 1));

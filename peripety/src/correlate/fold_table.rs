@@ -33,7 +33,7 @@ fn spacing(written: u32) -> u64 {
 
 /// A fold's place, as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FoldId {
     slot: u32,
     generation: u32,
 }
@@ -42,9 +42,9 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// It is to be written, for the first time or because it grew.
-    Write(Place),
+    Write(FoldId),
     /// It was quiet for long enough.
-    Close(Place),
+    Close(FoldId),
 }
 
 /// A slot on paper.
@@ -112,30 +112,30 @@ impl Table {
     }
 
     /// The fold with this key.
-    pub fn find(&self, key: &FoldKey) -> Option<Place> {
+    pub fn find(&self, key: &FoldKey) -> Option<FoldId> {
         let slot = *self.index.get(key)?;
-        Some(Place { slot, generation: self.slots.get(slot as usize)?.generation })
+        Some(FoldId { slot, generation: self.slots.get(slot as usize)?.generation })
     }
 
     /// The fold at a place, if it is still open.
-    pub fn get(&self, place: Place) -> Option<&Fold> {
+    pub fn get(&self, place: FoldId) -> Option<&Fold> {
         self.slots.get(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_ref()
     }
 
     /// The same, to change it.
-    pub fn get_mut(&mut self, place: Place) -> Option<&mut Fold> {
+    pub fn get_mut(&mut self, place: FoldId) -> Option<&mut Fold> {
         self.changed(place.slot);
         self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_mut()
     }
 
     /// Takes a fold out for as long as it is worked on beside the others; its place stays its own.
-    pub fn take(&mut self, place: Place) -> Option<Fold> {
+    pub fn take(&mut self, place: FoldId) -> Option<Fold> {
         self.changed(place.slot);
         self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.take()
     }
 
     /// Puts back what was taken out.
-    pub fn put(&mut self, place: Place, fold: Fold) {
+    pub fn put(&mut self, place: FoldId, fold: Fold) {
         if let Some(slot) = self.slots.get_mut(place.slot as usize)
             && slot.generation == place.generation
         {
@@ -144,9 +144,9 @@ impl Table {
     }
 
     /// The place of the fold that was quiet for longest, if there is no room for another.
-    pub fn must_go(&self) -> Option<Place> {
+    pub fn must_go(&self) -> Option<FoldId> {
         let slot = self.slots.get(self.oldest as usize).filter(|_| self.len() >= FOLDS_MAX)?;
-        Some(Place { slot: self.oldest, generation: slot.generation })
+        Some(FoldId { slot: self.oldest, generation: slot.generation })
     }
 
     /// Whether there is no room for another one, and none that was quiet for a while.
@@ -157,7 +157,7 @@ impl Table {
     }
 
     /// Takes a fold in, to be written `settle_ns` from now.
-    pub fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> Place {
+    pub fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> FoldId {
         let write_ns = now_ns.saturating_add(settle_ns);
         let fold_quiet_ns = fold.quiet_ns();
         let new = Slot {
@@ -185,11 +185,11 @@ impl Table {
         self.link_newest(number);
         let generation = self.slots.get(number as usize).map_or(0, |s| s.generation);
         self.timer(write_ns, number, generation);
-        Place { slot: number, generation }
+        FoldId { slot: number, generation }
     }
 
     /// Lets the fold be found by `key`, instead of any other.
-    pub fn add_key(&mut self, place: Place, key: FoldKey) {
+    pub fn add_key(&mut self, place: FoldId, key: FoldKey) {
         let Some(fold) = self.get_mut(place) else { return };
         if !fold.keys.contains(&key) {
             fold.keys.push(key);
@@ -202,7 +202,7 @@ impl Table {
     }
 
     /// The fold at a place for one more failure: it is written at most once a second, and more and more seldom.
-    pub fn touch(&mut self, place: Place, now_ns: u64) -> Option<&mut Fold> {
+    pub fn touch(&mut self, place: FoldId, now_ns: u64) -> Option<&mut Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
         slot.touched_ns = now_ns;
         let written = slot.fold.as_ref().map_or(0, |fold| fold.written);
@@ -223,7 +223,7 @@ impl Table {
     }
 
     /// The fold at a place has learned something: it is written soon, though nothing failed.
-    pub fn write_again(&mut self, place: Place, now_ns: u64) {
+    pub fn write_again(&mut self, place: FoldId, now_ns: u64) {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation);
         let Some(slot) = slot else { return };
         let write_ns = slot.written_ns.saturating_add(UPDATE_NS).max(now_ns);
@@ -237,7 +237,7 @@ impl Table {
     }
 
     /// The fold at a place has learned what those who have its event must know.
-    pub fn write_at_once(&mut self, place: Place, now_ns: u64) {
+    pub fn write_at_once(&mut self, place: FoldId, now_ns: u64) {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation);
         let Some(slot) = slot.filter(|slot| slot.written_ns > 0) else { return };
         slot.write_ns = Some(now_ns);
@@ -248,7 +248,7 @@ impl Table {
     }
 
     /// After how long without a failure the fold at a place is closed has changed.
-    pub fn set_quiet(&mut self, place: Place) {
+    pub fn set_quiet(&mut self, place: FoldId) {
         let Some(slot) = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)
         else {
             return;
@@ -265,7 +265,7 @@ impl Table {
     }
 
     /// Takes a fold out.
-    pub fn close(&mut self, place: Place) -> Option<Fold> {
+    pub fn close(&mut self, place: FoldId) -> Option<Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
         let fold = slot.fold.take()?;
         slot.generation = slot.generation.wrapping_add(1);
@@ -291,7 +291,7 @@ impl Table {
             if slot.generation != generation || slot.wake_ns != at || slot.fold.is_none() {
                 continue;
             }
-            let place = Place { slot: number, generation };
+            let place = FoldId { slot: number, generation };
             // It may have another type by now.
             slot.quiet_ns = slot.fold.as_ref().map_or(slot.quiet_ns, Fold::quiet_ns);
             let close_ns = slot.touched_ns.saturating_add(slot.quiet_ns);
@@ -320,11 +320,11 @@ impl Table {
     }
 
     /// All places, the one that was quiet for longest first.
-    pub fn oldest_first(&self) -> Vec<Place> {
+    pub fn oldest_first(&self) -> Vec<FoldId> {
         let mut places = Vec::with_capacity(self.len());
         let mut number = self.oldest;
         while let Some(slot) = self.slots.get(number as usize) {
-            places.push(Place { slot: number, generation: slot.generation });
+            places.push(FoldId { slot: number, generation: slot.generation });
             number = slot.newer;
         }
         places

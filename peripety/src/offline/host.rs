@@ -6,8 +6,8 @@ use super::{
     Entry,
     ahead::{Ahead, address},
     boot::{Boot, Break, started_by_rtc},
-    join::{Joiner, is_head},
-    known::{Known, learn},
+    devices::{Known, from_text},
+    multiline::{Joiner, is_head},
 };
 use crate::{
     block::DeviceFacts as _,
@@ -216,7 +216,7 @@ impl Machine {
         self.undated += u64::from(!dated);
         let time = boot.stamp(&entry);
         if !entry.log.fragment && !begins_with_quoted(&entry.log.text) {
-            learn::from_line(&mut self.known, &entry.log);
+            from_text::from_line(&mut self.known, &entry.log);
             name_ahead(&mut self.known, &self.ahead, &entry);
         }
         let now_ns = time.monotonic_ns.unwrap_or(0);

@@ -5,13 +5,13 @@
 
 use super::{
     super::{
-        fold::Witness,
-        held::Line,
+        fold::Origin,
+        fold_table::FoldId,
         key::{FoldKey, Scope},
         matching::{Match, daemon_log},
-        table::Place,
+        waiting_lines::Line,
     },
-    Context, Correlator, build, scope,
+    Context, Correlator, event_builder, scope,
 };
 use crate::{
     block::Dev,
@@ -26,15 +26,15 @@ impl Correlator {
             return;
         }
         name_leg(&mut raw, cx);
-        let block = build::device(&raw, cx.facts);
+        let block = event_builder::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
-        let news = self.said.note(&raw, scope, block.as_deref());
+        let news = self.reported_states.note(&raw, scope, block.as_deref());
         if let Some(place) = self.open_counterpart(&raw, scope, cx) {
             self.add_words(place, &raw);
             return;
         }
         if daemon_log::unless_open(&self.view(), scope, news) == Match::Wait
-            && let Some(line) = self.held.push(raw, scope, self.now_ns)
+            && let Some(line) = self.waiting_lines.push(raw, scope, self.now_ns)
         {
             self.unmatched(line, cx);
         }
@@ -46,17 +46,17 @@ impl Correlator {
             return self.add_words(place, &line.raw);
         }
         let mut raw = line.raw;
-        let block = build::device(&raw, cx.facts);
+        let block = event_builder::device(&raw, cx.facts);
         let keys: Vec<FoldKey> = daemon_log::keys(&raw, line.scope).collect();
         let words = raw.raw_msg.take();
-        let Some(place) = self.open(&raw, block, &keys, Witness::Program, None, cx) else { return };
+        let Some(place) = self.open(&raw, block, &keys, Origin::Program, None, cx) else { return };
         self.attach_held(place);
         if let (Some(words), Some(fold)) = (words, self.table.get_mut(place)) {
             fold.line(&words);
         }
     }
 
-    fn open_counterpart(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<Place> {
+    fn open_counterpart(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<FoldId> {
         daemon_log::keys(raw, scope)
             .collect::<Vec<_>>()
             .iter()
@@ -64,7 +64,7 @@ impl Correlator {
     }
 
     /// Adds what a program says to the event it is about.
-    pub(super) fn add_words(&mut self, place: Place, raw: &RawEvent) {
+    pub(super) fn add_words(&mut self, place: FoldId, raw: &RawEvent) {
         let Some(fold) = self.table.get_mut(place) else { return };
         // A state that it repeats says no more than before.
         let known = raw.raw_msg.as_ref().is_some_and(|line| fold.event().raw_msgs.contains(line));
@@ -74,7 +74,7 @@ impl Correlator {
     }
 
     /// What is said of a map is said of the latest event about one of its paths.
-    pub(super) fn known_by_its_map(&mut self, place: Place, raw: &RawEvent, cx: &Context<'_>) {
+    pub(super) fn known_by_its_map(&mut self, place: FoldId, raw: &RawEvent, cx: &Context<'_>) {
         let Some(map) = raw.facts.mpath.as_ref().and_then(|mpath| mpath.map.as_deref()) else { return };
         let dev = match map.parse::<Dev>() {
             Ok(dev) => Some(dev),

@@ -4,8 +4,8 @@ use super::{
     super::{
         doubt,
         fault::{Fault, refines},
-        fold::{Fold, Witness},
-        held::Line,
+        fold::{Fold, Origin},
+        fold_table::FoldId,
         key::{FoldKey, Scope},
         matching::{
             self, Match, View,
@@ -20,11 +20,11 @@ use super::{
             scsi::CARRIERS,
             suppressed,
         },
-        table::Place,
+        waiting_lines::Line,
     },
     Context, Correlator,
     block::Request,
-    build, detail, scope,
+    detail, event_builder, scope,
 };
 use crate::{
     block::Identity,
@@ -65,7 +65,7 @@ impl Correlator {
         match found {
             Match::Join(place) => self.attach(place, &raw, scope),
             Match::Wait => {
-                if let Some(line) = self.held.push(raw, scope, self.now_ns) {
+                if let Some(line) = self.waiting_lines.push(raw, scope, self.now_ns) {
                     self.unmatched(line, cx);
                 }
             }
@@ -76,7 +76,7 @@ impl Correlator {
 
     /// What matchers see.
     pub(super) fn view(&self) -> View<'_> {
-        View { table: &self.table, held: &self.held, live: self.live }
+        View { table: &self.table, held: &self.waiting_lines, live: self.live }
     }
 
     /// Whether any event of a type is open.
@@ -88,7 +88,7 @@ impl Correlator {
     /// Somebody asked for something to go. The driver says the same of a controller that it gave up.
     pub fn farewell(&mut self, said: &Farewell<'_>, time: Stamp, cx: &Context<'_>) {
         let at_ns = time.monotonic_ns.unwrap_or(self.now_ns);
-        if self.outages.was_down(said.name, at_ns.saturating_sub(super::GOING_NS)) {
+        if self.nvme_outages.was_down(said.name, at_ns.saturating_sub(super::GOING_NS)) {
             return;
         }
         let block = cx.facts.by_name(said.name, time.monotonic_ns);
@@ -111,7 +111,7 @@ impl Correlator {
     /// Whether a line claims of a device that is there what its probe would have seen, and did not.
     pub(super) fn is_contradicted(&self, line: &Line, cx: &Context<'_>) -> bool {
         let is_there = || {
-            build::device(&line.raw, cx.facts)
+            event_builder::device(&line.raw, cx.facts)
                 .is_some_and(|block| !block.id.dev.is_none() && block.id.identity != Identity::Removed)
         };
         doubt::may_be(line, self.live) && self.silence.contradicts(line, self.now_ns) && is_there()
@@ -129,18 +129,18 @@ impl Correlator {
     }
 
     /// Whether a fold is about a request of which only a line tells, and that another one than this.
-    pub(super) fn is_of_other_request(&self, place: Place, rq: &Request) -> bool {
+    pub(super) fn is_of_other_request(&self, place: FoldId, rq: &Request) -> bool {
         self.table
             .get(place)
             .is_some_and(|fold| !fold.event().confirmed && rq.op != Op::Flush && !fold.has_sector(rq.sector))
     }
 
     /// Gives a new event the lines that wait for it.
-    pub(super) fn attach_held(&mut self, place: Place) {
-        if self.held.is_empty() {
+    pub(super) fn attach_held(&mut self, place: FoldId) {
+        if self.waiting_lines.is_empty() {
             return;
         }
-        let mut held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.waiting_lines);
         // The first lines of a chain name the command that the others are about.
         loop {
             let lines = held.take(|line| {
@@ -162,13 +162,13 @@ impl Correlator {
                 self.attach(place, &line.raw, line.scope);
             }
         }
-        self.held = held;
+        self.waiting_lines = held;
     }
 
     fn open_text(&mut self, mut raw: RawEvent, mut scope: Scope, cx: &mut Context<'_>) {
         if is_nameless(&raw) {
             self.name_array(&mut raw, cx);
-            scope = super::scope(&raw, build::device(&raw, cx.facts).as_deref());
+            scope = super::scope(&raw, event_builder::device(&raw, cx.facts).as_deref());
         }
         if self.join_command(&raw, scope, cx) {
             return;
@@ -188,11 +188,11 @@ impl Correlator {
         if MEMBER_FAILED.contains(&raw.event_type) {
             keys.push(FoldKey::typed(Scope::name(""), EventType::MD_DISK_FAILED.as_str(), 0));
         }
-        let block = build::device(&raw, cx.facts);
+        let block = event_builder::device(&raw, cx.facts);
         // The lines that came before this one stand before it.
         let own = if super::happens_once(&raw.event_type, &keys) { None } else { raw.raw_msg.take() };
         let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
-        let witness = if covered { Witness::Text } else { Witness::TextAlone };
+        let witness = if covered { Origin::Text } else { Origin::TextAlone };
         if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), witness, None, cx) {
             return;
         }
@@ -210,19 +210,19 @@ impl Correlator {
         }
     }
 
-    fn open_target(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<Place> {
+    fn open_target(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) -> Option<FoldId> {
         let place = matching::seek(&self.view(), raw, scope)?;
         self.if_not_over(place, raw, cx).or_else(|| matching::seek(&self.view(), raw, scope))
     }
 
     /// An event that a line is about, unless it was quiet for so long that it is over: then it is closed.
-    fn if_not_over(&mut self, place: Place, raw: &RawEvent, cx: &mut Context<'_>) -> Option<Place> {
+    fn if_not_over(&mut self, place: FoldId, raw: &RawEvent, cx: &mut Context<'_>) -> Option<FoldId> {
         let key = *self.table.get(place)?.keys.first()?;
         self.open_at(&key, raw.time, cx)
     }
 
     /// Adds a line to the event it is about.
-    fn attach(&mut self, place: Place, raw: &RawEvent, scope: Scope) {
+    fn attach(&mut self, place: FoldId, raw: &RawEvent, scope: Scope) {
         let covered = self.live.covers(probes_for(raw), raw.time.monotonic_ns);
         let Some(fold) = self.table.get_mut(place) else { return };
         let first_line = fold.event().raw_msgs.is_empty() && fold.is_out();
@@ -262,7 +262,7 @@ impl Correlator {
             || (is_exception(fold) && is_ata_command(raw))
             || (fold.has_probe() && covered)
             || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
-        let witness = if covered { Witness::Text } else { Witness::TextAlone };
+        let witness = if covered { Origin::Text } else { Origin::TextAlone };
         if !counted_elsewhere {
             let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
             if let Some(fold) = self.table.touch(place, self.now_ns) {
@@ -281,7 +281,7 @@ impl Correlator {
             }
             None => self.lost_before = self.lost_before.saturating_add(raw.count),
         }
-        self.plain(&raw, Scope::name(""), None, Witness::TextAlone, cx);
+        self.plain(&raw, Scope::name(""), None, Origin::TextAlone, cx);
     }
 }
 

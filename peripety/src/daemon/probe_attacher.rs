@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::sources::Probes;
 use crate::{
-    collector::ebpf::{Addition, table::PROBES},
+    collector::ebpf::{Addition, probes::PROBES},
     record::Uevent,
 };
 

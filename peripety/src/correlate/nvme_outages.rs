@@ -28,13 +28,13 @@ pub struct Outage {
 
 /// The controllers about which something was told since they last worked.
 #[derive(Debug, Default)]
-pub struct Outages {
+pub struct NvmeOutages {
     controllers: VecDeque<Outage>,
     /// Since they were last saved.
     changed: bool,
 }
 
-impl Outages {
+impl NvmeOutages {
     /// Takes note of an event that is about a controller.
     pub fn note(&mut self, event: &Event) {
         let is_fault = event.event_type.info().is_none_or(|info| info.nature == Nature::Fault);
@@ -76,7 +76,7 @@ impl Outages {
     }
 }
 
-impl Checkpoint for Outages {
+impl Checkpoint for NvmeOutages {
     type State = VecDeque<Outage>;
 
     fn save(&mut self, all: bool) -> Option<Self::State> {
@@ -111,7 +111,7 @@ mod tests {
         (event.sub_system, event.event_type) =
             (crate::event::SubSystem::known("nvme"), EventType::NVME_TIMEOUT);
         event.kdev = "nvme3".to_owned();
-        let mut outages = Outages::default();
+        let mut outages = NvmeOutages::default();
         outages.note(&event);
         let mut successor = crate::checkpoint::assert_survives(&mut outages);
         assert!(successor.end("nvme3").is_some() && successor.end("nvme3").is_none());

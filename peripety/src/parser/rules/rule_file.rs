@@ -7,8 +7,8 @@ use toml::de::DeValue;
 
 use super::{
     Example, Problem, RULES_MAX, Rule, capture, check,
-    doc::{Doc, Table, Value, join},
     pattern::{Alphabet, Pattern},
+    toml_doc::{Doc, Table, Value, join},
 };
 use crate::{
     event::{EventType, Facts, SUB_SYSTEMS, Severity, SubSystem, TYPES},

@@ -16,8 +16,8 @@ use tokio::{
 use super::{clock, left_out::LeftOut, sources::readable};
 use crate::{
     collector::{
+        async_fd::{drained, watch},
         journal::{Item, Orders, SILENCE_MS},
-        wait::{drained, watch},
     },
     journal::{self, Key, Touch, Why, blame},
     parser::rules::{Rule, RuleSet},

@@ -12,14 +12,14 @@ use peripety_common::{
 use super::{
     super::{
         fault::Fault,
-        fold::Witness,
+        fold::Origin,
+        fold_table::FoldId,
         key::{FoldKey, Scope},
-        pending::{At, Driver, Pending, nvme_scope, scsi_scope},
-        table::Place,
+        pending_commands::{At, Driver, Pending, nvme_scope, scsi_scope},
     },
     Context, Correlator,
     block::Request,
-    build, detail,
+    detail, event_builder,
 };
 use crate::{
     block::{Dev, Transport},
@@ -104,7 +104,7 @@ impl Correlator {
     ) {
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Witness::Probe, 1, time, sectors_of(record));
+                fold.add(Origin::Probe, 1, time, sectors_of(record));
                 fold.told_by(kind);
             }
             return;
@@ -115,7 +115,7 @@ impl Correlator {
     }
 
     fn first(&mut self, mut raw: RawEvent, key: FoldKey, kind: Kind, cx: &mut Context<'_>) {
-        let block = build::device(&raw, cx.facts);
+        let block = event_builder::device(&raw, cx.facts);
         // libata calls the same hook for every command that failed, none of which timed out.
         let sata = block.as_ref().is_some_and(|b| matches!(b.id.transport, Some(Transport::Sata { .. })));
         if sata && kind == Kind::ScsiTimeout {
@@ -123,7 +123,7 @@ impl Correlator {
             raw.sub_system = SubSystem::known("ata");
         }
         let scope = super::scope(&raw, block.as_deref());
-        if self.goes_with_the_rest(&raw, scope, block.as_ref(), Witness::Probe, Some(kind), cx) {
+        if self.goes_with_the_rest(&raw, scope, block.as_ref(), Origin::Probe, Some(kind), cx) {
             return;
         }
         let typed = |detail| FoldKey::typed(scope, raw.event_type.as_str(), detail);
@@ -131,7 +131,7 @@ impl Correlator {
         // Lines of text name no operation.
         let any_op = FoldKey { code: if kind == Kind::ScsiTimeout { 0 } else { key.code }, ..key };
         let keys = [key, any_op, typed(0), typed(detail(&raw))];
-        if let Some(place) = self.open(&raw, block, &keys, Witness::Probe, Some(kind), cx) {
+        if let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(kind), cx) {
             self.attach_held(place);
         }
     }
@@ -139,13 +139,13 @@ impl Correlator {
     /// The page cache lost data of an inode. The kernel counts on and tells at most once a second.
     fn lost_write(&mut self, wb: &WbErr, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let key = FoldKey::inode(wb.dev, wb.ino, wb.errno);
-        let news = self.wb_seen.news(key, wb);
+        let news = self.writeback_counts.news(key, wb);
         if news == 0 {
             return;
         }
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Witness::Probe, 0, time, None);
+                fold.add(Origin::Probe, 0, time, None);
                 fold.lost_pages(news);
             }
             return;
@@ -164,9 +164,9 @@ impl Correlator {
     }
 
     /// One more file of a filesystem that loses so many that they are told together: numbers only.
-    fn count_file(&mut self, place: Place, wb: &WbErr, news: u64, time: Stamp) {
+    fn count_file(&mut self, place: FoldId, wb: &WbErr, news: u64, time: Stamp) {
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
-        fold.add(Witness::Probe, news, time, None);
+        fold.add(Origin::Probe, news, time, None);
         let Some(crowd) = &mut fold.crowd else { return };
         crowd.add(wb.ino, news, || Member { inode: Some(wb.ino), ..Member::default() });
     }

@@ -5,15 +5,15 @@
 use super::{
     super::{
         fault::{Fault, refines},
-        fold::Witness,
+        fold::Origin,
+        fold_table::FoldId,
         key::{FoldKey, Scope},
         matching::{
             command::{is_command, is_scsi_disk},
             line::{errno_of, probes_for},
         },
-        table::Place,
     },
-    Context, Correlator, build,
+    Context, Correlator, event_builder,
 };
 use crate::{
     block::Dev,
@@ -46,10 +46,10 @@ impl Correlator {
                 && (fold.is_about(op, sector) || command().is_some_and(|command| command.has(op, sector)))
         });
         let Some(place) = found else { return false };
-        let block = build::device(raw, cx.facts);
+        let block = event_builder::device(raw, cx.facts);
         let Some(fold) = self.table.get_mut(place) else { return false };
         // The disk rather than its port.
-        fold.event_mut().kdev = build::kdev(raw, block.as_deref());
+        fold.event_mut().kdev = event_builder::kdev(raw, block.as_deref());
         if fold.event().block.is_none() {
             fold.event_mut().block = block;
             fold.node.dev = scope.as_dev().map(Dev::from_kernel);
@@ -62,7 +62,7 @@ impl Correlator {
         fold.learn(raw);
         let fault = fold.fault;
         if let Some(fold) = self.table.touch(place, self.now_ns) {
-            fold.add(Witness::TextAlone, raw.count, raw.time, Some((sector, io.nr_sectors.unwrap_or(1))));
+            fold.add(Origin::TextAlone, raw.count, raw.time, Some((sector, io.nr_sectors.unwrap_or(1))));
         }
         for key in [
             FoldKey::block(scope, op, errno, None),
@@ -76,7 +76,7 @@ impl Correlator {
     }
 
     /// A driver's line about a failed request makes it more precise, and what follows of its kind is about it as well.
-    pub(super) fn refine_by_command(&mut self, place: Place, raw: &RawEvent, scope: Scope) {
+    pub(super) fn refine_by_command(&mut self, place: FoldId, raw: &RawEvent, scope: Scope) {
         let Some(fold) = self.table.get_mut(place) else { return };
         if !fold.has_requests || !is_command(raw) {
             return;

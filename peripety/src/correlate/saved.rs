@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    correlator::Correlator,
     fold::Fold,
-    fuse::Correlator,
-    held::Held,
+    fold_table::SavedSlot,
     key::FoldKey,
     left::Degraded,
-    outages::Outage,
-    pending::{At, Pending},
-    table::SavedSlot,
+    nvme_outages::Outage,
+    pending_commands::{At, Pending},
+    waiting_lines::WaitingLines,
 };
 use crate::{checkpoint::Checkpoint, parser::places::Known};
 
@@ -31,9 +31,9 @@ enum Note<S, W> {
     /// Lost writes of inodes that were told.
     Inodes(Vec<(FoldKey, u64)>),
     /// What programs have said of the state of devices.
-    Said(Vec<(u64, u64, bool)>),
+    ReportedStates(Vec<(u64, u64, bool)>),
     /// Controllers in trouble.
-    Outages(VecDeque<Outage>),
+    NvmeOutages(VecDeque<Outage>),
     /// What is left of maps and arrays.
     Left(VecDeque<Degraded>),
     /// Failures that text stood for.
@@ -56,10 +56,10 @@ struct Waiting<H> {
 #[derive(Default)]
 pub struct Saved {
     slots: BTreeMap<u32, SavedSlot<Fold>>,
-    waiting: Waiting<Held>,
+    waiting: Waiting<WaitingLines>,
     inodes: Vec<(FoldKey, u64)>,
-    said: Vec<(u64, u64, bool)>,
-    outages: VecDeque<Outage>,
+    reported_states: Vec<(u64, u64, bool)>,
+    nvme_outages: VecDeque<Outage>,
     left: VecDeque<Degraded>,
     text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
@@ -100,8 +100,8 @@ impl Saved {
             }
             Note::Waiting(waiting) => self.waiting = waiting,
             Note::Inodes(mut inodes) => self.inodes.append(&mut inodes),
-            Note::Said(said) => self.said = said,
-            Note::Outages(outages) => self.outages = outages,
+            Note::ReportedStates(said) => self.reported_states = said,
+            Note::NvmeOutages(outages) => self.nvme_outages = outages,
             Note::Left(left) => self.left = left,
             Note::TextCounts(counts) => self.text_counts = counts,
             Note::LostBefore(count) => self.lost_before = count,
@@ -140,26 +140,26 @@ impl Correlator {
     pub fn save(&mut self, all: bool, each: &mut dyn FnMut(String)) -> Result<(), serde_json::Error> {
         type Full<S, H> = Note<S, Waiting<H>>;
         let mut note =
-            |note: &Full<SavedSlot<std::borrow::Cow<'_, Fold>>, &Held>| -> Result<(), serde_json::Error> {
+            |note: &Full<SavedSlot<std::borrow::Cow<'_, Fold>>, &WaitingLines>| -> Result<(), serde_json::Error> {
                 each(serde_json::to_string(note)?);
                 Ok(())
             };
         for number in self.table.take_changed(all) {
             note(&Note::Slot(number, self.table.saved(number)))?;
         }
-        let waits = !self.pending.is_empty() || !self.held.is_empty();
+        let waits = !self.pending.is_empty() || !self.waiting_lines.is_empty();
         if waits || self.noted.waiting {
             let words = self.pending.iter().copied().collect();
-            note(&Note::Waiting(Waiting { words, lines: &self.held }))?;
+            note(&Note::Waiting(Waiting { words, lines: &self.waiting_lines }))?;
         }
-        if let Some(inodes) = self.wb_seen.save(all) {
+        if let Some(inodes) = self.writeback_counts.save(all) {
             note(&Note::Inodes(inodes))?;
         }
-        if let Some(said) = self.said.save(all) {
-            note(&Note::Said(said))?;
+        if let Some(said) = self.reported_states.save(all) {
+            note(&Note::ReportedStates(said))?;
         }
-        if let Some(outages) = self.outages.save(all) {
-            note(&Note::Outages(outages))?;
+        if let Some(outages) = self.nvme_outages.save(all) {
+            note(&Note::NvmeOutages(outages))?;
         }
         if let Some(left) = self.left.save(all) {
             note(&Note::Left(left))?;
@@ -176,13 +176,13 @@ impl Correlator {
 
     /// Goes on from what was saved. To be called before the first record.
     pub fn restore(&mut self, saved: Saved) {
-        self.wb_seen.restore(saved.inodes);
+        self.writeback_counts.restore(saved.inodes);
         for (key, word) in saved.waiting.words {
             self.pending.restore(key, word);
         }
-        self.held = saved.waiting.lines;
-        self.said.restore(saved.said);
-        self.outages.restore(saved.outages);
+        self.waiting_lines = saved.waiting.lines;
+        self.reported_states.restore(saved.reported_states);
+        self.nvme_outages.restore(saved.nvme_outages);
         self.left.restore(saved.left);
         self.text_counts.restore(saved.text_counts);
         self.lost_before = saved.lost_before;

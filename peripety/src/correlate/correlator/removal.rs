@@ -7,7 +7,7 @@ use peripety_common::Kind;
 use super::{
     super::{
         cause::Node,
-        fold::Witness,
+        fold::Origin,
         key::{FoldKey, Scope},
     },
     Context, Correlator, QUIET_NS,
@@ -58,7 +58,7 @@ impl Correlator {
         let name = raw.facts.uevent.as_ref().and_then(|uevent| uevent.name.clone());
         let name = name.unwrap_or_else(|| raw.kdev.to_text());
         let Some(key) = family(block.as_deref()) else {
-            self.open(raw, block, &[], Witness::Uevent, None, cx);
+            self.open(raw, block, &[], Origin::Uevent, None, cx);
             return;
         };
         if let Some(place) = self.open_at(&key, raw.time, cx)
@@ -67,17 +67,17 @@ impl Correlator {
             self.goes_too(place, raw, block, &name);
             return;
         }
-        let Some(place) = self.open(raw, block, &[key], Witness::Uevent, None::<Kind>, cx) else { return };
+        let Some(place) = self.open(raw, block, &[key], Origin::Uevent, None::<Kind>, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             fold.event_mut().facts.removal.get_or_insert_default().devices = Some(vec![name]);
         }
     }
 
-    fn goes_too(&mut self, place: super::Place, raw: &RawEvent, block: Option<Arc<BlkInfo>>, name: &str) {
+    fn goes_too(&mut self, place: super::FoldId, raw: &RawEvent, block: Option<Arc<BlkInfo>>, name: &str) {
         self.decide_at(place, 0);
         let first_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
-        fold.add(Witness::Uevent, 1, raw.time, None);
+        fold.add(Origin::Uevent, 1, raw.time, None);
         let event = fold.event_mut();
         let removal = event.facts.removal.get_or_insert_default();
         let names = removal.devices.get_or_insert_default();

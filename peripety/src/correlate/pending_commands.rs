@@ -177,14 +177,14 @@ pub enum At {
 
 /// The driver's words that wait.
 #[derive(Debug, Default)]
-pub struct PendingTable {
+pub struct PendingCommands {
     waiting: VecDeque<Option<((u32, At), Pending)>>,
     /// Number of the first of `waiting`.
     base: u64,
     index: HashMap<(u32, At), u64, BuildKeyHasher>,
 }
 
-impl PendingTable {
+impl PendingCommands {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()

@@ -3,12 +3,12 @@
 
 use super::{
     super::{
-        fold::Witness,
-        held::Line,
+        fold::Origin,
         key::{FoldKey, Scope},
         matching::filesystem::{is_checksum, names_member},
+        waiting_lines::Line,
     },
-    Context, Correlator, build,
+    Context, Correlator, event_builder,
 };
 use crate::parser::RawEvent;
 
@@ -16,21 +16,22 @@ impl Correlator {
     /// A device has a bad copy: what was said of it before is about that device.
     pub(super) fn bad_copy(&mut self, mut raw: RawEvent, scope: Scope, cx: &mut Context<'_>) {
         let fs = names_member(&raw).unwrap_or_default().to_owned();
-        let said: Vec<Line> = self.held.take(|line| is_checksum(&line.raw) && line.raw.kdev.to_text() == fs);
+        let said: Vec<Line> =
+            self.waiting_lines.take(|line| is_checksum(&line.raw) && line.raw.kdev.to_text() == fs);
         // Each bad copy is counted once, by the first of its lines that was not left out.
         raw.count = said.iter().map(|line| line.raw.count).sum::<u64>().max(raw.count);
         let key = FoldKey::typed(scope, raw.event_type.as_str(), 0);
         let place = match self.open_at(&key, raw.time, cx) {
             Some(place) => {
                 if let Some(fold) = self.table.touch(place, self.now_ns) {
-                    fold.add(Witness::TextAlone, raw.count, raw.time, None);
+                    fold.add(Origin::TextAlone, raw.count, raw.time, None);
                 }
                 Some(place)
             }
             None => {
                 let own = raw.raw_msg.take();
-                let block = build::device(&raw, cx.facts);
-                let place = self.open(&raw, block, &[key], Witness::TextAlone, None, cx);
+                let block = event_builder::device(&raw, cx.facts);
+                let place = self.open(&raw, block, &[key], Origin::TextAlone, None, cx);
                 raw.raw_msg = own;
                 place
             }

@@ -10,7 +10,7 @@ fn learned(lines: &[&str]) -> Known {
             Some(text) => (Some("multipathd".to_owned()), text),
             None => (None, *line),
         };
-        learn::from_line(
+        from_text::from_line(
             &mut known,
             &LogRecord { text: text.to_owned(), identifier, ..LogRecord::default() },
         );
@@ -59,7 +59,7 @@ fn a_name_that_goes_to_another_disk_is_another_disk() {
         "scsi 3:0:0:0: Direct-Access     LIO-ORG  disk2            4.0  PQ: 0 ANSI: 6",
         "sd 3:0:0:0: [sdb] Attached SCSI disk",
     ] {
-        learn::from_line(&mut known, &LogRecord { text: line.into(), ..LogRecord::default() });
+        from_text::from_line(&mut known, &LogRecord { text: line.into(), ..LogRecord::default() });
     }
     let now = known.by_name("sdb", None).unwrap();
     assert_eq!(

@@ -5,7 +5,7 @@ use peripety_common::Kind;
 
 use super::kernel::KernelVersion;
 #[cfg(test)]
-use super::table::{Probe, Situation};
+use super::probes::{Probe, Situation};
 
 #[cfg(test)]
 /// A kernel of the table in `doc/kernels.md`.
@@ -183,7 +183,7 @@ mod tests {
     use std::{fmt::Write as _, fs, path::Path};
 
     use super::*;
-    use crate::collector::ebpf::table::{Need, PROBES};
+    use crate::collector::ebpf::probes::{Need, PROBES};
 
     fn repository(path: &str) -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

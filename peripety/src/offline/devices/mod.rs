@@ -1,6 +1,6 @@
 //! Devices as a log, or the files of a report, tell of them.
 
-pub(crate) mod learn;
+pub(crate) mod from_text;
 mod names;
 
 use std::{
@@ -41,7 +41,7 @@ pub struct Known {
     /// How SAS targets are reached, by host, channel and target.
     pub(super) targets: HashMap<(u32, u32, u32), Transport>,
     /// SCSI hosts that wait for their ATA ports, and the ports that have one.
-    pub(super) ata: learn::AtaPorts,
+    pub(super) ata: from_text::AtaPorts,
     memo: RefCell<HashMap<String, Arc<BlkInfo>>>,
     /// Devices that are named in [`Self::memo`].
     in_memo: Cell<usize>,
