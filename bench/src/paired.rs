@@ -5,7 +5,7 @@ use std::time::Instant;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
-/// Pairs; the median of their ratios is told.
+/// Pairs; the median of their ratios is reported.
 const PAIRS: usize = 7;
 
 /// What is counted: time on this thread's CPU, or time on the wall where the work is done elsewhere.

@@ -14,7 +14,7 @@ use peripety::internal::{
 static RULES: LazyLock<RuleSet> = LazyLock::new(RuleSet::built_in);
 
 fuzz_target!(|bytes: &[u8]| {
-    // The first byte says whether the rest is also what another file of a report tells.
+    // The first byte says whether the rest is also what another file of a report reports.
     let (first, log) = bytes.split_first().map_or((0, bytes), |(first, log)| (*first, log));
     let mut given = Given::default();
     if first & 1 == 1 {

@@ -20,7 +20,7 @@
 //! gave a map, the UUID of an md array. [`BlkId::wwid`] has it in sysfs' spelling, [`resolve`](BlkCache::resolve) takes
 //! the others too (`36001405…` of scsi_id, `wwn-0x…` of udev).
 //!
-//! Where two devices have the same name one after the other, [`BlkId::diskseq`] tells them apart: the kernel (5.15 and
+//! Where two devices have the same name one after the other, [`BlkId::diskseq`] distinguishes them: the kernel (5.15 and
 //! later) counts disks as they come and never gives a number twice.
 //!
 //! # Hierarchy
@@ -44,7 +44,7 @@
 //!
 //! # Over time
 //!
-//! A [`BlkCache`] is filled by one scan. Handing it each [uevent](Uevent) of the kernel and telling it when mountinfo changed
+//! A [`BlkCache`] is filled by one scan. Handing it each [uevent](Uevent) of the kernel and reporting it when mountinfo changed
 //! keeps it true; then it answers from memory ([`DeviceFacts`]) and by time: a name is resolved to the device that had it
 //! when something happened, also after that device has gone.
 //!

@@ -53,7 +53,7 @@ impl MountsRead {
         };
         let namespace = |pid: &str| roots.files.link(&roots.procfs.join(pid).join("ns/mnt"));
         let mut mounts = read("1");
-        // When it cannot be told whether ours is the initial namespace, both are read: what is in both counts once.
+        // When it cannot be reported whether ours is the initial namespace, both are read: what is in both counts once.
         let (initial, own) = (namespace("1"), namespace("self"));
         if mounts.is_empty() || initial.is_none() || initial != own {
             // A unit's private /tmp and its like are mount points of its sandbox, and not of the filesystem that is used.
@@ -85,7 +85,7 @@ pub(super) struct Mounted {
 }
 
 impl MountTable {
-    /// Puts together what was read. `find` tells the device number of a device path (`/dev/sdb`).
+    /// Puts together what was read. `find` reports the device number of a device path (`/dev/sdb`).
     pub(super) fn new(read: MountsRead, find: &dyn Fn(&str) -> Option<Dev>) -> Self {
         let MountsRead { mounts, pools } = read;
         let mut by_dev: HashMap<Dev, Vec<usize>> = HashMap::new();
@@ -167,7 +167,7 @@ impl MountTable {
         below.next().filter(|_| below.next().is_none())
     }
 
-    /// The mount with this id, as statx(2) tells it.
+    /// The mount with this id, as statx(2) reports it.
     pub(super) fn by_id(&self, id: u64) -> Option<&Mount> {
         self.mounts.iter().find(|mount| mount.id == id)
     }

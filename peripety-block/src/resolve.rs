@@ -152,7 +152,7 @@ impl BlkCache {
     ///
     /// # Errors
     ///
-    /// When nothing or more than one device has the name; the message tells what to do.
+    /// When nothing or more than one device has the name; the message says what to do.
     pub fn resolve(&self, name: &str) -> Result<Arc<BlkInfo>, ResolveError> {
         let name = name.trim();
         if name.is_empty() {

@@ -51,7 +51,7 @@ pub(super) fn names(roots: &Roots) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Who the block devices are, as sysfs alone tells: nothing is read from a device.
+/// Who the block devices are, as sysfs alone reports: nothing is read from a device.
 pub fn ids(roots: &Roots) -> Vec<BlkId> {
     let all = names(roots).unwrap_or_default();
     all.iter().filter_map(|name| read_name(roots, name)).map(|device| device.id).collect()

@@ -115,7 +115,7 @@ fn fc(roots: &Roots, parts: &[&str]) -> Option<Transport> {
 fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     let end_device = part(parts, |name| name.starts_with("end_device-"))?;
     let class = |class: &str, of: &str, name: &str| {
-        // What the hardware does not tell cannot be read, or reads so.
+        // What the hardware does not report cannot be read, or reads so.
         let text = attr::text(&roots.files, &roots.sysfs.join("class").join(class).join(of).join(name));
         text.filter(|text| !text.is_empty() && !text.starts_with("Unknown"))
     };
@@ -173,7 +173,7 @@ pub(super) fn nvme_controllers(roots: &Roots, dir: &Path, name: &str) -> Vec<Nvm
     let Some(device) = roots.files.canonical(&dir.join("device")) else { return found };
     let own = device.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     if is_nvme_controller(own) {
-        // Without an `nsid` attribute (before Linux 4.4) the name tells the same.
+        // Without an `nsid` attribute (before Linux 4.4) the name reports the same.
         let by_name = || name.rsplit_once('n').and_then(|(_, n)| n.parse().ok());
         found.extend(nsid(dir).or_else(by_name).map(|nsid| (own.to_owned(), nsid)));
         return found;

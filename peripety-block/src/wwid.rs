@@ -1,7 +1,7 @@
 //! World wide ids.
 //!
 //! The spelling is that of sysfs: `naa.5000c500a1b2c3d4`, `eui.0025385b71b00c1d`, `t10.ATA     QEMU HARDDISK   QM00001`,
-//! `uuid.…`. scsi_id and multipath write the same id as `35000c500a1b2c3d4` (the first digit tells the kind), udev's links
+//! `uuid.…`. scsi_id and multipath write the same id as `35000c500a1b2c3d4` (the first digit reports the kind), udev's links
 //! as `wwn-0x5000c500a1b2c3d4`; [`key`] makes all of them equal.
 
 use std::fmt::Write;
@@ -43,7 +43,7 @@ pub(super) fn serial_from_vpd80(page: &[u8]) -> Option<String> {
     trimmed(designators(page, 0x80)?)
 }
 
-/// What follows the four bytes at the start of a VPD page, cut to the length that they tell.
+/// What follows the four bytes at the start of a VPD page, cut to the length that they report.
 fn designators(page: &[u8], code: u8) -> Option<&[u8]> {
     let [_, found, high, low, rest @ ..] = page else { return None };
     let length = usize::from(u16::from_be_bytes([*high, *low]));
@@ -69,7 +69,7 @@ pub(super) fn uuid(bytes: &[u8]) -> Option<String> {
     (!id.is_nil()).then(|| id.to_string())
 }
 
-/// What is equal for every spelling of one id: lower case, without the marks that tell its kind, without separators.
+/// What is equal for every spelling of one id: lower case, without the marks that report its kind, without separators.
 pub(super) fn key(wwid: &str) -> String {
     let lower = wwid.trim().to_ascii_lowercase();
     // The partition's number stays in front of what it is a partition of.

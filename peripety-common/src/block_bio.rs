@@ -38,7 +38,7 @@ impl BlockBio {
         if self.extent == 0 { None } else { Some(self.advanced == 0) }
     }
 
-    /// Whether it is a cache flush, of which nothing but the flag of a write without sectors tells.
+    /// Whether it is a cache flush, of which nothing but the flag of a write without sectors reports.
     pub const fn is_flush(&self) -> bool {
         self.op == block_rq::OP_WRITE
             && self.nr_sectors == 0

@@ -51,7 +51,7 @@ pub const REQ_RAHEAD: u32 = 1 << 19;
 pub const REQ_NOWAIT: u32 = 1 << 21;
 const EAGAIN: i32 = 11;
 
-/// Whether a failure is how things are meant to work: a caller that asked not to wait is told to come again.
+/// Whether a failure is how things are meant to work: a caller that asked not to wait is asked to come again.
 pub const fn is_normal(errno: i32, cmd_flags: u32) -> bool {
     errno == 0 || (errno == EAGAIN && cmd_flags & REQ_NOWAIT != 0)
 }

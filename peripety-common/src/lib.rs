@@ -2,7 +2,7 @@
 //! them.
 //!
 //! All numbers are in the machine's byte order: a record never leaves the machine that made it in this form. Every record
-//! starts with a [`Header`] that tells its kind and length, so that an older daemon can step over what it does not know.
+//! starts with a [`Header`] that reports its kind and length, so that an older daemon can step over what it does not know.
 //! [`KernelRecord::decode`] is total: no input makes it panic.
 
 #![cfg_attr(not(test), no_std)]

@@ -10,5 +10,5 @@ wire_struct! {
     }
 }
 
-/// A classic tracepoint does not tell how many commands failed.
+/// A classic tracepoint does not say how many commands failed.
 pub const UNKNOWN_FAILED: u32 = u32::MAX;

@@ -67,7 +67,7 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
     failed(ctx, bio, status)
 }
 
-/// How many sectors a bio of data had before those that are left. Nothing tells for operations without data.
+/// How many sectors a bio of data had before those that are left. Nothing reports for operations without data.
 fn advanced(bio: *const u8, op: u8) -> Option<u32> {
     if (op != OP_READ && op != OP_WRITE) || !has(&BVEC_SIZE) {
         return None;

@@ -103,7 +103,7 @@ pub(crate) fn raw(ctx: &RawTracePointContext, kind: Kind) -> Option<()> {
     )
 }
 
-/// Some tells perf to go on and count the hit.
+/// Some reports perf to go on and count the hit.
 pub(crate) fn classic(ctx: &TracePointContext, kind: Kind) -> Option<()> {
     if counts_runs(kind) {
         ran(kind);

@@ -43,7 +43,7 @@ macro_rules! hooks {
             0
         }
 
-        // 0 tells perf to go no further. For failures it may: others want to record them, too.
+        // 0 reports perf to go no further. For failures it may: others want to record them, too.
         #[tracepoint]
         pub fn $classic(ctx: TracePointContext) -> u32 {
             let body: fn(&TracePointContext) -> Option<()> = $classic_body;

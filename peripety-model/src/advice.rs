@@ -10,7 +10,7 @@ pub struct Advice {
     types: Vec<String>,
     /// Likely causes, the likeliest first.
     pub causes: Vec<String>,
-    /// How to tell them apart.
+    /// How to distinguish them.
     pub check: String,
     /// What to do first.
     pub first: String,

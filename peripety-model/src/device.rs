@@ -38,7 +38,7 @@ pub struct BlkId {
     /// Device number.
     #[serde(default)]
     pub dev: Dev,
-    /// Whether the device is there, or what is told of it is remembered.
+    /// Whether the device is there, or what is reported it is remembered.
     #[serde(default)]
     pub identity: Identity,
     /// Serial number.
@@ -200,7 +200,7 @@ pub enum Transport {
     Sas {
         /// SAS address of the device.
         address: String,
-        /// Port or expander and phy, as far as sysfs tells.
+        /// Port or expander and phy, as far as sysfs reports.
         port: String,
         /// Speed of that link: `12.0 Gbit`.
         #[serde(default, skip_serializing_if = "String::is_empty")]

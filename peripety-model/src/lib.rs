@@ -33,7 +33,7 @@
 //!
 //! [`TYPES`] is the one table of event types: the subsystem, the default severity, and whether a type is a fault, the end of
 //! one or plain information ([`Nature`]). Names in it never change their meaning. A user's rule may introduce types and
-//! subsystems of its own, so [`EventType`] and [`SubSystem`] take any name and tell whether they know it.
+//! subsystems of its own, so [`EventType`] and [`SubSystem`] take any name and say whether they know it.
 //!
 //! ```
 //! use peripety_model::{EventType, Nature, info};

@@ -49,7 +49,7 @@ impl TypeInfo {
 pub struct EventType(Cow<'static, str>);
 
 impl EventType {
-    /// A type by name; any name is taken, [`EventType::info`] tells whether it is one of peripety's own.
+    /// A type by name; any name is taken, [`EventType::info`] says whether it is one of peripety's own.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self(name.into())
     }

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         naive.iter().any(|(regex, names)| heard(names) && regex.is_match(&record.text))
     });
     let taken = records.iter().filter(|record| set.rule_for(record).is_some()).count();
-    let told = serde_json::json!({
+    let reported = serde_json::json!({
         "rules": set.rules().len(),
         "lines": records.len(),
         "taken": taken,
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     #[expect(clippy::print_stdout, reason = "this is what it is for")]
     {
-        println!("{told}");
+        println!("{reported}");
     }
     Ok(())
 }

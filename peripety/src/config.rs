@@ -2,7 +2,7 @@
 //!
 //! The files of the directory come after the main one, in the order of their names: a later file overrides single values
 //! and adds rules; a rule with the name of an earlier one takes its place. A missing file means defaults. Reading is all
-//! or nothing, with everything that is wrong told at once: a running daemon keeps what it has (promise 6).
+//! or nothing, with everything that is wrong reported at once: a running daemon keeps what it has (promise 6).
 
 mod error;
 mod files;

@@ -37,7 +37,7 @@ pub use crate::{
     parser::{RawEvent, rules::RuleSet},
 };
 
-/// What an engine is told when it is made.
+/// What an engine is reported when it is made.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Boot that the records are of, 32 hexadecimal digits.

@@ -68,7 +68,7 @@ impl<R: Read> Log<R> {
         self
     }
 
-    /// When the machine booted, for a log that tells only the time since then.
+    /// When the machine booted, for a log that reports only the time since then.
     pub fn booted(mut self, at: Timestamp) -> Self {
         self.given.started_us = Some(at.as_microsecond());
         self

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, os::fd::AsFd as _};
 
-/// Columns of a terminal that does not tell how many it has.
+/// Columns of a terminal that does not say how many it has.
 const USUAL_WIDTH: usize = 80;
 
 /// Columns of the terminal on stdout; none when it is none.
@@ -14,7 +14,7 @@ pub(crate) fn width() -> Option<usize> {
     })
 }
 
-/// The error with its causes, without those that the words before tell already.
+/// The error with its causes, without those that the words before report already.
 pub(crate) fn error_chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |before, cause| {
         if before.contains(&cause) {

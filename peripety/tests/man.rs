@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use clap::CommandFactory as _;
 
-/// Writes `doc/man` when told to; else compares.
+/// Writes `doc/man` when reported to; else compares.
 fn check(name: &str, page: &[u8]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../doc/man").join(name);
     if std::env::var_os("PERIPETY_BLESS").is_some() {

@@ -203,7 +203,7 @@ fn a_monitor_follows_through_a_restart_of_the_daemon() {
     let daemon = Daemon::start(root);
     daemon.store(3, 0, 1, Severity::Error);
     assert!(monitor.line().contains("is back"));
-    assert!(monitor.line().contains("event 3"), "what happened before it was back is told");
+    assert!(monitor.line().contains("event 3"), "what happened before it was back is reported");
     daemon.store(4, 0, 1, Severity::Error);
     assert!(monitor.line().contains("event 4"));
 }

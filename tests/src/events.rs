@@ -1,4 +1,4 @@
-//! Waiting for events, and telling what came instead.
+//! Waiting for events, and reporting what came instead.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,7 +22,7 @@ pub fn expect(
             .iter()
             .rfind(|event| is_it(event))
             .cloned()
-            .ok_or_else(|| anyhow!("there are {}", told(&events)))
+            .ok_or_else(|| anyhow!("there are {}", reported(&events)))
     })
 }
 
@@ -45,7 +45,7 @@ pub fn latest(events: Vec<Event>) -> Vec<Event> {
 }
 
 /// A list of events for a message.
-pub fn told(events: &[Event]) -> String {
+pub fn reported(events: &[Event]) -> String {
     let line = |event: &Event| {
         format!("{} {} x{} '{}'", event.event_type.as_str(), event.kdev, event.count, event.msg)
     };

@@ -11,7 +11,7 @@ use crate::{
     machine::Machine,
 };
 
-/// A disk whose every request fails with EIO once it is told to: its file lies in an xfs that is then shut down.
+/// A disk whose every request fails with EIO once it is asked to: its file lies in an xfs that is then shut down.
 pub struct FailingDisk {
     // Dropped in this order: each stands on the next.
     pub disk: Loop,

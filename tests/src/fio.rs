@@ -32,7 +32,7 @@ fn run(disk: &Loop, pattern: &str, how_many: &[String]) -> Result<u64> {
     fio.args(["--allow_file_create=0", "--output-format=json"]);
     fio.arg(format!("--rw={pattern}")).arg(format!("--filename={}", disk.path.display()));
     fio.args(how_many);
-    // Its exit status tells of the very errors that are wanted.
+    // Its exit status reports the very errors that are wanted.
     let output = cmd::output(&mut fio)?;
     let text = String::from_utf8_lossy(&output.stdout);
     // Lines about the errors come before the JSON.
@@ -41,5 +41,5 @@ fn run(disk: &Loop, pattern: &str, how_many: &[String]) -> Result<u64> {
     report
         .pointer("/jobs/0/total_err")
         .and_then(Value::as_u64)
-        .with_context(|| format!("fio tells no total_err: {text}"))
+        .with_context(|| format!("fio reports no total_err: {text}"))
 }

@@ -4,7 +4,7 @@
 //! the machine. A test that the machine cannot run is skipped with a reason; set PERIPETY_KEEP_LOGS to a directory to keep
 //! the daemon's logs.
 
-#![expect(clippy::print_stderr, reason = "a test program tells how it went")]
+#![expect(clippy::print_stderr, reason = "a test program says how it went")]
 
 mod cases;
 mod cmd;
@@ -73,7 +73,7 @@ fn send(file: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All tests; those that this machine cannot run are ignored, and told.
+/// All tests; those that this machine cannot run are ignored, and reported.
 fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for case in cases::all() {
@@ -99,7 +99,7 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
-/// Tells that something is skipped: here, and to `cargo xtask test` for its closing lines.
+/// Says that something is skipped: here, and to `cargo xtask test` for its closing lines.
 fn skipped(what: &str) -> Result<()> {
     use std::io::Write as _;
     eprintln!("skipped: {what}");

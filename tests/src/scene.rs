@@ -14,7 +14,7 @@ use crate::{
     prpt::{self, Monitor},
 };
 
-/// The scene; everything in it ends with its scope. Set it before the disks: their end is then told to its daemon, and not
+/// The scene; everything in it ends with its scope. Set it before the disks: their end is then asked to its daemon, and not
 /// to that of the next test, which would find it in the kernel's log.
 pub struct Scene<'m> {
     machine: &'m Machine,
@@ -35,7 +35,7 @@ impl<'m> Scene<'m> {
         Ok(Self { machine, since, monitor, daemon, _journald: journald })
     }
 
-    /// What `prpt monitor` told about a device since the start: names of loop devices come again.
+    /// What `prpt monitor` reported about a device since the start: names of loop devices come again.
     pub fn seen(&self, device: &str) -> Result<Vec<Event>> {
         Ok(self.of(self.monitor.events()?, device))
     }
@@ -46,7 +46,7 @@ impl<'m> Scene<'m> {
         Ok(self.of(events, device))
     }
 
-    /// Waits until `prpt monitor` told an event about a device that `is_it`.
+    /// Waits until `prpt monitor` reported an event about a device that `is_it`.
     pub fn expect(&self, what: &str, device: &str, is_it: impl Fn(&Event) -> bool) -> Result<Event> {
         events::expect(what, || self.seen(device), is_it)
     }
@@ -58,13 +58,13 @@ impl<'m> Scene<'m> {
             anyhow::ensure!(
                 !events.is_empty() && events.iter().all(|e| e.is_final),
                 "{}",
-                events::told(&events)
+                events::reported(&events)
             );
             Ok(events)
         })
     }
 
-    /// What `prpt monitor` told since the start, about whatever device.
+    /// What `prpt monitor` reported since the start, about whatever device.
     pub fn all(&self) -> Result<Vec<Event>> {
         Ok(self.monitor.events()?.into_iter().filter(|e| e.first_timestamp >= self.since).collect())
     }

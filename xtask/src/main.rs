@@ -36,13 +36,13 @@ enum Command {
     Run(run::Args),
     /// Set up and run all tests: unit tests, end to end on the running kernel, some faults in virtual machines
     Test(test::Args),
-    /// Make faults in virtual machines with other kernels, and check what peripety tells of them
+    /// Make faults in virtual machines with other kernels, and check what peripety reports them
     Vm(vm::Args),
     /// Measure what peripety costs and reaches, as ratios of the same run
     Bench(bench::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
-    /// Make the table of the kernel's format strings anew, and tell what changed
+    /// Make the table of the kernel's format strings anew, and say what changed
     KernelStrings(kernel_strings::Args),
     /// Check formatting, lints and documentation, warnings denied
     Ci,

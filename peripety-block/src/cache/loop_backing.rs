@@ -1,6 +1,6 @@
 //! Which device holds the file behind a loop device.
 //!
-//! sysfs tells only a path, and that may be one of another mount namespace, or covered by a later mount. So the path must
+//! sysfs reports only a path, and that may be one of another mount namespace, or covered by a later mount. So the path must
 //! still be a file here, and it is the mount of that file that counts. What was found once stays: the path may stop to
 //! lead anywhere while the loop device goes on.
 
@@ -61,7 +61,7 @@ fn devices_of(shared: &Shared, file: &Path) -> Vec<Dev> {
         return vec![Dev::new(meta.stx_rdev_major, meta.stx_rdev_minor)];
     }
     let store = shared.store();
-    // The device number of a file on btrfs is one of its subvolume, which mountinfo does not know. Kernels before 5.8 tell
+    // The device number of a file on btrfs is one of its subvolume, which mountinfo does not know. Kernels before 5.8 report
     // no mount: there the path has to do.
     let mount = (meta.stx_mask & StatxFlags::MNT_ID.bits() != 0)
         .then(|| store.mounts.by_id(meta.stx_mnt_id))

@@ -74,7 +74,7 @@ impl Shared {
     }
 }
 
-/// How long a scan waits for the superblocks of devices that udev does not tell of.
+/// How long a scan waits for the superblocks of devices that udev does not report.
 const SCAN_WAIT: Duration = Duration::from_secs(2);
 /// How long news about one device waits for its superblock; it comes in later if that takes longer.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
@@ -134,7 +134,7 @@ impl BlkCache {
             ("scsi", "change") if uevent.devpath.rfind('/') == Some(0) => {
                 self.plugged(&uevent.devpath, now_ns)
             }
-            // A unit attention tells that the id or the size of the disk below may be another.
+            // A unit attention says that the id or the size of the disk below may be another.
             ("scsi", "change") => self.reread_scsi(&uevent.devpath, now_ns, wait),
             // A controller that came or went changes the paths of namespaces that stay.
             ("nvme", _) => self.reread_nvme(now_ns, wait),
@@ -181,9 +181,11 @@ impl BlkCache {
         let dir = roots.sysfs.join(uevent.devpath.trim_start_matches('/'));
         // Gone again, or hidden: the removal comes as another uevent.
         let Some(device) = sysfs::read_dir(roots, &dir) else { return };
-        // Old news: the disk it is about has gone, and another one has its place in sysfs, of which later news tell.
-        let told: Option<u64> = uevent.get("DISKSEQ").and_then(|seq| seq.parse().ok());
-        if told.zip(device.id.diskseq).is_some_and(|(told, read)| told != read) && uevent.action == "add" {
+        // An old uevent: the disk it is about has gone, and another one has its place in sysfs, which later uevents report.
+        let reported: Option<u64> = uevent.get("DISKSEQ").and_then(|seq| seq.parse().ok());
+        if reported.zip(device.id.diskseq).is_some_and(|(reported, read)| reported != read)
+            && uevent.action == "add"
+        {
             return;
         }
         self.take(device, udev, now_ns, wait);
@@ -202,10 +204,10 @@ impl BlkCache {
                 e.initialized_us == met || e.initialized_us.is_none_or(|us| us.saturating_mul(1000) >= since)
             };
             let udev = entry.filter(|entry| from_udev || fresh(entry));
-            let told = udev.is_some();
+            let reported = udev.is_some();
             let at = store.put(Reading { device, udev }, now_ns);
             let empty = store.node(at).is_some_and(|node| node.content.is_none());
-            (at, !told && empty)
+            (at, !reported && empty)
         };
         self.find_homes(Some(at));
         if wanted {
@@ -257,8 +259,8 @@ impl BlkCache {
             let table = MountTable::new(read, &|path| self.dev_of_path(&store, path));
             let fresh = store.set_mounts(table);
             let candidates = if all { store.live() } else { fresh };
-            let told = |at: &Gen| store.node(*at).is_some_and(|node| !node.told_by_udev);
-            candidates.into_iter().filter(told).collect()
+            let reported = |at: &Gen| store.node(*at).is_some_and(|node| !node.told_by_udev);
+            candidates.into_iter().filter(reported).collect()
         };
         self.find_homes(None);
         self.fill(&wanted, wait);
@@ -271,7 +273,7 @@ impl BlkCache {
         known.or_else(|| super::resolve::block_node(&self.shared.roots.dev.join(below)))
     }
 
-    /// Reads what lies on these devices, where nobody told and where it is safe.
+    /// Reads what lies on these devices, where nobody reported and where it is safe.
     fn fill(&self, wanted: &[Gen], wait: Duration) {
         if wanted.is_empty() || self.shared.udev.load(Ordering::Relaxed) {
             return;

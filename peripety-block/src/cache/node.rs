@@ -43,11 +43,11 @@ pub(super) struct Node {
     pub content: Option<Content>,
     /// Links below /dev that udev made, without the `/dev/`.
     pub links: Vec<String>,
-    /// UUID of an md array by udev, for kernels that do not tell it.
+    /// UUID of an md array by udev, for kernels that do not report it.
     md_uuid: String,
-    /// udev has told what lies on it: nobody else need look.
+    /// udev has reported what lies on it: nobody else need look.
     pub told_by_udev: bool,
-    /// When udev first met it: tells its entry from one of a predecessor.
+    /// When udev first met it: reports its entry from one of a predecessor.
     pub udev_since: Option<u64>,
     /// CLOCK_MONOTONIC from which the names stand for this generation; 0 for since boot.
     pub valid_from: u64,
@@ -89,7 +89,7 @@ impl Node {
         let too_many = self.lost_ways.len().saturating_sub(WAYS_MOST);
         self.lost_ways.drain(..too_many);
         let Some(udev) = reading.udev else {
-            // What udev had told stays until it tells something else.
+            // What udev had reported stays until it reports something else.
             if self.told_by_udev && self.device.dm_name.is_none() {
                 self.device.id.preferred_blk_path = old.id.preferred_blk_path;
                 self.device.id.serial = old.id.serial;
@@ -116,7 +116,7 @@ impl Node {
         let same_start = own.extent.map(|e| e.0) == read.extent.map(|e| e.0);
         let same_disk = match (own.id.diskseq, read.id.diskseq) {
             (Some(own), Some(read)) => own == read,
-            // Before Linux 5.15 nothing but the ids can tell.
+            // Before Linux 5.15 nothing but the ids can report.
             _ => own.id.wwid == read.id.wwid && own.id.serial == read.id.serial && own.dir == read.dir,
         };
         own.name == read.name && own.id.dev == read.id.dev && same_start && same_disk

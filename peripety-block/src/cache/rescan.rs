@@ -80,7 +80,7 @@ impl BlkCache {
         Ok(())
     }
 
-    /// Reads mountinfo again, and what lies on the devices of which nobody told: the end of a [`Rescan`].
+    /// Reads mountinfo again, and what lies on the devices of which nobody reported: the end of a [`Rescan`].
     pub fn refresh_all(&self) {
         self.refresh_mounts_for(Duration::ZERO, true);
     }

@@ -204,7 +204,7 @@ impl Store {
         }
     }
 
-    /// Finds what the device lies on, and tells those that it does.
+    /// Finds what the device lies on, and reports those that it does.
     fn link(&mut self, at: Gen) {
         let Some(node) = self.nodes.get(&at).filter(|node| !node.is_gone()) else { return };
         let before = node.owners.clone();
@@ -287,7 +287,7 @@ impl Store {
         self.live_by_dev.values().filter_map(file).collect()
     }
 
-    /// Tells a loop device which devices hold its file.
+    /// Reports a loop device which devices hold its file.
     pub(super) fn set_home(&mut self, at: Gen, devs: &[Dev]) {
         let home: Vec<Gen> =
             devs.iter().filter_map(|dev| self.live_by_dev.get(dev).copied()).filter(|g| *g != at).collect();
@@ -347,7 +347,7 @@ impl Store {
         let node = self.nodes.get(&at)?;
         let mut id = node.id();
         if id.blk_type == BlkType::Md && id.wwid.is_empty() {
-            // Not every kernel tells the UUID of an array, but every member carries it.
+            // Not every kernel reports the UUID of an array, but every member carries it.
             let member = |owner: &Gen| {
                 self.nodes.get(owner)?.content.as_ref().filter(|c| c.fs_type == "linux_raid_member")
             };

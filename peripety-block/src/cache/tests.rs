@@ -127,7 +127,7 @@ fn a_removed_device_is_remembered_as_it_was_and_its_successor_is_another() {
 
 #[test]
 fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
-    // The kernel asks a new unit for its size and its partitions, which may fail, before it tells of a block device.
+    // The kernel asks a new unit for its size and its partitions, which may fail, before it reports a block device.
     let tree = multipath();
     let cache = tree.scan();
     let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
@@ -196,7 +196,7 @@ fn a_disk_in_another_place_may_have_the_name_of_a_removed_one() {
     cache.apply_uevent(&uevent("add", &format!("{HOST3}/3:0:0:9/block/sdb"), "8:16"), 112 * SECOND);
     assert_eq!(cache.by_name("sdb", Some(111 * SECOND)).unwrap().id.diskseq, Some(9));
     assert_eq!(by_dev(108).as_deref(), Some(LUN));
-    // The news of it may have been read late.
+    // The report of it may have been read late.
     assert!(cache.by_dev(Dev::new(8, 16), Some(109_500 * SECOND / 1000)).is_none());
 }
 
@@ -332,14 +332,14 @@ fn what_udev_told_stays_when_the_kernel_tells_more() {
     let mut from_udev = uevent("add", &devpath, "8:16");
     from_udev.udev = true;
     cache.apply_uevent(&from_udev, 101 * SECOND);
-    let told = cache.by_name("sdb", None).unwrap();
-    assert_eq!(told.id.preferred_blk_path, "/dev/disk/by-id/wwn-0x60014005aa0000000000000000000001");
+    let reported = cache.by_name("sdb", None).unwrap();
+    assert_eq!(reported.id.preferred_blk_path, "/dev/disk/by-id/wwn-0x60014005aa0000000000000000000001");
     cache.apply_uevent(&uevent("change", &devpath, "8:16"), 200 * SECOND);
-    assert_eq!(cache.by_name("sdb", None).unwrap(), told);
+    assert_eq!(cache.by_name("sdb", None).unwrap(), reported);
     std::fs::remove_file(tree.0.path().join("run/udev/data/b8:16")).unwrap();
     cache.apply_uevent(&uevent("change", &devpath, "8:16"), 201 * SECOND);
-    assert_eq!(cache.by_name("sdb", None).unwrap(), told);
-    assert_eq!(cache.by_name(&told.id.preferred_blk_path, None).unwrap(), told);
+    assert_eq!(cache.by_name("sdb", None).unwrap(), reported);
+    assert_eq!(cache.by_name(&reported.id.preferred_blk_path, None).unwrap(), reported);
 }
 
 #[test]

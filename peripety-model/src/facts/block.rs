@@ -13,7 +13,7 @@ section! {
         phys_seg: u32,
         /// I/O priority class (IOPRIO_CLASS_*): 1 real time, 2 best effort, 3 idle.
         prio_class: u32,
-        /// Block of the buffer or page cache, of a size that the line does not tell.
+        /// Block of the buffer or page cache, of a size that the line does not report.
         logical_block: u64,
         /// Whether the page was written for somebody who waits: `sync` or `async`.
         page_write: String,

@@ -83,7 +83,7 @@ section! {
         aen_type: String,
         /// Asynchronous event: its information in words.
         aen_info: String,
-        /// Asynchronous event: the log page that tells more.
+        /// Asynchronous event: the log page that reports more.
         log_page: u8,
         /// What the controller's uevent says (NVME_EVENT).
         event: String,

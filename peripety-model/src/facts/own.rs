@@ -58,7 +58,7 @@ section! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Member {
-    /// The device, where it tells the members apart.
+    /// The device, where it distinguishes the members.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kdev: Option<String>,
     /// Inode number.
@@ -102,7 +102,7 @@ section! {
         devices: Vec<Member>,
         /// How many devices.
         devices_total: u64,
-        /// Anything else that tells events of one type on one device apart.
+        /// Anything else that distinguishes events of one type on one device.
         others: Vec<Member>,
         /// How many.
         others_total: u64,

@@ -52,12 +52,12 @@ pub(super) const fn kind(kind: BlkType) -> &'static str {
 /// How it is reached, in words.
 pub(super) fn transport(transport: &Transport) -> String {
     let known = |parts: &[(&str, &str)]| -> String {
-        let told: Vec<String> = parts
+        let reported: Vec<String> = parts
             .iter()
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}{value}"))
             .collect();
-        told.join(", ")
+        reported.join(", ")
     };
     match transport {
         Transport::Fc { host_wwpn, target_wwpn, speed, port_state } => known(&[
@@ -85,7 +85,7 @@ pub(super) fn transport(transport: &Transport) -> String {
     }
 }
 
-/// Says that what lies on devices cannot be told: without udev's database only root may look.
+/// Says that what lies on devices cannot be reported: without udev's database only root may look.
 pub(super) fn warn_of_rights(roots: &Roots) {
     if !rustix::process::geteuid().is_root() && !roots.run.join("udev/data").exists() {
         note("udev does not run here: only root can see filesystems that are not mounted");

@@ -120,7 +120,7 @@ fn page(cache: &BlkCache, info: &BlkInfo) -> String {
     page
 }
 
-/// The devices below or above, each indented by its distance. One that is reached by several ways is told of once.
+/// The devices below or above, each indented by its distance. One that is reached by several ways is reported once.
 fn tree(cache: &BlkCache, dev: Dev, direction: Direction) -> String {
     let mut lines = String::new();
     let mut seen = HashSet::from([dev]);

@@ -65,16 +65,18 @@ pub(super) fn state(roots: &Roots) -> anyhow::Result<(Table, Known)> {
         Ok((Table::default(), known))
     };
     if matches!(journald::access(roots), journald::Access::Denied(_)) {
-        return no_journal(format!("{why}, and the journal may not be read: this is what sysfs tells"));
+        return no_journal(format!("{why}, and the journal may not be read: this is what sysfs reports"));
     }
     let read = match journal::table(roots, journald::PATIENCE) {
         Ok(read) => read,
         Err(error @ journald::ReadError::None { .. }) => {
-            return no_journal(format!("{why}, and there is no journal ({error}): this is what sysfs tells"));
+            return no_journal(format!(
+                "{why}, and there is no journal ({error}): this is what sysfs reports"
+            ));
         }
         Err(error) => {
             return no_journal(format!(
-                "{why}, and the journal cannot be read ({error}): this is what sysfs tells"
+                "{why}, and the journal cannot be read ({error}): this is what sysfs reports"
             ));
         }
     };
@@ -82,10 +84,10 @@ pub(super) fn state(roots: &Roots) -> anyhow::Result<(Table, Known)> {
     if since.is_none() {
         let unread: String = read.unread.iter().map(|unread| format!("; {unread}")).collect();
         return no_journal(format!(
-            "{why}, and the journal has no event of it that can be read: this is what sysfs tells{unread}"
+            "{why}, and the journal has no event of it that can be read: this is what sysfs reports{unread}"
         ));
     }
-    let words = format!("{why}: this is what the journal and sysfs tell");
+    let words = format!("{why}: this is what the journal and sysfs report");
     let mut limits = vec![Limit::unseen("peripetyd", words)];
     limits.extend(read.unread.iter().map(|unread| Limit::past("journal", unread.to_string())));
     let by = ["journal", "sysfs"].map(str::to_owned).to_vec();

@@ -43,7 +43,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         Ok(config) => config.rules(),
         Err(_) => {
             note(
-                "the configuration has errors, only built-in rules are tried; 'prpt check-config' tells what is wrong",
+                "the configuration has errors, only built-in rules are tried; 'prpt check-config' says what is wrong",
             );
             Vec::new()
         }
@@ -176,11 +176,11 @@ mod tests {
             "Nov 21 13:16:50 db1 kernel: [ 1234.567890] ",
             "4,1234,5678901,-;",
         ] {
-            let told = matched(&format!("{before}{line}")).unwrap_or_else(|| panic!("{before}"));
-            assert_eq!(told["rule"], "nvme-timeout", "{before}");
-            assert_eq!(told["captures"]["nvme.qid"], "4");
-            assert_eq!(told["event"]["facts"]["nvme"]["qid"], 4);
-            assert_eq!(told["event"]["kdev"], "nvme0");
+            let reported = matched(&format!("{before}{line}")).unwrap_or_else(|| panic!("{before}"));
+            assert_eq!(reported["rule"], "nvme-timeout", "{before}");
+            assert_eq!(reported["captures"]["nvme.qid"], "4");
+            assert_eq!(reported["event"]["facts"]["nvme"]["qid"], 4);
+            assert_eq!(reported["event"]["kdev"], "nvme0");
         }
         assert_eq!(matched("Nov 21 13:16:50 db1 sshd[1]: I/O error, dev sda, sector 1"), None);
     }
@@ -188,6 +188,9 @@ mod tests {
     #[test]
     fn a_line_of_two_lines_can_be_typed() {
         let typed = r"attempt to access beyond end of device\nloop0: rw=4096, want=1048840, limit=1048576";
-        assert_eq!(matched(typed).map(|told| told["rule"].clone()), Some("block-beyond-end-5.10".into()));
+        assert_eq!(
+            matched(typed).map(|reported| reported["rule"].clone()),
+            Some("block-beyond-end-5.10".into())
+        );
     }
 }

@@ -151,15 +151,15 @@ commands! {
     Resolve resolve,
     /// Say that an incident is known, and what is done about it
     Ack ack,
-    /// Tell all that is known about a block device, by any of its names
+    /// Report all that is known about a block device, by any of its names
     Info info,
     /// List block devices
     List list,
     /// Show the eBPF probes of the running daemon
     Probes probes,
-    /// Tell what came in, what went out, and what was lost where
+    /// Say what came in, what went out, and what was lost where
     Stats stats,
-    /// Tell what this machine can and cannot see, and what to do about it
+    /// Say what this machine can and cannot see, and what to do about it
     Doctor doctor,
     /// List the types of events
     Types types,
@@ -245,8 +245,11 @@ mod tests {
             (&["quary"], "unrecognized subcommand 'quary'; tip: a similar subcommand exists: 'query'"),
         ] {
             let Err(error) = Cli::try_parse_from(["prpt"].iter().chain(args)) else { panic!("{args:?}") };
-            let told = one_line(&error);
-            assert!(told.contains(words) && told.lines().count() == 1 && told.contains("--help"), "{told}");
+            let reported = one_line(&error);
+            assert!(
+                reported.contains(words) && reported.lines().count() == 1 && reported.contains("--help"),
+                "{reported}"
+            );
         }
     }
 

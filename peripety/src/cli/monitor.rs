@@ -147,7 +147,7 @@ impl Monitor {
             match events.message() {
                 Ok(Some(Message::Event(event))) if show => self.show(&event)?,
                 Ok(Some(Message::Event(event))) => {
-                    self.shown.is_news(&event);
+                    self.shown.is_change(&event);
                     self.printer.known(&event);
                 }
                 Ok(Some(Message::Live)) => show = true,
@@ -185,7 +185,7 @@ impl Monitor {
     }
 
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
-        if self.filter.matches(event) && self.shown.is_news(event) {
+        if self.filter.matches(event) && self.shown.is_change(event) {
             self.printer.revision(event)
         } else {
             Ok(())
@@ -225,7 +225,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn is_news(&mut self, event: &Event) -> bool {
+    fn is_change(&mut self, event: &Event) -> bool {
         match self.revisions.get_mut(&event.event_id) {
             Some(shown) if *shown >= event.revision => return false,
             Some(shown) => *shown = event.revision,
@@ -253,11 +253,11 @@ mod tests {
         let mut shown = Shown::default();
         let mut event = sample();
         event.revision = 0;
-        assert!(shown.is_news(&event) && !shown.is_news(&event));
+        assert!(shown.is_change(&event) && !shown.is_change(&event));
         event.revision = 2;
-        assert!(shown.is_news(&event) && !shown.is_news(&event));
+        assert!(shown.is_change(&event) && !shown.is_change(&event));
         for id in 0..5000 {
-            shown.is_news(&Event { event_id: uuid::Uuid::from_u128(id), ..sample() });
+            shown.is_change(&Event { event_id: uuid::Uuid::from_u128(id), ..sample() });
         }
         assert_eq!((shown.revisions.len(), shown.order.len()), (REMEMBERED, REMEMBERED));
     }

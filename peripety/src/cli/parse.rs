@@ -13,7 +13,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
     progress::Progress,
-    source::{Reading, Source, Told},
+    source::{Notice, Reading, Source},
 };
 use super::{
     FAILED, NOTHING, OK, Output,
@@ -60,7 +60,7 @@ pub(super) struct Args {
     /// All that is known about each event, and what each file was taken for
     #[arg(short, long)]
     verbose: bool,
-    /// When the machine was booted, for logs that tell only the time since then
+    /// When the machine was booted, for logs that report only the time since then
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     boot_time: Option<String>,
     /// Zone of times that name none: Europe/Berlin, +01:00; this machine's where it is not given
@@ -112,7 +112,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     for (file, source) in files.iter().zip(sources) {
         let reading = Reading { file, zone: zone.as_ref(), given: &given, limits: &limits };
         match source.and_then(|source| reading.run(&mut run, source)) {
-            Ok(told) => code = code.max(run.tell(&told, args.verbose)),
+            Ok(reported) => code = code.max(run.print_notices(&reported, args.verbose)),
             Err(error) => {
                 run.progress.clear();
                 note(&error_chain(&error));
@@ -131,7 +131,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     }
     if undated > 0 && out.found {
         note(
-            "the log tells no date: times are counted from 1970 as if the boot had been then; --boot-time tells when it was",
+            "the log reports no date: times are counted from 1970 as if the boot had been then; --boot-time says when it was",
         );
     }
     if args.incidents || args.summary {
@@ -176,7 +176,7 @@ fn user_rules(roots: &Roots) -> Vec<crate::parser::rules::Rule> {
         Ok(config) => config.rules(),
         Err(_) => {
             note(
-                "the configuration has errors, only built-in rules are tried; 'prpt check-config' tells what is wrong",
+                "the configuration has errors, only built-in rules are tried; 'prpt check-config' says what is wrong",
             );
             Vec::new()
         }
@@ -292,14 +292,14 @@ impl Run<'_> {
         let _broken_pipe_shows_later = self.print();
     }
 
-    /// Tells what became of files; the exit status that follows from it.
-    fn tell(&mut self, told: &[Told], verbose: bool) -> u8 {
+    /// Says what became of files; the exit status that follows from it.
+    fn print_notices(&mut self, reported: &[Notice], verbose: bool) -> u8 {
         self.progress.clear();
         let mut code = OK;
-        for one in told {
+        for one in reported {
             let name = &one.name;
             if verbose && !one.is_empty {
-                let Told { format, entries, unknown, cut, .. } = one;
+                let Notice { format, entries, unknown, cut, .. } = one;
                 let more = |count: &u64, words: &str| {
                     if *count == 0 { String::new() } else { format!(", {count} {words}") }
                 };

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Format, NOTHING, OK, Output};
 use crate::{
     collector::ebpf::{
-        Verdict, Way,
+        AttachMode, Verdict,
         status::{ProbeStatus, Status},
     },
     notifier::plain::wrap,
@@ -56,8 +56,8 @@ fn plain(out: &mut impl Write, status: &Status) -> io::Result<()> {
     )?;
     for probe in &status.probes {
         let state = match &probe.verdict {
-            Verdict::Attached { way: Way::Raw, .. } => "raw",
-            Verdict::Attached { way: Way::Classic, .. } => "classic",
+            Verdict::Attached { way: AttachMode::Raw, .. } => "raw",
+            Verdict::Attached { way: AttachMode::Classic, .. } => "classic",
             other => other.word(),
         };
         let (id, counts) =
@@ -151,7 +151,7 @@ mod tests {
             "the verifier refused it (Permission denied): ".to_owned() + &"R1 invalid mem access ".repeat(9);
         let status = Status {
             probes: vec![
-                probe(Verdict::Attached { way: Way::Raw, fallback: String::new() }),
+                probe(Verdict::Attached { way: AttachMode::Raw, fallback: String::new() }),
                 probe(Verdict::Refused { reason: long }),
                 probe(Verdict::Absent { reason: "driver scsi_mod is not loaded".into() }),
             ],

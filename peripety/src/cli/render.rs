@@ -39,7 +39,7 @@ impl Printer {
         }
     }
 
-    /// A revision of an event that may still grow: JSON has all of them, a human is told what is news.
+    /// A revision of an event that may still grow: JSON has all of them, a person is shown what changed.
     pub(super) fn revision(&mut self, event: &Event) -> anyhow::Result<()> {
         match self.format {
             Format::Plain => {
@@ -50,7 +50,7 @@ impl Printer {
         }
     }
 
-    /// A revision that is not to be shown: only what it becomes is news.
+    /// A revision that is not to be shown: only what it becomes is shown.
     pub(super) fn known(&mut self, event: &Event) {
         self.live.know(event);
     }

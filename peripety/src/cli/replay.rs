@@ -74,7 +74,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         found = true;
         printer.event(&event)
     })?;
-    tell(replay.notes());
+    print_notes(replay.notes());
     match result {
         Ok(()) if found => Ok(OK),
         Ok(()) => {
@@ -112,7 +112,7 @@ fn incidents(replay: &mut Replay<Box<dyn std::io::BufRead>>, args: &Args, name: 
         all.sort_by_key(|incident| (incident.opened, incident.incident_id));
         incident_out::show(&all, picture, args.verbose)?;
     }
-    tell(replay.notes());
+    print_notes(replay.notes());
     match result {
         Ok(()) if found => Ok(OK),
         Ok(()) => {
@@ -163,7 +163,7 @@ impl Latest {
     }
 }
 
-fn tell(notes: &Notes) {
+fn print_notes(notes: &Notes) {
     if let Some(version) = &notes.other_rules {
         note(&format!(
             "it was recorded by peripetyd {version} with other built-in rules: lines of text may be understood otherwise now"

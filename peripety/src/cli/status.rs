@@ -105,7 +105,7 @@ fn has(incident: &Incident, problem: &Problem) -> bool {
     })
 }
 
-/// Whether what opened it is still so, as far as the table of conditions tells.
+/// Whether what opened it is still so, as far as the table of conditions reports.
 fn is_so_still(incident: &Incident, problems: &[Problem]) -> bool {
     let lost = incident.impact.kinds.contains(&ImpactKind::DataLost) && incident.acknowledged.is_none();
     lost || incident.needs_acknowledgement

@@ -1,7 +1,7 @@
 //! From the clock of kernel text to CLOCK_MONOTONIC.
 //!
 //! printk stamps with `local_clock()` and everything else with CLOCK_MONOTONIC. The two were seen 200 ms apart, constant
-//! but for the slow drift that NTP's slewing adds, so pairs of records about the same failure tell the difference.
+//! but for the slow drift that NTP's slewing adds, so pairs of records about the same failure show the difference.
 
 use std::collections::VecDeque;
 

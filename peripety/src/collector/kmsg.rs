@@ -1,7 +1,7 @@
 //! Kernel text: `/dev/kmsg` (Documentation/ABI/testing/dev-kmsg).
 //!
 //! A record is `priority,sequence,microseconds,flags[,…];text` and, on further lines, ` KEY=value`. The sequence numbers
-//! have no holes as long as no record is lost: every hole is counted and told (promise 1). Only facility 0 is the kernel's,
+//! have no holes as long as no record is lost: every hole is counted and reported (promise 1). Only facility 0 is the kernel's,
 //! anything else was written by a process (promise 7).
 
 mod error;

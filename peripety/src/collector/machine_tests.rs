@@ -103,7 +103,7 @@ fn now_ns() -> u64 {
     u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap()
 }
 
-/// The cache as the daemon keeps it: news come by the sockets and nothing else.
+/// The cache as the daemon keeps it: changes come by the sockets and nothing else.
 struct Daemon {
     cache: BlkCache,
     uevents: UeventMonitor,
@@ -118,7 +118,7 @@ impl Daemon {
         Self { cache: BlkCache::scan(&roots.block()).unwrap(), uevents, mounts }
     }
 
-    /// Takes news until none came for a while.
+    /// Takes changes until none came for a while.
     async fn settle(&mut self) {
         let quiet = Duration::from_millis(200);
         for _ in 0..100 {
@@ -264,7 +264,7 @@ fn partitions_and_loops_upon_loops_are_what_lsblk_says() {
     let mut bench = Bench::new();
     let image = bench.path("disk");
     let disk = bench.attach(&image, 64);
-    // Told to the kernel, for not every kernel reads partition tables.
+    // Asked to the kernel, for not every kernel reads partition tables.
     if run("addpart", &[&disk, "1", "2048", "122880"]).is_none() {
         return;
     }

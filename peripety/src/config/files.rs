@@ -20,7 +20,7 @@ const FILES_MAX: usize = 100;
 /// The files that exist: the main one, then those of the directory beside it by name.
 pub(super) fn of_system(main: &Path, errors: &mut ConfigErrors) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    // A dangling link is not a missing file: reading it tells what is wrong.
+    // A dangling link is not a missing file: reading it says what is wrong.
     if main.symlink_metadata().is_ok() {
         files.push(main.to_owned());
     }

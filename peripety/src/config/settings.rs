@@ -16,9 +16,9 @@ pub struct Main {
     pub notify_stdout: bool,
     /// Save events to journald.
     pub save_to_journald: bool,
-    /// Tell about every block device at start, as PERIPETY_BLK_INFO events.
+    /// Report about every block device at start, as PERIPETY_BLK_INFO events.
     pub dump_blk_info_at_start: bool,
-    /// Notifiers that tell humans speak only when something goes wrong or is right again, not of each repetition.
+    /// Notifiers that report humans speak only when something goes wrong or is right again, not of each repetition.
     pub notify_only_changes: bool,
     /// Events that the daemon keeps in memory for `prpt`, the oldest going first.
     pub events_in_memory: usize,

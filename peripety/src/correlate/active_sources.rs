@@ -3,7 +3,7 @@
 use peripety_common::Kind;
 use serde::{Deserialize, Serialize};
 
-/// The sources that deliver. Text that a live probe tells of too is not counted, and waits a little for the probe's record.
+/// The sources that deliver. Text that a live probe reports too is not counted, and waits a little for the probe's record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveSources {
     probes: u32,
@@ -48,7 +48,7 @@ impl LiveSources {
         self.probes & bit(kind) != 0
     }
 
-    /// Whether a probe tells of the requests that fail.
+    /// Whether a probe reports the requests that fail.
     pub const fn requests(self) -> bool {
         self.has(Kind::BlockRqError) || self.has(Kind::BlockRqComplete)
     }

@@ -70,7 +70,7 @@ impl Asked {
         self.0.push_back(gone);
     }
 
-    /// Whether what a fold tells of comes of something that went: by request (true), or without a word (false).
+    /// Whether what a fold reports comes of something that went: by request (true), or without a word (false).
     pub fn covers(&self, fold: &Fold) -> Option<bool> {
         if self.0.is_empty() || !is_consequence(fold) {
             return None;

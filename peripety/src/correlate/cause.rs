@@ -24,7 +24,7 @@ pub const WINDOW_NS: u64 = 5_000_000_000;
 const PROMPT_NS: u64 = 1_000_000_000;
 /// The same for what comes of it that a device does not answer: error handling and reconnecting go on for that long.
 const OUTAGE_NS: u64 = 180_000_000_000;
-/// How much later than its consequence a cause may seem to be, where text tells of one of them: its clock lags.
+/// How much later than its consequence a cause may seem to be, where text reports one of them: its clock lags.
 pub const SLACK_NS: u64 = 300_000_000;
 /// Devices whose failures are remembered.
 const DEVICES_MAX: usize = 256;
@@ -136,7 +136,7 @@ impl Failure {
         };
         match (self.failed.layer, node.failed.layer) {
             (Layer::Command, Layer::Request | Layer::Command) => same(),
-            // Error handling takes back what is under way. Of a request that failed without a reason, only the place tells.
+            // Error handling takes back what is under way. Of a request that failed without a reason, only the place reports.
             (Layer::NoAnswer, Layer::Request) => {
                 node.failed.answer == Answer::None || self.sectors.is_none() || same()
             }
@@ -188,7 +188,7 @@ impl Causes {
 
     /// Whether a failure at `node`, which was written without a cause, came of a failure that is known only now.
     ///
-    /// Clocks are not certain enough to tell which of two that could cause each other came first; of some it is certain.
+    /// Clocks are not certain enough to say which of two that could cause each other came first; of some it is certain.
     pub fn find_late(&self, node: &Node, id: EventId, cause: EventId, table: &Table) -> Option<Cause> {
         if node.failed.layer == Layer::None {
             return None;

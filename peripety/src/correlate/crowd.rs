@@ -14,7 +14,7 @@ use crate::event::{
     facts::{self, GroupFacts},
 };
 
-/// Events of one type on one device that are told apart; what else fails there goes into one more.
+/// Events of one type on one device that are distinguished; what else fails there goes into one more.
 pub const APART_MOST: u32 = 16;
 /// For how long without another one they count as of one cause.
 const CAUSE_NS: u64 = 60_000_000_000;
@@ -22,7 +22,7 @@ const CAUSE_NS: u64 = 60_000_000_000;
 const OPENINGS_MOST: usize = 1024;
 /// Members that are named.
 pub const NAMED_MOST: usize = 32;
-/// Members that are told apart, to count them.
+/// Members that are distinguished, to count them.
 const SEEN_MOST: usize = 1 << 16;
 
 /// How many events of a type a device had of late.
@@ -53,7 +53,7 @@ pub enum Of {
     Files,
     /// Devices that fail.
     Devices,
-    /// Anything else that tells events of one type on one device apart.
+    /// Anything else that distinguishes events of one type on one device.
     Others,
 }
 
@@ -129,11 +129,11 @@ mod tests {
     fn what_comes_in_a_row_is_too_much_and_what_comes_later_is_another_cause() {
         let mut openings = Openings::default();
         let key = FoldKey::typed(Scope::dev(1), "BLK_LOST_WRITE", 0);
-        let mut told = 0;
+        let mut reported = 0;
         for at in 0..100 {
-            told += u32::from(!openings.is_too_many(key, at * 1_000_000_000));
+            reported += u32::from(!openings.is_too_many(key, at * 1_000_000_000));
         }
-        assert_eq!(told, APART_MOST);
+        assert_eq!(reported, APART_MOST);
         assert!(!openings.is_too_many(FoldKey { scope: 2, ..key }, 100), "another device");
         assert!(!openings.is_too_many(key, 100 * 1_000_000_000 + 2 * CAUSE_NS));
         for scope in 0..10_000 {

@@ -30,7 +30,7 @@ pub const RAW_MSG_BYTES: usize = 1024;
 /// What is added for a human.
 const NOT_CONFIRMED: &str = " (not confirmed: no probe saw it)";
 
-/// Who tells of a failure. The same failures may be told of by all of them: the best of them is right, not the sum.
+/// Who reports a failure. The same failures may be reported by all of them: the best of them is right, not the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A probe: exact.
@@ -41,7 +41,7 @@ pub enum Origin {
     Text = 2,
     /// A line of text about what no live probe counts.
     TextAlone = 3,
-    /// A program, which tells what it found and does not count.
+    /// A program, which says what it found and does not count.
     Program = 4,
 }
 
@@ -53,7 +53,7 @@ pub struct Fold {
     counts: [u64; 5],
     last: Stamp,
     ranges: Ranges,
-    /// Bit by bit the probes that told of it.
+    /// Bit by bit the probes that reported it.
     probes: u32,
     left_out: u64,
     retried: u64,
@@ -62,7 +62,7 @@ pub struct Fold {
     pub fault: Option<Fault>,
     /// Whether it counts failed requests, and not what drivers said of commands.
     pub has_requests: bool,
-    /// Whether it is told once, and waits for where it was mounted.
+    /// Whether it is reported once, and waits for where it was mounted.
     #[serde(default)]
     pub waits_for_mount: bool,
     /// Those for which it stands, where it stands for many.
@@ -71,10 +71,10 @@ pub struct Fold {
     /// How often it was written since it changed in more than numbers.
     #[serde(default)]
     pub written: u32,
-    /// Whether that was told when it began: it may fail yet.
+    /// Whether that was reported when it began: it may fail yet.
     #[serde(default)]
     pub only_begun: bool,
-    /// Whether it was said that the state of which it tells is over.
+    /// Whether it was said that the state of which it reports is over.
     #[serde(default)]
     pub ended: bool,
     /// What it has learned of its impact.
@@ -162,7 +162,7 @@ impl Fold {
         }
     }
 
-    /// Counts failures by who told of them.
+    /// Counts failures by who reported them.
     pub fn count(&mut self, witness: Origin, count: u64) {
         let [probe, uevent, text, text_alone, program] = &mut self.counts;
         let counter = match witness {
@@ -182,11 +182,11 @@ impl Fold {
     }
 
     /// How many failures there were. What a probe counted is exact, and text adds nothing to it but what came before the
-    /// probe; else who told of more saw more.
+    /// probe; else who reported more saw more.
     pub fn total(&self) -> u64 {
         let [probe, uevent, text, text_alone, program] = self.counts;
-        let told = if probe > 0 { probe } else { text };
-        told.saturating_add(text_alone).max(uevent).max(program)
+        let reported = if probe > 0 { probe } else { text };
+        reported.saturating_add(text_alone).max(uevent).max(program)
     }
 
     /// How many failed requests are counted for no more than their lines of text, though a probe counts them, too.
@@ -224,13 +224,13 @@ impl Fold {
         self.node.first_ns = first_ns;
     }
 
-    /// The errno of its requests: as it was told, or as its type says.
+    /// The errno of its requests: as it was reported, or as its type says.
     pub fn errno(&self) -> Option<i32> {
-        let told = self.event.io.as_ref().and_then(|io| io.errno);
-        told.or_else(|| errno::of_block_type(&self.event.event_type))
+        let reported = self.event.io.as_ref().and_then(|io| io.errno);
+        reported.or_else(|| errno::of_block_type(&self.event.event_type))
     }
 
-    /// Whether a probe told of it.
+    /// Whether a probe reported it.
     pub fn has_probe(&self) -> bool {
         self.probes != 0
     }
@@ -267,8 +267,8 @@ impl Fold {
         self.event.revision > 0
     }
 
-    /// Notes that a probe told of it. O(1), and no work but for the first time.
-    pub fn told_by(&mut self, kind: Kind) {
+    /// Notes that a probe reported it. O(1), and no work but for the first time.
+    pub fn reported_by(&mut self, kind: Kind) {
         let bit = 1u32 << (kind.number() & 31);
         if self.probes & bit == 0 {
             self.probes |= bit;
@@ -443,7 +443,7 @@ impl Fold {
         self.event.event_type = raw.event_type.clone();
     }
 
-    /// Takes the kernel's word for what a program has told of before.
+    /// Takes the kernel's word for what a program has reported before.
     pub fn kernel_knows_better(&mut self, raw: &RawEvent) {
         let [.., program] = self.counts;
         if program > 0 && !raw.program && self.event.event_type != raw.event_type {
@@ -479,7 +479,7 @@ impl Fold {
         };
         event.facts.counts = (counts != CountFacts::default()).then(|| Box::new(counts));
         if let Some(crowd) = &self.crowd {
-            // Each of its members tells its own.
+            // Each of its members reports its own.
             if let Some(io) = &mut event.io {
                 io.lost_pages = None;
             }

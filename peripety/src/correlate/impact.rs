@@ -10,7 +10,7 @@ use crate::{
 /// What an event has learned beside the failure itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Known {
-    /// A probe tells of every request that fails: what it does not tell of succeeded in the end.
+    /// A probe reports every request that fails: what it does not report succeeded in the end.
     pub watched: bool,
     /// It is over for so long that a request which failed of it would be known.
     pub settled: bool,

@@ -11,7 +11,7 @@ use crate::event::Op;
 pub struct FoldKey {
     /// The device: its number in the kernel's encoding, or a hash of its name (see [`Scope`]).
     pub scope: u64,
-    /// errno, source line, inode: what tells failures of one type on one device apart.
+    /// errno, source line, inode: what distinguishes failures of one type on one device.
     pub code: u64,
     /// Which family of failures: a [`Layer`], with a driver's fault or the hash of a type's name.
     pub family: u64,
@@ -105,7 +105,7 @@ impl FoldKey {
         Self { family: unnamed.family | fault.number() as u64, ..unnamed }
     }
 
-    /// What a driver reports without naming a fault; `code` tells different reports apart.
+    /// What a driver reports without naming a fault; `code` distinguishes different reports.
     pub const fn driver_unnamed(scope: Scope, code: u64) -> Self {
         Self { scope: scope.0, code, family: (Layer::Driver as u64) << 56 }
     }
@@ -115,12 +115,12 @@ impl FoldKey {
         Self { code: 1 + op as u64, ..Self::driver(scope, fault) }
     }
 
-    /// An event type on a device; `code` tells different ones apart.
+    /// An event type on a device; `code` distinguishes different ones.
     pub fn typed(scope: Scope, event_type: &str, code: u64) -> Self {
         Self { scope: scope.0, code, family: (Layer::Type as u64) << 56 | hash(event_type) >> 8 }
     }
 
-    /// The rest of an event type on a device, where there are too many to tell apart.
+    /// The rest of an event type on a device, where there are too many to distinguish.
     pub fn rest(scope: Scope, event_type: &str) -> Self {
         Self::typed(scope, event_type, u64::MAX)
     }

@@ -43,7 +43,7 @@ const NVME_WORKS: &[EventType] = &[EventType::NVME_PATH_RECOVERED, EventType::NV
 /// Ends that come as often as the state does, where it flaps.
 const FLAPPING: &[EventType] = &[EventType::SCSI_HOST_ADAPTER_RECOVERED, EventType::ATA_LINK_UP];
 
-/// What has pauses of its own, and no end that anybody tells.
+/// What has pauses of its own, and no end that anybody reports.
 const PAUSES: &[(EventType, u64)] = &[
     (EventType::SCSI_ERROR_RECOVERY, BOUT_NS),
     (EventType::ATA_TIMEOUT, BOUT_NS),
@@ -69,7 +69,7 @@ pub fn quiet_ns(event_type: &EventType, ended: bool) -> u64 {
     PAUSES.iter().find(|(slow, _)| slow == event_type).map_or(QUIET_NS, |(_, ns)| *ns)
 }
 
-/// Whether events of one type end the state that another tells of.
+/// Whether events of one type end the state that another reports.
 pub fn ends(clear: &EventType, state: &EventType) -> bool {
     STATES.iter().any(|(known, ends)| known == state && ends.contains(clear))
 }

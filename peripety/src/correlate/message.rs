@@ -99,7 +99,7 @@ fn is_of_many(event: &Event) -> bool {
     group(event).is_some_and(|group| group.devices_total.or(group.others_total).is_some())
 }
 
-/// Whether the event is about a request whose fate can be told in one sentence.
+/// Whether the event is about a request whose fate can be reported in one sentence.
 fn is_request(event: &Event) -> bool {
     let layer = matches!(event.sub_system.as_str(), "block" | "scsi" | "nvme");
     let lost = event.event_type == EventType::BLK_LOST_WRITE;
@@ -176,7 +176,7 @@ fn reason(event: &Event, io: &Io) -> String {
     let host = scsi.and_then(|scsi| scsi.host_byte);
     let status = scsi.and_then(|scsi| scsi.status).filter(|status| host.is_some() && *status != GOOD);
     let of_nvme = nvme.as_ref().and_then(|nvme| nvme.status_name.as_deref());
-    let mut told = match (key, add_sense, host, status, of_nvme) {
+    let mut reported = match (key, add_sense, host, status, of_nvme) {
         (Some(key), Some(more), ..) => format!("{key}, {more}"),
         (Some(key), ..) => key.into_owned(),
         (_, Some(more), ..) => more.to_owned(),
@@ -189,9 +189,9 @@ fn reason(event: &Event, io: &Io) -> String {
         },
     };
     if let Some(name) = &io.errno_name {
-        let _ = write!(told, " ({name})");
+        let _ = write!(reported, " ({name})");
     }
-    told
+    reported
 }
 
 /// Those that are not events of their own.

@@ -20,13 +20,13 @@ pub struct Outage {
     controller: String,
     /// Since when; 0 where that is not known.
     since_ns: u64,
-    /// It was told of as a path to a namespace.
+    /// It was reported as a path to a namespace.
     pub is_path: bool,
     /// The namespace.
     dev: Option<Dev>,
 }
 
-/// The controllers about which something was told since they last worked.
+/// The controllers about which something was reported since they last worked.
 #[derive(Debug, Default)]
 pub struct NvmeOutages {
     controllers: VecDeque<Outage>,
@@ -41,8 +41,8 @@ impl NvmeOutages {
         if event.sub_system.as_str() != "nvme" || !is_fault {
             return;
         }
-        let told = event.facts.nvme.as_ref().and_then(|nvme| nvme.controller.clone());
-        let Some(controller) = told.or_else(|| controller(&event.kdev)) else { return };
+        let reported = event.facts.nvme.as_ref().and_then(|nvme| nvme.controller.clone());
+        let Some(controller) = reported.or_else(|| controller(&event.kdev)) else { return };
         let is_path = event.event_type == EventType::NVME_PATH_FAILED;
         if let Some(known) = self.controllers.iter_mut().find(|known| known.controller == controller) {
             self.changed |= is_path && !known.is_path;

@@ -65,7 +65,7 @@ impl Pending {
 }
 
 impl Pending {
-    /// The hook that told of it.
+    /// The hook that reported it.
     pub const fn kind(&self) -> Kind {
         match self.driver {
             Driver::Scsi(_) => Kind::ScsiDone,
@@ -139,7 +139,7 @@ impl Pending {
 /// A SCSI device, as it stands in keys: by number if the record or the facts have it, else by address.
 /// News of a unit is always by address where the facts lack it: so its line and its uevent name it.
 pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
-    if cmd.dev != 0 && !scsi::classify(cmd).is_some_and(scsi::ScsiFault::is_news) {
+    if cmd.dev != 0 && !scsi::classify(cmd).is_some_and(scsi::ScsiFault::is_change) {
         return Scope::dev(cmd.dev);
     }
     let known =
@@ -150,7 +150,7 @@ pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope 
     )
 }
 
-/// An NVMe disk or controller, as it stands in keys. A classic tracepoint tells the disk by name alone.
+/// An NVMe disk or controller, as it stands in keys. A classic tracepoint reports the disk by name alone.
 pub fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
     if rq.dev != 0 {
         return Scope::dev(rq.dev);
@@ -167,7 +167,7 @@ pub fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
 pub enum At {
     /// A sector of 512 bytes.
     Sector(u64),
-    /// A logical block of a size that the record does not tell.
+    /// A logical block of a size that the record does not report.
     Lba(u64),
     /// A cache flush.
     Flush,

@@ -10,7 +10,7 @@ use crate::{
     parser::RawEvent,
 };
 
-/// States that are remembered. When there are more, all are forgotten, and told once more.
+/// States that are remembered. When there are more, all are forgotten, and reported once more.
 const STATES_MAX: usize = 1024;
 
 /// The last word on each device.
@@ -21,11 +21,11 @@ pub struct ReportedStates {
     changed: bool,
 }
 
-/// What a state is about: the path of a map has one, whoever tells of it; else each text is a state of its own.
+/// What a state is about: the path of a map has one, whoever reports it; else each text is a state of its own.
 const PATH: u64 = 0;
 
 impl ReportedStates {
-    /// Notes what an event says; returns whether it is news.
+    /// Notes what an event says; returns whether it changed.
     pub fn note(&mut self, raw: &RawEvent, scope: Scope, block: Option<&BlkInfo>) -> bool {
         let device = device(scope, block);
         if let Some(is_down) = path(&raw.event_type) {
@@ -42,9 +42,9 @@ impl ReportedStates {
         if self.states.len() >= STATES_MAX && !self.states.contains_key(&key) {
             self.states.clear();
         }
-        let news = self.states.insert(key, value) != Some(value);
-        self.changed |= news;
-        news
+        let changed = self.states.insert(key, value) != Some(value);
+        self.changed |= changed;
+        changed
     }
 }
 

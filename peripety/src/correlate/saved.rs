@@ -28,7 +28,7 @@ enum Note<S, W> {
     Slot(u32, Option<S>),
     /// What waits now.
     Waiting(W),
-    /// Lost writes of inodes that were told.
+    /// Lost writes of inodes that were reported.
     Inodes(Vec<(FoldKey, u64)>),
     /// What programs have said of the state of devices.
     ReportedStates(Vec<(u64, u64, bool)>),

@@ -1,4 +1,4 @@
-//! How much of an inode's lost writes was told already: the kernel counts on, across folds.
+//! How much of an inode's lost writes was reported already: the kernel counts on, across folds.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -23,7 +23,7 @@ pub struct WbSeen {
 
 impl WritebackCounts {
     /// How many lost writes of a record are new.
-    pub fn news(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
+    pub fn newly_lost(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
         self.changed.push(key);
         if let Some((seen, again)) = self.counts.get_mut(&key) {
             let before = std::mem::replace(seen, wb.count);
@@ -85,9 +85,9 @@ mod tests {
         let wb = |count| WbErr { ino: 12, count, dev: 1, errno: 5 };
         let key = FoldKey::inode(1, 12, 5);
         let mut seen = WritebackCounts::default();
-        assert_eq!((seen.news(key, &wb(3)), seen.news(key, &wb(5))), (3, 2));
+        assert_eq!((seen.newly_lost(key, &wb(3)), seen.newly_lost(key, &wb(5))), (3, 2));
         let mut successor = crate::checkpoint::assert_survives(&mut seen);
-        assert_eq!((successor.news(key, &wb(6)), seen.news(key, &wb(6))), (1, 1));
+        assert_eq!((successor.newly_lost(key, &wb(6)), seen.newly_lost(key, &wb(6))), (1, 1));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub struct Commit {
     /// Last entry of the journal that was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal_cursor: Option<String>,
-    /// Losses that were told.
+    /// Losses that were reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub losses: Option<SavedLosses>,
 }

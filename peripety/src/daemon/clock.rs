@@ -16,7 +16,7 @@ pub(super) fn now() -> Stamp {
     Stamp { monotonic_ns: Some(monotonic_ns()), realtime_us: real.tv_sec * 1_000_000 + real.tv_nsec / 1000 }
 }
 
-/// The stamp of a record that was made at `mono_ns`, told at `now`.
+/// The stamp of a record that was made at `mono_ns`, reported at `now`.
 pub(super) fn stamp_of(mono_ns: u64, now: Stamp) -> Stamp {
     let ago_us = now.monotonic_ns.unwrap_or(mono_ns).saturating_sub(mono_ns) / 1000;
     Stamp {

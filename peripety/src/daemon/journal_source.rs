@@ -45,9 +45,9 @@ pub(super) struct Programs {
     lost: u64,
     lines: u64,
     ends: u64,
-    /// What `prpt stats` tells changed.
+    /// What `prpt stats` reports changed.
     changed: bool,
-    /// What `prpt stats` tells: whether there is a journal.
+    /// What `prpt stats` reports: whether there is a journal.
     journal: bool,
 }
 
@@ -128,7 +128,7 @@ impl Programs {
         let wait = self.restart.next;
         if wait == RESTART_FIRST {
             tracing::warn!(
-                "the journal's reader {why}; it is started again, until then daemons such as multipathd are not heard"
+                "the journal's reader {why}; it is started again, until then daemons such as multipathd are not read"
             );
         }
         self.restart = Restart { at: Some(Instant::now() + wait), next: (wait * 2).min(RESTART_MAX) };
@@ -262,7 +262,7 @@ impl Programs {
             Item::NoJournal => {
                 self.journal = false;
                 tracing::info!(
-                    "there is no journal: daemons such as multipathd are not heard until journald runs"
+                    "there is no journal: daemons such as multipathd are not read until journald runs"
                 );
                 return None;
             }

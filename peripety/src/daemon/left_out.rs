@@ -47,7 +47,7 @@ impl LeftOut {
         match self.files.get_mut(&what) {
             Some(known) => *known = Out { unread, after: known.after.take(), tried: false },
             None => {
-                tracing::warn!("{unread}; what daemons such as multipathd say there is not heard");
+                tracing::warn!("{unread}; what daemons such as multipathd say there is not read");
                 self.files.insert(what, Out { unread, after, tried: false });
             }
         }

@@ -47,7 +47,7 @@ fn limits(probes: &[ProbeStatus]) -> Vec<Limit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::ebpf::status::{Counts, Way};
+    use crate::collector::ebpf::status::{AttachMode, Counts};
 
     fn probe(name: &str, verdict: Verdict) -> ProbeStatus {
         ProbeStatus {
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_said_and_what_a_kernel_lacks_is_not() {
-        let attached = || Verdict::Attached { way: Way::Raw, fallback: String::new() };
+        let attached = || Verdict::Attached { way: AttachMode::Raw, fallback: String::new() };
         let refused = || Verdict::Refused { reason: "no CAP_BPF".into() };
         let absent = Verdict::Absent { reason: "driver not loaded".into() };
         assert_eq!(limits(&[probe("a", attached()), probe("b", absent.clone())]), []);

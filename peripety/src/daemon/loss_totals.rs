@@ -1,4 +1,4 @@
-//! What was lost since the daemon began, by place and reason (promise 1). Every loss is told as an event; this is their sum.
+//! What was lost since the daemon began, by place and reason (promise 1). Every loss is reported as an event; this is their sum.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::event::{Event, EventId, EventType};
 
-/// Kinds of losses that are told apart; the rest stands under one name.
+/// Kinds of losses that are distinguished; the rest stands under one name.
 const ROWS_MAX: usize = 256;
 
 /// The book of losses.
@@ -25,7 +25,7 @@ struct Row {
 }
 
 impl Ledger {
-    /// Takes note of an event, if it tells of a loss.
+    /// Takes note of an event, if it reports a loss.
     pub(super) fn note(&mut self, event: &Event) {
         if event.event_type != EventType::PERIPETY_EVENTS_LOST {
             return;
@@ -72,7 +72,8 @@ mod tests {
             (event.count, event.is_final) = (count, is_final);
             ledger.note(&event);
         }
-        let told = json!([{ "source": "printk", "reason": "rate limit", "count": 17, "counted_by": null }]);
-        assert_eq!(ledger.to_json(), told);
+        let reported =
+            json!([{ "source": "printk", "reason": "rate limit", "count": 17, "counted_by": null }]);
+        assert_eq!(ledger.to_json(), reported);
     }
 }

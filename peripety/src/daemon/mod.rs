@@ -109,6 +109,6 @@ fn start_log(verbose: bool) {
         .with_target(verbose);
     // A second start within one process (a test) keeps the first log.
     let _already = if in_journal { log.without_time().try_init() } else { log.try_init() };
-    // aya tells its whole inner life at level debug.
+    // aya reports its whole inner life at level debug.
     let _already = tracing_log::LogTracer::builder().ignore_crate("aya").init();
 }

@@ -191,9 +191,9 @@ impl Outputs {
                 }
                 continue;
             }
-            let is_news = self.status.is_news(event);
-            let told = |name: &str| is_news || !self.only_changes || keeps(name);
-            for queue in self.queues.iter().filter(|(name, _)| told(name)).map(|(_, queue)| queue) {
+            let is_change = self.status.is_change(event);
+            let reported = |name: &str| is_change || !self.only_changes || keeps(name);
+            for queue in self.queues.iter().filter(|(name, _)| reported(name)).map(|(_, queue)| queue) {
                 queue.send(Arc::clone(event));
             }
         }

@@ -210,7 +210,7 @@ impl Daemon {
         self.chores_at = Some(self.chores_at.map_or(at, |planned| planned.min(at)));
     }
 
-    /// What is done a second after something happened: ask the kernel for what the ring could not take, tell what the
+    /// What is done a second after something happened: ask the kernel for what the ring could not take, say what the
     /// notifiers lost, remember how far the log is read. `last` when it is not done again, and the probes end.
     fn chores(&mut self, last: bool) {
         let now = clock::now();
@@ -245,6 +245,6 @@ async fn sleep_to(deadline_ns: Option<u64>) {
 }
 
 fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    // Without systemd there is nobody to tell.
+    // Without systemd there is nobody to report.
     let _no_systemd = sd_notify::notify(states);
 }

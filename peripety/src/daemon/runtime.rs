@@ -38,8 +38,8 @@ pub(super) struct Runtime {
     lock: Option<File>,
     socket: Option<(u64, u64)>,
     troubles: BTreeMap<&'static str, String>,
-    /// The troubles were told.
-    told: bool,
+    /// The troubles were reported.
+    reported: bool,
     retry_at: Option<u64>,
     pause: u64,
     watch: Option<AsyncFd<OwnedFd>>,
@@ -56,7 +56,7 @@ impl Runtime {
             lock: None,
             socket: None,
             troubles: BTreeMap::new(),
-            told: false,
+            reported: false,
             retry_at: None,
             pause: FIRST_PAUSE_NS,
             watch: None,
@@ -129,13 +129,13 @@ impl Runtime {
     pub(super) fn settle(&mut self, now_ns: u64, tried: bool) {
         let dir = self.roots.runtime.display();
         if self.troubles.is_empty() {
-            if std::mem::take(&mut self.told) {
+            if std::mem::take(&mut self.reported) {
                 tracing::info!("{dir} can be used again: events and how far they are is written down there");
             }
             (self.retry_at, self.pause) = (None, FIRST_PAUSE_NS);
             return;
         }
-        if !std::mem::replace(&mut self.told, true) {
+        if !std::mem::replace(&mut self.reported, true) {
             let what: Vec<_> = self.troubles.iter().map(|(file, why)| format!("{file}: {why}")).collect();
             tracing::warn!(
                 "{dir} cannot be used ({}): events go out from memory meanwhile, at most 16 MiB wait there, and were \

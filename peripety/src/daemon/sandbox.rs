@@ -64,14 +64,14 @@ pub(super) fn enter(args: &Args) -> Entered {
         return Entered { sandbox, uevents };
     }
     if !args.no_ebpf {
-        // A reason not to is told where probes are pinned.
+        // A reason not to is informed where probes are pinned.
         let _told_later = ebpf::prepare_pins(&roots);
         // Before Linux 5.11 maps count against it, and raising it takes a capability.
         let _told_later = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     }
     let _told_later = std::fs::create_dir_all(&roots.runtime);
     if let Some(record) = &args.record {
-        // An error is told where it is opened.
+        // An error is informed where it is opened.
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(record);
         let _told_later: io::Result<()> = made.map(drop);
     }

@@ -11,7 +11,7 @@ use crate::{
     notifier::socket::{Answers, Later, Peer, Request, SocketCounters},
 };
 
-/// What the loop tells the socket, renewed whenever it changes.
+/// What the loop reports the socket, renewed whenever it changes.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     /// `stats`.

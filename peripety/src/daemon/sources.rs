@@ -1,4 +1,4 @@
-//! The sources of records, each optional: what cannot be opened is told once, and the others go on.
+//! The sources of records, each optional: what cannot be opened is reported once, and the others go on.
 
 mod losses;
 mod nvme_paths;
@@ -74,7 +74,7 @@ const MISSING: &[Missing] = &[
     (
         |sources| sources.kmsg.is_none(),
         "kernel text",
-        "the kernel's log cannot be read: what only text tells goes unseen",
+        "the kernel's log cannot be read: what only text reports goes unseen",
     ),
     (
         |sources| sources.uevents.is_none(),

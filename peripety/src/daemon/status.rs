@@ -70,7 +70,7 @@ impl Status {
         status
     }
 
-    /// Adds what the journal tells of this boot. Whether that is all that it will ever tell.
+    /// Adds what the journal reports this boot. Whether that is all that it will ever report.
     fn read_journal(&self, roots: &Roots) -> bool {
         let known = journal::table(roots, PATIENCE);
         let mut inner = self.inner();
@@ -105,9 +105,9 @@ impl Status {
         done
     }
 
-    /// Takes an event on its way out. Tells whether it changes something: a first failure, the end of one, or the first
+    /// Takes an event on its way out. Says whether it changes something: a first failure, the end of one, or the first
     /// word about a fault that is no lasting condition.
-    pub(super) fn is_news(&self, event: &Event) -> bool {
+    pub(super) fn is_change(&self, event: &Event) -> bool {
         match self.inner().table.apply(event) {
             Change::Opened | Change::Closed => true,
             Change::Known => false,
@@ -144,7 +144,7 @@ impl Status {
         found.pop().cloned()
     }
 
-    /// Looks at sysfs and mountinfo. Gives what nothing told of before; conditions of these kinds are left for an event to
+    /// Looks at sysfs and mountinfo. Gives what nothing reported before; conditions of these kinds are left for an event to
     /// open. To be called on a thread: sysfs may take its time.
     ///
     /// Beside them: what it showed to be over.
@@ -159,12 +159,12 @@ impl Status {
         let of_event = |table: &Table| -> Vec<Condition> {
             table.conditions().into_iter().filter(|c| c.event_id.is_some()).collect()
         };
-        let (told, left) = (of_event(&before), of_event(&after));
+        let (reported, left) = (of_event(&before), of_event(&after));
         let is_left =
             |c: &Condition| left.iter().any(|l| l.condition == c.condition && l.event_id == c.event_id);
-        let over = told.into_iter().filter(|c| !is_left(c)).collect();
+        let over = reported.into_iter().filter(|c| !is_left(c)).collect();
         self.inner().table.take_look(&before, after);
-        // What lies in the journal may tell of it.
+        // What lies in the journal may report it.
         if self.inner().journal.is_none() { (Vec::new(), over) } else { (new, over) }
     }
 

@@ -1,4 +1,4 @@
-//! Failures that several layers tell of one after the other: attempts, error handling, the request that failed in the end.
+//! Failures that several layers report one after the other: attempts, error handling, the request that failed in the end.
 
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ fn attempts_that_took_long_and_the_request_that_failed_of_them_are_one_failure()
     );
     assert!(
         events.iter().any(|e| e.facts.get("impact.tried_again").is_some()),
-        "it was told before the request failed"
+        "it was reported before the request failed"
     );
     let finals = finals(&events);
     assert_eq!(
@@ -213,7 +213,7 @@ fn a_bad_copy_in_btrfs_is_one_failure_of_the_device_that_has_it() {
     assert_eq!(finals_of_both[0].block.as_ref().unwrap().id.blk_path, "/dev/loop0");
     assert_eq!(finals_of_both[0].raw_msgs.len(), 4);
     assert!(finals_of_both[0].raw_msgs[0].contains("ino 257"));
-    // A line without the other tells of the failure alone.
+    // A line without the other reports the failure alone.
     assert_eq!(types(&finals(&run(&[member(0, 1)]))), [("FS_CHECKSUM_ERROR".to_owned(), 1)]);
     let events = run(&[csum(0, 257)]);
     assert_eq!(finals(&events)[0].kdev, "sda");
@@ -347,9 +347,12 @@ fn a_disk_that_no_longer_answers_is_one_incident_and_two_bad_requests_are_two() 
             rq(START + 20 * SECOND + 2 * MS, SDA, 0, 5, 300),
         ],
     );
-    let told = finals(&events);
-    assert_eq!(types(&told).len(), 3);
-    assert!(told[1..].iter().all(|e| e.root_cause_event_id == Some(told[0].event_id)), "{told:#?}");
+    let reported = finals(&events);
+    assert_eq!(types(&reported).len(), 3);
+    assert!(
+        reported[1..].iter().all(|e| e.root_cause_event_id == Some(reported[0].event_id)),
+        "{reported:#?}"
+    );
 
     let medium = [scsi(START, SDA, 8, 2, [3, 0x11, 0]), rq(START + MS, SDA, 0, 61, 8)];
     let events = run(all_live(), &[&medium[..], &[rq(START + 9 * MS, SDA, 1, 28, 4096)]].concat());
@@ -367,7 +370,7 @@ fn lines_of(text: &[(u64, &str)]) -> Vec<Record> {
     text.iter().enumerate().map(numbered).collect()
 }
 
-/// What a log alone tells, with the built-in rules.
+/// What a log alone reports, with the built-in rules.
 fn told_by_log(facts: &dyn DeviceFacts, text: &[(u64, &str)]) -> Vec<Event> {
     let events = run_with(RuleSet::built_in(), facts, LiveSources::text_only(), &lines_of(text));
     finals(&events).into_iter().cloned().collect()
@@ -413,8 +416,8 @@ fn a_log_alone_tells_port_chain_and_request_of_sata_as_one() {
         let mut text = vec![(0, cmd)];
         text.extend(rest.map(|line| (later, line)));
         let events = told_by_log(facts, &text);
-        let told: Vec<_> = events.iter().map(|e| (brief(e), e.kdev.as_str())).collect();
-        assert_eq!(told, [(("SCSI_MEDIUM_ERROR", 1, Severity::Error), "sda")], "after {later} ms");
+        let reported: Vec<_> = events.iter().map(|e| (brief(e), e.kdev.as_str())).collect();
+        assert_eq!(reported, [(("SCSI_MEDIUM_ERROR", 1, Severity::Error), "sda")], "after {later} ms");
         let event = &events[0];
         assert_eq!(event.block.as_ref().unwrap().id.dev, SDA);
         assert_eq!((event.io.as_ref().unwrap().sector, event.raw_msgs.len()), (Some(254_643_848), 6));
@@ -432,8 +435,8 @@ fn commands_of_two_ports_at_the_same_place_are_not_mixed_up() {
     let request = "I/O error, dev sda, sector 254643848 op 0x1:(WRITE) flags 0x0 phys_seg 1 prio class 2";
     let (three, four) = (cmd(3), cmd(4));
     let events = told_by_log(&Devices::usual(), &[(0, &three), (0, &four), (3000, request)]);
-    let told: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.kdev.as_str())).collect();
-    assert_eq!(told, [("ATA_TIMEOUT", "ata3.00"), ("ATA_TIMEOUT", "ata4.00"), ("BLK_IO_ERROR", "sda")]);
+    let reported: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.kdev.as_str())).collect();
+    assert_eq!(reported, [("ATA_TIMEOUT", "ata3.00"), ("ATA_TIMEOUT", "ata4.00"), ("BLK_IO_ERROR", "sda")]);
 }
 
 #[test]
@@ -450,8 +453,9 @@ fn the_command_that_a_driver_takes_back_is_a_part_of_its_error_handling() {
             (90, "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2"),
         ],
     );
-    let told: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.count, e.raw_msgs.len())).collect();
-    assert_eq!(told, [("USB_STORAGE_ERROR", 2, 4), ("SCSI_TRANSPORT_ERROR", 1, 3)]);
+    let reported: Vec<_> =
+        events.iter().map(|e| (e.event_type.as_str(), e.count, e.raw_msgs.len())).collect();
+    assert_eq!(reported, [("USB_STORAGE_ERROR", 2, 4), ("SCSI_TRANSPORT_ERROR", 1, 3)]);
     assert_eq!(events[0].io.as_ref().unwrap().op, crate::event::Op::Write);
 }
 
@@ -464,14 +468,14 @@ fn a_bad_link_and_the_commands_that_failed_of_it_are_one_failure() {
             tag << 3
         )
     };
-    let told = |first: &str, second: &str| {
+    let reported = |first: &str, second: &str| {
         let text = [(0, exception), (0, first), (0, second), (900, exception), (900, first)];
         let events = told_by_log(&Devices::usual(), &text);
         events.iter().map(|e| (e.event_type.to_string(), e.count, e.severity)).collect::<Vec<_>>()
     };
-    let bus = told(&cmd(12, "ATA bus error"), &cmd(13, "ATA bus error"));
+    let bus = reported(&cmd(12, "ATA bus error"), &cmd(13, "ATA bus error"));
     assert_eq!(bus, [("ATA_LINK_ERROR".to_owned(), 2, Severity::Warning)]);
-    let late = told(&cmd(12, "timeout"), &cmd(13, "timeout"));
+    let late = reported(&cmd(12, "timeout"), &cmd(13, "timeout"));
     assert_eq!(late, [("ATA_TIMEOUT".to_owned(), 2, Severity::Error)]);
 }
 
@@ -498,13 +502,13 @@ fn a_conflict_of_reservations_is_told_once() {
     let line = "sd 0:0:0:0: reservation conflict";
     let request =
         "reservation conflict error, dev sda, sector 8 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2";
-    let told = |text: &[(u64, &str)]| {
+    let reported = |text: &[(u64, &str)]| {
         let facts = Sata(Devices::usual());
         let events = told_by_log(&facts, text);
         events.iter().map(|e| (e.event_type.to_string(), e.count)).collect::<Vec<_>>()
     };
     let conflict = |count| [("SCSI_RESERVATION_CONFLICT".to_owned(), count)];
-    assert_eq!(told(&[(0, line), (0, line), (9, line)]), conflict(3));
+    assert_eq!(reported(&[(0, line), (0, line), (9, line)]), conflict(3));
     let disk = "sd 0:0:0:0: [sda] tag#3 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_OK cmd_age=0s";
-    assert_eq!(told(&[(0, line), (0, disk), (0, request)]), conflict(1));
+    assert_eq!(reported(&[(0, line), (0, disk), (0, request)]), conflict(1));
 }

@@ -236,9 +236,9 @@ fn a_line_that_seems_older_than_the_probe_is_about_what_the_probe_tells() {
         engine.push(&record, &facts, &mut out);
     }
     engine.finish(&facts, &mut out);
-    let told: Vec<_> =
+    let reported: Vec<_> =
         finals(&out).iter().map(|e| (e.event_type.as_str(), e.count, e.sources.len())).collect();
-    assert_eq!(told, [("SCSI_POWER_ON_RESET", 2, 2)]);
+    assert_eq!(reported, [("SCSI_POWER_ON_RESET", 2, 2)]);
 }
 
 /// The same for the unit that comes to the place of one that was removed.
@@ -283,15 +283,15 @@ fn only_a_controller_that_was_in_trouble_is_back() {
     connected.time = stamp(START + 2000 * MS);
     assert_eq!(events(std::slice::from_ref(&connected)), []);
     let trouble = text(START, "nvme nvme9: starting error recovery");
-    let told = events(&[trouble.clone(), connected.clone()]);
-    assert!(told.iter().any(|event| event.event_type.as_str() == "NVME_PATH_RECOVERED"), "{told:#?}");
+    let reported = events(&[trouble.clone(), connected.clone()]);
+    assert!(reported.iter().any(|event| event.event_type.as_str() == "NVME_PATH_RECOVERED"), "{reported:#?}");
     let mut gone = uevent("remove", "nvme", path, None, &[]);
     gone.time = stamp(START + 1000 * MS);
-    let told = events(&[trouble, gone, connected]);
-    assert!(told.iter().all(|event| event.event_type.as_str() != "NVME_PATH_RECOVERED"), "{told:#?}");
+    let reported = events(&[trouble, gone, connected]);
+    assert!(reported.iter().all(|event| event.event_type.as_str() != "NVME_PATH_RECOVERED"), "{reported:#?}");
 }
 
-/// NVMe's classic tracepoint tells no place and no number, and the attempts may take longer than anyone waits for their
+/// NVMe's classic tracepoint reports no place and no number, and the attempts may take longer than anyone waits for their
 /// request.
 #[test]
 fn attempts_without_a_place_belong_to_the_request_that_fails_after_them() {

@@ -1,4 +1,4 @@
-//! How bad a failure is told to be: by what it means for those who use the data, and not by what the kernel printed.
+//! How bad a failure is asked to be: by what it means for those who use the data, and not by what the kernel printed.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ fn run(live: LiveSources, facts: &dyn DeviceFacts, records: &[Record]) -> Vec<Ev
     out
 }
 
-fn told(facts: &dyn DeviceFacts, records: &[Record]) -> Vec<(String, Severity)> {
+fn reported(facts: &dyn DeviceFacts, records: &[Record]) -> Vec<(String, Severity)> {
     let events = run(all_live(), facts, records);
     finals(&events).iter().map(|e| (e.event_type.to_string(), e.severity)).collect()
 }
@@ -153,7 +153,7 @@ fn what_fails_on_a_standby_path_for_another_reason_is_told() {
     let counts: Vec<_> = finals(&events).iter().map(|e| (e.event_type.to_string(), e.count)).collect();
     assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 2, "{counts:?}");
     let not_ready =
-        told(&Devices::usual(), &[scsi(START, SDA, 8, 2, [2, 4, 2]), rq(START + MS, SDA, 0, 5, 8)]);
+        reported(&Devices::usual(), &[scsi(START, SDA, 8, 2, [2, 4, 2]), rq(START + MS, SDA, 0, 5, 8)]);
     assert_eq!(not_ready, [("SCSI_NOT_READY".to_owned(), Severity::Error)]);
 }
 
@@ -175,10 +175,10 @@ fn a_path_or_a_leg_is_a_warning_and_the_top_is_not() {
         (leg("vg-lv_rimage_0"), Severity::Error),
         (id(DM0, "dm-0", BlkType::DmLvm), Severity::Error),
     ] {
-        let events = told(&Machine::below(holder.clone()), &failure);
+        let events = reported(&Machine::below(holder.clone()), &failure);
         assert_eq!(events, [("BLK_IO_ERROR".to_owned(), severity)], "{}", holder.blk_path);
     }
-    let top = told(&Machine::below(map.clone()), &[bio(START, DM0, 5, 8)]);
+    let top = reported(&Machine::below(map.clone()), &[bio(START, DM0, 5, 8)]);
     assert_eq!(top, [("BLK_IO_ERROR".to_owned(), Severity::Error)]);
     // A disk of which one partition is a leg and another one is not.
     let parts = vec![id(Dev::new(8, 1), "sda1", BlkType::Partition), raid("raid1")];
@@ -187,7 +187,7 @@ fn a_path_or_a_leg_is_a_warning_and_the_top_is_not() {
         owners: Vec::new(),
         holders: parts,
     });
-    assert_eq!(told(&mixed, &failure), [("BLK_IO_ERROR".to_owned(), Severity::Error)]);
+    assert_eq!(reported(&mixed, &failure), [("BLK_IO_ERROR".to_owned(), Severity::Error)]);
     // A flush on one path of several loses nothing.
     let events = run(all_live(), &Machine::below(map), &[flush(START)]);
     let flush = finals(&events)[0].clone();
@@ -218,8 +218,8 @@ fn the_last_path_or_leg_that_fails_is_not_spared() {
         )
     };
     let of_sda = |facts: &Machine, records: &[Record]| {
-        let told = run(all_live(), facts, records);
-        finals(&told).iter().find(|e| e.kdev == "sda").unwrap().severity
+        let reported = run(all_live(), facts, records);
+        finals(&reported).iter().find(|e| e.kdev == "sda").unwrap().severity
     };
     let failure = || rq(START + 2 * SECOND, SDA, 1, 5, 8);
     let map = machine(id(DM0, "dm-0", BlkType::DmMultipath));
@@ -276,12 +276,12 @@ fn the_removal_of_the_last_member_is_critical_and_that_of_any_other_is_not() {
         START + SECOND,
         "md/raid1:md0: Disk failure on sda, disabling device.\nmd/raid1:md0: Operation continuing on 1 devices.",
     );
-    let told = run(all_live(), &machine, &[remove(START, SDA), failed, remove(START + 2 * SECOND, SDB)]);
+    let reported = run(all_live(), &machine, &[remove(START, SDA), failed, remove(START + 2 * SECOND, SDB)]);
     let of = |name: &str| {
-        let found = finals(&told)
+        let found = finals(&reported)
             .into_iter()
             .find(|e| e.kdev == name && e.event_type == EventType::BLK_DEVICE_REMOVED);
-        found.unwrap_or_else(|| panic!("no removal of {name} in {told:#?}")).clone()
+        found.unwrap_or_else(|| panic!("no removal of {name} in {reported:#?}")).clone()
     };
     assert_eq!(of("sda").severity, Severity::Notice);
     assert_eq!(of("sdb").severity, Severity::Critical);
@@ -293,8 +293,8 @@ fn what_failed_before_an_array_was_stopped_was_not_asked_for() {
     let machine = Machine::plain().with(BlkInfo { id: array, owners: Vec::new(), holders: Vec::new() });
     let stopped = |ns: u64| line(ns, "md: md0 stopped.");
     let of = |records: &[Record]| {
-        let told = told(&machine, records);
-        told.iter().find(|(name, _)| name == "BLK_IO_ERROR").unwrap().1
+        let reported = reported(&machine, records);
+        reported.iter().find(|(name, _)| name == "BLK_IO_ERROR").unwrap().1
     };
     let failure = |ns: u64| bio(ns, Dev::new(9, 0), 5, 64);
     assert_eq!(of(&[failure(START), stopped(START + SECOND)]), Severity::Error);
@@ -306,7 +306,7 @@ fn a_path_that_fails_after_it_was_back_is_another_event() {
     let event = |ns: u64, action: &str, left: &str| {
         change(ns, DM0, &[("DM_ACTION", action), ("DM_PATH", "8:0"), ("DM_NR_VALID_PATHS", left)])
     };
-    let told = told(
+    let reported = reported(
         &Devices::usual(),
         &[
             event(START, "PATH_FAILED", "1"),
@@ -315,8 +315,8 @@ fn a_path_that_fails_after_it_was_back_is_another_event() {
             event(START + 3 * SECOND, "PATH_FAILED", "1"),
         ],
     );
-    let failed: Vec<_> = told.iter().filter(|(name, _)| name == "DM_MPATH_PATH_FAILED").collect();
-    assert_eq!(failed.len(), 2, "{told:?}");
+    let failed: Vec<_> = reported.iter().filter(|(name, _)| name == "DM_MPATH_PATH_FAILED").collect();
+    assert_eq!(failed.len(), 2, "{reported:?}");
 }
 
 #[test]
@@ -374,8 +374,8 @@ fn a_lost_path_is_as_bad_as_what_is_left() {
             DM0,
             &[("DM_ACTION", "PATH_FAILED"), ("DM_PATH", "8:0"), ("DM_NR_VALID_PATHS", left)],
         );
-        let told = told(&Devices::usual(), &[uevent, text]);
-        told.into_iter().map(|(_, severity)| severity).min().unwrap()
+        let reported = reported(&Devices::usual(), &[uevent, text]);
+        reported.into_iter().map(|(_, severity)| severity).min().unwrap()
     };
     assert_eq!([path("3"), path("1"), path("0")], [Severity::Warning, Severity::Warning, Severity::Critical]);
 }
@@ -386,7 +386,7 @@ fn a_lost_member_is_as_bad_as_what_is_left() {
         let text = format!(
             "md/{level}:md0: Disk failure on sda, disabling device.\nmd/{level}:md0: Operation continuing on {left} devices."
         );
-        told(&Devices::usual(), &[line(START, &text)])[0].1
+        reported(&Devices::usual(), &[line(START, &text)])[0].1
     };
     assert_eq!([array("raid1", 1), array("raid10", 3), array("raid", 3)], [Severity::Warning; 3]);
     assert_eq!([array("raid1", 0), array("raid10", 0)], [Severity::Critical; 2]);
@@ -417,14 +417,14 @@ fn timeout(ns: u64, sector: u64) -> Record {
 #[test]
 fn a_timeout_is_an_error_once_its_request_fails() {
     assert_eq!(
-        told(&Devices::usual(), &[timeout(START, 8)]),
+        reported(&Devices::usual(), &[timeout(START, 8)]),
         [("SCSI_TIMEOUT".to_owned(), Severity::Warning)]
     );
     let failed = [timeout(START, 8), rq(START + SECOND, SDA, 0, 110, 8)];
-    assert_eq!(told(&Devices::usual(), &failed), [("SCSI_TIMEOUT".to_owned(), Severity::Error)]);
+    assert_eq!(reported(&Devices::usual(), &failed), [("SCSI_TIMEOUT".to_owned(), Severity::Error)]);
     let nvme = "nvme nvme0: I/O 23 QID 4 timeout, aborting";
     assert_eq!(
-        told(&Devices::usual(), &[line(START, nvme)]),
+        reported(&Devices::usual(), &[line(START, nvme)]),
         [("NVME_TIMEOUT".to_owned(), Severity::Warning)]
     );
 }
@@ -437,7 +437,7 @@ fn a_read_that_went_to_the_other_mirror_is_not_corrected() {
         "md/raid1:md0: sda: rescheduling sector 2608",
     ] {
         assert_eq!(
-            told(&Devices::usual(), &[line(START, text)]),
+            reported(&Devices::usual(), &[line(START, text)]),
             [("MD_READ_REDIRECTED".to_owned(), Severity::Warning)]
         );
     }
@@ -510,10 +510,10 @@ fn a_reset_of_a_controller_is_told_as_such_and_its_end_too() {
         line(START + SECOND, "nvme nvme0: I/O 23 QID 4 timeout, reset controller"),
         connected(START + 2 * SECOND, "nvme0"),
     ];
-    let types: Vec<String> = told(&machine, &records).into_iter().map(|(t, _)| t).collect();
+    let types: Vec<String> = reported(&machine, &records).into_iter().map(|(t, _)| t).collect();
     assert_eq!(types, ["NVME_TIMEOUT", "NVME_CONTROLLER_RESET", "NVME_CONTROLLER_RECOVERED"]);
     let path = [line(START, "nvme nvme0: starting error recovery"), connected(START + SECOND, "nvme0")];
-    let types: Vec<String> = told(&machine, &path).into_iter().map(|(t, _)| t).collect();
+    let types: Vec<String> = reported(&machine, &path).into_iter().map(|(t, _)| t).collect();
     assert_eq!(types, ["NVME_PATH_FAILED", "NVME_PATH_RECOVERED"]);
 }
 
@@ -525,9 +525,9 @@ fn paths_to_a_namespace_are_counted() {
     });
     let lost =
         |controller: u32, ns: u64| line(ns, &format!("nvme nvme{controller}: starting error recovery"));
-    let one = told(&both, &[lost(0, START)]);
+    let one = reported(&both, &[lost(0, START)]);
     assert_eq!(one, [("NVME_PATH_FAILED".to_owned(), Severity::Warning)]);
-    let two = told(&both, &[lost(0, START), lost(1, START + 60 * SECOND)]);
+    let two = reported(&both, &[lost(0, START), lost(1, START + 60 * SECOND)]);
     assert_eq!(two[1], ("NVME_PATH_FAILED".to_owned(), Severity::Critical), "{two:?}");
 }
 
@@ -540,7 +540,7 @@ fn a_controller_that_somebody_disconnects_fails_nothing() {
     let failed = rq(START + 3 * MS, Dev::new(259, 0), 0, 5, 8);
     let early = [taken_back.clone(), no_path.clone(), asked.clone(), failed.clone()];
     for records in [[asked.clone(), taken_back, no_path, failed], early] {
-        let events = told(&machine, &records);
+        let events = reported(&machine, &records);
         assert!(!events.is_empty());
         assert!(events.iter().all(|(_, severity)| *severity == Severity::Notice), "{events:?}");
     }
@@ -551,7 +551,7 @@ fn a_controller_that_somebody_disconnects_fails_nothing() {
         line(START + 60 * SECOND + MS, "nvme nvme0: Removing ctrl: NQN \"nqn.test:one\""),
         line(START + 60 * SECOND + 2 * MS, "block nvme0n1: no available path - failing I/O"),
     ];
-    let events = told(&machine, &given_up);
+    let events = reported(&machine, &given_up);
     assert!(events.contains(&("NVME_PATH_FAILED".to_owned(), Severity::Critical)), "{events:?}");
 }
 
@@ -566,10 +566,10 @@ fn a_connection_that_somebody_closes_is_not_lost() {
         "block nbd0: Disconnected due to user request.",
         "block nbd0: shutting down sockets",
     ]);
-    assert_eq!(told(&Devices::usual(), &asked), [("NBD_CONNECTION_LOST".to_owned(), Severity::Notice)]);
+    assert_eq!(reported(&Devices::usual(), &asked), [("NBD_CONNECTION_LOST".to_owned(), Severity::Notice)]);
     let lost =
         lines(&["block nbd0: Receive control failed (result -32)", "block nbd0: shutting down sockets"]);
-    assert_eq!(told(&Devices::usual(), &lost), [("NBD_CONNECTION_LOST".to_owned(), Severity::Error)]);
+    assert_eq!(reported(&Devices::usual(), &lost), [("NBD_CONNECTION_LOST".to_owned(), Severity::Error)]);
 }
 
 fn gone(ns: u64, dev: Dev, name: &str) -> Record {
@@ -592,12 +592,12 @@ fn a_disk_that_is_deleted_fails_the_requests_under_way_and_nothing_else() {
         line(START + MS, "sd 4:0:0:1: rejecting I/O to dead device"),
         gone(START + 20 * MS, SDA, "sda"),
     ];
-    let events = told(&Devices::usual(), &records);
+    let events = reported(&Devices::usual(), &records);
     assert!(events.iter().all(|(_, severity)| *severity >= Severity::Warning), "{events:?}");
     // One that failed before it went.
     let failing = [rq(START, SDA, 0, 5, 8), gone(START + 4 * SECOND, SDA, "sda")];
     let error = |records: &[Record]| {
-        told(&Devices::usual(), records).iter().any(|(_, severity)| *severity == Severity::Error)
+        reported(&Devices::usual(), records).iter().any(|(_, severity)| *severity == Severity::Error)
     };
     assert!(error(&failing));
     // What the device itself said is true whatever becomes of it.
@@ -645,12 +645,12 @@ fn losses_at_one_place_are_one_event_that_grows() {
 
 #[test]
 fn a_disk_that_lost_its_size_is_no_news() {
-    let of = |text: &str| told(&Devices::usual(), &[line(START, text)]);
+    let of = |text: &str| reported(&Devices::usual(), &[line(START, text)]);
     let sda = line(START, "sda: detected capacity change from 131072 to 0");
-    assert_eq!(told(&Devices::usual(), std::slice::from_ref(&sda))[0].1, Severity::Error);
+    assert_eq!(reported(&Devices::usual(), std::slice::from_ref(&sda))[0].1, Severity::Error);
     assert_eq!(of("md0: detected capacity change from 131072 to 0")[0].1, Severity::Info);
     assert_eq!(of("loop0: detected capacity change from 131072 to 0")[0].1, Severity::Info);
-    let removed = told(&Devices::usual(), &[sda, gone(START + MS, SDA, "sda")]);
+    let removed = reported(&Devices::usual(), &[sda, gone(START + MS, SDA, "sda")]);
     assert!(removed.iter().all(|(_, severity)| *severity >= Severity::Notice), "{removed:?}");
 }
 
@@ -696,13 +696,13 @@ fn attempts_at_writes_are_not_of_a_read() {
     let records =
         [read(START, 8), write(START + MS, 800), read(START + 2 * MS, 16), write(START + 3 * MS, 808)];
     let events = run(all_live(), &Devices::usual(), &records);
-    let told: Vec<_> = finals(&events)
+    let reported: Vec<_> = finals(&events)
         .iter()
         .map(|e| {
             (e.io.as_ref().unwrap().op, e.count, e.sector_ranges.iter().map(|r| r.start).collect::<Vec<_>>())
         })
         .collect();
-    assert_eq!(told, [(Op::Read, 2, vec![8]), (Op::Write, 2, vec![800])]);
+    assert_eq!(reported, [(Op::Read, 2, vec![8]), (Op::Write, 2, vec![800])]);
 }
 
 #[test]

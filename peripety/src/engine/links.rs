@@ -108,9 +108,9 @@ fn the_whole_chain_of_a_lost_path_has_one_root() {
         line(START + 5 * MS, "FS_JOURNAL_ABORTED ext4 dm-0"),
         line(START + 6 * MS, "FS_REMOUNT_READ_ONLY ext4 dm-0"),
     ];
-    let told = causes(&records);
-    assert_eq!(told[0], ("BLK_TIMEOUT sda".to_owned(), String::new()));
-    assert!(told[1..].iter().all(|(_, cause)| cause == "BLK_TIMEOUT sda"), "{told:?}");
+    let reported = causes(&records);
+    assert_eq!(reported[0], ("BLK_TIMEOUT sda".to_owned(), String::new()));
+    assert!(reported[1..].iter().all(|(_, cause)| cause == "BLK_TIMEOUT sda"), "{reported:?}");
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn a_cause_that_is_explained_late_takes_what_it_caused_with_it() {
         rq(START + 8 * MS, SDA, 0, 5, 8),
         line(START, "ISCSI_CONNECTION_ERROR iscsi sda"),
     ];
-    let told = causes(&records);
-    let of = |name: &str| told.iter().find(|(n, _)| n == name).unwrap().1.clone();
+    let reported = causes(&records);
+    let of = |name: &str| reported.iter().find(|(n, _)| n == name).unwrap().1.clone();
     for effect in ["BLK_IO_ERROR sda", "BLK_IO_ERROR dm-0", "FS_IO_ERROR dm-0"] {
-        assert_eq!(of(effect), "ISCSI_CONNECTION_ERROR sda", "{told:?}");
+        assert_eq!(of(effect), "ISCSI_CONNECTION_ERROR sda", "{reported:?}");
     }
 }
 
@@ -203,8 +203,8 @@ pub(super) fn check_links(events: &[Event]) -> Result<(), TestCaseError> {
     for event in events {
         let last = by_id(event.event_id).unwrap();
         // Incidents may be joined, and then as a whole.
-        let told = event.incident_id.and_then(by_id);
-        prop_assert_eq!(told.and_then(|root| root.incident_id), last.incident_id, "{:?}", event);
+        let reported = event.incident_id.and_then(by_id);
+        prop_assert_eq!(reported.and_then(|root| root.incident_id), last.incident_id, "{:?}", event);
         if event.event_id != last.event_id || event.revision != last.revision {
             continue;
         }

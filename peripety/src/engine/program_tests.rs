@@ -66,7 +66,7 @@ impl DeviceFacts for Named {
 }
 
 /// The last revision of each event.
-fn told(records: &[Record]) -> Vec<Event> {
+fn reported(records: &[Record]) -> Vec<Event> {
     let settings = Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live: all_live() };
     let devices = Devices::usual().with(Dev::new(253, 1), "dm-1", &[]).with(
         Dev::new(253, 4),
@@ -105,7 +105,7 @@ fn a_path_that_fails_is_one_event_whoever_tells_first() {
     let later: Vec<Record> = kernel(START).into_iter().chain(daemon(START + SECOND)).collect();
     let earlier: Vec<Record> = daemon(START).into_iter().chain(kernel(START + 20 * MS)).collect();
     for records in [later, earlier] {
-        let events = told(&records);
+        let events = reported(&records);
         let of_path: Vec<&Event> = events.iter().filter(|e| e.kdev == "sda").collect();
         assert_eq!(of_path.len(), 1, "{:?}", types(&events));
         let event = of_path[0];
@@ -128,7 +128,7 @@ fn a_path_that_fails_is_one_event_whoever_tells_first() {
 
 #[test]
 fn what_the_kernel_tells_late_makes_the_daemons_word_exact() {
-    let events = told(&[multipathd(START, "sda: mark as failed"), kernel_fails(START + SECOND)]);
+    let events = reported(&[multipathd(START, "sda: mark as failed"), kernel_fails(START + SECOND)]);
     assert_eq!(types(&events), [("DM_MPATH_PATH_FAILED", "sda", 1)]);
     assert_eq!(events[0].severity.as_str(), "error");
 }
@@ -152,14 +152,15 @@ fn a_state_that_lasts_is_told_once_and_again_after_it_was_over() {
         ("DM_MPATH_PATH_REINSTATED", "sda", 1),
         ("MULTIPATHD_PATH_DOWN", "sda", 1),
     ];
-    assert_eq!(types(&told(&records)), wanted);
+    assert_eq!(types(&reported(&records)), wanted);
 }
 
 #[test]
 fn without_uevents_multipathd_tells_of_the_last_path() {
-    let events = told(&[kernel_fails(START), multipathd(START + MS, "mpatha: remaining active paths: 0")]);
+    let events =
+        reported(&[kernel_fails(START), multipathd(START + MS, "mpatha: remaining active paths: 0")]);
     assert_eq!(types(&events), [("DM_MPATH_PATH_FAILED", "sda", 1), ("DM_MPATH_NO_PATH", "dm-0", 1)]);
-    let events = told(&[
+    let events = reported(&[
         uevent(START, "PATH_FAILED", "0"),
         multipathd(START + MS, "mpatha: remaining active paths: 0"),
     ]);
@@ -173,7 +174,7 @@ fn smartd_repeats_itself_every_half_hour() {
         said(START + minutes * 60 * SECOND, Some("smartd"), &format!("Device: /dev/sda [SAT], {text}"))
     };
     let eight = "8 Currently unreadable (pending) sectors";
-    let events = told(&[
+    let events = reported(&[
         smartd(0, eight),
         smartd(0, "2 Offline uncorrectable sectors"),
         smartd(30, eight),
@@ -196,7 +197,7 @@ fn smartd_repeats_itself_every_half_hour() {
 #[test]
 fn an_iscsi_session_is_one_event_and_two_are_two() {
     let iscsid = "Kernel reported iSCSI connection 1:0 error (1020 - ISCSI_ERR_TCP_CONN_CLOSE: TCP connection closed) state (3)";
-    let events = told(&[
+    let events = reported(&[
         said(START, None, " connection1:0: detected conn error (1020)"),
         said(START + MS, None, " connection2:0: detected conn error (1020)"),
         said(START + 5 * MS, Some("iscsid"), iscsid),
@@ -224,7 +225,7 @@ fn a_leg_that_fails_is_told_by_the_kernel_and_dmeventd_as_one() {
     };
     let kernel = "md/raid1:mdX: Disk failure on dm-1, disabling device.\nmd/raid1:mdX: Operation continuing on 1 devices.";
     let events =
-        told(&[said(START, None, kernel), dmeventd(START + 40 * MS, 0), dmeventd(START + 40 * MS, 1)]);
+        reported(&[said(START, None, kernel), dmeventd(START + 40 * MS, 0), dmeventd(START + 40 * MS, 1)]);
     let wanted = [("DM_RAID_LEG_FAILED", "dm-1", 1), ("DM_RAID_LEG_FAILED", "dm-4", 1)];
     assert_eq!(types(&events), wanted, "a leg that nobody knows is one of the array");
     assert_eq!(events[0].sources, ["kmsg", "journal:dmeventd"]);
@@ -232,7 +233,7 @@ fn a_leg_that_fails_is_told_by_the_kernel_and_dmeventd_as_one() {
 
 #[test]
 fn a_member_that_fails_is_told_by_md_and_mdadm_as_one() {
-    let events = told(&[
+    let events = reported(&[
         said(
             START,
             None,
@@ -255,7 +256,7 @@ fn a_member_that_fails_is_told_by_md_and_mdadm_as_one() {
 
 #[test]
 fn a_rebuild_is_told_by_md_and_mdadm_as_one() {
-    let events = told(&[
+    let events = reported(&[
         said(START, None, "md: recovery of RAID array md0"),
         said(START + 2 * SECOND, None, "md: md0: recovery done."),
         said(

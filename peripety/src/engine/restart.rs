@@ -1,4 +1,4 @@
-//! An engine that is killed and goes on from its notes tells the same as one that was not.
+//! An engine that is killed and goes on from its notes reports the same as one that was not.
 
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ impl Paper {
 }
 
 /// The events of the records, the engine being killed before each of those at `kills`.
-fn told(records: &[Record], kills: &[usize]) -> Vec<Event> {
+fn reported(records: &[Record], kills: &[usize]) -> Vec<Event> {
     let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
     let mut paper = Paper::default();
     for (number, record) in records.iter().enumerate() {
@@ -70,10 +70,10 @@ proptest! {
         let mut records: Vec<Record> = failures.into_iter().chain(company).chain(lost).collect();
         records.sort_by_key(|record| record.time.monotonic_ns);
         let kills: Vec<usize> = kills.iter().map(|kill| kill.index(records.len() + 1)).collect();
-        for (one, other) in told(&records, &kills).iter().zip(&told(&records, &[])) {
+        for (one, other) in reported(&records, &kills).iter().zip(&reported(&records, &[])) {
             prop_assert_eq!(one, other);
         }
-        prop_assert_eq!(told(&records, &kills).len(), told(&records, &[]).len());
+        prop_assert_eq!(reported(&records, &kills).len(), reported(&records, &[]).len());
     }
 }
 
@@ -91,7 +91,7 @@ fn an_event_that_was_written_is_not_written_again() {
     assert_eq!(out.len(), 1, "it is out already");
     second.push(&super::tests::rq(START + 300 * MS, SDA, 0, 5, 16), &facts, &mut out);
     second.tick(START + 20 * SECOND, &facts, &mut out);
-    let told: Vec<_> = out.iter().map(|e| (e.event_id, e.revision, e.count, e.is_final)).collect();
+    let reported: Vec<_> = out.iter().map(|e| (e.event_id, e.revision, e.count, e.is_final)).collect();
     let id = out[0].event_id;
-    assert_eq!(told, [(id, 0, 1, false), (id, 1, 2, false), (id, 2, 2, true)]);
+    assert_eq!(reported, [(id, 0, 1, false), (id, 1, 2, false), (id, 2, 2, true)]);
 }

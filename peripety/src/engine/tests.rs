@@ -570,8 +570,8 @@ fn a_mount_is_told_with_its_mount_point_which_is_known_later() {
     assert_eq!(out.len(), 0);
     engine.tick(START + 400 * MS, &mounted(&["/mnt"]), &mut out);
     engine.push(&said(START + 500 * MS), &mounted(&["/mnt"]), &mut out);
-    let told: Vec<_> = out.iter().map(|e| (e.revision, e.count, e.is_final, block_points(e))).collect();
-    assert_eq!(told, vec![(0, 1, true, "/mnt".to_owned()); 3]);
+    let reported: Vec<_> = out.iter().map(|e| (e.revision, e.count, e.is_final, block_points(e))).collect();
+    assert_eq!(reported, vec![(0, 1, true, "/mnt".to_owned()); 3]);
     engine.finish(&mounted(&[]), &mut out);
     assert_eq!((out.len(), engine.open_events()), (3, 0));
 }
@@ -652,7 +652,7 @@ fn files_that_one_shutdown_cost_are_one_event_that_grows() {
     let named = group(rest).files.unwrap();
     assert_eq!((named.len(), named[0].inode, named[0].pages), (32, Some(17), Some(3)));
     assert_eq!(inode(rest), None);
-    // A file with an event of its own tells its pages apart from its failures.
+    // A file with an event of its own distinguishes its pages from its failures.
     let pages = |e: &Event| {
         let own = e.io.as_ref().and_then(|io| io.lost_pages).filter(|_| inode(e).is_some());
         own.unwrap_or(e.count)
@@ -730,8 +730,9 @@ fn failures_of_two_devices_that_had_the_same_number_are_two_events() {
         engine.push(&rq(START + ns, LOOP0, 0, 5, 2048), &nth(diskseq), &mut out);
     }
     engine.finish(&nth(8), &mut out);
-    let told: Vec<_> = finals(&out).iter().map(|e| (e.block.as_ref().unwrap().id.diskseq, e.count)).collect();
-    assert_eq!(told, [(Some(7), 2), (Some(8), 3)]);
+    let reported: Vec<_> =
+        finals(&out).iter().map(|e| (e.block.as_ref().unwrap().id.diskseq, e.count)).collect();
+    assert_eq!(reported, [(Some(7), 2), (Some(8), 3)]);
 }
 
 #[test]
@@ -749,17 +750,17 @@ fn a_line_about_a_lost_write_is_about_its_inode_or_the_latest() {
             line(START + 1, "BLK_LOST_WRITE block loop0 fs.inode=13 n=2"),
             line(START + 2, "BLK_LOST_WRITE block loop0 fs.inode=12 n=3"),
             line(START + 3, "BLK_LOST_WRITE block loop0 n=4"),
-            // Of which no probe told.
+            // Of which no probe reported.
             line(START + 4, "BLK_LOST_WRITE block loop0 fs.inode=14 n=5"),
         ],
     );
-    let told = |event: &&Event| {
+    let reported = |event: &&Event| {
         let lines = event.raw_msgs.iter().map(|line| line.rsplit('=').next().unwrap().to_owned());
         (inode(event).unwrap(), event.count, lines.collect::<Vec<_>>().join(" "))
     };
-    let mut told: Vec<_> = finals(&events).iter().map(told).collect();
-    told.sort();
-    assert_eq!(told, [(12, 1, "1 3".to_owned()), (13, 1, "2 4".to_owned()), (14, 1, "5".to_owned())]);
+    let mut reported: Vec<_> = finals(&events).iter().map(reported).collect();
+    reported.sort();
+    assert_eq!(reported, [(12, 1, "1 3".to_owned()), (13, 1, "2 4".to_owned()), (14, 1, "5".to_owned())]);
 }
 
 /// A record of a failing request, with its time.
@@ -879,7 +880,7 @@ fn sectors_of_a_bio_are_what_it_was_for_and_a_flush_has_none() {
         }
         record
     };
-    let told = |records: &[Record]| {
+    let reported = |records: &[Record]| {
         let events = run(all_live(), records);
         let event = finals(&events).remove(0);
         let io = event.io.clone().unwrap();
@@ -888,14 +889,14 @@ fn sectors_of_a_bio_are_what_it_was_for_and_a_flush_has_none() {
     };
     let whole = of_bio(0, 7, 0, 0);
     assert_eq!(
-        told(std::slice::from_ref(&whole)),
+        reported(std::slice::from_ref(&whole)),
         (Op::Read, Some(10_001), Some(7), Some(Extent::Exact), vec![(10_001, 10_007)], 1)
     );
     let cut = of_bio(9, 7, 0, 0);
     assert_eq!(
-        told(&[whole, cut]),
+        reported(&[whole, cut]),
         (Op::Read, Some(10_001), Some(7), Some(Extent::Within), vec![(9_992, 10_007)], 2)
     );
     const PREFLUSH: u32 = 1 << 18;
-    assert_eq!(told(&[of_bio(0, 0, PREFLUSH, 1)]), (Op::Flush, None, None, None, vec![], 1));
+    assert_eq!(reported(&[of_bio(0, 0, PREFLUSH, 1)]), (Op::Flush, None, None, None, vec![], 1));
 }

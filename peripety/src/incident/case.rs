@@ -64,7 +64,7 @@ pub struct Case {
     pub part: Option<SharedPart>,
     /// How many devices blame that part.
     pub blamed_by: u32,
-    /// What kinds of harm its events tell of.
+    /// What kinds of harm its events report.
     pub harm: BTreeMap<ImpactKind, u32>,
     /// The same of devices that others are made of: another copy or path may serve what they do not.
     #[serde(default)]
@@ -191,7 +191,7 @@ impl Case {
 
     /// Takes a later revision of an event that it has.
     pub fn grow(&mut self, event: &Event, facet: Option<Facet>) {
-        // Of one that a daemon before this one counted, the event itself tells.
+        // Of one that a daemon before this one counted, the event itself reports.
         let known = self.incident.events.iter().find(|m| m.event_id == event.event_id).map(|m| m.count);
         let before = self.growing.get(&event.event_id).copied().or(known);
         self.count(event, before);

@@ -145,7 +145,7 @@ impl Incidents {
         })
     }
 
-    /// The one incident that fits, where nothing tells how the devices stand to each other. Where two fit, none does.
+    /// The one incident that fits, where nothing says how the devices stand to each other. Where two fit, none does.
     fn only_one(&self, facet: &Facet, found: &mut Found) {
         let (mut joins, mut heads) = (Vec::new(), Vec::new());
         for slot in self.index.recent() {

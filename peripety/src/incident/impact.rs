@@ -13,7 +13,7 @@ use crate::{
 /// Names that are kept of what is hurt.
 const NAMES_MAX: usize = 32;
 
-/// What kinds of harm an event tells of.
+/// What kinds of harm an event reports.
 pub fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactKind> {
     use ImpactKind::{DataAtRisk, DataLost, None, PathLost, ReadOnly, RedundancyLost, Slow, Unavailable};
     match event.event_type.as_str() {

@@ -364,7 +364,7 @@ impl Incidents {
         );
         case.render();
         let incident = &case.incident;
-        let is_news = case.written.is_none()
+        let is_change = case.written.is_none()
             || before
                 != (
                     incident.state,
@@ -372,7 +372,7 @@ impl Incidents {
                     incident.cause.name.clone(),
                     incident.impact.kinds.clone(),
                 );
-        if is_news {
+        if is_change {
             self.write(slot, out);
             return;
         }

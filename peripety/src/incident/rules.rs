@@ -24,7 +24,7 @@ pub enum Place {
     Below,
     /// Either of the two.
     SameOrBelow,
-    /// Nothing tells how they stand to each other, and there is one incident only that fits.
+    /// Nothing says how they stand to each other, and there is one incident only that fits.
     Unplaced,
 }
 

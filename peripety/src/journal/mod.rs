@@ -5,10 +5,10 @@
 //! So nothing that has to live reads them itself. It starts itself again ([`Process`]) with the orders what to read, asks
 //! over one pipe, gets answers over another, and never waits longer than it said. The other side ([`Worker`]) opens every
 //! file by itself and says which one it is about to touch: when it dies or says no more, that file is to blame; it is left
-//! out, the next process goes on where the last one stopped, and what is not known for it is told ([`Unread`]).
+//! out, the next process goes on where the last one stopped, and what is not known for it is reported ([`Unread`]).
 //!
 //! What daemons say is read by a process that runs as long as `peripetyd` (see [`crate::collector::journal`]): the same
-//! files ([`Files`]), but it is not asked, it tells.
+//! files ([`Files`]), but it is not asked, it reports.
 
 mod cursor;
 mod files;

@@ -75,7 +75,7 @@ pub(crate) struct Entry {
     pub cursor: String,
     /// When journald took it, microseconds since 1970.
     pub realtime_us: u64,
-    /// The host that it came from by systemd-journal-remote, as the name of its file tells.
+    /// The host that it came from by systemd-journal-remote, as the name of its file reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
     /// The same by CLOCK_MONOTONIC, with the boot.

@@ -108,7 +108,7 @@ impl Memory {
         self.state().by_order.values().cloned().collect()
     }
 
-    /// All events held, and every revision from now on. A reader who is too slow is told how many it lost.
+    /// All events held, and every revision from now on. A reader who is too slow is informed how many it lost.
     pub fn follow(&self) -> (Vec<Arc<Stored>>, broadcast::Receiver<Arc<Stored>>) {
         let state = self.state();
         (state.by_order.values().cloned().collect(), self.0.live.subscribe())

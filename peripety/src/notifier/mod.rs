@@ -29,7 +29,7 @@ pub trait Notifier: Send {
     ///
     /// # Errors
     ///
-    /// What keeps this event from going out this way. [`NotifyError::is_temporary`] tells whether it is worth another
+    /// What keeps this event from going out this way. [`NotifyError::is_temporary`] says whether it is worth another
     /// try.
     fn notify(&mut self, event: &Event) -> Result<(), NotifyError>;
 }

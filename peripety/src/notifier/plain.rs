@@ -58,12 +58,12 @@ pub(crate) fn event(event: &Event, style: &Style) -> String {
 
 /// The message without the device that it begins with, for the device stands before it.
 fn without_device(event: &Event) -> &str {
-    let told = event.msg.split_once(": ").filter(|(before, _)| {
+    let reported = event.msg.split_once(": ").filter(|(before, _)| {
         let device = device(event);
         !device.is_empty()
             && before.strip_prefix(&device).is_some_and(|rest| rest.is_empty() || rest.starts_with(" on "))
     });
-    told.map_or(&event.msg, |(_, said)| said)
+    reported.map_or(&event.msg, |(_, said)| said)
 }
 
 /// Time, severity, type, device, mount points.

@@ -60,7 +60,7 @@ impl Default for Store {
 struct State {
     store: Store,
     counters: Counters,
-    /// What was lost and not told yet, by reason.
+    /// What was lost and not reported yet, by reason.
     untold: BTreeMap<&'static str, u64>,
     trouble: Option<String>,
     /// Why the files of the spool cannot be used.
@@ -347,7 +347,7 @@ fn work(mut notifier: impl Notifier, mut went_out: Option<WentOut>, shared: &Sha
         };
         drop(state);
         let known = went_out.take().is_some_and(|went_out| went_out(&event));
-        let outcome = if known { Outcome::Sent } else { insist(&mut notifier, &event, shared) };
+        let outcome = if known { Outcome::Sent } else { deliver_with_retry(&mut notifier, &event, shared) };
         let mut state = shared.state();
         if let Store::Spool(spool) = &mut state.store {
             if outcome == Outcome::GivenUp {
@@ -385,7 +385,7 @@ fn finished(mut state: MutexGuard<'_, State>, shared: &Shared) {
 }
 
 /// Sends one event; waits as long as what keeps it back is temporary and the queue is open.
-fn insist(notifier: &mut impl Notifier, event: &Event, shared: &Shared) -> Outcome {
+fn deliver_with_retry(notifier: &mut impl Notifier, event: &Event, shared: &Shared) -> Outcome {
     loop {
         match notifier.notify(event) {
             Ok(()) => {

@@ -1,6 +1,6 @@
 //! The daemon's socket: live and recent events, and answers to `prpt`. doc/socket.md is its protocol.
 //!
-//! Nothing here holds up the daemon: the socket has a thread of its own, readers share one bounded stream and are told what
+//! Nothing here holds up the daemon: the socket has a thread of its own, readers share one bounded stream and are informed what
 //! they missed, a request is one short line, and clients are few.
 
 mod slots;
@@ -58,7 +58,7 @@ const TAKEN_IN_A_ROW: u32 = 16;
 const REFUSED_CLIENTS: usize = 64;
 const REFUSAL: &[u8] = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
 
-/// Who may read the journal may read the socket: it tells the same.
+/// Who may read the journal may read the socket: it reports the same.
 const READERS: &str = "systemd-journal";
 
 /// Who asks, as the kernel says.
@@ -66,7 +66,7 @@ const READERS: &str = "systemd-journal";
 pub struct Peer {
     /// User.
     pub uid: u32,
-    /// Process, where it could be told.
+    /// Process, where it could be reported.
     pub pid: Option<i32>,
 }
 

@@ -230,7 +230,7 @@ impl Spool {
         Ok(if earlier.is_some() { Added::Supersedes } else { Added::Waits })
     }
 
-    /// Why there is no room; the last quarter is for what is wrong, not for news.
+    /// Why there is no room; the last quarter is for faults, not for notices.
     fn refuses(&self, severity: Severity) -> Option<&'static str> {
         let share = |bound: u64| if severity <= Severity::Warning { bound } else { bound / 4 * 3 };
         if self.bytes >= share(self.bound) {

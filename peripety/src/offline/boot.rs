@@ -11,7 +11,7 @@ const BACK_US: u64 = 5_000_000;
 /// Lines with which a kernel begins.
 const FIRST_LINES: [&str; 2] = ["Linux version ", "Booting Linux on physical CPU "];
 
-/// Name space of the ids of boots that are not told.
+/// Name space of the ids of boots that are not reported.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0d1c_6e0b_8a57_4c1e_b7a4_4f86_23f0_9be2);
 
 /// Why an entry is not of the boot of those before it.
@@ -23,12 +23,12 @@ pub(super) enum Break {
     Time,
 }
 
-/// One boot, as far as the log tells.
+/// One boot, as far as the log reports.
 #[derive(Clone, Debug)]
 pub(super) struct Boot {
     /// Its id, or one that is made of its first entry.
     pub id: String,
-    told: bool,
+    reported: bool,
     /// Wall clock at uptime 0, where it is known.
     started_us: Option<i64>,
     /// Uptimes are the kernel's, not made up from the wall clock.
@@ -43,7 +43,7 @@ impl Boot {
     /// The boot that begins with this entry. `started_us` is its time of the wall clock where that is known.
     pub(super) fn new(first: &Entry, started_us: Option<i64>) -> Self {
         let id = first.boot_id.as_deref().map(plain_id);
-        let told = id.is_some();
+        let reported = id.is_some();
         let id = id.unwrap_or_else(|| {
             let host = first.hostname.as_deref().unwrap_or_default();
             let name = format!("{host}\0{:?}\0{:?}\0{}", first.uptime_us, first.wall_us, first.log.text);
@@ -51,7 +51,7 @@ impl Boot {
         });
         Self {
             id,
-            told,
+            reported,
             started_us,
             real_uptime: false,
             last_uptime_us: None,
@@ -63,7 +63,7 @@ impl Boot {
 
     /// Whether the entry is of another boot or out of order.
     pub(super) fn breaks(&self, entry: &Entry) -> Option<Break> {
-        if let (true, Some(id)) = (self.told, &entry.boot_id) {
+        if let (true, Some(id)) = (self.reported, &entry.boot_id) {
             return (plain_id(id) != self.id).then_some(Break::Boot);
         }
         let begins = entry.is_kernel() && FIRST_LINES.iter().any(|line| entry.log.text.starts_with(line));
@@ -81,7 +81,7 @@ impl Boot {
         }
     }
 
-    /// Whether the time of the wall clock of an entry can be told.
+    /// Whether the time of the wall clock of an entry can be reported.
     pub(super) fn knows_wall(&self, entry: &Entry) -> bool {
         entry.wall_us.is_some() || self.started_us.is_some() || entry.uptime_us.is_none()
     }
@@ -123,7 +123,7 @@ impl Boot {
         let mono_us = match (uptime, wall) {
             (Some(uptime), _) => uptime,
             (None, Some(wall)) => {
-                // The first entry is a second after a start that nobody told.
+                // The first entry is a second after a start that nobody reported.
                 let started = *self.started_us.get_or_insert(wall.saturating_sub(1_000_000));
                 u64::try_from(wall.saturating_sub(started)).unwrap_or(0).max(self.last_mono_us)
             }
@@ -175,10 +175,10 @@ mod tests {
         boot.stamp(&wall);
         assert_eq!(boot.breaks(&at(None, Some(10), "x")), Some(Break::Time));
         assert_eq!(boot.breaks(&at(None, Some(1_000_000_001), "Linux version 6.1")), Some(Break::Boot));
-        let told = Entry { boot_id: Some("AB-1".into()), ..wall };
-        let boot = Boot::new(&told, None);
-        assert_eq!(boot.breaks(&told), None);
-        assert_eq!(boot.breaks(&Entry { boot_id: Some("ab2".into()), ..told }), Some(Break::Boot));
+        let reported = Entry { boot_id: Some("AB-1".into()), ..wall };
+        let boot = Boot::new(&reported, None);
+        assert_eq!(boot.breaks(&reported), None);
+        assert_eq!(boot.breaks(&Entry { boot_id: Some("ab2".into()), ..reported }), Some(Break::Boot));
     }
 
     #[test]

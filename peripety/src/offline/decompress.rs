@@ -42,26 +42,28 @@ pub fn unpack<'r>(from: impl Read + 'r) -> io::Result<Box<dyn BufRead + 'r>> {
     for _ in 0..2 {
         reader = match packing(reader.fill_buf()?) {
             Packing::Plain => return Ok(reader),
-            Packing::Gzip => told("gzip", flate2::bufread::MultiGzDecoder::new(reader)),
-            Packing::Bzip2 => told("bzip2", bzip2::bufread::MultiBzDecoder::new(reader)),
-            Packing::Xz => told("xz", lzma_rust2::XzReader::new_mem_limit(reader, true, XZ_MEMORY_KIB)),
-            Packing::Zstd => told("zstd", Zstd::new(reader)),
+            Packing::Gzip => naming_errors("gzip", flate2::bufread::MultiGzDecoder::new(reader)),
+            Packing::Bzip2 => naming_errors("bzip2", bzip2::bufread::MultiBzDecoder::new(reader)),
+            Packing::Xz => {
+                naming_errors("xz", lzma_rust2::XzReader::new_mem_limit(reader, true, XZ_MEMORY_KIB))
+            }
+            Packing::Zstd => naming_errors("zstd", Zstd::new(reader)),
         };
     }
     Ok(reader)
 }
 
-fn told<'r>(tool: &'static str, decoder: impl Read + 'r) -> Box<dyn BufRead + 'r> {
-    Box::new(BufReader::new(Told { tool, decoder }))
+fn naming_errors<'r>(tool: &'static str, decoder: impl Read + 'r) -> Box<dyn BufRead + 'r> {
+    Box::new(BufReader::new(NamedErrors { tool, decoder }))
 }
 
 /// A decoder whose errors say what is wrong with the file, and not with the decoder.
-struct Told<R> {
+struct NamedErrors<R> {
     tool: &'static str,
     decoder: R,
 }
 
-impl<R: Read> Read for Told<R> {
+impl<R: Read> Read for NamedErrors<R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         self.decoder.read(to).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,

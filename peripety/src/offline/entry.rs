@@ -11,9 +11,9 @@ pub enum Item {
     More(String),
     /// The record before came so many times more.
     Repeated(u32),
-    /// What follows is of another boot, by this id where it is told.
+    /// What follows is of another boot, by this id where it is reported.
     Boot(Option<String>),
-    /// Nothing to tell: a heading, an empty line.
+    /// Nothing to report: a heading, an empty line.
     Nothing,
 }
 
@@ -23,7 +23,7 @@ impl From<Entry> for Item {
     }
 }
 
-/// A record with what the file tells about it.
+/// A record with what the file reports about it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
     /// The text and who said it. `seq` counts only where `numbered` is set.

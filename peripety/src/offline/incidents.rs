@@ -25,7 +25,7 @@ pub struct ByHost {
 }
 
 impl ByHost {
-    /// Takes an event, which is told its incident.
+    /// Takes an event, which is reported its incident.
     pub fn push(&mut self, event: &mut Event) {
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&event.hostname) {
             let first = self.hosts.keys().next().cloned();

@@ -10,7 +10,7 @@ use super::{
 use crate::{event::Event, parser::rules::RuleSet};
 
 /// Hosts that are remembered. Where a log server has more, those that were silent for longest are forgotten: what comes of
-/// them later is as of a host that was never heard of.
+/// them later is as of a host that was never reported.
 const HOSTS_MAX: usize = 8192;
 /// Entries after which it is looked which hosts are silent.
 const LOOK_EVERY: u64 = 1024;
@@ -45,7 +45,7 @@ struct Host {
 pub struct Logs {
     rules: RuleSet,
     given: Given,
-    /// In the order in which they were heard of.
+    /// In the order in which they were reported.
     hosts: Vec<Host>,
     /// Places in `hosts` by name.
     places: HashMap<String, usize>,
@@ -304,7 +304,7 @@ mod tests {
     fn each_of_many_hosts_has_events_of_its_own() {
         let (events, early) = of_hosts(3000);
         assert_eq!(events.len(), 6000);
-        assert!(early > 4000, "what is over is told while others are read: {early}");
+        assert!(early > 4000, "what is over is reported while others are read: {early}");
         assert!(events.iter().all(|e| e.is_final && e.count == 1));
         let hosts: std::collections::BTreeSet<&str> = events.iter().map(|e| e.hostname.as_str()).collect();
         assert_eq!(hosts.len(), 3000);

@@ -5,7 +5,7 @@
 //! bounded whatever the file is, and no input panics.
 //!
 //! One log gives the same events from each of its forms whose times have fractions of a second. Whole seconds (`dmesg -T`,
-//! old syslog) do not tell a pause of 4.5 seconds from one of 5.5, so what repeats about every five seconds may be one event
+//! old syslog) do not report a pause of 4.5 seconds from one of 5.5, so what repeats about every five seconds may be one event
 //! in one form and two in the other; no record is left out.
 
 mod ahead;

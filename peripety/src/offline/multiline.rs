@@ -55,7 +55,7 @@ struct Open {
 }
 
 impl Joiner {
-    /// Takes a line of the kernel; gives those that wait no more, in order. `takes` tells whether a rule takes a text.
+    /// Takes a line of the kernel; gives those that wait no more, in order. `takes` says whether a rule takes a text.
     pub(super) fn push(&mut self, entry: Entry, takes: &dyn Fn(&str) -> bool, out: &mut Vec<Entry>) {
         let Some(mut open) = self.open.take() else {
             if is_head(&entry.log.text) {

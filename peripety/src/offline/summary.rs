@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::event::{Event, EventId, EventType, Severity};
 
-/// Devices that are told apart.
+/// Devices that are distinguished.
 const DEVICES_MAX: usize = 65_536;
 
 /// What one type of event on one device comes to.
@@ -35,7 +35,7 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
     rows: BTreeMap<(String, String, String), Row>,
-    /// Events that were told before they were over, with their count so far: they come once more.
+    /// Events that were reported before they were over, with their count so far: they come once more.
     unfinished: HashMap<EventId, u64>,
 }
 

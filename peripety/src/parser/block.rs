@@ -39,7 +39,7 @@ pub const fn request_op(rq: &BlockRq) -> Op {
     }
 }
 
-/// The operation of a bio. Its sectors may have been counted down before it is seen, so that only the flag tells a flush.
+/// The operation of a bio. Its sectors may have been counted down before it is seen, so that only the flag reports a flush.
 pub const fn bio_op(bio: &BlockBio) -> Op {
     match op(bio.op) {
         Op::Write if bio.is_flush() => Op::Flush,
@@ -68,7 +68,7 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
     Some(raw)
 }
 
-/// Requests or bios of which the kernel side told no more than that they failed. It counts for no failure by itself.
+/// Requests or bios of which the kernel side reported no more than that they failed. It counts for no failure by itself.
 pub fn missed(missed: &Missed, kind: Kind, time: Stamp) -> RawEvent {
     let mono_ns = time.monotonic_ns.unwrap_or_default();
     let header = Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 0, seq: 0, mono_ns };

@@ -18,7 +18,7 @@ pub struct Command {
     pub start: u64,
     /// Number of blocks; 1 where the line does not say.
     pub blocks: u32,
-    /// Blocks are sectors of 512 bytes. Else the size of a block is the disk's, which the line does not tell.
+    /// Blocks are sectors of 512 bytes. Else the size of a block is the disk's, which the line does not report.
     pub are_sectors: bool,
 }
 
@@ -38,7 +38,7 @@ impl Command {
     }
 }
 
-/// The command that facts are about; nothing if they are about none, or do not tell its place.
+/// The command that facts are about; nothing if they are about none, or do not report its place.
 pub fn command(facts: &Facts, io: Option<&Io>) -> Option<Command> {
     if let Some(ata) = &facts.ata {
         return registers(ata.command?, ata.registers.as_deref()?);

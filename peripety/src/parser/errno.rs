@@ -51,7 +51,7 @@ block_errors! {
     28 "critical space allocation error" BLK_NO_SPACE;
     12 "kernel resource error" BLK_RESOURCE_ERROR;
     16 "device resource error" BLK_RESOURCE_ERROR;
-    // A caller that asked not to wait (io_uring, RWF_NOWAIT) is told to come again: that is how it works.
+    // A caller that asked not to wait (io_uring, RWF_NOWAIT) is asked to come again: that is how it works.
     11 "nonblocking retry" BLK_RESOURCE_ERROR Info;
     78 "dm internal retry" BLK_RESOURCE_ERROR;
     109 "open zones exceeded" BLK_RESOURCE_ERROR;

@@ -8,7 +8,7 @@ use crate::{
     record::Stamp,
 };
 
-/// What a record of the ring buffer says; nothing if what it tells is normal.
+/// What a record of the ring buffer says; nothing if what it reports is normal.
 pub fn kernel(record: &KernelRecord, time: Stamp) -> Option<RawEvent> {
     let h = &record.header;
     match &record.payload {
@@ -23,7 +23,7 @@ pub fn kernel(record: &KernelRecord, time: Stamp) -> Option<RawEvent> {
         Payload::Ext4Shutdown(shutdown) => fs::ext4_shutdown(h, shutdown, time),
         Payload::XfsShutdown(shutdown) => fs::xfs_shutdown(h, shutdown, time),
         Payload::WbErr(wb) => fs::lost_write(h, wb, time),
-        // The text itself comes through /dev/kmsg; this record only tells its time.
+        // The text itself comes through /dev/kmsg; this record only reports its time.
         Payload::Console(_) => None,
         _ => None,
     }

@@ -94,7 +94,7 @@ pub struct RawEvent {
     pub raw_msg: Option<String>,
     /// A program says so, not the kernel.
     pub program: bool,
-    /// It says how things are, not that something happened: said again, it is no news.
+    /// It says how things are, not that something happened: said again, nothing changed.
     pub state: bool,
     /// It says more of what was said already, and adds nothing to the count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -119,7 +119,7 @@ fn nvme_event(uevent: &Uevent, time: Stamp) -> Option<RawEvent> {
         return Some(nvme::of_aen(draft(uevent, time, EventType::NVME_ASYNC_EVENT, controller), result));
     }
     if uevent.action == "remove" {
-        // Whether it was told to go or failed, the kernel's text says, if anything does.
+        // Whether it was asked to go or failed, the kernel's text says, if anything does.
         let mut raw = draft(uevent, time, EventType::NVME_CONTROLLER_FAILED, controller);
         raw.severity = Severity::Notice;
         raw.facts.nvme.get_or_insert_default().reason = Some("the controller went away".to_owned());

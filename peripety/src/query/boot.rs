@@ -87,7 +87,7 @@ impl Boot {
     }
 }
 
-/// Id of the present boot, 32 hexadecimal digits; empty when procfs does not tell.
+/// Id of the present boot, 32 hexadecimal digits; empty when procfs does not report.
 pub fn current(roots: &Roots) -> String {
     let text = fs::read_to_string(roots.procfs.join("sys/kernel/random/boot_id")).unwrap_or_default();
     text.trim().chars().filter(|c| *c != '-').collect()

@@ -86,7 +86,7 @@ pub enum Position {
     After(String),
 }
 
-/// What the index tells about an entry, without its JSON.
+/// What the index reports about an entry, without its JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The event.

@@ -30,9 +30,9 @@ pub struct Select {
 /// Takes events one by one; an error ends the query.
 pub(crate) type Sink<'a> = dyn FnMut(Event) -> anyhow::Result<()> + 'a;
 
-/// Gives the events of the journal to `sink` in the order of their time; tells what was passed over.
+/// Gives the events of the journal to `sink` in the order of their time; says what was passed over.
 ///
-/// Two passes, so that little but ids is held: which revision is the last, then those. A daemon that was killed tells the
+/// Two passes, so that little but ids is held: which revision is the last, then those. A daemon that was killed reports the
 /// last events once more when it starts again, with low revisions: what stands last in the journal need not be the last.
 ///
 /// # Errors

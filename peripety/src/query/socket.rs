@@ -113,7 +113,7 @@ impl Client {
         }
     }
 
-    /// Process id of the daemon, as the kernel tells.
+    /// Process id of the daemon, as the kernel reports.
     pub(crate) fn pid(&self) -> Option<i32> {
         rustix::net::sockopt::socket_peercred(&self.stream).ok().map(|peer| peer.pid.as_raw_nonzero().get())
     }

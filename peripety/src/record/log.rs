@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Level of a kernel message, 0 (KERN_EMERG) to 7 (KERN_DEBUG).
 pub type KmsgLevel = u8;
 
-/// A line of text with what its source tells about it.
+/// A line of text with what its source reports about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {
     /// Sequence number of /dev/kmsg or of the journal; for other sources a count of lines.

@@ -37,7 +37,7 @@ pub enum Body {
     Uevent(Uevent),
     /// Records are known to be lost.
     Lost(Lost),
-    /// Failures that the kernel side counted and could not tell of.
+    /// Failures that the kernel side counted and could not report.
     Missed(Missed),
 }
 

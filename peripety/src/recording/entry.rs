@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use peripety_common::{Header, KernelRecord};
 use serde::{Deserialize, Serialize};
 
-use super::facts::News;
+use super::facts::Change;
 use crate::{
     correlate::LiveSources,
     event::Event,
@@ -40,7 +40,7 @@ pub enum Entry {
         body: Body,
         /// What the engine learned of devices.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        facts: Vec<News>,
+        facts: Vec<Change>,
     },
     /// Time went on.
     Tick {
@@ -48,13 +48,13 @@ pub enum Entry {
         ns: u64,
         /// What the engine learned of devices.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        facts: Vec<News>,
+        facts: Vec<Change>,
     },
     /// Everything open was closed.
     Finish {
         /// What the engine learned of devices.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        facts: Vec<News>,
+        facts: Vec<Change>,
     },
     /// A look at sysfs and mountinfo showed that conditions are over.
     Looked {
@@ -63,7 +63,7 @@ pub enum Entry {
         /// Which.
         over: Vec<Condition>,
     },
-    /// Answers about devices are told anew from now on.
+    /// Answers about devices are reported anew from now on.
     Forget,
     /// What the daemon said of itself.
     Said(Box<Event>),
@@ -84,7 +84,7 @@ pub struct Start {
     pub hostname: String,
     /// `little` or `big`: kernel records are in the machine's order.
     pub byte_order: String,
-    /// What tells peripety's own rules from those of another version.
+    /// What reports peripety's own rules from those of another version.
     pub own_rules: String,
 }
 
@@ -109,7 +109,7 @@ pub enum Body {
 
 impl Entry {
     /// The entry for a record.
-    pub fn push(record: &Record, facts: Vec<News>) -> Self {
+    pub fn push(record: &Record, facts: Vec<Change>) -> Self {
         let (own_ns, body) = match &record.body {
             record::Body::Kernel(kernel) => (Some(kernel.header.mono_ns), Body::Kernel(to_hex(kernel))),
             record::Body::Log(line) => (None, Body::Log(line.clone())),

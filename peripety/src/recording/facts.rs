@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{BlkInfo, Dev, DeviceFacts};
 
-/// Questions whose answers are remembered; past it all are forgotten and answers told anew.
+/// Questions whose answers are remembered; past it all are forgotten and answers reported anew.
 const QUESTIONS_MAX: usize = 8192;
 
 /// What the engine asks about devices.
@@ -25,7 +25,7 @@ pub enum Question {
 
 /// An answer that is another than the one before to the same question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct News {
+pub struct Change {
     /// The question.
     #[serde(flatten)]
     pub question: Question,
@@ -75,35 +75,35 @@ impl Known {
     }
 }
 
-/// Passes questions on, and notes the answers that are news.
+/// Passes questions on, and notes the answers that are changes.
 pub(super) struct FactsRecorder<'f> {
     facts: &'f dyn DeviceFacts,
-    inner: RefCell<Heard<'f>>,
+    inner: RefCell<Seen<'f>>,
 }
 
-struct Heard<'f> {
+struct Seen<'f> {
     known: &'f mut Known,
     asked: HashMap<Question, u64>,
-    news: Vec<News>,
+    changes: Vec<Change>,
 }
 
 impl<'f> FactsRecorder<'f> {
     pub(super) fn new(facts: &'f dyn DeviceFacts, known: &'f mut Known) -> Self {
-        Self { facts, inner: RefCell::new(Heard { known, asked: HashMap::new(), news: Vec::new() }) }
+        Self { facts, inner: RefCell::new(Seen { known, asked: HashMap::new(), changes: Vec::new() }) }
     }
 
-    pub(super) fn into_news(self) -> Vec<News> {
-        self.inner.into_inner().news
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.inner.into_inner().changes
     }
 
     fn note(&self, question: Question, answer: Option<Arc<BlkInfo>>) -> Option<Arc<BlkInfo>> {
-        let mut heard = self.inner.borrow_mut();
-        let Heard { known, asked, news } = &mut *heard;
-        let is_news = !known.is(&question, answer.as_ref());
+        let mut seen = self.inner.borrow_mut();
+        let Seen { known, asked, changes } = &mut *seen;
+        let is_change = !known.is(&question, answer.as_ref());
         let nth = asked.entry(question.clone()).or_default();
-        if is_news {
+        if is_change {
             known.set(question.clone(), answer.clone());
-            news.push(News { question, nth: *nth, is: answer.clone() });
+            changes.push(Change { question, nth: *nth, is: answer.clone() });
         }
         *nth += 1;
         answer
@@ -128,22 +128,22 @@ pub(crate) struct Answers(RefCell<RecordedAnswers>);
 struct RecordedAnswers {
     known: Known,
     /// For the record in hand: what is still to become known, by question, the next one last.
-    news: HashMap<Question, Vec<News>>,
+    changes: HashMap<Question, Vec<Change>>,
     asked: HashMap<Question, u64>,
 }
 
 impl Answers {
-    /// News for the next record. What was not asked for by the one before is in force from now on, too.
-    pub(crate) fn next(&self, news: Vec<News>) {
+    /// Change for the next record. What was not asked for by the one before is in force from now on, too.
+    pub(crate) fn next(&self, changes: Vec<Change>) {
         let mut given = self.0.borrow_mut();
-        let RecordedAnswers { known, news: waiting, asked } = &mut *given;
+        let RecordedAnswers { known, changes: waiting, asked } = &mut *given;
         for (question, left) in waiting.drain() {
             if let Some(last) = left.into_iter().next() {
                 known.set(question, last.is);
             }
         }
         asked.clear();
-        for one in news.into_iter().rev() {
+        for one in changes.into_iter().rev() {
             waiting.entry(one.question.clone()).or_default().push(one);
         }
     }
@@ -155,8 +155,8 @@ impl Answers {
 
     fn answer(&self, question: Question) -> Option<Arc<BlkInfo>> {
         let mut given = self.0.borrow_mut();
-        let RecordedAnswers { known, news, asked } = &mut *given;
-        if let Some(waiting) = news.get_mut(&question) {
+        let RecordedAnswers { known, changes, asked } = &mut *given;
+        if let Some(waiting) = changes.get_mut(&question) {
             let nth = asked.entry(question.clone()).or_default();
             while let Some(due) = waiting.pop_if(|next| next.nth <= *nth) {
                 known.set(question.clone(), due.is);
@@ -219,7 +219,7 @@ mod tests {
                     script.0.set(*answer);
                     ask(&listening, *what)
                 }).collect();
-                answers.next(listening.into_news());
+                answers.next(listening.into_changes());
                 let again: Vec<_> = asks.iter().map(|(what, _)| ask(&answers, *what)).collect();
                 proptest::prop_assert_eq!(given, again);
             }
@@ -229,11 +229,11 @@ mod tests {
     #[test]
     fn the_same_answer_is_told_once() {
         let (script, mut known) = (Script(Cell::new(1)), Known::default());
-        for told in [1, 0, 0] {
+        for reported in [1, 0, 0] {
             let listening = FactsRecorder::new(&script, &mut known);
             let _ = listening.by_dev(Dev::new(8, 0), Some(1));
             let _ = listening.by_dev(Dev::new(8, 0), Some(2));
-            assert_eq!(listening.into_news().len(), told);
+            assert_eq!(listening.into_changes().len(), reported);
         }
     }
 }

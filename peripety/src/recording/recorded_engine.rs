@@ -92,8 +92,8 @@ impl RecordedEngine {
             Some(tape) => {
                 let listening = FactsRecorder::new(facts, &mut tape.known);
                 engine.push(record, &listening, out);
-                let news = listening.into_news();
-                tape.write(&Entry::push(record, news));
+                let changes = listening.into_changes();
+                tape.write(&Entry::push(record, changes));
                 if tape.known.prune() {
                     tape.write(&Entry::Forget);
                 }
@@ -111,7 +111,7 @@ impl RecordedEngine {
             Some(tape) => {
                 let listening = FactsRecorder::new(facts, &mut tape.known);
                 engine.tick(now_ns, &listening, out);
-                let facts = listening.into_news();
+                let facts = listening.into_changes();
                 tape.write(&Entry::Tick { ns: now_ns, facts });
             }
         }
@@ -128,7 +128,7 @@ impl RecordedEngine {
             Some(tape) => {
                 let listening = FactsRecorder::new(facts, &mut tape.known);
                 engine.finish(&listening, out);
-                let facts = listening.into_news();
+                let facts = listening.into_changes();
                 tape.write(&Entry::Finish { facts });
             }
         }

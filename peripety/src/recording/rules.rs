@@ -61,7 +61,7 @@ pub(super) fn read(text: &str) -> Result<RuleSet, Vec<Problem>> {
     if problems.is_empty() { Ok(RuleSet::with_user_rules(rules)) } else { Err(problems) }
 }
 
-/// What tells peripety's own rules from those of another version.
+/// What reports peripety's own rules from those of another version.
 pub(super) fn own() -> &'static str {
     &OWN
 }

@@ -115,9 +115,9 @@ impl Recorder {
     pub(crate) fn take_lost(&self) -> Option<(u64, String)> {
         let mut state = self.0.state();
         let total = state.counters.lost;
-        let news = total - std::mem::replace(&mut state.told_lost, total);
+        let changes = total - std::mem::replace(&mut state.told_lost, total);
         let why = state.trouble.clone().unwrap_or_else(|| "it is written too slowly".to_owned());
-        (news > 0).then_some((news, why))
+        (changes > 0).then_some((changes, why))
     }
 
     /// Why nothing is written, as long as nothing is.
@@ -163,7 +163,7 @@ fn work(shared: &Shared) {
         }
         let (batch, entries) = (std::mem::take(&mut state.buffer), std::mem::take(&mut state.entries));
         drop(state);
-        if !insist(shared, &mut out, &batch) {
+        if !deliver_with_retry(shared, &mut out, &batch) {
             let mut state = shared.state();
             state.counters.waiting -= entries;
             state.counters.lost += entries;
@@ -192,7 +192,7 @@ fn work(shared: &Shared) {
 }
 
 /// Writes a batch. The first is tried until it is written, for without it the others mean nothing.
-fn insist(shared: &Shared, out: &mut Option<Out>, batch: &[u8]) -> bool {
+fn deliver_with_retry(shared: &Shared, out: &mut Option<Out>, batch: &[u8]) -> bool {
     loop {
         let result = match out {
             Some(out) => out.write(batch),

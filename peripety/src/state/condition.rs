@@ -14,9 +14,9 @@ use crate::{
 pub struct Condition {
     /// Name of its row in the table of conditions.
     pub condition: String,
-    /// Since when; none where only sysfs tells of it.
+    /// Since when; none where only sysfs reports it.
     pub since: Option<Timestamp>,
-    /// When it was last heard of.
+    /// When it was last reported.
     pub last: Option<Timestamp>,
     /// The event that opened it.
     pub event_id: Option<EventId>,
@@ -32,7 +32,7 @@ pub struct Condition {
     pub device: Subject,
     /// The latest words about it.
     pub msg: String,
-    /// Who told of it: `scsi`, `ext4` …; empty where only sysfs does.
+    /// Who reported it: `scsi`, `ext4` …; empty where only sysfs does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sub_system: String,
     /// Events about it, and what caused them, as far as they are needed to see what belongs together.
@@ -65,7 +65,7 @@ pub struct Succeeded {
 const EVENTS_MAX: usize = 16;
 
 impl Condition {
-    /// What only sysfs or mountinfo tells of.
+    /// What only sysfs or mountinfo reports.
     pub(super) fn found(condition: &str, severity: Severity, device: Subject, msg: String) -> Self {
         Self {
             condition: condition.to_owned(),
@@ -87,7 +87,7 @@ impl Condition {
         }
     }
 
-    /// What an event tells of.
+    /// What an event reports.
     pub(super) fn opened(row: &Row, event: &Event, device: Subject) -> Self {
         let mut this = Self {
             since: Some(event.first_timestamp),
@@ -104,7 +104,7 @@ impl Condition {
         rows.filter_map(|row| Some(Self::opened(row, event, row.subject(event)?))).collect()
     }
 
-    /// Takes what a further event, or revision, tells.
+    /// Takes what a further event, or revision, reports.
     pub(super) fn note(&mut self, row: &Row, event: &Event) {
         self.since = self.since.min(Some(event.first_timestamp)).or(Some(event.first_timestamp));
         self.last = self.last.max(Some(event.last_timestamp));

@@ -12,7 +12,7 @@ use crate::{
     roots::Roots,
 };
 
-/// What the journal tells.
+/// What the journal reports.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     /// What the events of this boot leave open, as far as they could be read.

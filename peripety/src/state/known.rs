@@ -43,7 +43,7 @@ impl Limit {
 }
 
 impl Known {
-    /// Whether there is anything that tells of events: sysfs alone has few of them.
+    /// Whether there is anything that reports events: sysfs alone has few of them.
     pub(crate) fn is_nothing(&self) -> bool {
         self.by.iter().all(|by| by == "sysfs")
     }

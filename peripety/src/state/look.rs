@@ -1,4 +1,4 @@
-//! What sysfs and mountinfo tell of conditions. Nothing here waits for a device: only attributes that the kernel answers
+//! What sysfs and mountinfo report conditions. Nothing here waits for a device: only attributes that the kernel answers
 //! from memory are read.
 
 mod array;
@@ -42,7 +42,7 @@ pub(crate) struct Look<'r> {
     now: Timestamp,
 }
 
-/// Within this time after it told of an error, ext4 has counted it.
+/// Within this time after it reported an error, ext4 has counted it.
 const COUNTED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether a SCSI device (drivers/scsi/scsi_sysfs.c, sdev_states) or an NVMe controller takes no requests.
@@ -75,13 +75,13 @@ impl<'r> Look<'r> {
         self
     }
 
-    /// Ends and adds conditions as the machine shows. Gives those that nothing told of before.
+    /// Ends and adds conditions as the machine shows. Gives those that nothing reported before.
     pub(crate) fn at(&mut self, table: &mut Table, now: Timestamp) -> Vec<Condition> {
         self.now = now;
         let this = &*self;
         table.revise(&mut |condition| this.revise(condition));
         table.settle(now, &|check, condition| this.is_over(check, condition));
-        // What only sysfs tells lasts as long as it does.
+        // What only sysfs reports lasts as long as it does.
         let earlier = table.take_found();
         let mut new = Vec::new();
         for mut condition in self.find() {
@@ -264,7 +264,7 @@ impl<'r> Look<'r> {
         let ext4 = self.roots.sysfs.join("fs/ext4").join(condition.device.name.replace('/', "!"));
         let errors = read(&ext4.join("errors_count")).and_then(|n| n.parse::<u64>().ok());
         let anew = condition.mounted_again.is_some_and(|at| condition.last.is_none_or(|last| at >= last));
-        // It counts an error a moment after it told of it: none counted means another mount than that of the fault.
+        // It counts an error a moment after it reported it: none counted means another mount than that of the fault.
         let counted = condition.last.is_some_and(|last| self.now.duration_since(last) > COUNTED_AFTER)
             && condition.sub_system == "ext4";
         match errors {

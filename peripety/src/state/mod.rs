@@ -1,7 +1,7 @@
 //! The state of things: what is wrong now, since when, and which event said so.
 //!
 //! Pure: events go in ([`Table::apply`]), conditions come out. Which event types open a condition and which end it is data
-//! ([`rows`]). What no event tells, sysfs and mountinfo do ([`look`]): whoever shows conditions looks there first.
+//! ([`rows`]). What no event reports, sysfs and mountinfo do ([`look`]): whoever shows conditions looks there first.
 
 mod condition;
 pub(crate) mod journal;

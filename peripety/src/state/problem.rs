@@ -66,7 +66,7 @@ fn of_group(group: Vec<Condition>) -> Option<Problem> {
     let worst = group.next()?;
     let name = match worst.device.shown() {
         name if name.is_empty() && is_own(&worst) => "peripety".to_owned(),
-        name if name.is_empty() => "a device that could not be told".to_owned(),
+        name if name.is_empty() => "a device that could not be reported".to_owned(),
         name => name,
     };
     Some(Problem { name, worst, also: group.collect() })

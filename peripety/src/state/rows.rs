@@ -19,7 +19,7 @@ pub(crate) enum About {
     Source,
 }
 
-/// What sysfs and mountinfo can tell of the end of a condition.
+/// What sysfs and mountinfo can show of the end of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// The device is there no more, or another one has its name.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::event::{Event, EventType};
 
-/// Conditions that are kept; past it the one that was heard of the longest ago goes.
+/// Conditions that are kept; past it the one that was reported the longest ago goes.
 const CONDITIONS_MAX: usize = 512;
 /// Ends that are remembered, so that a late revision of the event before does not open the condition again.
 const ENDS_MAX: usize = 256;
@@ -185,7 +185,7 @@ impl Table {
         self.conditions.iter().filter(is).cloned().collect()
     }
 
-    /// Adds what sysfs tells, where it is not known. Whether it was not.
+    /// Adds what sysfs reports, where it is not known. Whether it was not.
     pub fn found(&mut self, condition: Condition) -> bool {
         let is_failed = condition.condition == "array_degraded";
         let same = |c: &Condition| {
@@ -199,10 +199,10 @@ impl Table {
         true
     }
 
-    /// Takes out what no event told of.
+    /// Takes out what no event reported.
     pub(super) fn take_found(&mut self) -> Vec<Condition> {
-        let (found, told) = self.conditions.drain(..).partition(|condition| condition.event_id.is_none());
-        self.conditions = told;
+        let (found, reported) = self.conditions.drain(..).partition(|condition| condition.event_id.is_none());
+        self.conditions = reported;
         found
     }
 
@@ -213,12 +213,12 @@ impl Table {
 
     /// Takes what a look at a copy of this table, made earlier, has changed in it; not of what has happened since.
     pub fn take_look(&mut self, before: &Self, after: Self) {
-        // Looking may have given a device other names: the order is kept, and what sysfs alone tells stands behind.
-        let told = |c: &Condition| c.event_id.is_some();
-        let (looked, found): (Vec<_>, Vec<_>) = after.conditions.into_iter().partition(told);
+        // Looking may have given a device other names: the order is kept, and what sysfs alone reports stands behind.
+        let reported = |c: &Condition| c.event_id.is_some();
+        let (looked, found): (Vec<_>, Vec<_>) = after.conditions.into_iter().partition(reported);
         let mut looked = looked.into_iter().peekable();
         let mut seen: Vec<(&Condition, Option<Condition>)> = Vec::new();
-        for old in before.conditions.iter().filter(|c| told(c)) {
+        for old in before.conditions.iter().filter(|c| reported(c)) {
             let is_it = |new: &Condition| {
                 new.condition == old.condition && new.event_id == old.event_id && new.last == old.last
             };
@@ -234,7 +234,7 @@ impl Table {
                     true
                 }
                 Some((_, None)) => false,
-                None => told(mine),
+                None => reported(mine),
             }
         });
         for found in found {

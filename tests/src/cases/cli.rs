@@ -76,7 +76,7 @@ fn nothing(machine: &Machine) -> Result<()> {
 
 fn doctor(machine: &Machine) -> Result<()> {
     let _scene = Scene::start(machine, "")?;
-    // (command, what it has to tell of)
+    // (command, what it has to report)
     for (command, named) in [("doctor", "journald"), ("probes", "block_rq_error")] {
         let ran = prpt::run(machine, &[command])?;
         let screenful = 6..=60;

@@ -116,7 +116,7 @@ fn record(machine: &Machine, rounds: usize) -> Result<(PathBuf, Vec<Vec<Event>>)
     let written = || Ok::<_, anyhow::Error>(crate::journald::entries(&["IS_PERIPETY=TRUE"])?.len());
     for _round in 0..=rounds {
         let before = written()?;
-        // What comes again soon is told once a while.
+        // What comes again soon is reported once a while.
         for _try in 0..10 {
             for disk in &disks {
                 drop(Mount::new(machine, disk, "")?);
@@ -200,26 +200,26 @@ fn damaged(machine: &Machine) -> Result<()> {
                 fs::copy(&file, keep.join(file.file_name().context("a name")?))?;
             }
         }
-        let told = || format!("mutation {seed} ({how}): exit {:?}, {}", ran.code, ran.stderr);
-        ensure!(matches!(ran.code, Some(0 | 1)), "{}", told());
+        let reported = || format!("mutation {seed} ({how}): exit {:?}, {}", ran.code, ran.stderr);
+        ensure!(matches!(ran.code, Some(0 | 1)), "{}", reported());
         let found: Vec<Event> =
-            ran.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>().with_context(told)?;
+            ran.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>().with_context(reported)?;
         let found_keys = keys(&found);
-        ensure!(found.len() == found_keys.len(), "{}: events come twice", told());
+        ensure!(found.len() == found_keys.len(), "{}: events come twice", reported());
         let missing = sound.difference(&found_keys).count();
-        ensure!(missing == 0, "{}: {missing} events of sound files are missing", told());
+        ensure!(missing == 0, "{}: {missing} events of sound files are missing", reported());
         let fewer = whole.difference(&found_keys).count();
-        ensure!(took < Duration::from_secs(60), "{}: took {took:?}", told());
+        ensure!(took < Duration::from_secs(60), "{}: took {took:?}", reported());
         tried += 1;
         said += usize::from(ran.stderr.contains("cannot read"));
         short += usize::from(fewer > 0);
         if ran.stderr.contains("cannot read") {
-            ensure!(ran.stderr.contains(&*target.to_string_lossy()) && ran.code == Some(1), "{}", told());
+            ensure!(ran.stderr.contains(&*target.to_string_lossy()) && ran.code == Some(1), "{}", reported());
         } else if fewer > 0 && !ran.stderr.contains("passed over") {
             unsaid.push(format!("{seed}: {how}, {fewer} events"));
         }
         if seed % every() == 0 {
-            start_on_it(machine).with_context(told)?;
+            start_on_it(machine).with_context(reported)?;
             started += 1;
         }
     }
@@ -239,7 +239,7 @@ fn start_on_it(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
-/// What the daemon tells of how the journal was read at its start, once it was.
+/// What the daemon reports how the journal was read at its start, once it was.
 fn journal_state(machine: &Machine) -> Result<Value> {
     cmd::wait_for("the journal to be read", Duration::from_secs(70), || {
         let stats = prpt::json(machine, &["stats", "--format", "Json"])?;

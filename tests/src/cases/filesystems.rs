@@ -24,17 +24,17 @@ pub const CASES: &[Case] = &[
     Case {
         name: "a_failing_ext4_is_told",
         needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs"), Need::Filesystem("ext4")],
-        run: |machine| told(machine, "ext4", &["FS_JOURNAL_ABORTED", "FS_REMOUNT_READ_ONLY"]),
+        run: |machine| reported(machine, "ext4", &["FS_JOURNAL_ABORTED", "FS_REMOUNT_READ_ONLY"]),
     },
     Case {
         name: "a_failing_xfs_is_told",
         needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs")],
-        run: |machine| told(machine, "xfs", &["FS_SHUTDOWN"]),
+        run: |machine| reported(machine, "xfs", &["FS_SHUTDOWN"]),
     },
     Case {
         name: "a_failing_btrfs_is_told",
         needs: &[Need::Loop, Need::Journald, Need::Filesystem("xfs"), Need::Filesystem("btrfs")],
-        run: |machine| told(machine, "btrfs", &["FS_REMOUNT_READ_ONLY", "FS_IO_ERROR", "FS_ERROR"]),
+        run: |machine| reported(machine, "btrfs", &["FS_REMOUNT_READ_ONLY", "FS_IO_ERROR", "FS_ERROR"]),
     },
     Case {
         name: "a_file_that_loses_one_page_is_named",
@@ -43,7 +43,7 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-fn told(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
+fn reported(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
     let scene = Scene::start(machine, "")?;
     let failing = FailingDisk::new(machine, 512)?;
     let device = failing.disk.name.as_str();

@@ -134,7 +134,7 @@ fn uevents(machine: &Machine) -> Result<()> {
         for _ in 0..30_000 {
             trigger.write_at(b"change", 0).context("asking for a uevent")?;
         }
-        // Devices come and go meanwhile, and that is told.
+        // Devices come and go meanwhile, and that is reported.
         let other = Loop::attach(&tmpfs.file("other", 1 << 20)?)?;
         for _ in 0..30_000 {
             trigger.write_at(b"change", 0).context("asking for a uevent")?;
@@ -264,10 +264,13 @@ fn shut_down(machine: &Machine, kind: &str, end: &str) -> Result<()> {
             all.push(serde_json::from_str::<Event>(json)?);
         }
         all.retain(|event| events::about(event, &disk.name) && event.first_timestamp >= since);
-        ensure!(all.iter().any(|event| is(event, end)), "no {end} in {}", events::told(&all));
-        ensure!(all.iter().any(|event| event.event_id == told.event_id && event.is_final), "it is not over");
+        ensure!(all.iter().any(|event| is(event, end)), "no {end} in {}", events::reported(&all));
+        ensure!(
+            all.iter().any(|event| event.event_id == reported.event_id && event.is_final),
+            "it is not over"
+        );
         let entries = all.len();
-        ensure!(entries < 200, "{entries} entries of one cause: {}", events::told(&events::latest(all)));
+        ensure!(entries < 200, "{entries} entries of one cause: {}", events::reported(&events::latest(all)));
         Ok(())
     })
 }

@@ -143,7 +143,7 @@ fn nothing_at_all(scene: &Scene<'_>) -> Result<()> {
         texts.into_iter().any(|text| MARKS.iter().any(|mark| text.contains(mark)))
     };
     let forged: Vec<_> = scene.all()?.into_iter().filter(is_forged).collect();
-    ensure!(forged.is_empty(), "{}", events::told(&forged));
+    ensure!(forged.is_empty(), "{}", events::reported(&forged));
     Ok(())
 }
 
@@ -187,7 +187,7 @@ fn doubted(machine: &Machine) -> Result<()> {
             let doubted = all(&["--confirmed", "no"])?;
             doubted.iter().rfind(|event| claims(event)).cloned().with_context(|| {
                 let seen = all(&[]).unwrap_or_default();
-                format!("there are {}", events::told(&seen))
+                format!("there are {}", events::reported(&seen))
             })
         })?;
         ensure!(!event.confirmed && event.severity == Severity::Warning, "{event:#?}");
@@ -211,7 +211,7 @@ fn doubted(machine: &Machine) -> Result<()> {
     // Nothing that happened then is doubted.
     thread::sleep(Duration::from_secs(7));
     let doubted = events::latest(all(&[])?).into_iter().filter(|event| !event.confirmed).collect::<Vec<_>>();
-    ensure!(doubted.iter().all(|event| event.sources == ["kmsg"]), "{}", events::told(&doubted));
+    ensure!(doubted.iter().all(|event| event.sources == ["kmsg"]), "{}", events::reported(&doubted));
     Ok(())
 }
 
@@ -249,7 +249,7 @@ fn logger(machine: &Machine) -> Result<()> {
 fn nothing_told(scene: &Scene<'_>) -> Result<()> {
     thread::sleep(Duration::from_secs(3));
     for events in [scene.seen(DEVICE)?, scene.found(DEVICE)?] {
-        ensure!(events.is_empty(), "{}", events::told(&events));
+        ensure!(events.is_empty(), "{}", events::reported(&events));
     }
     Ok(())
 }

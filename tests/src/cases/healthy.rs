@@ -33,7 +33,7 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// mkfs, mount, use and unmount: news at most, and the news is told.
+/// mkfs, mount, use and unmount: news at most, and the news is reported.
 fn quiet(machine: &Machine, kind: &str) -> Result<()> {
     let scene = Scene::start(machine, "")?;
     let files = Tmpfs::new(machine, "1g")?;
@@ -43,13 +43,14 @@ fn quiet(machine: &Machine, kind: &str) -> Result<()> {
     std::fs::write(mount.dir.join("file"), vec![7; 1 << 20])?;
     cmd::sh(&format!("sync -f {}", mount.dir.display()))?;
     drop(mount);
-    scene.expect("the mount to be told", &disk.name, |event| event.event_type.as_str() == "FS_MOUNTED")?;
+    scene
+        .expect("the mount to be reported", &disk.name, |event| event.event_type.as_str() == "FS_MOUNTED")?;
 
     let name = disk.name.clone();
     disk.remove()?;
     thread::sleep(Duration::from_secs(2));
     let bad: Vec<_> =
         scene.seen(&name)?.into_iter().filter(|e| e.severity.at_least(Severity::Warning)).collect();
-    ensure!(bad.is_empty(), "{}", events::told(&bad));
+    ensure!(bad.is_empty(), "{}", events::reported(&bad));
     Ok(())
 }

@@ -118,11 +118,11 @@ fn detach(machine: &Machine) -> Result<prpt::Ran> {
     prpt::ran(Command::new(machine.program("peripetyd")).arg("--detach"))
 }
 
-/// The ids of the daemon's programs, as it tells them itself.
+/// The ids of the daemon's programs, as it reports them itself.
 fn programs(machine: &Machine) -> Result<BTreeSet<u64>> {
     let probes = prpt::json(machine, &["probes", "--format", "Json"])?;
     let ids: BTreeSet<u64> = probes.iter().flat_map(ids_in).collect();
-    ensure!(!ids.is_empty(), "prpt probes tells no program: {probes:?}");
+    ensure!(!ids.is_empty(), "prpt probes reports no program: {probes:?}");
     Ok(ids)
 }
 
@@ -140,7 +140,7 @@ fn attached_programs(machine: &Machine) -> Result<BTreeSet<u64>> {
     }
     let probes = prpt::json(machine, &["probes", "--format", "Json"])?;
     let ids: BTreeSet<u64> = probes.iter().flat_map(find).collect();
-    ensure!(!ids.is_empty(), "prpt probes tells no program: {probes:?}");
+    ensure!(!ids.is_empty(), "prpt probes reports no program: {probes:?}");
     Ok(ids)
 }
 

@@ -211,9 +211,9 @@ fn fills(machine: &Machine) -> Result<()> {
             thread::sleep(Duration::from_millis(100));
         }
     }
-    cmd::wait_for("the trouble to be told", Duration::from_secs(10), || {
-        let told = trouble(machine)?;
-        ensure!(told.get("spool").is_some(), "{told}");
+    cmd::wait_for("the trouble to be reported", Duration::from_secs(10), || {
+        let reported = trouble(machine)?;
+        ensure!(reported.get("spool").is_some(), "{reported}");
         Ok(())
     })?;
     directory.free()?;

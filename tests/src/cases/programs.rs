@@ -113,15 +113,15 @@ fn heard(machine: &Machine) -> Result<()> {
     ensure!(forged >= 4, "only {forged} forged entries reached the journal");
     thread::sleep(Duration::from_secs(1));
     for events in [scene.seen(FORGED)?, scene.found(FORGED)?] {
-        ensure!(events.is_empty(), "{}", crate::events::told(&events));
+        ensure!(events.is_empty(), "{}", crate::events::reported(&events));
     }
     // It says so again for as long as that lasts: no news.
     say(&[], &multipathd, &[], &failed(DEVICE))?;
     thread::sleep(Duration::from_secs(6));
     say(&[], &multipathd, &[], &failed(DEVICE))?;
     thread::sleep(Duration::from_secs(1));
-    let told = crate::events::latest(scene.seen(DEVICE)?);
-    ensure!(told.len() == 1, "{}", crate::events::told(&told));
+    let reported = crate::events::latest(scene.seen(DEVICE)?);
+    ensure!(reported.len() == 1, "{}", crate::events::reported(&reported));
     Ok(())
 }
 
@@ -130,14 +130,14 @@ fn caught_up(machine: &Machine) -> Result<()> {
     let multipathd = program(machine, "multipathd")?;
     say(&[], &multipathd, &[], &failed("sdza"))?;
     let daemon = Daemon::start(machine, "")?;
-    let told = |device: &str| -> Result<usize> {
+    let reported = |device: &str| -> Result<usize> {
         let events = prpt::events(machine, &["query", "-J", "--event-type", "MULTIPATHD_PATH_DOWN"])?;
         let events = crate::events::latest(events);
         Ok(events.iter().filter(|e| e.kdev == device).count())
     };
     let wait = |device: &str| {
         cmd::wait_for("the daemon's line", Duration::from_secs(20), || {
-            ensure!(told(device)? == 1, "{} events", told(device)?);
+            ensure!(reported(device)? == 1, "{} events", reported(device)?);
             Ok(())
         })
     };
@@ -149,7 +149,7 @@ fn caught_up(machine: &Machine) -> Result<()> {
     let _daemon = Daemon::start(machine, "")?;
     wait("sdzb")?;
     thread::sleep(Duration::from_secs(1));
-    ensure!(told("sdza")? == 1, "told anew after the restart");
+    ensure!(reported("sdza")? == 1, "reported anew after the restart");
     let events = prpt::json(machine, &["query", "-J", "--event-type", "MULTIPATHD_PATH_DOWN"])?;
     ensure!(!events.iter().any(|e| e.to_string().contains("rotated")), "{events:?}");
     Ok(())

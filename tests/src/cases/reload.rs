@@ -49,7 +49,7 @@ fn rule(machine: &Machine) -> Result<()> {
     mount_gives(machine, &scene, "FS_MOUNTED")?;
     scene.daemon.configure(&rule_for_mounts("MY_EXT4_IS_HERE"))?;
     scene.daemon.signal(Signal::HUP)?;
-    told(&scene, "PERIPETY_CONFIG_RELOADED")?;
+    reported(&scene, "PERIPETY_CONFIG_RELOADED")?;
     mount_gives(machine, &scene, "MY_EXT4_IS_HERE")
 }
 
@@ -82,12 +82,12 @@ fn broken(machine: &Machine) -> Result<()> {
             Ok(())
         })?;
     }
-    told(&scene, "PERIPETY_CONFIG_REJECTED")?;
+    reported(&scene, "PERIPETY_CONFIG_REJECTED")?;
     ensure!(scene.daemon.is_alive(), "peripetyd ended");
     mount_gives(machine, &scene, "MY_OLD_RULE")
 }
 
-fn told(scene: &Scene<'_>, event_type: &str) -> Result<()> {
+fn reported(scene: &Scene<'_>, event_type: &str) -> Result<()> {
     scene.expect(event_type, "", |event| event.event_type.as_str() == event_type)?;
     Ok(())
 }

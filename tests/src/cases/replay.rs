@@ -86,7 +86,7 @@ fn same_events(machine: &Machine) -> Result<()> {
 
     // The filters are those of a query.
     let some = prpt::events(machine, &["replay", &file, "-J", "--event-type", "BLK_IO_ERROR", "-n", "1"])?;
-    ensure!(some.len() == 1 && some.iter().all(|event| event.is_final), "{}", events::told(&some));
+    ensure!(some.len() == 1 && some.iter().all(|event| event.is_final), "{}", events::reported(&some));
     let none = prpt::run(machine, &["replay", &file, "--event-type", "MD_ARRAY_FAILED"])?;
     ensure!(none.code == Some(1) && none.stdout.is_empty(), "{none:?}");
     let wrong = prpt::run(machine, &["replay", "/proc/version"])?;

@@ -58,10 +58,10 @@ fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
     let counted = |events: &[Event]| {
         let count: u64 = events.iter().filter(is_it).map(|event| event.count).sum();
         let foreign = foreign()?;
-        let told = events::told(events);
+        let reported = events::reported(events);
         ensure!(
             count == failed + foreign,
-            "{failed} requests of fio and {foreign} others failed, not {count}: {told}"
+            "{failed} requests of fio and {foreign} others failed, not {count}: {reported}"
         );
         Ok(())
     };

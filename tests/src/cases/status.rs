@@ -248,8 +248,8 @@ fn corrupt(machine: &Machine) -> Result<()> {
     let device = disk.path.display().to_string();
     cmd::run(Command::new("debugfs").args(["-w", "-R", "mkdir /x"]).arg(&device))?;
     let block = cmd::run(Command::new("debugfs").args(["-R", "bmap /x 0"]).arg(&device))?;
-    let told = cmd::run(Command::new("dumpe2fs").arg("-h").arg(&device))?;
-    let size = told.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap_or_default();
+    let reported = cmd::run(Command::new("dumpe2fs").arg("-h").arg(&device))?;
+    let size = reported.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap_or_default();
     let (block, size): (u64, u64) = (block.trim().parse()?, size.trim().parse()?);
     let image = std::fs::OpenOptions::new().write(true).open(&disk.path)?;
     std::os::unix::fs::FileExt::write_all_at(&image, &vec![0xa5; usize::try_from(size)?], block * size)?;

@@ -125,7 +125,7 @@ fn full_ring(machine: &Machine) -> Result<()> {
         ensure!(
             (failed..=submitted + OTHERS).contains(&count),
             "{submitted} failed, {count} are counted: {}",
-            events::told(&events)
+            events::reported(&events)
         );
         Ok(())
     })?;
@@ -135,10 +135,11 @@ fn full_ring(machine: &Machine) -> Result<()> {
         missing > REQUESTS / 2,
         "the details of {missing} are missing; the ring holds less than a thousand"
     );
-    ensure!((failed..=submitted()? + OTHERS).contains(&counted(&events)), "{}", events::told(&events));
-    let told = scene.all()?;
-    let lost = told.iter().find(|e| e.facts.get("loss.reason").is_some_and(|reason| reason == "ring full"));
-    ensure!(lost.is_some(), "the loss is not told: {}", events::told(&told));
+    ensure!((failed..=submitted()? + OTHERS).contains(&counted(&events)), "{}", events::reported(&events));
+    let reported = scene.all()?;
+    let lost =
+        reported.iter().find(|e| e.facts.get("loss.reason").is_some_and(|reason| reason == "ring full"));
+    ensure!(lost.is_some(), "the loss is not reported: {}", events::reported(&reported));
     Ok(())
 }
 
@@ -177,7 +178,7 @@ fn overflow(machine: &Machine) -> Result<()> {
     let missing = missing_details(&events);
     ensure!(missing > RATE / 4, "the ring was never full: {missing} details are missing");
     whole(&events, failed, submitted)?;
-    ensure!(events.len() == 1, "a storm is one event: {}", events::told(&events));
+    ensure!(events.len() == 1, "a storm is one event: {}", events::reported(&events));
     nothing_is_forgotten(machine)
 }
 
@@ -199,8 +200,8 @@ fn gap(machine: &Machine) -> Result<()> {
         storm.join().map_err(|_| anyhow!("fio panicked"))?
     })?;
     let submitted = failing.disk.completed()?.0 - before;
-    let told = exactly(&failing.disk.name, since, failed, submitted)?;
-    let missing = missing_details(&told);
+    let reported = exactly(&failing.disk.name, since, failed, submitted)?;
+    let missing = missing_details(&reported);
     ensure!(missing > RATE / 4, "the ring was never full: {missing} details are missing");
     nothing_is_forgotten(machine)
 }
@@ -279,8 +280,8 @@ fn many_disks(machine: &Machine) -> Result<()> {
     for ((failing, failed), before) in disks.iter().zip(&failed).zip(&before) {
         let submitted = failing.disk.completed()?.0 - before;
         // Of which disk a failure was that the kernel ran no program for is an estimate.
-        let told = exactly(&failing.disk.name, since, failed.saturating_sub(unseen), submitted + unseen)?;
-        counts += counted(&told);
+        let reported = exactly(&failing.disk.name, since, failed.saturating_sub(unseen), submitted + unseen)?;
+        counts += counted(&reported);
     }
     let failed: u64 = failed.iter().sum();
     ensure!(counts + unseen >= failed, "{failed} failed, {unseen} unseen, {counts} are counted");
@@ -297,7 +298,7 @@ fn whole(events: &[Event], failed: u64, submitted: u64) -> Result<()> {
     ensure!(
         (failed..=submitted.max(failed) + OTHERS).contains(&count),
         "fio saw {failed} fail, the kernel completed {submitted}, {count} are counted: {}",
-        events::told(events)
+        events::reported(events)
     );
     Ok(())
 }
@@ -370,11 +371,11 @@ fn without_daemon(machine: &Machine) -> Result<()> {
     thread::sleep(Duration::from_secs(7));
     let _daemon = Daemon::start(machine, "")?;
     let unseen = hits.unseen()?;
-    let told = exactly(&failing.disk.name, since, REQUESTS - unseen, submitted)?;
+    let reported = exactly(&failing.disk.name, since, REQUESTS - unseen, submitted)?;
     let seen = |e: &Event| e.sources.iter().any(|source| source.starts_with("ebpf:"));
-    ensure!(told.iter().all(seen), "text was taken for another failure: {}", events::told(&told));
-    let storms = told.iter().filter(|e| e.count > OTHERS).count();
-    ensure!(storms == 1, "a storm is one event: {}", events::told(&told));
+    ensure!(reported.iter().all(seen), "text was taken for another failure: {}", events::reported(&reported));
+    let storms = reported.iter().filter(|e| e.count > OTHERS).count();
+    ensure!(storms == 1, "a storm is one event: {}", events::reported(&reported));
     Ok(())
 }
 
@@ -419,7 +420,7 @@ pub fn exactly(disk: &str, since: Timestamp, failed: u64, submitted: u64) -> Res
         }
         for (id, seen) in revisions {
             let whole: Vec<u32> = (0..).take(seen.len()).collect();
-            ensure!(seen == whole, "{id} was written as {seen:?} of {}", events::told(&all));
+            ensure!(seen == whole, "{id} was written as {seen:?} of {}", events::reported(&all));
         }
         let latest = events::latest(all);
         let count = counted(&latest);
@@ -427,13 +428,13 @@ pub fn exactly(disk: &str, since: Timestamp, failed: u64, submitted: u64) -> Res
         ensure!(
             (failed..=submitted.max(failed) + OTHERS).contains(&count),
             "fio saw {failed} fail, the kernel completed {submitted}, {count} are counted: {}",
-            events::told(&latest)
+            events::reported(&latest)
         );
-        ensure!(latest.iter().all(|event| event.is_final), "not final: {}", events::told(&latest));
+        ensure!(latest.iter().all(|event| event.is_final), "not final: {}", events::reported(&latest));
         if std::env::var_os("PERIPETY_STORM_REQUESTS").is_some() {
             say(&format!(
                 "fio: {failed} failed; the kernel: {submitted} completed; the journal: {}",
-                events::told(&latest)
+                events::reported(&latest)
             ));
         }
         Ok(latest)

@@ -74,7 +74,7 @@ impl Drop for Zram {
 
 fn reads(disk: &str) -> Result<f64> {
     let report = fio(disk, &SHORT_READS)?;
-    report.pointer("/jobs/0/read/iops").and_then(Value::as_f64).context("fio tells no iops")
+    report.pointer("/jobs/0/read/iops").and_then(Value::as_f64).context("fio reports no iops")
 }
 
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {

@@ -65,7 +65,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     }
     let _gone = monitor.kill();
     let _gone = monitor.wait();
-    ensure!(took.len() * 2 > DISKS, "only {} of {DISKS} failures were told in time", took.len());
+    ensure!(took.len() * 2 > DISKS, "only {} of {DISKS} failures were reported in time", took.len());
     took.sort_by(f64::total_cmp);
     let at = |part: f64| took.get(((took.len() - 1) as f64 * part) as usize).copied().unwrap_or_default();
     Ok(vec![Figure {

@@ -19,7 +19,7 @@ pub const READS: [&str; 5] =
 /// Reads a second.
 fn reads(disk: &str) -> Result<f64> {
     let report = fio(disk, &READS)?;
-    report.pointer("/jobs/0/read/iops").and_then(Value::as_f64).context("fio tells no iops")
+    report.pointer("/jobs/0/read/iops").and_then(Value::as_f64).context("fio reports no iops")
 }
 
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {

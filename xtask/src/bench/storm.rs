@@ -40,7 +40,7 @@ fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
     let names: BTreeSet<String> = disks.paths.iter().map(|path| path.replace("/dev/", "")).collect();
     // The daemon and others look at a new disk, and fail to.
     thread::sleep(Duration::from_secs(1));
-    let looked = count(&told(&daemon, &names)?);
+    let looked = count(&reported(&daemon, &names)?);
     let (before, reads) = (daemon.cpu_seconds(), disks.reads());
     let submitted = fail(&disks, each)?;
     // The last revision comes when it was quiet for five seconds.
@@ -48,7 +48,7 @@ fn storm(bench: &Bench, requests: u64, args: &[&str]) -> Result<Storm> {
     let mut mine = Vec::new();
     while start.elapsed() < Duration::from_secs(25) {
         thread::sleep(Duration::from_secs(1));
-        mine = told(&daemon, &names)?;
+        mine = reported(&daemon, &names)?;
         let is_final = |event: &Value| event.get("final").and_then(Value::as_bool) == Some(true);
         if !mine.is_empty() && mine.iter().all(is_final) {
             break;
@@ -130,7 +130,7 @@ impl Drop for Bpftrace {
 }
 
 /// The events about failed reads of these disks.
-fn told(daemon: &Daemon, names: &BTreeSet<String>) -> Result<Vec<Value>> {
+fn reported(daemon: &Daemon, names: &BTreeSet<String>) -> Result<Vec<Value>> {
     let text =
         |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mine = |event: &Value| names.contains(&text(event, "kdev")) && event.pointer("/io/errno").is_some();

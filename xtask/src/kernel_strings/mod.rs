@@ -106,7 +106,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.write {
         fs::write(&path, render(&head, &new)).with_context(|| format!("cannot write {}", path.display()))?;
         eprintln!(
-            "{TABLE} is written; `cargo test -p peripety --test kernel_strings` tells what that means for the rules"
+            "{TABLE} is written; `cargo test -p peripety --test kernel_strings` says what that means for the rules"
         );
     }
     Ok(())

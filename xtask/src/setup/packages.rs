@@ -149,6 +149,6 @@ impl Manager {
 
 fn announced(command: &mut Command) -> Result<()> {
     eprintln!("setup: running {}", sh::shown(command));
-    // Packages tell a lot on stdout that no one asked for; errors are on stderr.
+    // Packages report a lot on stdout that no one asked for; errors are on stderr.
     sh::run(command.stdin(Stdio::inherit()).stdout(Stdio::null()))
 }

@@ -55,7 +55,7 @@ impl Bench {
         Ok(Self { root, kernels })
     }
 
-    /// Plays all, and tells of each when it is done.
+    /// Plays all, and reports each when it is done.
     pub fn play(&self, jobs: Vec<Job<'_>>, binaries: &Path, at_a_time: usize, keep: bool) -> Vec<Outcome> {
         let queue = Mutex::new(VecDeque::from(jobs));
         let outcomes = Mutex::new(Vec::new());

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub struct Given {
     /// The last revision of each event, in the order they began.
     pub events: Vec<Value>,
-    /// What the scenario's script told by `fact`.
+    /// What the scenario's script reported by `fact`.
     pub facts: BTreeMap<String, String>,
     /// What systemd says about the daemon.
     pub service: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: faults made in virtual machines, one kernel after the other, and what peripety tells of them.
+//! `cargo xtask vm`: faults made in virtual machines, one kernel after the other, and what peripety reports them.
 
 mod apt;
 mod bench;
@@ -37,7 +37,7 @@ pub struct Args {
     /// Machines at a time
     #[arg(long, default_value_t = 1)]
     jobs: usize,
-    /// Tell what scenarios there are, and do nothing else
+    /// Say what scenarios there are, and do nothing else
     #[arg(long)]
     list: bool,
     /// Take a build that is quicker to make than a release

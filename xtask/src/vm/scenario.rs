@@ -1,4 +1,4 @@
-//! Scenarios: what is done to a machine, and what peripety shall tell of it. One TOML file each, in `scenarios/`.
+//! Scenarios: what is done to a machine, and what peripety shall report it. One TOML file each, in `scenarios/`.
 
 use std::{fs, path::Path};
 
@@ -39,13 +39,13 @@ pub struct Scenario {
     /// The events in `expect` begin in this order.
     #[serde(default)]
     pub ordered: bool,
-    /// What must be told.
+    /// What must be reported.
     #[serde(default)]
     pub expect: Vec<Expect>,
     /// What `prpt status` lists at the end, all of it: patterns of the incidents' titles. Not compared where it is not there.
     #[serde(default)]
     pub status: Option<Vec<String>>,
-    /// What may be told beside it. Anything else of severity warning or worse is wrong.
+    /// What may be reported beside it. Anything else of severity warning or worse is wrong.
     #[serde(default)]
     pub allow: Vec<Allow>,
 }
@@ -76,7 +76,7 @@ pub struct Text {
 }
 
 /// Events that must be there. Patterns have `*` for anything and `|` between alternatives, and `{name}` for a fact that the
-/// machine told.
+/// machine reported.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {

@@ -22,7 +22,7 @@ pub(super) fn journald(machine: &Machine) -> Row {
         return Row::missing(
             CHECK,
             "does not run",
-            "events stay in memory, multipathd and others go unheard",
+            "events stay in memory, multipathd and others go unread",
             "run systemd-journald, or peripetyd --stdout into a log",
         );
     }

@@ -71,7 +71,7 @@ const CHECK: &str = "probes";
 fn attached(probes: &[ProbeStatus]) -> Row {
     let works = probes.iter().filter(|probe| probe.verdict.is_attached()).count();
     let found = format!("{works} of {} attached", probes.len());
-    // Before 5.18 block_rq_complete tells what block_rq_error does.
+    // Before 5.18 block_rq_complete says what block_rq_error does.
     let is = |probe: &ProbeStatus, name: &str| probe.tracepoint.ends_with(name);
     let has_old = probes.iter().any(|probe| is(probe, ":block_rq_complete") && probe.verdict.is_attached());
     let stands_in = |probe: &ProbeStatus| has_old && is(probe, ":block_rq_error") && !is_refused(probe);

@@ -20,7 +20,7 @@ pub(super) const SYSLOG: (u8, &str) = (34, "CAP_SYSLOG");
 pub(super) const PERFMON: (u8, &str) = (38, "CAP_PERFMON");
 pub(super) const BPF: (u8, &str) = (39, "CAP_BPF");
 
-/// The daemon, as far as its socket tells.
+/// The daemon, as far as its socket reports.
 #[derive(Debug)]
 pub(super) enum Daemon {
     Running {

@@ -44,7 +44,7 @@ pub(super) fn confine(sources: &[anyhow::Result<Source>], spool: &mut Spool) {
     let most = raise_open_files();
     let journals = if may_unpack { most } else { 0 };
     if let Err(error) = spool.prepare(journals) {
-        // It is told when something is to be unpacked.
+        // It is reported when something is to be unpacked.
         tracing::debug!("no file for what is unpacked can be made before rights are given up: {error}");
     }
     let sources: Vec<&Source> = sources.iter().flatten().collect();

@@ -23,7 +23,7 @@ use crate::offline::{
 
 /// What became of one file.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Notice {
     pub(super) name: String,
     pub(super) format: String,
     pub(super) entries: u64,
@@ -109,7 +109,7 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads all that the name leads to.
-    pub(super) fn run(&self, run: &mut Run<'_>, source: Source) -> anyhow::Result<Vec<Told>> {
+    pub(super) fn run(&self, run: &mut Run<'_>, source: Source) -> anyhow::Result<Vec<Notice>> {
         let name = self.file.display().to_string();
         match source {
             Source::Standard => {
@@ -139,7 +139,7 @@ impl Reading<'_> {
         size: Option<u64>,
         written: Timestamp,
         path: Option<&Path>,
-    ) -> anyhow::Result<Vec<Told>> {
+    ) -> anyhow::Result<Vec<Notice>> {
         let counted = run.progress.file(name, size, from);
         let packed = counted.count();
         let mut reader = BufReader::with_capacity(64 << 10, counted);
@@ -148,7 +148,7 @@ impl Reading<'_> {
         let mut reader = BufReader::with_capacity(4096, reader);
         let start = reader.fill_buf();
         if start.as_ref().is_ok_and(|start| start.is_empty()) {
-            return Ok(vec![Told { name: name.to_owned(), is_empty: true, ..Told::default() }]);
+            return Ok(vec![Notice { name: name.to_owned(), is_empty: true, ..Notice::default() }]);
         }
         let (is_tar, is_journal) = start.map_or((false, false), |s| (is_tar(s), offline::is_journal(s)));
         if is_tar {
@@ -176,7 +176,7 @@ impl Reading<'_> {
         name: &str,
         reader: impl Read,
         path: Option<&Path>,
-    ) -> anyhow::Result<Told> {
+    ) -> anyhow::Result<Notice> {
         let mut sieve = Sieve::default();
         if let Some(path) = path {
             return journal(run, name, &[path], &mut sieve);
@@ -184,20 +184,20 @@ impl Reading<'_> {
         let stored = run.spool.journal(Bounded::archive(reader, self.limits), None);
         let stored = stored.with_context(|| format!("cannot unpack {name}"))?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", stored.file().as_raw_fd()));
-        let told = journal(run, name, &[&path], &mut sieve);
+        let reported = journal(run, name, &[&path], &mut sieve);
         run.spool.clear();
-        told
+        reported
     }
 
     /// Reads a report, of which logs are called by `prefix` and their names in it.
-    fn report(&self, run: &mut Run<'_>, report: &Report, prefix: &str) -> anyhow::Result<Vec<Told>> {
+    fn report(&self, run: &mut Run<'_>, report: &Report, prefix: &str) -> anyhow::Result<Vec<Notice>> {
         let name = self.file.display().to_string();
-        let mut told: Vec<Told> = Vec::new();
+        let mut reported: Vec<Notice> = Vec::new();
         for sentence in &report.left_out {
-            told.push(Told { name: name.clone(), broken: Some(sentence.clone()), ..Told::default() });
+            reported.push(Notice { name: name.clone(), broken: Some(sentence.clone()), ..Notice::default() });
         }
         if report.logs.is_empty() {
-            run.tell(&told, false);
+            run.print_notices(&reported, false);
             run.spool.clear();
             bail!("{name} holds no log that is known: no journal, messages, syslog, kern.log or dmesg");
         }
@@ -205,7 +205,7 @@ impl Reading<'_> {
         given.started_us = self.given.started_us.or(given.started_us);
         let mut sieve = Sieve { started_us: given.started_us, ..Sieve::default() };
         run.set_given(given);
-        told.extend(journals(run, report, &mut sieve));
+        reported.extend(journals(run, report, &mut sieve));
         for kind in
             [LogKind::JournalText, LogKind::JournalBoot, LogKind::Syslog, LogKind::KernLog, LogKind::Dmesg]
         {
@@ -216,12 +216,12 @@ impl Reading<'_> {
                 } else {
                     format!("{prefix}{}", path.display())
                 };
-                told.push(self.log_of_report(run, report, path, name, &mut sieve));
+                reported.push(self.log_of_report(run, report, path, name, &mut sieve));
             }
         }
         run.set_given(self.given.clone());
         run.spool.clear();
-        Ok(told)
+        Ok(reported)
     }
 
     fn log_of_report(
@@ -231,69 +231,69 @@ impl Reading<'_> {
         path: &Path,
         name: String,
         sieve: &mut Sieve,
-    ) -> Told {
+    ) -> Notice {
         let opened = match report.open(path) {
             Ok(opened) => opened,
-            Err(error) => return Told { name, broken: Some(error.to_string()), ..Told::default() },
+            Err(error) => return Notice { name, broken: Some(error.to_string()), ..Notice::default() },
         };
         let zone = self.zone.or(report.zone.as_ref()).cloned().unwrap_or_else(TimeZone::system);
         let calendar = Calendar::new(zone, opened.written.unwrap_or_else(Timestamp::now));
         let counted = run.progress.file(&name, Some(opened.size), opened.from);
         match offline::unpack(counted) {
             Ok(reader) => text(run, &name, Bounded::log(reader, self.limits), calendar, sieve),
-            Err(error) => Told { name, broken: Some(error.to_string()), ..Told::default() },
+            Err(error) => Notice { name, broken: Some(error.to_string()), ..Notice::default() },
         }
     }
 }
 
 /// Reads the journal files of a report, all together.
-fn journals(run: &mut Run<'_>, report: &Report, sieve: &mut Sieve) -> Vec<Told> {
-    let mut told = Vec::new();
+fn journals(run: &mut Run<'_>, report: &Report, sieve: &mut Sieve) -> Vec<Notice> {
+    let mut reported = Vec::new();
     let mut open = Vec::new();
     for path in of_kind(report, LogKind::Journal) {
         match report.open_journal(path) {
             Ok(file) => open.push(file),
             Err(error) => {
                 let name = path.display().to_string();
-                told.push(Told { name, broken: Some(error.to_string()), ..Told::default() });
+                reported.push(Notice { name, broken: Some(error.to_string()), ..Notice::default() });
             }
         }
     }
     if !open.is_empty() {
         let paths: Vec<&Path> = open.iter().map(|file| file.path.as_path()).collect();
         let name = format!("{} journal files", paths.len());
-        told.push(journal(run, &name, &paths, sieve).unwrap_or_else(|error| Told {
+        reported.push(journal(run, &name, &paths, sieve).unwrap_or_else(|error| Notice {
             name,
             broken: Some(error.to_string()),
-            ..Told::default()
+            ..Notice::default()
         }));
     }
-    told
+    reported
 }
 
 fn of_kind(report: &Report, kind: LogKind) -> impl Iterator<Item = &Path> {
     report.logs.iter().filter(move |(k, _)| *k == kind).map(|(_, path)| path.as_path())
 }
 
-fn text(run: &mut Run<'_>, name: &str, from: impl Read, calendar: Calendar, sieve: &mut Sieve) -> Told {
+fn text(run: &mut Run<'_>, name: &str, from: impl Read, calendar: Calendar, sieve: &mut Sieve) -> Notice {
     let mut input = Input::new(from);
     let mut entries = 0;
     sieve.next_file();
-    let told = offline::read(&mut input, calendar, &mut |item| sieve.pass(item, &mut entries, run));
+    let reported = offline::read(&mut input, calendar, &mut |item| sieve.pass(item, &mut entries, run));
     run.end_of_file();
-    Told {
+    Notice {
         name: name.to_owned(),
-        format: told.name.to_owned(),
+        format: reported.name.to_owned(),
         entries,
-        unknown: told.unknown,
+        unknown: reported.unknown,
         cut: input.cut(),
         is_empty: false,
-        passed_over: sieve.told(),
+        passed_over: sieve.reported(),
         broken: input.failed().map(ToString::to_string),
     }
 }
 
-fn journal(run: &mut Run<'_>, name: &str, files: &[&Path], sieve: &mut Sieve) -> anyhow::Result<Told> {
+fn journal(run: &mut Run<'_>, name: &str, files: &[&Path], sieve: &mut Sieve) -> anyhow::Result<Notice> {
     let mut entries = 0;
     sieve.next_file();
     // This process is one of its own, without rights, and may die of a damaged file.
@@ -308,13 +308,13 @@ fn journal(run: &mut Run<'_>, name: &str, files: &[&Path], sieve: &mut Sieve) ->
     }
     let broken =
         (!unread.is_empty()).then(|| unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-    Ok(Told { name: name.to_owned(), format: "journal".to_owned(), entries, broken, ..Told::default() })
+    Ok(Notice { name: name.to_owned(), format: "journal".to_owned(), entries, broken, ..Notice::default() })
 }
 
-/// A report has the same lines several times: what one kind of log told is passed over in those of the next kinds.
+/// A report has the same lines several times: what one kind of log reported is passed over in those of the next kinds.
 #[derive(Debug, Default)]
 struct Sieve {
-    /// Times, by the wall clock, that the kinds before have told of.
+    /// Times, by the wall clock, that the kinds before have reported.
     covered: Vec<(i64, i64)>,
     current: Option<(i64, i64)>,
     started_us: Option<i64>,
@@ -354,7 +354,7 @@ impl Sieve {
         if self.dropping { ControlFlow::Continue(()) } else { run.item(item) }
     }
 
-    fn told(&self) -> Option<String> {
+    fn reported(&self) -> Option<String> {
         (self.undated > 0).then(|| {
             format!(
                 "{} records are passed over: when they were written is not known, and the other logs may have them",

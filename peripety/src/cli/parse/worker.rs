@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::super::{FAILED, render::note};
 
-/// Tells a process that it is the one that reads, and for whom.
+/// Reports a process that it is the one that reads, and for whom.
 const READS_FOR: &str = "PRPT_PARSE_READS_FOR";
 
 /// Reads the files in another process; its exit status. None where this is that process, or there can be no other one.

@@ -91,7 +91,7 @@ static MEMBERS: &[Member] = &[
     module("xfs", "MP_SUPER", "xfs_mount", &["m_super"]),
 ];
 
-/// The tracepoint whose prototype tells what its error is.
+/// The tracepoint whose prototype says what its error is.
 const RQ_COMPLETE: &str = "btf_trace_block_rq_complete";
 
 /// Types of tracepoints that programs with typed arguments attach to, all of them of the kernel itself.
@@ -116,7 +116,7 @@ enum Unreadable {
     Malformed(#[from] Malformed),
 }
 
-/// What BTF tells about this kernel.
+/// What BTF reports about this kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offsets {
     /// Offset in bytes by the name of the program's global.

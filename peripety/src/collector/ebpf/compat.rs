@@ -41,7 +41,7 @@ const SINCE: &[(Kind, KernelVersion)] = &[
 ];
 
 #[cfg(test)]
-/// From here on the kernel tells the types of itself, and from here on those of its modules.
+/// From here on the kernel reports the types of itself, and from here on those of its modules.
 const BTF: KernelVersion = KernelVersion::new(5, 2);
 #[cfg(test)]
 const MODULE_BTF: KernelVersion = KernelVersion::new(5, 11);
@@ -91,7 +91,7 @@ const fn until(major: u16, minor: u16, short: &'static str, means: &'static str)
     Limit { from: None, until: Some(KernelVersion::new(major, minor)), without: None, short, means }
 }
 
-/// The limits, in the order in which they are told.
+/// The limits, in the order in which they are reported.
 pub(crate) static LIMITS: &[Limit] = &[
     until(
         5,
@@ -129,7 +129,7 @@ pub(crate) static LIMITS: &[Limit] = &[
         5,
         15,
         "disk sequence numbers",
-        "A disk that takes the name of another within moments is told from it by WWID, serial number and place alone.",
+        "A disk that takes the name of another within moments is distinguished from it by WWID, serial number and place alone.",
     ),
     until(
         5,
@@ -164,7 +164,7 @@ pub(crate) static LIMITS: &[Limit] = &[
 ];
 
 impl Limit {
-    /// Whether it is true of a kernel; `has` tells whether that has a tracepoint.
+    /// Whether it is true of a kernel; `has` says whether that has a tracepoint.
     pub(crate) fn holds(&self, version: KernelVersion, has: impl Fn(&str, &str) -> bool) -> bool {
         self.from.is_none_or(|from| version >= from)
             && self.until.is_none_or(|until| version < until)
@@ -174,8 +174,8 @@ impl Limit {
 
 /// What a kernel cannot give that others can, in a few words each.
 pub(crate) fn cannot_give(version: KernelVersion, has: impl Fn(&str, &str) -> bool) -> Vec<&'static str> {
-    let told = LIMITS.iter().filter(|limit| limit.until.is_some() && limit.holds(version, &has));
-    told.map(|limit| limit.short).collect()
+    let reported = LIMITS.iter().filter(|limit| limit.until.is_some() && limit.holds(version, &has));
+    reported.map(|limit| limit.short).collect()
 }
 
 #[cfg(test)]

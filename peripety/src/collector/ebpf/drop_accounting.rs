@@ -117,7 +117,7 @@ impl Book {
         std::mem::take(&mut self.recent)
     }
 
-    /// Whether a look at the kernel's counts is needed: it dropped more than was told of.
+    /// Whether a look at the kernel's counts is needed: it dropped more than was reported.
     pub(super) const fn wants_look(&self, dropped: u64) -> bool {
         self.snapshot.is_some() || self.open(dropped) > 0
     }
@@ -130,7 +130,7 @@ impl Book {
     /// Compares with the kernel's counts.
     ///
     /// It takes three looks: the first takes the kernel's counts; the second sees how far the ring is written, and every
-    /// record that was counted is in it by then; when it is read so far, what is missing was dropped, and nothing is told
+    /// record that was counted is in it by then; when it is read so far, what is missing was dropped, and nothing is reported
     /// twice. Records that came later hide what is missing, never the other way round: a storm that goes on is exact as of
     /// a moment before, and looked at until it is over. What is missing then belongs to no device.
     pub(super) fn look(
@@ -344,7 +344,7 @@ mod tests {
         CountKey { dev, code: 5, kind: 1, op: 0, reserved: 0 }
     }
 
-    fn told(found: &Found) -> Vec<(u32, u64)> {
+    fn reported(found: &Found) -> Vec<(u32, u64)> {
         found.missed.iter().map(|m| (m.dev, m.count)).collect()
     }
 
@@ -360,13 +360,13 @@ mod tests {
         // The first look only takes the counts, the second the ring's end: records may be under way.
         for _look in 0..2 {
             let early = book.look(counts.into_iter(), 7, 100, 200);
-            assert_eq!((told(&early), early.look_again), (vec![], true));
+            assert_eq!((reported(&early), early.look_again), (vec![], true));
         }
         // Not all that was under way is read yet.
         let third = book.look(counts.into_iter(), 7, 150, 300);
-        assert_eq!((told(&third), third.look_again), (vec![], true));
+        assert_eq!((reported(&third), third.look_again), (vec![], true));
         let fourth = book.look(counts.into_iter(), 7, 200, 300);
-        assert_eq!((told(&fourth), fourth.look_again), (vec![(1, 3), (3, 4)], false));
+        assert_eq!((reported(&fourth), fourth.look_again), (vec![(1, 3), (3, 4)], false));
         assert!(!book.wants_look(7));
 
         let saved = book.save(false).unwrap();
@@ -384,7 +384,7 @@ mod tests {
         assert!(book.look([(key(1), 2)].into_iter(), 1, 0, 5).look_again);
         assert!(book.look([(key(1), 2)].into_iter(), 1, 0, 10).look_again);
         book.note(key(1), 5);
-        assert_eq!(told(&book.look([(key(1), 2)].into_iter(), 1, 10, 10)), [(1, 1)]);
+        assert_eq!(reported(&book.look([(key(1), 2)].into_iter(), 1, 10, 10)), [(1, 1)]);
     }
 
     #[test]
@@ -401,12 +401,12 @@ mod tests {
         };
         assert_eq!(given_up, 3);
         assert!(!book.wants_look(3));
-        // An entry that came back with a lower count than was received tells nothing.
+        // An entry that came back with a lower count than was received reports nothing.
         book.note(key(1), 10);
         book.note(key(1), 10);
         assert!(book.look([(key(1), 1)].into_iter(), 4, 20, 20).look_again);
         assert!(book.look([(key(1), 1)].into_iter(), 4, 20, 20).look_again);
-        assert_eq!(told(&book.look([(key(1), 1)].into_iter(), 4, 20, 20)), []);
+        assert_eq!(reported(&book.look([(key(1), 1)].into_iter(), 4, 20, 20)), []);
     }
 
     /// Ten records come in between two looks, for as long as it takes, and seven were dropped in the beginning.
@@ -441,7 +441,7 @@ mod tests {
         let mut book = Book::default();
         book.note(key(1), 0);
         let found = book.last_look([(key(1), 4), (key(2), 1)].into_iter(), 5);
-        assert_eq!((told(&found), found.given_up, found.look_again), (vec![(1, 3), (2, 1)], 1, false));
+        assert_eq!((reported(&found), found.given_up, found.look_again), (vec![(1, 3), (2, 1)], 1, false));
         assert!(!book.wants_look(5));
     }
 
@@ -450,7 +450,7 @@ mod tests {
         let mut book = Book::begin_at([(key(1), 5)].into_iter(), 0, 100);
         book.note(key(1), 36);
         book.note(key(1), 100);
-        assert_eq!(told(&book.last_look([(key(1), 8)].into_iter(), 2)), [(1, 2)]);
+        assert_eq!(reported(&book.last_look([(key(1), 8)].into_iter(), 2)), [(1, 2)]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a program is told before it is loaded: its globals.
+//! What a program is reported before it is loaded: its globals.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ impl Layout {
         }
     }
 
-    /// Number of the type that a program with typed arguments attaches to, if the kernel tells.
+    /// Number of the type that a program with typed arguments attaches to, if the kernel reports.
     pub(super) fn prototype(&self, probe: &Probe) -> Option<u32> {
         let name = format!("btf_trace_{}", probe.event());
         self.btf.as_ref()?.prototypes.get(name.as_str()).copied()

@@ -18,7 +18,7 @@ use super::{
     maps::Maps,
     probes::{Need, PROBES, Probe, Situation},
     ring::Ring,
-    status::{Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict, Way},
+    status::{AttachMode, Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict},
 };
 use crate::{
     checkpoint::Checkpoint as _,
@@ -130,17 +130,17 @@ impl Ebpf {
             unfinished: false,
         };
         this.verdicts = PROBES.iter().map(|probe| (this.first_verdict(probe), None)).collect();
-        let others = this.take_up();
+        let others = this.adopt_pinned();
         if let Some(plan) = this.plan(|_any| true) {
             this.add(plan.carry_out());
         }
-        this.relieve(&others);
+        this.replace_stale(&others);
         this.watch_unseen();
         this
     }
 
     /// Takes up what an earlier daemon left attached; gives what of it this one would load otherwise.
-    fn take_up(&mut self) -> Vec<Pinned> {
+    fn adopt_pinned(&mut self) -> Vec<Pinned> {
         let source = Arc::clone(&self.source);
         let Ok(pins) = &source.pins else { return Vec::new() };
         let mut others = Vec::new();
@@ -149,7 +149,7 @@ impl Ebpf {
                 self.verdicts.get(*row).is_some_and(|(verdict, _)| matches!(verdict, Verdict::Absent { .. }))
             };
             let wanted: Vec<usize> = (0..PROBES.len()).filter(absent).collect();
-            match source.take_up(&pinned, &wanted) {
+            match source.adopt_pinned(&pinned, &wanted) {
                 Some((loaded, verdicts)) => {
                     self.add(Addition { loaded: Some(Box::new(loaded)), verdicts });
                 }
@@ -161,13 +161,13 @@ impl Ebpf {
 
     /// Relieves the programs of an earlier daemon, which saw everything until the new ones were attached: what both saw in
     /// between counts once.
-    fn relieve(&mut self, others: &[Pinned]) {
+    fn replace_stale(&mut self, others: &[Pinned]) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now_ns = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
         for pinned in others {
-            let last_words = self.source.last_words(pinned).and_then(|loaded| Instance::new(loaded).ok());
+            let drain_stale = self.source.drain_stale(pinned).and_then(|loaded| Instance::new(loaded).ok());
             pins::detach(&pinned.dir);
-            match last_words {
+            match drain_stale {
                 Some(instance) => self.instances.push(Instance { until_ns: now_ns, ..instance }),
                 None => pins::remove(&pinned.dir),
             }
@@ -291,7 +291,7 @@ impl Ebpf {
             *verdict = match instance::attach_loaded(ebpf, probe, name, pinned.as_deref()) {
                 Ok(outcome) => {
                     pinned.take_if(|dir| !self.source.or_unpinned(dir, outcome));
-                    Verdict::Attached { way: Way::Raw, fallback: String::new() }
+                    Verdict::Attached { way: AttachMode::Raw, fallback: String::new() }
                 }
                 Err(error) => Verdict::Refused { reason: load_error::explain(roots, &error) },
             };
@@ -307,7 +307,7 @@ impl Ebpf {
     /// Kinds for which the kernel leaves out no hit that is not counted: a classic tracepoint's program is skipped while another
     /// runs on that CPU, and nobody counts that.
     pub(crate) fn complete(&self) -> impl Iterator<Item = Kind> + '_ {
-        let raw = |verdict: &Verdict| matches!(verdict, Verdict::Attached { way: Way::Raw, .. });
+        let raw = |verdict: &Verdict| matches!(verdict, Verdict::Attached { way: AttachMode::Raw, .. });
         PROBES.iter().zip(&self.verdicts).filter(move |(_, (v, _))| raw(v)).map(|(p, _)| p.kind)
     }
 
@@ -404,7 +404,7 @@ impl Ebpf {
                     }
                     any = true;
                 }
-                // Taken up, and its notes are gone: what was counted until now was told, or never will be.
+                // Taken up, and its notes are gone: what was counted until now was reported, or never will be.
                 None if matches!(instance.programs, Programs::TakenUp(_)) => {
                     let produced = ring.produced();
                     instance.book = Book::begin_at(instance.maps.exact(), instance.maps.dropped(), produced);

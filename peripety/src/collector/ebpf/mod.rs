@@ -1,7 +1,7 @@
 //! The eBPF probes: the only place that names aya.
 //!
 //! [`table`] lists the probes, [`btf`] and [`mod@format`] find out where their fields are on the running kernel, [`loader`]
-//! attaches each of them alone, [`status`] tells what became of them.
+//! attaches each of them alone, [`status`] says what became of them.
 
 mod bio_disks;
 pub(crate) mod btf;
@@ -21,4 +21,4 @@ mod verbose;
 
 pub(crate) use drop_accounting::RingState;
 pub(crate) use loader::{Addition, Ebpf, Options, clear_pins, prepare_pins};
-pub(crate) use status::{Verdict, Way};
+pub(crate) use status::{AttachMode, Verdict};

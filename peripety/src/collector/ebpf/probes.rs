@@ -135,7 +135,7 @@ pub static PROBES: &[Probe] = &[
         module: None,
         lost_without: "exact counts of failed requests on kernels before 5.18",
         off: |s| {
-            s.has_rq_error.then(|| "block_rq_error tells the same at no price for good requests".to_owned())
+            s.has_rq_error.then(|| "block_rq_error reports the same at no price for good requests".to_owned())
         },
         waits: at_once,
         btf: RQ_BTF,
@@ -150,7 +150,7 @@ pub static PROBES: &[Probe] = &[
         classic: "prpt_bio_err_c",
         need: Need::Required,
         module: None,
-        lost_without: "failures of device-mapper, md, zram and other bio-based devices that no text tells",
+        lost_without: "failures of device-mapper, md, zram and other bio-based devices that no text reports",
         off: never,
         waits: bio_disks::waits,
         btf: &["BIO_STATUS", "BIO_SECTOR", "BIO_SIZE", "BIO_OPF"],
@@ -279,7 +279,7 @@ pub static PROBES: &[Probe] = &[
         classic: "prpt_ext4_err_c",
         need: Need::Driver,
         module: Some("ext4"),
-        lost_without: "ext4 errors beyond the ten in five seconds that text tells",
+        lost_without: "ext4 errors beyond the ten in five seconds that text reports",
         off: never,
         waits: at_once,
         btf: &["SB_DEV"],

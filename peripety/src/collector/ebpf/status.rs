@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Way {
+pub(crate) enum AttachMode {
     /// Raw tracepoint, with offsets from BTF.
     Raw,
     /// Classic tracepoint, with offsets from tracefs.
@@ -19,7 +19,7 @@ pub(crate) enum Verdict {
     /// It works.
     Attached {
         /// How.
-        way: Way,
+        way: AttachMode,
         /// Why not by the better way.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         fallback: String,

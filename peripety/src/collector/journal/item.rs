@@ -1,4 +1,4 @@
-//! What the reader tells the daemon: one line of JSON each.
+//! What the reader sends to the daemon: one line of JSON each.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::{
 /// Bytes of one item; a line of a program takes less.
 const ITEM_MAX: usize = 64 << 10;
 
-/// What the reader tells.
+/// What the reader reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Item {
@@ -40,7 +40,7 @@ pub(crate) enum Item {
         /// What names this loss.
         sequence: String,
     },
-    /// There is no journal to read. Told once; the reader waits for one.
+    /// There is no journal to read. Reported once; the reader waits for one.
     NoJournal,
     /// There is one now, after there was none.
     Journal,
@@ -50,7 +50,7 @@ pub(crate) enum Item {
     Unread(Unread),
     /// This does not answer.
     Silent(Touch),
-    /// All that is there was read. Told once.
+    /// All that is there was read. Reported once.
     Read,
 }
 

@@ -25,7 +25,7 @@ const SUPPRESSED: &str = "a596d6fe7bfa4994828e72309e95d61e";
 const FIELDS: [&str; 8] =
     ["_UID", "_TRANSPORT", "_EXE", "_SYSTEMD_UNIT", "PRIORITY", "MESSAGE", "MESSAGE_ID", "N_DROPPED"];
 
-/// What the reader is told to read, as it stands on its command line.
+/// What the reader is asked to read, as it stands on its command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Orders {
     /// The programs that are heard.
@@ -67,19 +67,19 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ReadError {
 /// Reads until nobody listens: writes [`Item`]s to `out` as the journal gets entries, and sleeps in between (promise 5).
 ///
 /// # Errors
-/// The kernel does not tell when files change, or `out` is closed.
+/// The kernel does not say when files change, or `out` is closed.
 pub(crate) fn read(orders: &Orders, out: &mut impl Write) -> Result<(), ReadError> {
     let place = Place::of(&Roots::system());
     // What changes from now on is seen.
     let watch = Watch::new(&place).map_err(system("watch"))?;
     let mut reader = Reader::new(orders, place, out)?;
     if reader.found.is_empty() {
-        reader.tell(&Item::NoJournal)?;
+        reader.send(&Item::NoJournal)?;
         while reader.found.is_empty() {
             watch.wait(None).map_err(system("wait for"))?;
             reader.list()?;
         }
-        reader.tell(&Item::Journal)?;
+        reader.send(&Item::Journal)?;
     }
     reader.open()?;
     reader.lost_since_orders()?;
@@ -136,7 +136,7 @@ impl<'a, W: Write> Reader<'a, W> {
         })?;
         self.stall.pause();
         for unread in std::mem::take(&mut listing.unread) {
-            self.tell(&Item::Unread(unread))?;
+            self.send(&Item::Unread(unread))?;
         }
         listing.files.retain(|found| !self.orders.avoid.contains(&found.id));
         let ids = |files: &[Found]| files.iter().map(|found| found.id).collect::<BTreeSet<_>>();
@@ -164,7 +164,7 @@ impl<'a, W: Write> Reader<'a, W> {
 
     fn tell_unread(&mut self) -> Result<(), ReadError> {
         for unread in self.files.as_mut().map(Files::take_unread).unwrap_or_default() {
-            self.tell(&Item::Unread(unread))?;
+            self.send(&Item::Unread(unread))?;
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl<'a, W: Write> Reader<'a, W> {
         self.tell_unread()?;
         if !self.is_through {
             self.is_through = true;
-            self.tell(&Item::Read)?;
+            self.send(&Item::Read)?;
         }
         Ok(())
     }
@@ -223,19 +223,19 @@ impl<'a, W: Write> Reader<'a, W> {
         Ok(headers)
     }
 
-    /// Tells of entries of a numbering that went before they were looked at: those between the last one that was, and the
+    /// Reports entries of a numbering that went before they were looked at: those between the last one that was, and the
     /// first one that is there.
     fn lost(&mut self, now: &[Header], numbering: u128, last: u64) -> Result<(), ReadError> {
         let Some((first, _)) = numbers(now).get(&numbering).copied() else { return Ok(()) };
         let count = first.saturating_sub(last.saturating_add(1));
         if count > 0 {
             let reason = "rotated away before it was read, entries of all programs".to_owned();
-            self.tell(&Item::Lost { count, reason, sequence: format!("{numbering:032x}/{first}") })?;
+            self.send(&Item::Lost { count, reason, sequence: format!("{numbering:032x}/{first}") })?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, item: &Item) -> Result<(), ReadError> {
+    fn send(&mut self, item: &Item) -> Result<(), ReadError> {
         self.out.write_all(item.to_line().as_bytes())?;
         Ok(self.out.flush()?)
     }

@@ -77,8 +77,8 @@ impl KmsgReader {
         })
     }
 
-    /// The next record of the kernel, or the news that some are lost; none when there is nothing more for now, or nothing
-    /// but what processes wrote for a while: [`KmsgReader::stopped_at`] tells which.
+    /// The next record of the kernel, or that some are lost; none when there is nothing more for now, or nothing
+    /// but what processes wrote for a while: [`KmsgReader::stopped_at`] says which.
     pub(crate) fn next(&mut self) -> Result<Option<KmsgItem>, KmsgError> {
         if let Some(record) = self.pending.take() {
             return Ok(Some(KmsgItem::Record(record)));

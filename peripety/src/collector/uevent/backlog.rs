@@ -74,7 +74,7 @@ impl Backlog {
         self.waiting.len()
     }
 
-    /// Uevents so far that were told with an earlier one, and those that were forgotten.
+    /// Uevents so far that were reported with an earlier one, and those that were forgotten.
     #[cfg(test)]
     pub(crate) const fn counters(&self) -> (u64, u64) {
         (self.folded, self.forgotten)
@@ -89,8 +89,8 @@ impl Backlog {
             // All that is of interest in it stands in udev's database.
             uevent.properties.retain(|(key, _)| key == "DISKSEQ");
         }
-        let is_news = !uevent.udev && (["add", "remove"].contains(&&*uevent.action) || !is_plain(&uevent));
-        if !is_news
+        let is_change = !uevent.udev && (["add", "remove"].contains(&&*uevent.action) || !is_plain(&uevent));
+        if !is_change
             && let Some(number) = self.latest.get(&uevent.devpath)
             && let Some(Waiting::Event { uevent: before, udev }) =
                 number.checked_sub(self.base).and_then(|at| self.waiting.get_mut(usize::try_from(at).ok()?))
@@ -297,7 +297,7 @@ mod tests {
                 let action = ["add", "remove", "change"][usize::from(*action)];
                 backlog.push(uevent(action, &format!("/{device}"), seq as u64, &[]));
             }
-            let told = drain(&mut backlog);
+            let reported = drain(&mut backlog);
             for device in 0..4_u8 {
                 let comings = |all: Vec<&str>| all.into_iter().filter(|a| *a != "change").map(str::to_owned).collect::<Vec<_>>();
                 let wanted: Vec<&str> = steps
@@ -306,9 +306,9 @@ mod tests {
                     .map(|(_, action)| ["add", "remove", "change"][usize::from(*action)])
                     .collect();
                 let end = format!(" {device}");
-                let got: Vec<&str> = told.iter().filter_map(|line| line.strip_suffix(&end)).collect();
+                let got: Vec<&str> = reported.iter().filter_map(|line| line.strip_suffix(&end)).collect();
                 prop_assert_eq!(comings(got.clone()), comings(wanted.clone()));
-                // After the last coming or going, a change is told or is in what came before it.
+                // After the last coming or going, a change is reported or is in what came before it.
                 let changed = wanted.last() == Some(&"change");
                 prop_assert!(!changed || got.last().is_some_and(|last| *last != "remove"));
             }

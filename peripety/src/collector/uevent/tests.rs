@@ -163,7 +163,7 @@ fn the_kernel_is_heard_and_nobody_can_speak_for_it() {
         std::fs::write(disk.join("uevent"), "change").unwrap();
         let heard = next(&mut monitor, |u| !u.udev && disk.ends_with(u.devpath.rsplit('/').next().unwrap()))
             .await
-            .expect("the kernel was not heard");
+            .expect("the kernel was not read");
         assert!(!heard.udev && heard.action == "change" && heard.seq > 0);
         let before = monitor.ignored();
         send(&kernel(DM), Sender::Kernel as u32, 0);
@@ -189,7 +189,7 @@ fn udev_is_believed_when_it_is_root() {
         // The kernel's form in udev's group is nobody's.
         send(&kernel(&forged), Sender::Udev as u32, 0);
         send(&udev(DM), Sender::Udev as u32, 0);
-        let heard = next(&mut monitor, |u| u.udev).await.expect("udev was not heard");
+        let heard = next(&mut monitor, |u| u.udev).await.expect("udev was not read");
         assert_eq!((heard.get("FORGED"), heard.seq), (None, 4711));
         assert!(monitor.ignored() >= 2);
     });

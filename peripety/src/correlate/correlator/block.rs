@@ -34,12 +34,12 @@ pub(super) struct Request {
 
 impl Correlator {
     pub(super) fn request(&mut self, rq: Request, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
-        let told = if self.pending.is_empty() {
+        let reported = if self.pending.is_empty() {
             None
         } else {
             self.pending.take(rq.dev, rq.sector, rq.op == Op::Flush)
         };
-        let refined = told.as_ref().and_then(|p| refined_type(p, rq.errno).map(|t| (t, p.fault)));
+        let refined = reported.as_ref().and_then(|p| refined_type(p, rq.errno).map(|t| (t, p.fault)));
         let fault = refined.as_ref().map(|(_, fault)| *fault);
         let key = FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, fault);
         let plain = FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, None);
@@ -49,7 +49,7 @@ impl Correlator {
             place = None;
         }
         // A request without a driver's word is none that a path answered so.
-        if told.is_none() && self.live.has(Kind::ScsiDone) {
+        if reported.is_none() && self.live.has(Kind::ScsiDone) {
             place = place.filter(|place| {
                 self.table
                     .get(*place)
@@ -63,14 +63,14 @@ impl Correlator {
             && let Some(fold) = self.table.get_mut(open).filter(|fold| fold.fault.is_none())
         {
             fold.refine(event_type.clone(), Some(*fault));
-            if let Some(told) = &told {
-                add_details(fold.event_mut(), told);
+            if let Some(reported) = &reported {
+                add_details(fold.event_mut(), reported);
             }
             self.table.add_key(open, key);
             self.table.add_key(open, FoldKey::driver(Scope::dev(rq.dev), *fault));
             place = Some(open);
         }
-        place = place.or_else(|| self.join_attempts(&rq, told.as_ref(), refined.as_ref(), time, cx));
+        place = place.or_else(|| self.join_attempts(&rq, reported.as_ref(), refined.as_ref(), time, cx));
         place = place.or_else(|| self.join_blind_attempts(&rq, time, cx));
         if place.is_none() && self.join_own_flush(&rq, time, cx) {
             return;
@@ -80,19 +80,19 @@ impl Correlator {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.add(Origin::Probe, 1, time, sectors);
                 fold.extent(rq.extent);
-                fold.told_by(rq.kind);
-                if let Some(told) = &told {
-                    fold.told_by(told.kind());
-                    fold.retried(told.attempts.saturating_sub(1));
-                    sensed(fold, told);
+                fold.reported_by(rq.kind);
+                if let Some(reported) = &reported {
+                    fold.reported_by(reported.kind());
+                    fold.retried(reported.attempts.saturating_sub(1));
+                    sensed(fold, reported);
                 }
             }
             return;
         }
-        if told.is_none() && self.is_counted_with_other_devices(&rq, time) {
+        if reported.is_none() && self.is_counted_with_other_devices(&rq, time) {
             return;
         }
-        self.first_request(rq, record, time, told, refined, cx);
+        self.first_request(rq, record, time, reported, refined, cx);
     }
 
     /// So many devices fail that there is no room for another event: then numbers are all that is looked at.
@@ -104,7 +104,7 @@ impl Correlator {
         let Some(place) = self.table.find(&key) else { return false };
         let Some(fold) = self.table.touch(place, self.now_ns) else { return false };
         fold.add(Origin::Probe, 1, time, None);
-        fold.told_by(rq.kind);
+        fold.reported_by(rq.kind);
         let Some(crowd) = &mut fold.crowd else { return true };
         crowd.add(Scope::dev(rq.dev).0, 1, || Member {
             kdev: Some(Dev::from_kernel(rq.dev).to_string()),
@@ -113,17 +113,17 @@ impl Correlator {
         true
     }
 
-    /// Attempts at this very request that failed before were told of already: it is the same failure, which is worse now.
+    /// Attempts at this very request that failed before were reported already: it is the same failure, which is worse now.
     fn join_attempts(
         &mut self,
         rq: &Request,
-        told: Option<&Pending>,
+        reported: Option<&Pending>,
         refined: Option<&(EventType, Fault)>,
         time: Stamp,
         cx: &mut Context<'_>,
     ) -> Option<FoldId> {
         let scope = Scope::dev(rq.dev);
-        let faults = told.map(|told| told.fault).into_iter().chain([Fault::TimedOut]);
+        let faults = reported.map(|reported| reported.fault).into_iter().chain([Fault::TimedOut]);
         let keys =
             faults.flat_map(|fault| [FoldKey::driver_op(scope, fault, rq.op), FoldKey::driver(scope, fault)]);
         for key in keys {
@@ -142,8 +142,8 @@ impl Correlator {
             };
             // The last attempt had another tag than the first, and lines of text name that of the last.
             forget_attempt(&mut fold.event_mut().facts);
-            if let Some(told) = told {
-                add_details(fold.event_mut(), told);
+            if let Some(reported) = reported {
+                add_details(fold.event_mut(), reported);
             }
             self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, fault));
             self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
@@ -154,7 +154,7 @@ impl Correlator {
         None
     }
 
-    /// The same for attempts of which the driver's hook tells no place, as NVMe's classic tracepoint: the request that fails
+    /// The same for attempts of which the driver's hook reports no place, as NVMe's classic tracepoint: the request that fails
     /// so soon after them, and of the same, is theirs.
     fn join_blind_attempts(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
         const SOON_NS: u64 = 1_000_000_000;
@@ -223,7 +223,7 @@ impl Correlator {
         if let Some(place) = open {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.count(Origin::Probe, count);
-                fold.told_by(kind);
+                fold.reported_by(kind);
                 fold.missed(count);
             }
             return;
@@ -245,7 +245,7 @@ impl Correlator {
         rq: Request,
         record: &KernelRecord,
         time: Stamp,
-        told: Option<Pending>,
+        reported: Option<Pending>,
         refined: Option<(EventType, Fault)>,
         cx: &mut Context<'_>,
     ) {
@@ -254,11 +254,11 @@ impl Correlator {
         if let Some((event_type, _)) = refined {
             raw = retyped(raw, event_type);
         }
-        if let Some(told) = &told {
+        if let Some(reported) = &reported {
             // The driver's tag is that of the request.
             raw.facts.block = None;
-            raw.facts.fill(&told.facts());
-            if let (Some(io), Driver::Scsi(cmd)) = (&mut raw.io, &told.driver) {
+            raw.facts.fill(&reported.facts());
+            if let (Some(io), Driver::Scsi(cmd)) = (&mut raw.io, &reported.driver) {
                 io.bad_lba = scsi::bad_sector(cmd);
             }
         }
@@ -276,57 +276,57 @@ impl Correlator {
         if let Some(fold) = self.table.get_mut(place) {
             fold.fault = fault;
             fold.has_requests = true;
-            if let Some(told) = &told {
-                fold.told_by(told.kind());
-                fold.retried(told.attempts.saturating_sub(1));
-                sensed(fold, told);
+            if let Some(reported) = &reported {
+                fold.reported_by(reported.kind());
+                fold.retried(reported.attempts.saturating_sub(1));
+                sensed(fold, reported);
             }
         }
         self.attach_held(place);
     }
 
     /// No request failed of what a driver said: the command was sent again, or was no request.
-    pub(super) fn unanswered(&mut self, told: &Pending, cx: &mut Context<'_>) {
-        if told.fault == Fault::Scsi(scsi::ScsiFault::UnknownSense) {
+    pub(super) fn unanswered(&mut self, reported: &Pending, cx: &mut Context<'_>) {
+        if reported.fault == Fault::Scsi(scsi::ScsiFault::UnknownSense) {
             return;
         }
-        let scope = told.scope(cx.facts);
-        let key = FoldKey::driver(scope, told.fault);
-        let by_op = FoldKey::driver_op(scope, told.fault, told.op());
-        let place = self.open_at(&by_op, told.time, cx).or_else(|| {
+        let scope = reported.scope(cx.facts);
+        let key = FoldKey::driver(scope, reported.fault);
+        let by_op = FoldKey::driver_op(scope, reported.fault, reported.op());
+        let place = self.open_at(&by_op, reported.time, cx).or_else(|| {
             // Attempts at writes are not of the reads that fail.
             let same = |fold: &Fold| {
-                fold.event().io.as_ref().is_none_or(|io| io.op == told.op() || io.op == Op::Unknown)
+                fold.event().io.as_ref().is_none_or(|io| io.op == reported.op() || io.op == Op::Unknown)
             };
-            self.open_at(&key, told.time, cx).filter(|place| self.table.get(*place).is_some_and(same))
+            self.open_at(&key, reported.time, cx).filter(|place| self.table.get(*place).is_some_and(same))
         });
         if let Some(place) = place {
             let Some(fold) = self.table.get_mut(place) else { return };
             if fold.has_requests {
-                fold.retried(told.attempts);
+                fold.retried(reported.attempts);
                 return;
             }
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Origin::Probe, told.attempts, told.time, told.sectors());
-                fold.told_by(told.kind());
-                sensed(fold, told);
+                fold.add(Origin::Probe, reported.attempts, reported.time, reported.sectors());
+                fold.reported_by(reported.kind());
+                sensed(fold, reported);
             }
             return;
         }
-        if self.belongs_to_request(told, scope) || self.belongs_to_line(told, scope, cx) {
+        if self.belongs_to_request(reported, scope) || self.belongs_to_line(reported, scope, cx) {
             return;
         }
-        let Some(mut raw) = told.raw_event() else { return };
-        raw.count = told.attempts;
+        let Some(mut raw) = reported.raw_event() else { return };
+        raw.count = reported.attempts;
         let mut keys = vec![key, by_op, FoldKey::typed(scope, raw.event_type.as_str(), 0)];
         if raw.io.is_some() {
             keys.push(FoldKey::latest_request(scope));
         }
         let block = super::event_builder::device(&raw, cx.facts);
-        if let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(told.kind()), cx) {
+        if let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(reported.kind()), cx) {
             if let Some(fold) = self.table.get_mut(place) {
-                fold.fault = Some(told.fault);
-                sensed(fold, told);
+                fold.fault = Some(reported.fault);
+                sensed(fold, reported);
             }
             self.attach_held(place);
         }
@@ -335,51 +335,51 @@ impl Correlator {
 
 impl Correlator {
     /// Whether the request that a driver's word is about failed before the word came: then it makes that more precise.
-    fn belongs_to_request(&mut self, told: &Pending, scope: Scope) -> bool {
-        let Some((sector, _)) = told.sectors() else { return false };
+    fn belongs_to_request(&mut self, reported: &Pending, scope: Scope) -> bool {
+        let Some((sector, _)) = reported.sectors() else { return false };
         let Some(place) = self.table.find(&FoldKey::latest_request(scope)) else { return false };
         let Some(fold) = self.table.get_mut(place) else { return false };
         if !fold.has_requests || !fold.has_sector(sector) {
             return false;
         }
         if fold.fault.is_none()
-            && let Some(event_type) = fold.errno().and_then(|errno| refined_type(told, errno))
+            && let Some(event_type) = fold.errno().and_then(|errno| refined_type(reported, errno))
         {
-            fold.refine(event_type, Some(told.fault));
-            add_details(fold.event_mut(), told);
-            self.table.add_key(place, FoldKey::driver(scope, told.fault));
+            fold.refine(event_type, Some(reported.fault));
+            add_details(fold.event_mut(), reported);
+            self.table.add_key(place, FoldKey::driver(scope, reported.fault));
         }
         true
     }
 }
 
 impl Correlator {
-    /// Whether news of a unit was told by a line that came first and seemed older than the probe: the clock of text may be
+    /// Whether report of a unit was reported by a line that came first and seemed older than the probe: the clock of text may be
     /// off by a moment before it is known by how much.
-    fn belongs_to_line(&mut self, told: &Pending, scope: Scope, cx: &mut Context<'_>) -> bool {
-        let Driver::Scsi(cmd) = &told.driver else { return false };
-        let Some(fault) = scsi::classify(cmd).filter(|fault| fault.is_news()) else { return false };
+    fn belongs_to_line(&mut self, reported: &Pending, scope: Scope, cx: &mut Context<'_>) -> bool {
+        let Driver::Scsi(cmd) = &reported.driver else { return false };
+        let Some(fault) = scsi::classify(cmd).filter(|fault| fault.is_change()) else { return false };
         let key = FoldKey::typed(scope, fault.event_type().as_str(), 0);
-        let Some(place) = self.open_at(&key, told.time, cx) else { return false };
-        if !self.table.get(place).is_some_and(|fold| !fold.has_probe() && is_of_chain(told.time, fold)) {
+        let Some(place) = self.open_at(&key, reported.time, cx) else { return false };
+        if !self.table.get(place).is_some_and(|fold| !fold.has_probe() && is_of_chain(reported.time, fold)) {
             return false;
         }
         if let Some(fold) = self.table.touch(place, self.now_ns) {
             fold.text_is_of_probe();
-            fold.fault = Some(told.fault);
-            fold.add(Origin::Probe, told.attempts, told.time, None);
-            fold.told_by(told.kind());
-            add_details(fold.event_mut(), told);
+            fold.fault = Some(reported.fault);
+            fold.add(Origin::Probe, reported.attempts, reported.time, None);
+            fold.reported_by(reported.kind());
+            add_details(fold.event_mut(), reported);
         }
-        self.table.add_key(place, FoldKey::driver(scope, told.fault));
+        self.table.add_key(place, FoldKey::driver(scope, reported.fault));
         true
     }
 }
 
 /// The type that a driver's word gives to a failed request, where it is more precise than the errno's.
-fn refined_type(told: &Pending, errno: i32) -> Option<EventType> {
+fn refined_type(reported: &Pending, errno: i32) -> Option<EventType> {
     const EIO: i32 = 5;
-    match &told.driver {
+    match &reported.driver {
         Driver::Scsi(cmd) => {
             let fault = scsi::classify(cmd)?;
             refines(fault, errno).then(|| fault.event_type())
@@ -402,8 +402,8 @@ fn retyped(raw: RawEvent, event_type: EventType) -> RawEvent {
 }
 
 /// Notes what the sense data of a command say of its path.
-fn sensed(fold: &mut Fold, told: &Pending) {
-    if let Driver::Scsi(cmd) = &told.driver
+fn sensed(fold: &mut Fold, reported: &Pending) {
+    if let Driver::Scsi(cmd) = &reported.driver
         && let Some(fault) = scsi::classify(cmd).filter(|fault| *fault != scsi::ScsiFault::UnknownSense)
     {
         fold.sensed(fault == scsi::ScsiFault::PathState);
@@ -423,12 +423,12 @@ fn forget_attempt(facts: &mut Facts) {
     }
 }
 
-fn add_details(event: &mut Event, told: &Pending) {
+fn add_details(event: &mut Event, reported: &Pending) {
     let sector = event.io.as_ref().and_then(|io| io.sector);
-    let same = sector.zip(told.first()).is_none_or(|(sector, (first, scale))| {
+    let same = sector.zip(reported.first()).is_none_or(|(sector, (first, scale))| {
         sector == first || (scale > 1 && first.checked_mul(scale) == Some(sector))
     });
-    let mut facts = told.facts();
+    let mut facts = reported.facts();
     if !same {
         // Of another request than the one that the event names: how it failed, and not what it was.
         if let Some(scsi) = &mut facts.scsi {

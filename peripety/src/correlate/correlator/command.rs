@@ -1,6 +1,6 @@
-//! Lines in which a driver tells of a command that failed, and the block layer's line about the request that failed of it.
+//! Lines in which a driver reports a command that failed, and the block layer's line about the request that failed of it.
 //!
-//! A probe's record names the request; of lines only the place on the disk tells that they are about the same.
+//! A probe's record names the request; of lines only the place on the disk says that they are about the same.
 
 use super::{
     super::{

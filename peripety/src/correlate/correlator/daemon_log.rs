@@ -1,6 +1,6 @@
 //! What daemons say in user space: joined to the kernel's event about the same thing, where there is one.
 //!
-//! A daemon tells what it found, often in several lines and some time after the kernel did: its lines add words and a
+//! A daemon says what it found, often in several lines and some time after the kernel did: its lines add words and a
 //! source, and never a count.
 
 use super::{
@@ -28,12 +28,12 @@ impl Correlator {
         name_leg(&mut raw, cx);
         let block = event_builder::device(&raw, cx.facts);
         let scope = scope(&raw, block.as_deref());
-        let news = self.reported_states.note(&raw, scope, block.as_deref());
+        let changed = self.reported_states.note(&raw, scope, block.as_deref());
         if let Some(place) = self.open_counterpart(&raw, scope, cx) {
             self.add_words(place, &raw);
             return;
         }
-        if daemon_log::unless_open(&self.view(), scope, news) == Match::Wait
+        if daemon_log::unless_open(&self.view(), scope, changed) == Match::Wait
             && let Some(line) = self.waiting_lines.push(raw, scope, self.now_ns)
         {
             self.unmatched(line, cx);

@@ -1,4 +1,4 @@
-//! What tells events of one type on one device apart: the leg of a mirror, the place of a loss.
+//! What distinguishes events of one type on one device: the leg of a mirror, the place of a loss.
 
 use super::{super::key::hash, controller};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     parser::RawEvent,
 };
 
-/// Which facts of a raw event tell it apart from others of its type on its device.
+/// Which facts of a raw event distinguish it from others of its type on its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
     /// None: they are one.
@@ -17,7 +17,7 @@ pub(super) enum Detail {
     Leg,
     /// The iSCSI session.
     Session,
-    /// Function and line, as ext4's tracepoint tells errors apart.
+    /// Function and line, as ext4's tracepoint distinguishes errors.
     FunctionAndLine,
     /// The file that lost data.
     Inode,
@@ -45,7 +45,7 @@ pub(super) fn detail_of(raw: &RawEvent) -> Detail {
     }
 }
 
-/// The same as a number: 0 where nothing tells it apart.
+/// The same as a number: 0 where nothing distinguishes it.
 pub(in super::super) fn detail(raw: &RawEvent) -> u64 {
     match detail_of(raw) {
         Detail::None => 0,

@@ -85,12 +85,12 @@ impl Correlator {
         }
     }
 
-    /// libata wakes the error handler for every command that failed: where that was told, it is no news.
+    /// libata wakes the error handler for every command that failed: where that was reported, it is not new.
     fn woken_by_ata(&mut self, host: u32, kind: Kind, time: Stamp, cx: &mut Context<'_>) -> bool {
         let Some(disk) = cx.facts.by_name(&format!("host{host}"), time.monotonic_ns) else { return false };
         let key = FoldKey::driver(Scope::dev(disk.id.dev.to_kernel()), Fault::TimedOut);
         let fold = self.open_at(&key, time, cx).and_then(|place| self.table.get_mut(place));
-        fold.map(|fold| fold.told_by(kind)).is_some()
+        fold.map(|fold| fold.reported_by(kind)).is_some()
     }
 
     /// A record that stands for one failure and is found by one key.
@@ -105,7 +105,7 @@ impl Correlator {
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.add(Origin::Probe, 1, time, sectors_of(record));
-                fold.told_by(kind);
+                fold.reported_by(kind);
             }
             return;
         }
@@ -136,46 +136,46 @@ impl Correlator {
         }
     }
 
-    /// The page cache lost data of an inode. The kernel counts on and tells at most once a second.
+    /// The page cache lost data of an inode. The kernel counts on and reports at most once a second.
     fn lost_write(&mut self, wb: &WbErr, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let key = FoldKey::inode(wb.dev, wb.ino, wb.errno);
-        let news = self.writeback_counts.news(key, wb);
-        if news == 0 {
+        let newly_lost = self.writeback_counts.newly_lost(key, wb);
+        if newly_lost == 0 {
             return;
         }
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 fold.add(Origin::Probe, 0, time, None);
-                fold.lost_pages(news);
+                fold.lost_pages(newly_lost);
             }
             return;
         }
         let rest = FoldKey::rest(Scope::dev(wb.dev), EventType::BLK_LOST_WRITE.as_str());
         if let Some(place) = self.open_at(&rest, time, cx) {
-            self.count_file(place, wb, news, time);
+            self.count_file(place, wb, newly_lost, time);
             return;
         }
         if let Some(mut raw) = parser::kernel(record, time) {
             if let Some(io) = &mut raw.io {
-                io.lost_pages = Some(news);
+                io.lost_pages = Some(newly_lost);
             }
             self.first(raw, key, Kind::FilemapSetWbErr, cx);
         }
     }
 
-    /// One more file of a filesystem that loses so many that they are told together: numbers only.
-    fn count_file(&mut self, place: FoldId, wb: &WbErr, news: u64, time: Stamp) {
+    /// One more file of a filesystem that loses so many that they are reported together: numbers only.
+    fn count_file(&mut self, place: FoldId, wb: &WbErr, newly_lost: u64, time: Stamp) {
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
-        fold.add(Origin::Probe, news, time, None);
+        fold.add(Origin::Probe, newly_lost, time, None);
         let Some(crowd) = &mut fold.crowd else { return };
-        crowd.add(wb.ino, news, || Member { inode: Some(wb.ino), ..Member::default() });
+        crowd.add(wb.ino, newly_lost, || Member { inode: Some(wb.ino), ..Member::default() });
     }
 
     fn scsi_done(&mut self, header: &Header, cmd: &ScsiCmd, time: Stamp, cx: &mut Context<'_>) {
         let Some(fault) = scsi::classify(cmd) else { return };
         let pending = Pending::new(*header, time, Driver::Scsi(*cmd), fault.into(), self.now_ns);
         let at = match scsi::op(cmd) {
-            _ if fault.is_news() => None,
+            _ if fault.is_change() => None,
             Op::Passthrough => None,
             Op::Flush => Some(At::Flush),
             _ if cmd.sector != NO_SECTOR => Some(At::Sector(cmd.sector)),

@@ -1,4 +1,4 @@
-//! One failure is one event, whoever tells of it.
+//! One failure is one event, whoever reports it.
 
 mod array;
 mod block;
@@ -55,7 +55,7 @@ pub const SETTLE_NS: u64 = 50_000_000;
 /// The same where no driver has anything to say: for the block layer's own line, which the kernel hands over with its next
 /// tick. If it comes later, it comes with a later revision.
 pub const SETTLE_SOON_NS: u64 = 8_000_000;
-/// How long the news of a mount waits for the mount point: the kernel tells of it before it is in mountinfo.
+/// How long the report of a mount waits for the mount point: the kernel reports it before it is in mountinfo.
 const MOUNT_NS: u64 = 300_000_000;
 /// How long requests may fail of the removal of a device before it is announced.
 const GOING_NS: u64 = 2_000_000_000;
@@ -80,7 +80,7 @@ pub struct Correlator {
     boot_id: String,
     hostname: String,
     live: LiveSources,
-    /// The latest time that a record or a tick told.
+    /// The latest time that a record or a tick reported.
     now_ns: u64,
     pub(super) table: Table,
     pub(super) pending: PendingCommands,
@@ -273,7 +273,7 @@ impl Correlator {
         }
     }
 
-    /// Whether it was told already that a device went: device mapper says so before the block layer does.
+    /// Whether it was reported already that a device went: device mapper says so before the block layer does.
     fn is_told_gone(&mut self, dev: Dev, event_type: &EventType) -> bool {
         if *event_type == EventType::BLK_DEVICE_ADDED {
             self.causes.forget(dev);
@@ -371,7 +371,7 @@ impl Correlator {
         if !is_new {
             fold.add(witness, raw.count, raw.time, None);
             match kind {
-                Some(kind) => fold.told_by(kind),
+                Some(kind) => fold.reported_by(kind),
                 None => fold.source(&raw.source),
             }
         }
@@ -415,7 +415,7 @@ impl Correlator {
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
         fold.add(witness, raw.count, raw.time, None);
         match kind {
-            Some(kind) => fold.told_by(kind),
+            Some(kind) => fold.reported_by(kind),
             None => fold.source(&raw.source),
         }
         let Some(crowd) = &mut fold.crowd else { return };
@@ -495,7 +495,7 @@ impl Correlator {
         fold.known.watched = self.live.requests();
         fold.count(witness, raw.count);
         match kind {
-            Some(kind) => fold.told_by(kind),
+            Some(kind) => fold.reported_by(kind),
             None => fold.learn(raw),
         }
         if let (true, Some(dev)) = (raw.event_type == EventType::FS_UNMOUNTED, dev) {
@@ -777,7 +777,7 @@ fn mounted(dev: Dev, cx: &Context<'_>) -> bool {
     cx.facts.by_dev(dev, None).as_deref().is_some_and(is_mounted)
 }
 
-/// What is told once and does not grow.
+/// What is reported once and does not grow.
 fn happens_once(event_type: &EventType, keys: &[FoldKey]) -> bool {
     if *event_type == EventType::BLK_DEVICE_REMOVED {
         return keys.is_empty();
@@ -823,7 +823,7 @@ fn is_of_predecessor(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
     let differs = |old: &str, new: &str| !old.is_empty() && !new.is_empty() && old != new;
     match (then.id.diskseq, now.id.diskseq) {
         (Some(then), Some(now)) => then != now,
-        // Before Linux 5.15 nothing but the ids can tell.
+        // Before Linux 5.15 nothing but the ids can report.
         _ => {
             differs(&then.id.wwid, &now.id.wwid)
                 || differs(&then.id.serial, &now.id.serial)

@@ -128,7 +128,7 @@ impl Correlator {
         }
     }
 
-    /// Whether a fold is about a request of which only a line tells, and that another one than this.
+    /// Whether a fold is about a request of which only a line reports, and that another one than this.
     pub(super) fn is_of_other_request(&self, place: FoldId, rq: &Request) -> bool {
         self.table
             .get(place)
@@ -238,7 +238,7 @@ impl Correlator {
         // A sense line makes the failed request more precise.
         let was = fold.fault;
         let is_sharper = |fault: &ScsiFault| {
-            was.is_none_or(|was| fault.is_news() && was.scsi().is_some_and(|was| CARRIERS.contains(&was)))
+            was.is_none_or(|was| fault.is_change() && was.scsi().is_some_and(|was| CARRIERS.contains(&was)))
         };
         if let Some(fault) = fault_of(raw).filter(|fault| is_chain(raw) && is_sharper(fault)) {
             if fold.errno().is_none_or(|errno| refines(fault, errno)) {

@@ -1,4 +1,4 @@
-//! Lines of libata about a command that failed, of which the SCSI layer's timeout hook tells too.
+//! Lines of libata about a command that failed, of which the SCSI layer's timeout hook reports too.
 
 use super::{
     super::{
@@ -28,7 +28,7 @@ pub(in super::super) fn is_ata_command(raw: &RawEvent) -> bool {
     raw.sub_system.as_str() == "ata" && raw.facts.ata.as_ref().is_some_and(|ata| ata.is_command())
 }
 
-/// Whether libata told of the link, of which commands failed.
+/// Whether libata reported the link, of which commands failed.
 pub(in super::super) fn is_exception(fold: &Fold) -> bool {
     fold.event().sub_system.as_str() == "ata"
         && fold.event().facts.ata.as_ref().is_some_and(|ata| ata.serr.is_some())

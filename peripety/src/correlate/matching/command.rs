@@ -1,5 +1,5 @@
-//! Lines in which a driver tells of a command that failed: a probe's record names the request; of lines only the place on the
-//! disk tells that they are about the same.
+//! Lines in which a driver reports a command that failed: a probe's record names the request; of lines only the place on the
+//! disk says that they are about the same.
 
 use super::{
     super::{
@@ -28,7 +28,7 @@ pub(super) fn of_command(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Sough
     Sought::or_next(same.map(|(place, _)| place).or_else(at_port))
 }
 
-/// Whether a driver tells of a command in a line.
+/// Whether a driver reports a command in a line.
 pub(in super::super) fn is_command(raw: &RawEvent) -> bool {
     command_of(raw).is_some()
 }

@@ -1,4 +1,4 @@
-//! Lines of daemons: a daemon tells what it found, often in several lines and some time after the kernel did.
+//! Lines of daemons: a daemon says what it found, often in several lines and some time after the kernel did.
 
 use super::{
     super::{

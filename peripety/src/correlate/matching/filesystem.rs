@@ -20,7 +20,7 @@ pub(in super::super) fn ext4_key(raw: &RawEvent, scope: Scope) -> Option<FoldKey
     Some(FoldKey::ext4(scope, fs.function.as_ref()?.as_bytes(), fs.line?))
 }
 
-/// Whether a line of btrfs tells of a bad copy, and leaves it to the next one to name the device.
+/// Whether a line of btrfs reports a bad copy, and leaves it to the next one to name the device.
 pub(in super::super) fn is_checksum(raw: &RawEvent) -> bool {
     is_of_btrfs(raw) && raw.facts.btrfs.as_ref().is_some_and(|btrfs| btrfs.expected.is_some())
 }

@@ -12,7 +12,7 @@ use crate::{
     record::Stamp,
 };
 
-/// The probes that tell of failed requests.
+/// The probes that report failed requests.
 pub(super) const REQUEST_PROBES: &[Kind] = &[Kind::BlockRqError, Kind::BlockRqComplete];
 
 /// How far the lines about one command are from each other, and from its record by another clock.
@@ -101,7 +101,7 @@ pub(in super::super) fn is_near(fold: &Fold, raw: &RawEvent) -> bool {
     apart_us.saturating_mul(1000) <= CHAIN_NS
 }
 
-/// The probes that tell of what a line tells.
+/// The probes that report what a line reports.
 pub(in super::super) fn probes_for(raw: &RawEvent) -> &'static [Kind] {
     match (raw.sub_system.as_str(), raw.event_type.as_str()) {
         ("block", "BLK_LOST_WRITE") => &[Kind::FilemapSetWbErr],
@@ -109,7 +109,7 @@ pub(in super::super) fn probes_for(raw: &RawEvent) -> &'static [Kind] {
         ("scsi" | "smart", _) if is_chain(raw) => {
             &[Kind::ScsiDone, Kind::BlockRqError, Kind::BlockRqComplete]
         }
-        ("scsi", _) if fault_of(raw).is_some_and(ScsiFault::is_news) => &[Kind::ScsiDone],
+        ("scsi", _) if fault_of(raw).is_some_and(ScsiFault::is_change) => &[Kind::ScsiDone],
         ("nvme", "NVME_IO_ERROR" | "NVME_MEDIUM_ERROR" | "NVME_PATH_FAILED") => &[Kind::NvmeCompleteRq],
         ("ata", _) if is_ata_command(raw) => &[Kind::ScsiTimeout],
         ("ext4", "FS_SHUTDOWN") => &[Kind::Ext4Shutdown],

@@ -105,7 +105,7 @@ pub(super) const ORDER: [(&str, Matcher); 6] = [
     ),
     ("ata: a line about a command, by its timeout or by what was said of the link", ata::of_command),
     ("scsi: a line of a chain, by error handling, fault, unit attention or tag", scsi::of_chain),
-    ("type: any other line, by its type and what tells it apart", of_type),
+    ("type: any other line, by its type and what distinguishes it", of_type),
 ];
 
 /// The open event that a line of the kernel is about.
@@ -127,7 +127,7 @@ pub(super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<Fold
 /// 2. a copy of btrfs that is bad: waits for the next line, which names its device;
 /// 3. an event that [`seek`] finds: joined;
 /// 4. a member of an array that failed, without its name: waits for what failed below;
-/// 5. a line of a chain or of a driver about a command, and what a live probe tells as well: waits;
+/// 5. a line of a chain or of a driver about a command, and what a live probe reports as well: waits;
 /// 6. any other line opens an event.
 pub(super) fn decide(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Match {
     if raw.kdev.is_floppy() || (raw.kdev.is_optical() && line::is_of_no_disc(raw)) {

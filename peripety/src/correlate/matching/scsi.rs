@@ -16,7 +16,7 @@ use crate::{
     parser::{RawEvent, scsi::ScsiFault},
 };
 
-/// Faults by the sense key that news of a unit comes with.
+/// Faults by the sense key that report of a unit comes with.
 pub(in super::super) const CARRIERS: &[ScsiFault] = &[ScsiFault::Recovered, ScsiFault::UnitAttention];
 
 /// By the error handling that it belongs to, else by its fault, else by a unit attention of which it is the other part, else
@@ -53,18 +53,18 @@ fn of_recovery(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<FoldId> 
     })
 }
 
-/// The lines of a chain about news of a unit: the line of the sense key says no more than recovered error or unit attention,
+/// The lines of a chain about report of a unit: the line of the sense key says no more than recovered error or unit attention,
 /// the next one what it is. Either may have been first.
 fn of_attention(view: &View<'_>, raw: &RawEvent, scope: Scope, fault: Option<ScsiFault>) -> Option<FoldId> {
-    let now = fault.filter(|fault| fault.is_news() || CARRIERS.contains(fault))?;
+    let now = fault.filter(|fault| fault.is_change() || CARRIERS.contains(fault))?;
     let carried = |fault: &ScsiFault| {
-        if CARRIERS.contains(&now) { fault.is_news() } else { CARRIERS.contains(fault) }
+        if CARRIERS.contains(&now) { fault.is_change() } else { CARRIERS.contains(fault) }
     };
     ScsiFault::ALL.iter().filter(|fault| carried(fault)).find_map(|fault| {
         let (place, fold) = view.fold(FoldKey::driver(scope, Fault::Scsi(*fault)))?;
         let key_of = |facts: &Facts| facts.scsi.as_ref().and_then(|scsi| scsi.sense_key);
-        let told = key_of(&fold.event().facts);
-        let same = told.is_some() && told == key_of(&raw.facts);
+        let reported = key_of(&fold.event().facts);
+        let same = reported.is_some() && reported == key_of(&raw.facts);
         (is_of_chain(raw.time, fold) && !fold.has_requests && (same || !CARRIERS.contains(&now)))
             .then_some(place)
     })

@@ -21,7 +21,7 @@ use crate::{
     roots::Roots,
 };
 
-/// How long the journal may take to tell whether it has an event: others wait behind that.
+/// How long the journal may take to say whether it has an event: others wait behind that.
 const CHECK: Patience = Patience { silence: Duration::from_secs(1), total: Duration::from_secs(2) };
 
 /// This output.

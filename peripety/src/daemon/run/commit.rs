@@ -17,7 +17,7 @@ impl Daemon {
     /// back; the events go out. A daemon that is killed at any moment has done each of them or will find it to be done.
     pub(super) fn put_out(&mut self) {
         if !self.pipeline.events.is_empty() {
-            self.pipeline.news = true;
+            self.pipeline.changed = true;
             self.plan_chores();
         }
         for event in &self.pipeline.events {
@@ -25,10 +25,10 @@ impl Daemon {
         }
         let incidents = self.pipeline.engine.take_incidents();
         self.kept.note(!incidents.is_empty());
-        self.pipeline.news |= !incidents.is_empty();
+        self.pipeline.changed |= !incidents.is_empty();
         let carried = incidents.iter().filter_map(carrier::carry);
         let events: Vec<Arc<Event>> = self.pipeline.events.drain(..).chain(carried).map(Arc::new).collect();
-        if std::mem::take(&mut self.pipeline.news) {
+        if std::mem::take(&mut self.pipeline.changed) {
             let spooled = self.outputs.write_down(&events);
             self.write_logbook(spooled);
             if self.persistence.logbook.trouble().is_some() && !events.is_empty() {
@@ -46,7 +46,7 @@ impl Daemon {
     /// Tries to use the runtime directory and its files again. What waits in memory is written down then.
     pub(super) fn repair(&mut self) {
         if self.persistence.repair(&mut self.outputs, &self.service.listen_on) {
-            self.pipeline.news = true;
+            self.pipeline.changed = true;
             self.put_out();
         }
         self.persistence.runtime.settle(clock::monotonic_ns(), true);

@@ -56,7 +56,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// A device that goes is told before it is forgotten, one that comes after it is known.
+    /// A device that goes is reported before it is forgotten, one that comes after it is known.
     fn take_uevent(&mut self, uevent: Uevent, udev: bool, now: Stamp, wait: Duration) {
         let now_ns = now.monotonic_ns.unwrap_or_default();
         if uevent.subsystem == "nvme" {

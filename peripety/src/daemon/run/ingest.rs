@@ -27,11 +27,11 @@ const TEXT_LAGS_NS: u64 = 300_000_000;
 
 impl Daemon {
     /// Takes ring and text in the order of their time, a slice of them: after a while without a daemon, or a long stop, both
-    /// have much to tell, and the text of a failure is to find its record. Whether that was all.
+    /// have much to report, and the text of a failure is to find its record. Whether that was all.
     pub(super) fn take(&mut self) -> bool {
         let until_ns = self.take_kmsg();
         let all = self.take_ring(until_ns, &Slice::new());
-        if self.pipeline.news {
+        if self.pipeline.changed {
             self.plan_chores();
         }
         all && until_ns == u64::MAX
@@ -136,7 +136,7 @@ impl Daemon {
             && probes.lock().add(addition)
         {
             log_verdicts(&probes.lock());
-            self.tell_live_sources();
+            self.update_live_sources();
         }
         self.sources.attacher.go_on(self.sources.probes.as_ref());
     }
@@ -146,11 +146,11 @@ impl Daemon {
         let any = self.sources.probes.as_ref().is_some_and(|probes| probes.lock().attach_waiting(came));
         if any {
             self.sources.probes.iter().for_each(|probes| log_verdicts(&probes.lock()));
-            self.tell_live_sources();
+            self.update_live_sources();
         }
     }
 
-    pub(super) fn tell_live_sources(&mut self) {
+    pub(super) fn update_live_sources(&mut self) {
         let attached: Vec<_> =
             self.sources.probes.iter().flat_map(|p| p.lock().attached().collect::<Vec<_>>()).collect();
         let mut live = if attached.is_empty() {

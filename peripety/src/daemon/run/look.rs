@@ -26,7 +26,7 @@ const PATIENCE_NS: u64 = 1_500_000_000;
 /// Characters of a reason that are kept.
 const REASON_MAX: usize = 500;
 
-/// Kinds of conditions that sysfs shows and no kernel tells, with the event that tells of them.
+/// Kinds of conditions that sysfs shows and no kernel reports, with the event that reports them.
 const EVENTS: &[(&str, EventType, &str)] = &[
     ("array_failed", EventType::MD_ARRAY_FAILED, "md"),
     ("device_offline", EventType::SCSI_DEVICE_OFFLINED, "scsi"),
@@ -105,7 +105,7 @@ impl Daemon {
         self.answer_status(false);
     }
 
-    /// What sysfs shows and nothing told of becomes an event.
+    /// What sysfs shows and nothing reported becomes an event.
     fn tell_of(&mut self, condition: &Condition) {
         let Some((_, event_type, sub_system)) = EVENTS.iter().find(|row| row.0 == condition.condition) else {
             return;
@@ -165,7 +165,7 @@ impl Daemon {
     fn answer_status(&mut self, looking: bool) {
         let mut all = self.sources.limits();
         if looking {
-            let why = "sysfs does not answer: a device may hang, and what only sysfs tells is not known";
+            let why = "sysfs does not answer: a device may hang, and what only sysfs reports is not known";
             all.push(Limit::unseen("sysfs", why));
         }
         for (reply, _) in std::mem::take(&mut self.service.looks.waiting) {
@@ -269,7 +269,7 @@ impl Daemon {
 /// The channel by which looks come back.
 pub(super) type Looked = (tokio::sync::mpsc::Sender<Seen>, tokio::sync::mpsc::Receiver<Seen>);
 
-/// What a look found that nothing had told, and what it showed to be over.
+/// What a look found that nothing had reported, and what it showed to be over.
 pub(super) type Seen = (Vec<Condition>, Vec<Condition>);
 
 /// Makes it.

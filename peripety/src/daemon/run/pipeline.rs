@@ -17,18 +17,18 @@ pub(super) struct Pipeline {
     pub(super) events: Vec<Event>,
     pub(super) ledger: Ledger,
     /// Something was read, or made, since the last commit.
-    pub(super) news: bool,
+    pub(super) changed: bool,
 }
 
 impl Pipeline {
     /// With nothing read; all is to be written down once.
     pub(super) fn new(host: Host, engine: RecordedEngine, cache: BlkCache) -> Self {
-        Self { host, engine, cache, events: Vec::new(), ledger: Ledger::default(), news: true }
+        Self { host, engine, cache, events: Vec::new(), ledger: Ledger::default(), changed: true }
     }
 
     /// Hands the engine a record.
     pub(super) fn push(&mut self, record: &Record) {
-        self.news = true;
+        self.changed = true;
         self.engine.push(record, &self.cache, &mut self.events);
     }
 

@@ -71,7 +71,7 @@ impl Daemon {
                 live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
             } else {
                 if ebpf.has_taken_up() {
-                    // Its notes are gone. Text that waits for a record in vain is told as well, only later.
+                    // Its notes are gone. Text that waits for a record in vain is reported as well, only later.
                     live_since_ns = 0;
                 }
                 // What was noted of the kernel's counts is about other maps.
@@ -125,7 +125,7 @@ impl Daemon {
             service,
             chores_at: None,
         };
-        this.tell_live_sources();
+        this.update_live_sources();
         this.plan_looks_at_nvme(clock::now());
         this.pipeline
             .say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));
@@ -147,18 +147,18 @@ impl Daemon {
 
     /// Reads what the kernel has said until now: text of the past is not to be mixed with what fails now.
     pub(super) fn read_history(&mut self) {
-        let mut told = 0;
+        let mut reported = 0;
         let end = Instant::now() + READING_AT_START;
         loop {
             let all = self.take();
-            told += self.pipeline.events.len();
+            reported += self.pipeline.events.len();
             self.put_out();
             if all || Instant::now() >= end {
                 break;
             }
         }
-        if told > 0 {
-            tracing::info!("the events so far, {told}, are of the time before this start");
+        if reported > 0 {
+            tracing::info!("the events so far, {reported}, are of the time before this start");
         }
     }
 }

@@ -12,10 +12,10 @@ use super::notify_systemd;
 /// How often a busy loop says that it goes on, whatever systemd allows: a pause in it is seen at once.
 const BUSY: Duration = Duration::from_millis(500);
 
-/// Tells systemd that the event loop goes on, if systemd wants to know.
+/// Reports systemd that the event loop goes on, if systemd wants to know.
 pub(super) struct Watchdog {
     ticks: Option<Interval>,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Watchdog {
@@ -26,7 +26,7 @@ impl Watchdog {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });
-        Self { ticks, told: Instant::now() }
+        Self { ticks, reported: Instant::now() }
     }
 
     /// Waits until the next sign is due.
@@ -34,7 +34,7 @@ impl Watchdog {
         match &mut self.ticks {
             Some(ticks) => {
                 ticks.tick().await;
-                self.tell();
+                self.notify();
             }
             None => future::pending().await,
         }
@@ -42,13 +42,13 @@ impl Watchdog {
 
     /// The loop has gone round once more.
     pub(super) fn lives(&mut self) {
-        if self.ticks.is_some() && self.told.elapsed() >= BUSY {
-            self.tell();
+        if self.ticks.is_some() && self.reported.elapsed() >= BUSY {
+            self.notify();
         }
     }
 
-    fn tell(&mut self) {
-        self.told = Instant::now();
+    fn notify(&mut self) {
+        self.reported = Instant::now();
         notify_systemd(&[sd_notify::NotifyState::Watchdog]);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     record::{Body, Lost, Record, Stamp},
 };
 
-/// What was told of the kernel's counters and maps, which go on over a restart.
+/// What was reported the kernel's counters and maps, which go on over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedLosses {
     /// By number of the hook.
@@ -177,18 +177,18 @@ impl Losses {
         }
         if found.unexplained > 0 {
             let total = ebpf.counts_of(Kind::BlockRqError).unseen;
-            let why = "the kernel ran no program for it, and only text may tell of it";
+            let why = "the kernel ran no program for it, and only text may report it";
             records.push(lost(source_name(Kind::BlockRqError), why, found.unexplained, total, now));
         }
         for kind in ebpf.attached() {
             let total = ebpf.counts_of(kind).dropped;
-            let told = self.dropped.entry(kind).or_default();
+            let reported = self.dropped.entry(kind).or_default();
             // Another ring counts from zero again.
-            *told = total.min(*told);
-            if total > *told {
+            *reported = total.min(*reported);
+            if total > *reported {
                 self.changed = true;
-                records.push(lost(source_name(kind), "ring full", total - *told, total, now));
-                *told = total;
+                records.push(lost(source_name(kind), "ring full", total - *reported, total, now));
+                *reported = total;
             }
         }
         let undecodable = ebpf.undecodable();

@@ -1,7 +1,7 @@
 //! Pairs of a record and a line of text about the same moment, by which the clock of kernel text is known.
 //!
 //! `printk:console` sees each line. Where it is off, the block layer's line about a request that failed is made just before the
-//! hook that tells of the same request (`blk_update_request`).
+//! hook that reports the same request (`blk_update_request`).
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Growing events as they grow: told at first, when they doubled, when they got worse, and at last.
+//! Growing events as they grow: reported at first, when they doubled, when they got worse, and at last.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +9,7 @@ use crate::event::{Event, EventId, EventType, Severity};
 const MOST: usize = 1024;
 
 #[derive(Debug)]
-struct Told {
+struct Shown {
     count: u64,
     revision: u32,
     severity: Severity,
@@ -17,8 +17,8 @@ struct Told {
     msg: String,
 }
 
-impl Told {
-    /// It got worse, or later records told better what it is.
+impl Shown {
+    /// It got worse, or later records reported better what it is.
     fn is_other(&self, event: &Event) -> bool {
         event.severity != self.severity
             || event.event_type != self.event_type
@@ -30,10 +30,10 @@ impl Told {
     }
 }
 
-/// What was told about the events that still grow.
+/// What was reported about the events that still grow.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    told: HashMap<EventId, Told>,
+    reported: HashMap<EventId, Shown>,
     order: VecDeque<EventId>,
 }
 
@@ -41,11 +41,11 @@ impl Live {
     /// What to print for this revision; none when it says nothing new enough: a storm of a million failures is some
     /// twenty lines.
     pub(crate) fn render(&mut self, event: &Event, style: &Style) -> Option<String> {
-        let text = match self.told.get(&event.event_id) {
+        let text = match self.reported.get(&event.event_id) {
             None => Some(super::event(event, style)),
-            Some(told) if event.revision <= told.revision => return None,
-            Some(told) if told.is_other(event) => Some(super::event(event, style)),
-            Some(told) if told.has_grown(event) => Some(growth(event, style)),
+            Some(reported) if event.revision <= reported.revision => return None,
+            Some(reported) if reported.is_other(event) => Some(super::event(event, style)),
+            Some(reported) if reported.has_grown(event) => Some(growth(event, style)),
             Some(_) => None,
         };
         if event.is_final {
@@ -56,7 +56,7 @@ impl Live {
         text
     }
 
-    /// Takes a revision as told, and prints nothing.
+    /// Takes a revision as reported, and prints nothing.
     pub(crate) fn know(&mut self, event: &Event) {
         if !event.is_final {
             self.remember(event);
@@ -64,25 +64,25 @@ impl Live {
     }
 
     fn remember(&mut self, event: &Event) {
-        let told = Told {
+        let reported = Shown {
             count: event.count,
             revision: event.revision,
             severity: event.severity,
             event_type: event.event_type.clone(),
             msg: event.msg.clone(),
         };
-        if self.told.insert(event.event_id, told).is_none() {
+        if self.reported.insert(event.event_id, reported).is_none() {
             self.order.push_back(event.event_id);
             if self.order.len() > MOST
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.told.remove(&oldest);
+                self.reported.remove(&oldest);
             }
         }
     }
 
     fn forget(&mut self, id: EventId) {
-        if self.told.remove(&id).is_some() {
+        if self.reported.remove(&id).is_some() {
             self.order.retain(|other| *other != id);
         }
     }
@@ -132,7 +132,7 @@ mod tests {
             event.msg = format!("failed {} times", event.count);
             out.extend(live.render(&event, &style()));
         }
-        assert!(live.told.is_empty() && live.order.is_empty());
+        assert!(live.reported.is_empty() && live.order.is_empty());
         assert_snapshot!(out);
     }
 
@@ -153,7 +153,7 @@ mod tests {
         event.revision = 4;
         event.is_final = true;
         assert_eq!(live.render(&event, &style()), None);
-        assert!(live.told.is_empty());
+        assert!(live.reported.is_empty());
     }
 
     #[test]
@@ -163,6 +163,6 @@ mod tests {
             let event = Event { event_id: uuid::Uuid::from_u128(id), ..sample() };
             live.render(&event, &style());
         }
-        assert_eq!((live.told.len(), live.order.len()), (MOST, MOST));
+        assert_eq!((live.reported.len(), live.order.len()), (MOST, MOST));
     }
 }

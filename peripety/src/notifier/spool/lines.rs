@@ -1,6 +1,6 @@
 //! The format of the spool: one event a line, with its number and its place among the lines of the file.
 //!
-//! Numbers never come again; places count from zero in each new file. Where lines are missing, the two tell how many.
+//! Numbers never come again; places count from zero in each new file. Where lines are missing, the two say how many.
 
 use std::io::BufRead;
 

@@ -316,11 +316,11 @@ fn it_is_bounded_and_keeps_room_for_what_is_wrong() {
     while add(&mut spool, &of(id, Severity::Info)) != Added::Refused(FULL) {
         id += 1;
     }
-    let news = id;
+    let notice = id;
     while add(&mut spool, &of(id, Severity::Error)) != Added::Refused(FULL) {
         id += 1;
     }
-    assert!(news > 2 && id > news, "{news} {id}");
+    assert!(notice > 2 && id > notice, "{notice} {id}");
     spool.commit();
     for _ in 0..id {
         let (number, _) = next(&mut spool).unwrap();

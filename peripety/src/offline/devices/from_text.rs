@@ -1,4 +1,4 @@
-//! What lines of the log tell about devices.
+//! What lines of the log report about devices.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,7 +10,7 @@ use crate::{
 
 type Learn = fn(&mut Known, &str) -> Option<()>;
 
-/// Lines that tell something, by what they begin with.
+/// Lines that report something, by what they begin with.
 const LINES: &[(&str, Learn)] = &[
     ("sd ", disk),
     ("sr ", disk),
@@ -80,7 +80,7 @@ fn disk(known: &mut Known, text: &str) -> Option<()> {
     Some(())
 }
 
-/// `alua: device naa.600140… port group 1 rel port 2`: the one line in which the kernel tells a WWID.
+/// `alua: device naa.600140… port group 1 rel port 2`: the one line in which the kernel reports a WWID.
 fn alua_id(rest: &str) -> Option<String> {
     let id = rest.strip_prefix("alua: device ")?.split(' ').next()?;
     let known = ["naa.", "eui.", "t10.", "uuid."].iter().any(|kind| id.starts_with(kind));
@@ -172,8 +172,8 @@ impl AtaPorts {
         }
     }
 
-    /// The port's device is there, as a report tells.
-    pub(crate) fn told(&mut self, port: &str, hctl: Hctl) {
+    /// The port's device is there, as a report reports.
+    pub(crate) fn reported(&mut self, port: &str, hctl: Hctl) {
         if let Some((port, None)) = ata_name(port) {
             self.host_of.insert(port, hctl.host);
         }
@@ -353,7 +353,7 @@ fn multipathd(known: &mut Known, text: &str) -> Option<()> {
     path_of_map(known, path, name)
 }
 
-/// The path belongs to a map of this name; which dm device that is, the kernel's lines about the path tell.
+/// The path belongs to a map of this name; which dm device that is, the kernel's lines about the path report.
 fn path_of_map(known: &mut Known, path: &str, map: &str) -> Option<()> {
     if !names::is_name(map) {
         return None;

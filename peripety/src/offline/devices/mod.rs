@@ -1,4 +1,4 @@
-//! Devices as a log, or the files of a report, tell of them.
+//! Devices as a log, or the files of a report, report them.
 
 pub(crate) mod from_text;
 mod names;
@@ -58,7 +58,7 @@ impl Known {
         self.nodes.len()
     }
 
-    /// The device of this kernel name, to be told of; a new one if there is none. None when there are too many.
+    /// The device of this kernel name, to be reported; a new one if there is none. None when there are too many.
     pub fn node(&mut self, name: &str) -> Option<&mut Node> {
         self.memo.get_mut().clear();
         if !self.nodes.contains_key(name) {
@@ -132,7 +132,7 @@ impl Known {
         self.by_hctl.get(&hctl).map(String::as_str)
     }
 
-    /// A unit came to an address, or is told of before it has a name.
+    /// A unit came to an address, or is reported before it has a name.
     pub fn unit(&mut self, hctl: Hctl) -> Option<&mut BlkId> {
         if self.units.len() >= DEVICES_MAX && !self.units.contains_key(&hctl) {
             return None;
@@ -140,13 +140,13 @@ impl Known {
         Some(self.units.entry(hctl).or_default())
     }
 
-    /// A SAS target tells how it is reached.
-    pub fn target(&mut self, at: (u32, u32, u32), tell: impl FnOnce(&mut Transport)) {
+    /// A SAS target says how it is reached.
+    pub fn target(&mut self, at: (u32, u32, u32), change: impl FnOnce(&mut Transport)) {
         if self.targets.len() >= DEVICES_MAX && !self.targets.contains_key(&at) {
             return;
         }
         self.memo.get_mut().clear();
-        tell(self.targets.entry(at).or_insert_with(|| Transport::Sas {
+        change(self.targets.entry(at).or_insert_with(|| Transport::Sas {
             address: String::new(),
             port: String::new(),
             speed: String::new(),
@@ -277,7 +277,7 @@ impl DeviceFacts for Known {
     }
 }
 
-/// What a device-mapper map is, by its name, where its uuid is not told.
+/// What a device-mapper map is, by its name, where its uuid is not reported.
 pub(crate) fn of_map(id: &mut BlkId, name: &str, kind: BlkType) {
     id.blk_type = kind;
     id.preferred_blk_path = match crate::block::blk_type::lvm_names(name).filter(|_| kind == BlkType::DmLvm) {

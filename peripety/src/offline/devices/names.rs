@@ -1,4 +1,4 @@
-//! What a kernel name tells by itself: the kind, for old drivers the number, for a partition the disk.
+//! What a kernel name reports by itself: the kind, for old drivers the number, for a partition the disk.
 
 use crate::block::{BlkId, BlkType, Dev, blk_type};
 
@@ -12,7 +12,7 @@ const SD_MAJORS: [u32; 16] = [8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131,
 const FIXED: &[(&str, u32, u32)] =
     &[("loop", 7, 1), ("md", 9, 1), ("sr", 11, 1), ("ram", 1, 1), ("nbd", 43, 32)];
 
-/// Majors that are given out at boot, as far as the log told.
+/// Majors that are given out at boot, as far as the log reported.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Naming {
     /// Of device mapper.
@@ -20,7 +20,7 @@ pub(crate) struct Naming {
 }
 
 impl Naming {
-    /// All that the name tells.
+    /// All that the name reports.
     pub(crate) fn id_of(&self, name: &str) -> BlkId {
         let kind = match disk_of(name) {
             Some(_) => BlkType::Partition,
@@ -40,7 +40,7 @@ impl Naming {
         }
     }
 
-    /// The name of a number, where it can be told.
+    /// The name of a number, where it can be reported.
     pub(crate) fn name_of(&self, dev: Dev) -> Option<String> {
         if self.dm_major == Some(dev.major) {
             return Some(format!("dm-{}", dev.minor));

@@ -1,4 +1,4 @@
-//! Lines of real kernels, and what they tell of devices.
+//! Lines of real kernels, and what they report devices.
 
 use super::*;
 use crate::record::LogRecord;

@@ -2,7 +2,7 @@
 //! line breaks has its length as eight bytes before it.
 
 use super::{
-    Calendar, Input, Sink, Told, bytes,
+    Calendar, Input, Reported, Sink, bytes,
     fields::{self, Fields, WANTED},
 };
 
@@ -15,15 +15,15 @@ pub(super) fn fits(sample: &[u8]) -> u32 {
     if starts.iter().any(|start| first.starts_with(start)) { 1000 } else { 0 }
 }
 
-pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Told {
-    let mut told = Told { name: "journal export", unknown: 0 };
+pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
+    let mut reported = Reported { name: "journal export", unknown: 0 };
     let mut entry = Fields::new();
     while let Some(line) = input.line() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             let whole = std::mem::take(&mut entry);
             if fields::entry(whole).is_some_and(|item| sink(item).is_break()) {
-                return told;
+                return reported;
             }
             continue;
         }
@@ -32,7 +32,7 @@ pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'
             let name = String::from_utf8_lossy(line).into_owned();
             let Some(length) = input.bytes(8).and_then(|raw| <[u8; 8]>::try_from(raw).ok()) else { break };
             let Some(value) = input.bytes(u64::from_le_bytes(length)) else {
-                told.unknown += 1;
+                reported.unknown += 1;
                 break;
             };
             let value = String::from_utf8_lossy(value).into_owned();
@@ -50,7 +50,7 @@ pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'
     if let Some(item) = fields::entry(entry) {
         let _at_the_end = sink(item);
     }
-    told
+    reported
 }
 
 fn keep(entry: &mut Fields, name: String, value: String) {

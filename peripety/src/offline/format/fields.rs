@@ -50,7 +50,7 @@ fn number<T: std::str::FromStr>(fields: &Fields, name: &str) -> Option<T> {
 }
 
 fn journal(fields: &mut Fields, text: String) -> Entry {
-    // journald takes all of /dev/kmsg for the kernel's transport; the facility tells what a process wrote there.
+    // journald takes all of /dev/kmsg for the kernel's transport; the facility says what a process wrote there.
     let of_kernel = fields.get("_TRANSPORT").is_some_and(|transport| transport == "kernel")
         && fields.get("SYSLOG_FACILITY").is_none_or(|facility| facility == "0");
     let (identifier, unproven) = if of_kernel {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::offline::Item;
 
 use super::{
-    Calendar, Input, Sink, Told,
+    Calendar, Input, Reported, Sink,
     fields::{self, Fields, WANTED},
     shipped::Shipped,
 };
@@ -86,15 +86,15 @@ impl Objects {
     }
 }
 
-pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Told {
+pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
     let mut objects = Objects::default();
     let mut shipped = Shipped::new(calendar);
-    let mut told = Told { name: "journalctl JSON", unknown: 0 };
+    let mut reported = Reported { name: "journalctl JSON", unknown: 0 };
     while let Some(line) = input.line() {
         if let Some(item) = shipped.line(line) {
-            told.name = "JSON of a log shipper";
+            reported.name = "JSON of a log shipper";
             if item != Item::Nothing && sink(item).is_break() {
-                return told;
+                return reported;
             }
             continue;
         }
@@ -103,19 +103,19 @@ pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_
                 continue;
             }
             let Some(entry) = fields(&objects.object) else {
-                told.unknown += 1;
+                reported.unknown += 1;
                 continue;
             };
             if entry.contains_key("msg") {
-                told.name = "dmesg JSON";
+                reported.name = "dmesg JSON";
             }
             if fields::entry(entry).is_some_and(|item| sink(item).is_break()) {
-                return told;
+                return reported;
             }
         }
         objects.end_of_line();
     }
-    told
+    reported
 }
 
 /// The wanted fields of an object, as text.
@@ -189,10 +189,13 @@ mod tests {
         let found = entries(
             br#"{ "dmesg": [ { "pri": 3, "time": 1.5, "msg": "a" },{ "fac": "user", "pri": "err", "time": 2.0, "msg": "b" },{ "fac":"kern", "pri":"warn", "time": 3.000001, "msg":"c"} ] }"#,
         );
-        let told: Vec<_> = found
+        let reported: Vec<_> = found
             .iter()
             .map(|e| (e.log.text.as_str(), e.log.level, e.uptime_us.unwrap(), e.is_kernel()))
             .collect();
-        assert_eq!(told, [("a", 3, 1_500_000, true), ("b", 3, 2_000_000, false), ("c", 4, 3_000_001, true)]);
+        assert_eq!(
+            reported,
+            [("a", 3, 1_500_000, true), ("b", 3, 2_000_000, false), ("c", 4, 3_000_001, true)]
+        );
     }
 }

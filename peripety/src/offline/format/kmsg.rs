@@ -1,6 +1,6 @@
 //! Records as read(2) of /dev/kmsg gives them, one after the other: what `cat /dev/kmsg` writes.
 
-use super::{Calendar, Input, Item, Sink, Told, bytes};
+use super::{Calendar, Input, Item, Reported, Sink, bytes};
 use crate::{collector::kmsg::parse_record, offline::Entry};
 
 /// Bytes of a record with its dictionary: the kernel makes at most 8 KiB of it.
@@ -25,7 +25,7 @@ pub(super) fn fits(sample: &[u8]) -> u32 {
     (good * 1000).checked_div(lines).unwrap_or(0)
 }
 
-pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Told {
+pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
     let mut record: Vec<u8> = Vec::new();
     let mut unknown = 0;
     let mut flush = |record: &mut Vec<u8>| {
@@ -37,7 +37,7 @@ pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if begins(line) {
             if !flush(&mut record) {
-                return Told { name: "/dev/kmsg", unknown };
+                return Reported { name: "/dev/kmsg", unknown };
             }
             record.extend_from_slice(line);
         } else if line.starts_with(b" ") && !record.is_empty() {
@@ -50,7 +50,7 @@ pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'
         }
     }
     flush(&mut record);
-    Told { name: "/dev/kmsg", unknown }
+    Reported { name: "/dev/kmsg", unknown }
 }
 
 fn entry(record: &[u8]) -> Option<Item> {

@@ -21,7 +21,7 @@ pub(super) type Sink<'s> = dyn FnMut(Item) -> ControlFlow<()> + 's;
 
 /// What can be said of a file after it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// The format as users call it.
     pub name: &'static str,
     /// Lines that were of no format.
@@ -32,7 +32,7 @@ struct Format {
     name: &'static str,
     /// How well the first bytes of a file fit, up to 1000.
     fits: fn(&[u8]) -> u32,
-    read: fn(&mut Input<'_>, Calendar, &mut Sink<'_>) -> Told,
+    read: fn(&mut Input<'_>, Calendar, &mut Sink<'_>) -> Reported,
 }
 
 /// The formats; of two that fit equally well, the first is taken.
@@ -43,13 +43,13 @@ const FORMATS: &[Format] = &[
     Format { name: "text", fits: text::fits, read: text::read },
 ];
 
-/// Whether a file is told to be of this format only because it is of no other.
+/// Whether a file is asked to be of this format only because it is of no other.
 pub(crate) fn is_shapeless(name: &str) -> bool {
     ["text", "kernel text without times"].contains(&name)
 }
 
 /// Reads a file of any format to its end.
-pub fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Told {
+pub fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
     let sample = input.sample();
     let mut best: Option<(u32, &Format)> = None;
     for format in FORMATS {
@@ -60,9 +60,9 @@ pub fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> T
     }
     // What is of no format is read as bare text.
     let format = best.filter(|(fits, _)| *fits > 0).map(|(_, format)| format).or(FORMATS.last());
-    let Some(format) = format else { return Told::default() };
-    let told = (format.read)(input, calendar, sink);
-    if told.name.is_empty() { Told { name: format.name, ..told } } else { told }
+    let Some(format) = format else { return Reported::default() };
+    let reported = (format.read)(input, calendar, sink);
+    if reported.name.is_empty() { Reported { name: format.name, ..reported } } else { reported }
 }
 
 mod bytes {

@@ -29,7 +29,7 @@ pub(crate) fn is_tar(start: &[u8]) -> bool {
     start.get(257..262) == Some(b"ustar")
 }
 
-/// Takes out of an archive what is of use. What could be read of a broken one is there, and what could not is told.
+/// Takes out of an archive what is of use. What could be read of a broken one is there, and what could not is reported.
 pub(super) fn catalog(from: impl Read, limits: &Limits, spool: &mut Spool) -> Catalog {
     let mut members = Members::new(Bounded::archive(from, limits));
     let mut unpacking = Unpacking { catalog: Catalog::new(None), spool };
@@ -160,7 +160,7 @@ impl Unpacking<'_> {
     fn not_stored(&mut self, path: &Path, error: StoreError) {
         match error {
             StoreError::Reached(reached) => self.left_out().reached(reached),
-            // The archive itself ends here, which the next member tells.
+            // The archive itself ends here, which the next member reports.
             StoreError::Read(_) => {}
             StoreError::Write { .. } => self.left_out().not_stored(&format!("{}: {error}", path.display())),
         }

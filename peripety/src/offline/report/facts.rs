@@ -1,4 +1,4 @@
-//! What the files of a report tell, besides its logs.
+//! What the files of a report report, besides its logs.
 
 use std::{
     io::Read as _,
@@ -42,7 +42,7 @@ const FILES: &[(&str, &str, Reader)] = &[
     ("proc", "mounts", |text, found| tables::mounts(text, &mut found.given.devices)),
 ];
 
-/// Whether the file tells something.
+/// Whether the file reports something.
 pub(super) fn is_fact(path: &Path) -> bool {
     is_sysfs(path) || reader(path).is_some()
 }
@@ -113,7 +113,7 @@ fn reader(path: &Path) -> Option<(usize, Reader)> {
     FILES.get(place).map(|(_, _, read)| (place, *read))
 }
 
-/// Reads all files that tell something.
+/// Reads all files that report something.
 pub(super) fn read(catalog: &mut Catalog) -> Found {
     let mut found = Found::default();
     let mut readers: Vec<(usize, &Path, Reader)> =

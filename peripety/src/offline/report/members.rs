@@ -79,7 +79,7 @@ pub(super) struct Members<R> {
     fill: u64,
 }
 
-/// What headers before a member's own tell of it.
+/// What headers before a member's own report it.
 #[derive(Debug, Default)]
 struct Extended {
     name: Option<Vec<u8>>,
@@ -182,9 +182,9 @@ impl<R: Read> Members<R> {
             let of = |at: usize, b: u8| if (148..156).contains(&at) { i64::from(b' ') } else { byte(b) };
             block.iter().enumerate().map(|(at, b)| of(at, *b)).sum()
         };
-        let told = header.cksum().map_or(-1, i64::from);
+        let reported = header.cksum().map_or(-1, i64::from);
         // Old tars summed signed bytes.
-        if told != sum(i64::from) && told != sum(|b| i64::from(b.cast_signed())) {
+        if reported != sum(i64::from) && reported != sum(|b| i64::from(b.cast_signed())) {
             let at = self.at - BLOCK as u64;
             return Err(TarError::Damaged { at, what: "a header's checksum is wrong" });
         }

@@ -38,7 +38,7 @@ use super::{Given, bounds::Limits, devices::Known};
 pub struct Report {
     /// Its logs in the order in which they are to be read: the most complete kind first, in each the oldest first.
     pub logs: Vec<(LogKind, PathBuf)>,
-    /// What its other files tell.
+    /// What its other files report.
     pub given: Given,
     /// Zone of the host.
     pub zone: Option<TimeZone>,
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// Reads a text as each of the tables that a report may have: of what it is none, it tells nothing.
+/// Reads a text as each of the tables that a report may have: of what it is none, it reports nothing.
 pub fn read_tables(text: &str, devices: &mut Known) {
     tables::lsblk(text, devices);
     tables::multipath(text, devices);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Kinds of logs, the most complete first: what one kind has told is passed over in those after it.
+/// Kinds of logs, the most complete first: what one kind has reported is passed over in those after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogKind {
     /// Files of journald.

@@ -76,7 +76,7 @@ fn device(
         let disk = path.rsplit('/').nth(1)?.replace('!', "/");
         made_of.push((name, disk));
     } else if let Some(host) = path.split('/').find(|part| part.starts_with("ata") && hctl.is_some()) {
-        known.ata.told(host, hctl?);
+        known.ata.reported(host, hctl?);
     }
     Some(())
 }

@@ -9,7 +9,7 @@ pub struct Aen {
     pub kind: u8,
     /// Information, bits 15:8.
     pub information: u8,
-    /// Log page that tells more, bits 23:16.
+    /// Log page that reports more, bits 23:16.
     pub log_page: u8,
     /// In words.
     pub words: &'static str,

@@ -140,7 +140,7 @@ pub const fn op_of(opcode: u8) -> Option<Op> {
 }
 
 fn io(rq: &NvmeRq) -> Option<Io> {
-    // Blocks of a size that the record does not tell: the address goes into the extension.
+    // Blocks of a size that the record does not report: the address goes into the extension.
     (rq.qid != 0).then(|| Io { op: op(rq), ..Io::default() })
 }
 

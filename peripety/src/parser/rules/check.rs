@@ -25,7 +25,7 @@ const UNRELATED: [&str; 6] = [
     "x",
 ];
 
-/// Tells what is wrong with an expression; nothing if it cannot be used.
+/// Says what is wrong with an expression; nothing if it cannot be used.
 pub(super) fn pattern(
     doc: &mut Doc<'_>,
     key: &str,

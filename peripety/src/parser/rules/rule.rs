@@ -35,7 +35,7 @@ pub struct Rule {
     pub severity: Severity,
     /// The line names no device.
     pub no_kdev: bool,
-    /// The line tells a state and comes again as long as that lasts.
+    /// The line reports a state and comes again as long as that lasts.
     pub state: bool,
     /// The line says more of what another line said already: what came of an attempt. It is counted only where no other came.
     pub uncounted: bool,

@@ -15,7 +15,7 @@ use crate::{
     parser::Tracepoint,
 };
 
-/// Who wrote a rule: users are told what is wrong, and must name the device.
+/// Who wrote a rule: users are informed what is wrong, and must name the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
     /// peripety: tests hold that nothing is wrong with it.

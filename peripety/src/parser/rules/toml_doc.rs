@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-/// Problems of one text that are told; more do not help anyone.
+/// Problems of one text that are reported; more do not help anyone.
 const PROBLEMS_MAX: usize = 50;
 
 /// What is wrong with a text, where, and what to do.
@@ -103,7 +103,7 @@ impl<'t> Doc<'t> {
         self.problems
     }
 
-    /// Tells every key of `table` that is not among `known`.
+    /// Reports every key of `table` that is not among `known`.
     pub(crate) fn unknown_keys(&mut self, path: &str, table: &Table<'_>, known: &[&str]) {
         for key in table.keys() {
             let name: &str = key.get_ref();

@@ -26,7 +26,7 @@ enum Shape {
     Twelve,
     /// 64 bits at 2, 32 bits at 10.
     Sixteen,
-    /// Variable length: the service action at 8 tells, 64 bits at 12, 32 bits at 28.
+    /// Variable length: the service action at 8 reports, 64 bits at 12, 32 bits at 28.
     ThirtyTwo,
     /// No address, or a list of them in the data.
     None,

@@ -121,8 +121,8 @@ impl ScsiFault {
         )
     }
 
-    /// Whether it tells of the unit and not of the command it came with: the command is simply sent again.
-    pub const fn is_news(self) -> bool {
+    /// Whether it reports the unit and not of the command it came with: the command is simply sent again.
+    pub const fn is_change(self) -> bool {
         matches!(
             self,
             Self::UnitAttention
@@ -139,7 +139,7 @@ impl ScsiFault {
     /// Severity of a command that failed but whose request did not: it was sent again.
     pub fn severity_when_retried(self) -> Severity {
         let usual = self.event_type().info().map_or(Severity::Warning, |info| info.severity);
-        if self.is_news() { usual } else { usual.max(Severity::Warning) }
+        if self.is_change() { usual } else { usual.max(Severity::Warning) }
     }
 }
 
@@ -198,7 +198,7 @@ pub const fn is_path_state(key: u8, asc: u8, ascq: u8) -> bool {
 }
 
 fn by_sense(sense: &sense::Sense, data_path: bool) -> Option<ScsiFault> {
-    let told = match (sense.key, sense.asc, sense.ascq) {
+    let reported = match (sense.key, sense.asc, sense.ascq) {
         // The test value of the failure prediction.
         (_, 0x5d, 0xff) => return None,
         (1 | 6, 0x5d, _) => return Some(ScsiFault::FailurePredicted),
@@ -224,6 +224,6 @@ fn by_sense(sense: &sense::Sense, data_path: bool) -> Option<ScsiFault> {
         (0xb, ..) => ScsiFault::Aborted,
         _ => ScsiFault::OtherSense,
     };
-    // A disk that is broken is broken, whoever asked; the rest of what probes and tools are told is their business.
-    (data_path || matches!(told, ScsiFault::Medium | ScsiFault::Hardware)).then_some(told)
+    // A disk that is broken is broken, whoever asked; the rest of what probes and tools are reported is their business.
+    (data_path || matches!(reported, ScsiFault::Medium | ScsiFault::Hardware)).then_some(reported)
 }

@@ -26,11 +26,11 @@ use crate::{
 /// A command that came back with a result.
 pub(crate) fn done(h: &Header, cmd: &ScsiCmd, time: Stamp) -> Option<RawEvent> {
     match classify(cmd)? {
-        // The text or the request that fails of it will tell.
+        // The text or the request that fails of it will report.
         ScsiFault::UnknownSense => None,
         fault => {
             let mut raw = failed(h, cmd, fault.event_type(), time);
-            if fault.is_news() {
+            if fault.is_change() {
                 // News of the unit: the command that happened to bring it did nothing wrong. A unit has its address before
                 // its disk has a name.
                 raw.io = None;

@@ -39,7 +39,7 @@ pub fn decode(bytes: &[u8]) -> Option<Sense> {
     let at = |place: usize| bytes.get(place).copied().unwrap_or_default();
     match code {
         0x70 | 0x71 => {
-            // Byte 7 tells how much follows it; drives that end early have no code and qualifier.
+            // Byte 7 says how much follows it; drives that end early have no code and qualifier.
             let end = 8 + usize::from(at(7));
             let within = |place: usize| if place < end { at(place) } else { 0 };
             let valid = bytes.first()? & 0x80 != 0;

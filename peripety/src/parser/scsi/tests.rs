@@ -142,7 +142,7 @@ fn what_is_normal_says_nothing() {
     ] {
         assert_eq!(kind(result, cdb, &sense), None, "{result:#x} {cdb:02x?} {sense:02x?}");
     }
-    // But a tool that finds the disk broken is told so.
+    // But a tool that finds the disk broken is reported so.
     assert_eq!(kind(2, ata, &fixed(4, 0x44, 0)), Some("SCSI_HARDWARE_ERROR"));
 }
 

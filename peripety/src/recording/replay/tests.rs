@@ -261,8 +261,8 @@ fn what_is_no_recording_is_refused_in_words() {
         (format!("{ours}{{\"rules\":\"[[collector_regexs]]\"}}\n"), "its rules are none"),
         (format!("{ours}{{\"dance\":1}}\n{{\"tick\":{{\"ns\":1}}}}\n"), "unknown variant"),
     ] {
-        let told = refused(&text);
-        assert!(told.contains(words) && told.lines().count() == 1, "{text}: {told}");
+        let reported = refused(&text);
+        assert!(reported.contains(words) && reported.lines().count() == 1, "{text}: {reported}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What sysfs and mountinfo say is wrong, whether or not an event told of it.
+//! What sysfs and mountinfo say is wrong, whether or not an event reported it.
 
 use std::path::Path;
 

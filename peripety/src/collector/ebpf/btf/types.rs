@@ -325,7 +325,7 @@ mod tests {
         maker.add("", 4, 1, 4, &[sector, 1, 0]);
         maker.add("", 5, 1, 4, &[0, 4, 0]);
         let (tag, cmnd) = (maker.string("tag"), maker.string("cmnd"));
-        // The second member is a bit field of four bits, which only the flag tells.
+        // The second member is a bit field of four bits, which only the flag reports.
         maker.add("request", 4 | 1 << 7, 3, 40, &[0, 5, 64, tag, 1, 4 << 24 | 96, cmnd, 3, 128]);
         maker.add("", 13, 3, 0, &[0, 3, 0, 1, 0, 3]);
         maker.add("", 2, 0, 7, &[]);

@@ -19,7 +19,7 @@ use super::{
         maps::{COUNTS, Maps, RING},
         probes::{Need, PROBES, Probe},
         ring::Ring,
-        status::{Verdict, Way},
+        status::{AttachMode, Verdict},
     },
     Options, load_error,
     pins::{self, PinFailure, Pinned, Pins},
@@ -117,7 +117,11 @@ impl Source {
     }
 
     /// Takes up what an earlier daemon pinned, if it is what this one would load. None if not.
-    pub(super) fn take_up(&self, pinned: &Pinned, wanted: &[usize]) -> Option<(Loaded, Vec<RowVerdict>)> {
+    pub(super) fn adopt_pinned(
+        &self,
+        pinned: &Pinned,
+        wanted: &[usize],
+    ) -> Option<(Loaded, Vec<RowVerdict>)> {
         let probes: Vec<&Probe> = pinned.rows.iter().filter_map(|row| PROBES.get(*row)).collect();
         // What was loaded to wait, and was never attached, is loaded anew: opening it takes a right that was given up.
         let rows = || {
@@ -131,22 +135,22 @@ impl Source {
         if self.place(&layout, &pinned.rows).as_ref() != Some(&pinned.dir) {
             return None;
         }
-        let take_up = || -> Result<_, PinFailure> {
+        let adopt_pinned = || -> Result<_, PinFailure> {
             let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel)?;
             let mut programs = BTreeMap::new();
             let mut verdicts = Vec::new();
             for (row, probe) in rows() {
-                let (program, way, name) = pins::take_up(probe, &pinned.dir)?;
+                let (program, way, name) = pins::adopt_pinned(probe, &pinned.dir)?;
                 programs.insert(name, program);
                 let fallback = match way {
-                    Way::Raw => String::new(),
-                    Way::Classic => layout.raw_obstacle(probe).unwrap_or_default(),
+                    AttachMode::Raw => String::new(),
+                    AttachMode::Classic => layout.raw_obstacle(probe).unwrap_or_default(),
                 };
                 verdicts.push((row, Verdict::Attached { way, fallback }, Some(name)));
             }
             Ok((maps, ring, Programs::TakenUp(programs), verdicts))
         };
-        match take_up() {
+        match adopt_pinned() {
             Ok((maps, ring, programs, verdicts)) => {
                 let ring = Ring::new(ring).ok()?;
                 let loaded = Loaded {
@@ -169,7 +173,7 @@ impl Source {
     }
 
     /// Ring and counters of programs that this daemon does not take up, to be read to their end.
-    pub(super) fn last_words(&self, pinned: &Pinned) -> Option<Loaded> {
+    pub(super) fn drain_stale(&self, pinned: &Pinned) -> Option<Loaded> {
         let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel).ok()?;
         let ring = Ring::new(ring).ok()?;
         let programs = Programs::TakenUp(BTreeMap::new());
@@ -272,7 +276,7 @@ impl Source {
                 Ok((program, waits)) => {
                     let verdict = match waits {
                         Some(reason) => Verdict::Waiting { reason },
-                        None => Verdict::Attached { way: Way::Raw, fallback: String::new() },
+                        None => Verdict::Attached { way: AttachMode::Raw, fallback: String::new() },
                     };
                     return (verdict, Some(program));
                 }
@@ -291,7 +295,7 @@ impl Source {
                 Ok(outcome) => {
                     pinned.take_if(|dir| !self.or_unpinned(dir, outcome));
                     return (
-                        Verdict::Attached { way: Way::Classic, fallback: raw_failed },
+                        Verdict::Attached { way: AttachMode::Classic, fallback: raw_failed },
                         Some(probe.classic),
                     );
                 }

@@ -1,4 +1,4 @@
-//! Why the kernel said no, in words that tell what to do.
+//! Why the kernel said no, in words that say what to do.
 
 use std::{error::Error, fs, io, os::fd::AsRawFd as _};
 
@@ -93,7 +93,7 @@ pub(super) fn raise_memlock(kernel: KernelVersion) {
     }
 }
 
-/// Calls that the kernel skipped because the program was running on that CPU already: only fdinfo tells them.
+/// Calls that the kernel skipped because the program was running on that CPU already: only fdinfo reports them.
 pub(super) fn recursion_misses(roots: &Roots, info: &ProgramInfo) -> Option<u64> {
     let fd = info.fd().ok()?;
     let path = roots.procfs.join(format!("self/fdinfo/{}", std::os::fd::AsFd::as_fd(&fd).as_raw_fd()));

@@ -25,7 +25,7 @@ pub(super) const KIND: Kind = Kind::BlockRqError;
 /// Looks after which failures that no seen one explains belong to no device that is known.
 const FRUITLESS_MAX: u32 = 3;
 
-/// perf's count, and what of it was told.
+/// perf's count, and what of it was reported.
 #[derive(Default)]
 pub(super) struct Unseen {
     perf: Hits,
@@ -86,7 +86,7 @@ impl Unseen {
             self.checked = runs;
         }
         self.open += new;
-        self.tell(found);
+        self.report(found);
         found.look_again |= more;
         // What is not sure yet belongs to what failed until now, too.
         if !more && self.open == 0 {
@@ -94,7 +94,7 @@ impl Unseen {
         }
     }
 
-    fn tell(&mut self, found: &mut Found) {
+    fn report(&mut self, found: &mut Found) {
         if self.open == 0 {
             return;
         }
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(look(10, 8, one()), (vec![], true, 0));
         assert_eq!(look(10, 8, HashMap::new()), (vec![(1, 2)], false, 0));
         assert_eq!(look(10, 8, HashMap::new()), (vec![], false, 0));
-        // What nothing explains is told as such after some looks.
+        // What nothing explains is reported as such after some looks.
         assert_eq!(look(13, 8, HashMap::new()), (vec![], true, 0));
         assert_eq!(look(13, 8, HashMap::new()), (vec![], true, 0));
         assert_eq!(look(13, 8, HashMap::new()), (vec![], true, 0));

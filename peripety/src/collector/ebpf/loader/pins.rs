@@ -1,6 +1,6 @@
 //! Programs that go on while the daemon is away: pinned in the BPF filesystem, with their maps and links.
 //!
-//! Each load of the object has a directory of its own below `/sys/fs/bpf/peripety`. Its name tells what was loaded (object,
+//! Each load of the object has a directory of its own below `/sys/fs/bpf/peripety`. Its name says what was loaded (object,
 //! options, offsets) and for which rows of the table, so that a successor takes up only what it would load itself. What
 //! fails meanwhile waits in the ring, and is counted where the ring is full: bounded, and nothing is lost by a restart.
 //! `peripetyd --detach` removes all of it.
@@ -33,7 +33,7 @@ use super::super::{
     field_offsets::Layout,
     maps::NAMES,
     probes::{PROBES, Probe},
-    status::Way,
+    status::AttachMode,
 };
 use super::instance::Adopted;
 use crate::roots::Roots;
@@ -68,7 +68,7 @@ pub(super) struct Pins {
     tree: Tree,
 }
 
-/// What can be told from a directory's name.
+/// What can be distinguished from a directory's name.
 #[derive(Debug)]
 pub(super) struct Pinned {
     pub(super) dir: PathBuf,
@@ -143,16 +143,16 @@ impl Pins {
 
     /// The directory for a load: the same for the same object, options, offsets and rows.
     pub(super) fn place(&self, object: &[u8], options: &str, layout: &Layout, rows: &[usize]) -> PathBuf {
-        let mut told = object.to_vec();
-        told.extend_from_slice(options.as_bytes());
+        let mut reported = object.to_vec();
+        reported.extend_from_slice(options.as_bytes());
         for (name, offset) in &layout.offsets {
-            told.extend_from_slice(format!("\0{name}={offset}").as_bytes());
+            reported.extend_from_slice(format!("\0{name}={offset}").as_bytes());
         }
         for (name, switch) in &layout.switches {
-            told.extend_from_slice(format!("\0{name}={switch}").as_bytes());
+            reported.extend_from_slice(format!("\0{name}={switch}").as_bytes());
         }
         let rows = rows.iter().filter(|row| **row < 32).fold(0u32, |bits, row| bits | 1 << row);
-        let id = Uuid::new_v5(&NAMESPACE, &told).simple().to_string();
+        let id = Uuid::new_v5(&NAMESPACE, &reported).simple().to_string();
         self.dir.join(format!("{rows:08x}_{id}"))
     }
 
@@ -243,7 +243,10 @@ pub(super) fn waits(probe: &Probe, dir: &Path) -> bool {
 }
 
 /// A program that an earlier daemon pinned, attached again where its link could not be pinned. With the way it is attached.
-pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'static str), PinFailure> {
+pub(super) fn adopt_pinned(
+    probe: &Probe,
+    dir: &Path,
+) -> Result<(Adopted, AttachMode, &'static str), PinFailure> {
     let has = |name: &str| dir.join(format!("prog_{name}")).exists();
     let linked = |name: &str| -> Result<bool, PinFailure> {
         let path = dir.join(format!("link_{name}"));
@@ -257,7 +260,7 @@ pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'stat
     if let Some(name) = probe.typed.filter(|name| has(name)) {
         let pin = dir.join(format!("prog_{name}"));
         if linked(name)? {
-            return Ok((Adopted::Pinned(pin), Way::Raw, name));
+            return Ok((Adopted::Pinned(pin), AttachMode::Raw, name));
         }
         return Err(PinFailure::NotAttached(name));
     }
@@ -266,11 +269,11 @@ pub(super) fn take_up(probe: &Probe, dir: &Path) -> Result<(Adopted, Way, &'stat
         if !linked(probe.raw)? {
             program.attach(probe.event())?;
         }
-        return Ok((Adopted::Open(Box::new(Program::RawTracePoint(program))), Way::Raw, probe.raw));
+        return Ok((Adopted::Open(Box::new(Program::RawTracePoint(program))), AttachMode::Raw, probe.raw));
     }
     let mut program = TracePoint::from_pin(dir.join(format!("prog_{}", probe.classic)))?;
     if !linked(probe.classic)? {
         program.attach(probe.category, probe.event())?;
     }
-    Ok((Adopted::Open(Box::new(Program::TracePoint(program))), Way::Classic, probe.classic))
+    Ok((Adopted::Open(Box::new(Program::TracePoint(program))), AttachMode::Classic, probe.classic))
 }

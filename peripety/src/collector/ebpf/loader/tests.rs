@@ -1,5 +1,5 @@
 use super::{instance::OBJECT, *};
-use crate::collector::ebpf::status::Way;
+use crate::collector::ebpf::status::AttachMode;
 
 #[test]
 fn the_object_has_both_programs_of_every_probe() {
@@ -31,7 +31,7 @@ async fn the_running_kernel_takes_every_probe_it_has_both_ways() {
         }
         for probe in status.probes.iter().filter(|p| p.verdict.is_attached()) {
             match &probe.verdict {
-                Verdict::Attached { way: Way::Raw, .. } => assert!(!only_classic, "{probe:?}"),
+                Verdict::Attached { way: AttachMode::Raw, .. } => assert!(!only_classic, "{probe:?}"),
                 // Before 5.11 modules have no type information.
                 other => {
                     assert!(only_classic || other.reason().starts_with("type information"), "{other:?}")

@@ -18,7 +18,7 @@ pub(super) use dmesg::{level_named, process};
 pub use stamp::Calendar;
 pub(super) use stamp::iso;
 
-use super::{Input, Item, Sink, Told, bytes};
+use super::{Input, Item, Reported, Sink, bytes};
 use crate::{offline::Entry, parser::rules::quoting_place, record::LogRecord};
 
 type Read = fn(&str, &mut Reader) -> Option<Item>;
@@ -208,7 +208,7 @@ pub(super) fn fits(sample: &[u8]) -> u32 {
 }
 
 /// Reads the whole file.
-pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Told {
+pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
     let formed = fits(input.sample());
     // One line in ten may be anything; where none has a form, the lines are the kernel's own and bare.
     let mut reader = Reader::new(calendar, formed < 100);
@@ -224,7 +224,7 @@ pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_
         _ if reader.plain > 0 => "kernel text without times",
         _ => "text",
     };
-    Told { name, unknown: reader.unknown }
+    Reported { name, unknown: reader.unknown }
 }
 
 #[cfg(test)]

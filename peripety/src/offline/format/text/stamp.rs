@@ -6,7 +6,7 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 
-/// What a stamp needs to become a time: the zone and the year that it does not tell.
+/// What a stamp needs to become a time: the zone and the year that it does not report.
 #[derive(Clone, Debug)]
 pub struct Calendar {
     /// Zone of stamps that name none.
@@ -29,7 +29,7 @@ impl Calendar {
         Self { zone, year: newest.0, month: 0, newest, latest: None }
     }
 
-    /// The year of a stamp that tells none. The first is of the year that brings it nearest before the file's end; from
+    /// The year of a stamp that reports none. The first is of the year that brings it nearest before the file's end; from
     /// then on the years go with the months.
     fn year_of(&mut self, month: i8, day: i8) -> i16 {
         if self.month == 0 {
@@ -96,7 +96,7 @@ fn clock(text: &str) -> Option<(Time, i64, &str)> {
     let (hour, rest) = small(text, 2, 2)?;
     let (minute, rest) = small(rest.strip_prefix(':')?, 2, 2)?;
     let (second, rest) = small(rest.strip_prefix(':')?, 2, 2)?;
-    // A leap second is told as the second before.
+    // A leap second is reported as the second before.
     let time = Time::new(hour, minute, second.min(59), 0).ok()?;
     let (micros, rest) = fraction(rest);
     Some((time, micros, rest))

@@ -1,7 +1,7 @@
 //! Lines of syslog files and of journalctl: `Nov 21 13:16:50 host kernel: text`.
 //!
 //! Such a file has the lines of all programs. Only the tag `kernel:` is the kernel's: a program may give itself that tag,
-//! but then its syslog daemon adds nothing that would tell the two apart. So no such line proves who said it.
+//! but then its syslog daemon adds nothing that would distinguish the two. So no such line proves who said it.
 
 use super::{
     super::super::{Entry, Item},
