@@ -30,9 +30,10 @@ pub fn run(args: Args) -> Result<()> {
     for target in &chosen {
         eprintln!("== {target}: {} s", args.seconds);
         let limit = format!("-max_total_time={}", args.seconds);
-        let seeds = format!("fuzz/seeds/{target}");
-        let corpus = format!("fuzz/corpus/{target}");
-        std::fs::create_dir_all(sh::root().join(&corpus)).with_context(|| format!("creating {corpus}"))?;
+        // A target may change its working directory.
+        let seeds = sh::root().join("fuzz/seeds").join(target).display().to_string();
+        let corpus = sh::root().join("fuzz/corpus").join(target).display().to_string();
+        std::fs::create_dir_all(&corpus).with_context(|| format!("creating {corpus}"))?;
         // What is found goes to the first directory; the seeds are only read.
         sh::run(&mut fuzz(&[
             "run",

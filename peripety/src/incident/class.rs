@@ -113,7 +113,7 @@ pub fn of(event: &Event, failed: &Failed) -> Option<Class> {
         return (crate::state::is_in_use(event) && event.severity.at_least(Severity::Warning))
             .then_some(Class::Removed);
     }
-    // The kernel left out lines about what others tell of.
+    // The kernel left out lines about what others report.
     if event.facts.loss.as_ref().is_some_and(|loss| loss.source.as_deref() == Some("printk")) {
         return None;
     }

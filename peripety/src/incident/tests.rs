@@ -586,7 +586,7 @@ fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
 #[test]
 fn what_is_transient_by_nature_ends_after_its_time() {
     let left_out = run(vec![with(event("PERIPETY_EVENTS_LOST", "", 0), "loss.source", "printk")]);
-    assert!(left_out.found().is_empty(), "the kernel left out lines about what others tell of");
+    assert!(left_out.found().is_empty(), "the kernel left out lines about what others report");
     let mut run = run(vec![with(event("PERIPETY_EVENTS_LOST", "", 0), "loss.source", "ebpf:block_rq_error")]);
     assert_eq!(run.found()[0].title, "peripety: records lost");
     let at = run.stage.next_deadline_ns().unwrap();

@@ -1,4 +1,4 @@
-//! Looks ahead for the name of a disk of which a line tells only the address.
+//! Looks ahead for the name of a disk of which a line reports only the address.
 //!
 //! Where the start of a log is missing, `sd 2:0:0:1: Device offlined …` may come before any line that says which disk that
 //! is. Then the lines wait until one of the next says so, at most some hundred of them.
@@ -43,7 +43,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Takes a line; gives those that wait no more, in order. `is_known` tells whether the disk at an address is known.
+    /// Takes a line; gives those that wait no more, in order. `is_known` says whether the disk at an address is known.
     pub(super) fn push(
         &mut self,
         entry: Entry,
@@ -89,7 +89,7 @@ impl Ahead {
         }
     }
 
-    /// Whether nothing waits, and a line need not be pushed that tells nothing.
+    /// Whether nothing waits, and a line need not be pushed that reports nothing.
     pub(super) fn may_pass(&self, text: &str) -> bool {
         self.wanted.is_none() && self.command.is_none() && !text.starts_with('s')
     }

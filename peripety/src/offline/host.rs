@@ -18,19 +18,19 @@ use crate::{
     record::{Body, LogRecord, Record},
 };
 
-/// Entries that wait for the line that tells the wall clock, and for how long: the kernel prints it in its first seconds.
+/// Entries that wait for the line that reports the wall clock, and for how long: the kernel prints it in its first seconds.
 const EARLY_MAX: usize = 8192;
 const EARLY_US: u64 = 60_000_000;
 
-/// Silence after which nothing is awaited any more of what was told: more than the engine's own, and than clocks differ.
+/// Silence after which nothing is awaited any more of what was reported: more than the engine's own, and than clocks differ.
 const REST_US: i64 = 30_000_000;
 
 /// What is known before the log is read.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Devices, as a report's other files tell them. They hold for the boot in which the report was made.
+    /// Devices, as a report's other files report them. They hold for the boot in which the report was made.
     pub devices: Known,
-    /// Wall clock at the start of the boot, for logs that tell only the time since then.
+    /// Wall clock at the start of the boot, for logs that report only the time since then.
     pub started_us: Option<i64>,
     /// Id of the boot that a log without ids is of.
     pub boot_id: Option<String>,
@@ -101,7 +101,7 @@ impl Machine {
         self.take(entry, times, out);
     }
 
-    /// Other hosts speak of this time of the wall clock. If this one was silent for long, what it told is over.
+    /// Other hosts speak of this time of the wall clock. If this one was silent for long, what it reported is over.
     pub(super) fn rest(&mut self, wall_us: i64, out: &mut Vec<Event>) {
         let (Some(boot), Some(engine)) = (&self.boot, &mut self.engine) else { return };
         let Some(silent_us) = boot.silent_us(wall_us).filter(|us| *us > REST_US) else { return };
@@ -113,7 +113,7 @@ impl Machine {
         self.hand_over(out);
     }
 
-    /// The next entry is of another boot, which may tell its id.
+    /// The next entry is of another boot, which may report its id.
     pub(super) fn reboot(&mut self, out: &mut Vec<Event>) {
         self.end(out);
         self.boot = None;
@@ -134,9 +134,11 @@ impl Machine {
         let started = if first.wall_us.is_none() { self.given.started_us } else { None };
         let mut boot = Boot::new(first, started);
         if why == Break::Boot {
-            // What a report tells of devices holds for its own boot; a log that tells no boots is taken for that one.
+            // What a report reports devices holds for its own boot; a log that reports no boots is taken for that one.
             let current = match (&self.given.boot_id, &first.boot_id) {
-                (Some(given), Some(told)) => super::boot::plain_id(given) == super::boot::plain_id(told),
+                (Some(given), Some(reported)) => {
+                    super::boot::plain_id(given) == super::boot::plain_id(reported)
+                }
                 _ => match (self.given.started_us, first.wall_us) {
                     // udev and syslog come up a little after the clock of the boot began to count.
                     (Some(started), Some(wall)) => wall >= started.saturating_sub(60_000_000),
@@ -234,7 +236,7 @@ impl Machine {
     }
 
     fn hand_over(&mut self, out: &mut Vec<Event>) {
-        // A time since the boot that nobody told is none.
+        // A time since the boot that nobody reported is none.
         let real = self.boot.as_ref().is_none_or(Boot::has_uptime);
         out.extend(self.events.drain(..).map(|mut event| {
             if !real {
@@ -272,7 +274,7 @@ fn name_ahead(known: &mut Known, ahead: &Ahead, entry: &Entry) {
     }
 }
 
-/// As the daemon would: what is due before the next line is told before it.
+/// As the daemon would: what is due before the next line is reported before it.
 fn let_time_pass(engine: &mut Engine, now_ns: u64, known: &Known, events: &mut Vec<Event>) {
     while let Some(due) = engine.next_deadline_ns().filter(|due| *due <= now_ns) {
         let before = engine.open_events() + engine.waiting();

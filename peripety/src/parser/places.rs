@@ -1,4 +1,4 @@
-//! Where storage is plugged in, as the kernel's lines tell: USB ports with a disk, PCI functions with a storage driver. What is
+//! Where storage is plugged in, as the kernel's lines report: USB ports with a disk, PCI functions with a storage driver. What is
 //! said of a port or a function alone is let through only where it is about storage.
 //!
 //! A disk that is unplugged by its owner is no failure. Its port is spoken of as disconnected only if something went wrong
@@ -45,7 +45,7 @@ pub struct Known {
     trouble_us: Option<i64>,
 }
 
-/// Places of storage, as far as the kernel's lines tell of them.
+/// Places of storage, as far as the kernel's lines report them.
 #[derive(Debug, Default)]
 pub struct Places {
     known: Known,
@@ -118,7 +118,7 @@ impl Places {
         Some(raw)
     }
 
-    /// Takes what a line says; gives what is to be told, in order.
+    /// Takes what a line says; gives what is to be reported, in order.
     pub fn pass(&mut self, raw: RawEvent) -> (Option<RawEvent>, Option<RawEvent>) {
         let now_us = raw.time.realtime_us;
         let old = |waiting: &RawEvent| now_us.saturating_sub(waiting.time.realtime_us).abs() > NEAR_US;
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
     use crate::parser::rules::RuleSet;
 
-    fn told(lines: &[(i64, &str)]) -> Vec<String> {
+    fn reported(lines: &[(i64, &str)]) -> Vec<String> {
         let (rules, mut places) = (RuleSet::built_in(), Places::default());
         let mut out = Vec::new();
         for (second, text) in lines {
@@ -341,10 +341,10 @@ mod tests {
         let gone = (100, "usb 2-1: USB disconnect, device number 4");
         let io = (101, "I/O error, dev sdb, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2");
         let reset = (95, "usb 2-1: reset high-speed USB device number 4 using xhci_hcd");
-        assert_eq!(told(&[PLUGGED, &[gone]].concat()), [] as [&str; 0], "its owner took it");
-        assert_eq!(told(&[PLUGGED, &[gone, io]].concat()), ["USB_DISCONNECTED sdb", "BLK_IO_ERROR sdb"]);
+        assert_eq!(reported(&[PLUGGED, &[gone]].concat()), [] as [&str; 0], "its owner took it");
+        assert_eq!(reported(&[PLUGGED, &[gone, io]].concat()), ["USB_DISCONNECTED sdb", "BLK_IO_ERROR sdb"]);
         assert_eq!(
-            told(&[PLUGGED, &[reset, gone]].concat()),
+            reported(&[PLUGGED, &[reset, gone]].concat()),
             ["USB_STORAGE_ERROR 2-1", "USB_DISCONNECTED sdb"]
         );
         assert_eq!(told(&[gone, io]), ["USB_DISCONNECTED sdb", "BLK_IO_ERROR sdb"], "nobody saw it come");
@@ -352,9 +352,9 @@ mod tests {
         let mouse = (90, "usb 2-1: new low-speed USB device number 4 using xhci_hcd");
         assert_eq!(told(&[mouse, gone, io]), ["BLK_IO_ERROR sdb"], "what went is no disk");
         let other = (101, "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2");
-        assert_eq!(told(&[PLUGGED, &[gone, other]].concat()), ["BLK_IO_ERROR sda"]);
+        assert_eq!(reported(&[PLUGGED, &[gone, other]].concat()), ["BLK_IO_ERROR sda"]);
         let late = (200, io.1);
-        assert_eq!(told(&[PLUGGED, &[gone, late]].concat()), ["BLK_IO_ERROR sdb"]);
+        assert_eq!(reported(&[PLUGGED, &[gone, late]].concat()), ["BLK_IO_ERROR sdb"]);
     }
 
     #[test]
@@ -363,24 +363,24 @@ mod tests {
             9,
             "DMAR: [DMA Read] Request device [03:00.0] fault addr ffe0000 [fault reason 06] PTE Read access is not set",
         );
-        assert_eq!(told(&[fault]), [] as [&str; 0]);
+        assert_eq!(reported(&[fault]), [] as [&str; 0]);
         for line in ["nvme nvme0: pci function 0000:03:00.0", "ahci 0000:03:00.0: version 3.0"] {
-            assert_eq!(told(&[(1, line), fault]).len(), 1, "{line}");
+            assert_eq!(reported(&[(1, line), fault]).len(), 1, "{line}");
         }
-        assert_eq!(told(&[(1, "i915 0000:03:00.0: enabling device"), fault]), [] as [&str; 0]);
+        assert_eq!(reported(&[(1, "i915 0000:03:00.0: enabling device"), fault]), [] as [&str; 0]);
     }
 
     #[test]
     fn a_fast_device_that_is_no_disk_is_reset_in_silence() {
         let new = (1, "usb 2-3: new SuperSpeed USB device number 2 using xhci_hcd");
         let reset = (90, "usb 2-3: reset SuperSpeed USB device number 2 using xhci_hcd");
-        assert_eq!(told(&[new, reset]), [] as [&str; 0], "a card reader with a driver of its own");
-        assert_eq!(told(&[reset]), ["USB_STORAGE_ERROR 2-3"], "nobody saw it come");
+        assert_eq!(reported(&[new, reset]), [] as [&str; 0], "a card reader with a driver of its own");
+        assert_eq!(reported(&[reset]), ["USB_STORAGE_ERROR 2-3"], "nobody saw it come");
         let disk = (2, "usb-storage 2-3:1.0: USB Mass Storage device detected");
-        assert_eq!(told(&[new, disk, reset]), ["USB_STORAGE_ERROR 2-3"]);
+        assert_eq!(reported(&[new, disk, reset]), ["USB_STORAGE_ERROR 2-3"]);
         // Two at once: the driver does not say which of them is its own.
         let other = (1, "usb 2-4: new SuperSpeed USB device number 3 using xhci_hcd");
-        assert_eq!(told(&[new, other, (2, "scsi host6: uas"), reset]), ["USB_STORAGE_ERROR 2-3"]);
+        assert_eq!(reported(&[new, other, (2, "scsi host6: uas"), reset]), ["USB_STORAGE_ERROR 2-3"]);
     }
 
     #[test]
@@ -389,12 +389,12 @@ mod tests {
         let empty = (2, "ata3: SATA link down (SStatus 0 SControl 300)");
         let up = (2, "ata3: SATA link up 6.0 Gbps (SStatus 133 SControl 300)");
         let error = (1, "ata3: COMRESET failed (errno=-16)");
-        assert_eq!(told(&[port, empty]), [] as [&str; 0]);
-        assert_eq!(told(&[port, up]), [] as [&str; 0]);
-        assert_eq!(told(&[port, up, (9, empty.1)]), ["ATA_LINK_DOWN ata3"]);
-        assert_eq!(told(&[port, empty, (9, up.1)]), ["ATA_LINK_UP ata3"], "a disk was plugged in");
-        assert_eq!(told(&[empty]), ["ATA_LINK_DOWN ata3"], "nobody saw it start");
-        assert_eq!(told(&[port, error, empty]).last().map(String::as_str), Some("ATA_LINK_DOWN ata3"));
+        assert_eq!(reported(&[port, empty]), [] as [&str; 0]);
+        assert_eq!(reported(&[port, up]), [] as [&str; 0]);
+        assert_eq!(reported(&[port, up, (9, empty.1)]), ["ATA_LINK_DOWN ata3"]);
+        assert_eq!(reported(&[port, empty, (9, up.1)]), ["ATA_LINK_UP ata3"], "a disk was plugged in");
+        assert_eq!(reported(&[empty]), ["ATA_LINK_DOWN ata3"], "nobody saw it start");
+        assert_eq!(reported(&[port, error, empty]).last().map(String::as_str), Some("ATA_LINK_DOWN ata3"));
     }
 
     #[test]
@@ -406,12 +406,12 @@ mod tests {
         let bridge = (1, "pci 0000:00:1c.5: PCI bridge to [bus 02-03]");
         let nvme = (2, "nvme nvme0: pci function 0000:03:00.0");
         let elsewhere = (2, "nvme nvme0: pci function 0000:04:00.0");
-        assert_eq!(told(&[error]).len(), 1, "nothing is known");
-        assert_eq!(told(&[bridge, nvme, error]).len(), 1);
-        assert_eq!(told(&[bridge, elsewhere, error]), [] as [&str; 0], "wireless");
+        assert_eq!(reported(&[error]).len(), 1, "nothing is known");
+        assert_eq!(reported(&[bridge, nvme, error]).len(), 1);
+        assert_eq!(reported(&[bridge, elsewhere, error]), [] as [&str; 0], "wireless");
         let other = (3, "nvidia 0000:03:00.0: AER: can't recover (no error_detected callback)");
-        assert_eq!(told(&[other, error]), [] as [&str; 0]);
-        assert_eq!(told(&[nvme, other, error]).len(), 1, "it may be either");
+        assert_eq!(reported(&[other, error]), [] as [&str; 0]);
+        assert_eq!(reported(&[nvme, other, error]).len(), 1, "it may be either");
     }
 
     #[test]
