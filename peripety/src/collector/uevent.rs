@@ -16,7 +16,7 @@ pub(crate) use self::{
     backlog::{Backlog, Waiting},
     socket::Sockets,
 };
-use super::wait::{drained, watch};
+use super::async_fd::{drained, watch};
 use crate::{block::Dev, record::Uevent, roots::Roots};
 
 mod backlog;

@@ -13,7 +13,7 @@ const INODES_MAX: usize = 2 * 8192;
 
 /// The counts of the latest records.
 #[derive(Debug, Default)]
-pub struct WbSeen {
+pub struct WritebackCounts {
     /// Whether there was another record since it was last spared.
     counts: HashMap<FoldKey, (u64, bool), BuildKeyHasher>,
     order: VecDeque<FoldKey>,
@@ -94,12 +94,12 @@ mod tests {
     fn an_inode_that_loses_on_is_not_forgotten_for_many_others() {
         let wb = |ino, count| WbErr { ino, count, dev: 1, errno: 5 };
         let key = |ino| FoldKey::inode(1, ino, 5);
-        let mut seen = WbSeen::default();
-        let mut all = seen.news(key(0), &wb(0, 1));
+        let mut seen = WritebackCounts::default();
+        let mut all = seen.newly_lost(key(0), &wb(0, 1));
         for other in 1..100_000 {
-            assert_eq!(seen.news(key(other), &wb(other, 1)), 1);
+            assert_eq!(seen.newly_lost(key(other), &wb(other, 1)), 1);
             if other % 1000 == 0 {
-                all += seen.news(key(0), &wb(0, 1 + other));
+                all += seen.newly_lost(key(0), &wb(0, 1 + other));
             }
         }
         assert_eq!(all, 99_001);

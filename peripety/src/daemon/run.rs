@@ -15,6 +15,7 @@ use super::{
     kept::Kept,
     outputs::Outputs,
     sandbox::{Entered, Sandbox},
+    socket_handler::Asked,
     sources::{Ready, Sources},
 };
 use crate::{

@@ -25,7 +25,6 @@ use crate::{
         kmsg::{KmsgReader, Start},
         mount_watch::MountWatch,
         uevent::{Sockets, UeventMonitor},
-        wait::watch,
     },
     record::Record,
     roots::Roots,

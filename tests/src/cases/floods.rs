@@ -240,21 +240,29 @@ fn shut_down(machine: &Machine, kind: &str, end: &str) -> Result<()> {
     let _fails = cmd::sh(&format!("sync --file-system {}", mount.dir.display()));
     let is = |event: &Event, name: &str| event.event_type.as_str() == name;
     // The kernel gives up on the rest of the files without a word: what its hook was called for is all that can be known.
-    let told = cmd::wait_for("one event for the rest of the files", events::SOON, || {
+    let reported = cmd::wait_for("one event for the rest of the files", events::SOON, || {
         let seen = seen_lost_writes(machine)?;
         let mut lost = events::latest(scene.all()?);
         lost.retain(|event| is(event, "BLK_LOST_WRITE") && event.first_timestamp >= since);
         let pages = |event: &Event| event.io.as_ref().and_then(|io| io.lost_pages).unwrap_or(0);
         let counted: u64 = lost.iter().map(|event| event.count.max(pages(event))).sum();
         ensure!(seen > number_of_files / 3, "{seen} lost writes of {number_of_files} files");
-        ensure!(counted == seen, "{seen} lost writes were seen, {counted} are told: {}", events::told(&lost));
+        ensure!(
+            counted == seen,
+            "{seen} lost writes were seen, {counted} are reported: {}",
+            events::reported(&lost)
+        );
         let files = |event: &Event| event.facts.group.as_ref().and_then(|group| group.files_total);
         lost.retain(|event| events::about(event, &disk.name));
         let rest = lost.iter().find(|event| files(event).is_some()).context("no event for the rest")?;
-        ensure!(files(rest).is_some_and(|n| n > seen / 2 && n <= seen), "{seen}, {}", events::told(&lost));
+        ensure!(
+            files(rest).is_some_and(|n| n > seen / 2 && n <= seen),
+            "{seen}, {}",
+            events::reported(&lost)
+        );
         Ok(rest.clone())
     })?;
-    let files = told.facts.group.as_ref().and_then(|group| group.files.as_ref()).context("no files")?;
+    let files = reported.facts.group.as_ref().and_then(|group| group.files.as_ref()).context("no files")?;
     ensure!(files.iter().all(|file| file.inode.is_some()), "{files:?}");
     scene.settled(&disk.name)?;
     cmd::wait_for("the journal", events::SOON, || {

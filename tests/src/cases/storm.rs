@@ -346,10 +346,10 @@ fn restarted(machine: &Machine, signal: Signal) -> Result<()> {
     let submitted = failing.disk.completed()?.0 - before;
     // What the kernel runs no program for is known while a daemon runs, and at no other time.
     let unseen = hits.unseen()?;
-    let told = exactly(&failing.disk.name, since, failed - unseen, submitted)?;
-    ensure!(told.len() == 1, "a storm is one event: {}", events::told(&told));
-    let missing = missing_details(&told);
-    ensure!(missing <= unseen, "{unseen} were not seen: {}", events::told(&told));
+    let reported = exactly(&failing.disk.name, since, failed - unseen, submitted)?;
+    ensure!(reported.len() == 1, "a storm is one event: {}", events::reported(&reported));
+    let missing = missing_details(&reported);
+    ensure!(missing <= unseen, "{unseen} were not seen: {}", events::reported(&reported));
     Ok(())
 }
 

@@ -12,7 +12,6 @@ use super::{
         journal_source::Programs,
         kept::Kept,
         outputs::Outputs,
-        programs::Programs,
         sandbox::Entered,
         sources::{Losses, Probes, Sources, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
@@ -106,7 +105,7 @@ impl Daemon {
         }
         let mut losses = Losses::default();
         match (left.losses, &probes) {
-            (Some(told), _) => losses.restore(told),
+            (Some(reported), _) => losses.restore(reported),
             (None, Some(probes)) => losses.begin(&probes.lock()),
             (None, None) => {}
         }

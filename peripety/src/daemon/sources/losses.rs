@@ -20,7 +20,7 @@ pub struct SavedLosses {
     dropped: BTreeMap<u16, u64>,
     /// Device, inode, errno, count: those that changed since they were written before; none is left of a count of 0.
     inodes: Vec<(u32, u64, i32, u64)>,
-    /// Lost writes that were told, and those that the kernel's map forgot.
+    /// Lost writes that were reported, and those that the kernel's map forgot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost_writes: Option<(u64, u64)>,
 }
@@ -42,27 +42,27 @@ type InodeKey = (u32, u64, i32);
 #[derive(Debug, Default)]
 struct LostWrites {
     /// By record, or from the map.
-    told: u64,
+    reported: u64,
     forgotten: u64,
-    /// What the hook had counted at the last look, and what was told then.
+    /// What the hook had counted at the last look, and what was reported then.
     at_last_look: (u64, u64),
 }
 
 impl LostWrites {
-    /// `count` of an inode is told, of which there was told `before`.
+    /// `count` of an inode is reported, of which there was reported `before`.
     fn tell(&mut self, count: u64, before: Option<u64>) {
         // A lower count: the map had forgotten the inode and began again.
         let before = before.filter(|before| *before <= count).unwrap_or_default();
-        self.told = self.told.saturating_add(count - before);
+        self.reported = self.reported.saturating_add(count - before);
     }
 
     /// Looks at what the hook counted, and whose records the ring dropped. How many the map forgot, or none yet while they go on.
     fn look(&mut self, counted: u64, dropped: u64) -> Option<u64> {
-        let now = (counted, self.told);
+        let now = (counted, self.reported);
         if std::mem::replace(&mut self.at_last_look, now) != now {
             return None;
         }
-        let known = self.told.saturating_add(dropped).saturating_add(self.forgotten);
+        let known = self.reported.saturating_add(dropped).saturating_add(self.forgotten);
         let forgotten = counted.saturating_sub(known);
         self.forgotten = self.forgotten.saturating_add(forgotten);
         Some(forgotten)
@@ -76,7 +76,7 @@ pub(in crate::daemon) struct Losses {
     undecodable: u64,
     /// Dropped failures of which not even the device is known.
     given_up: u64,
-    /// Last told count of each inode that lost data.
+    /// Last reported count of each inode that lost data.
     inodes: BTreeMap<InodeKey, u64>,
     /// Of these, what changed since it was last saved.
     changed_inodes: BTreeSet<InodeKey>,
@@ -109,7 +109,7 @@ impl Checkpoint for Losses {
                 let count = |key: &InodeKey| self.inodes.get(key).copied().unwrap_or_default();
                 changed_inodes.iter().map(|key| row(*key, count(key))).collect()
             },
-            lost_writes: Some((self.lost_writes.told, self.lost_writes.forgotten)),
+            lost_writes: Some((self.lost_writes.reported, self.lost_writes.forgotten)),
         })
     }
 
@@ -123,18 +123,18 @@ impl Checkpoint for Losses {
                 inodes.insert((dev, ino, errno), count);
             }
         }
-        let (told, forgotten) = state.lost_writes.unwrap_or_default();
-        let lost_writes = LostWrites { told, forgotten, ..LostWrites::default() };
+        let (reported, forgotten) = state.lost_writes.unwrap_or_default();
+        let lost_writes = LostWrites { reported, forgotten, ..LostWrites::default() };
         let another_look = true;
         *self = Self { dropped: dropped.collect(), inodes, lost_writes, another_look, ..Self::default() };
     }
 }
 
 impl Losses {
-    /// Begins where nobody noted what an earlier daemon told of the kernel's counts.
+    /// Begins where nobody noted what an earlier daemon reported the kernel's counts.
     pub(in crate::daemon) fn begin(&mut self, ebpf: &Ebpf) {
         let counts = ebpf.counts_of(Kind::FilemapSetWbErr);
-        self.lost_writes.told = counts.seen.saturating_sub(counts.dropped);
+        self.lost_writes.reported = counts.seen.saturating_sub(counts.dropped);
     }
 
     /// Looks at a record on its way to the engine.
@@ -232,7 +232,7 @@ impl Losses {
         for wb in ebpf.inodes() {
             let key = (wb.dev, wb.ino, wb.errno);
             current.insert(key);
-            if self.inodes.get(&key).is_some_and(|told| wb.count > *told) {
+            if self.inodes.get(&key).is_some_and(|reported| wb.count > *reported) {
                 self.tell_inode(&wb);
                 records.push(record_of(wb, now));
             }
@@ -288,7 +288,7 @@ mod tests {
             (writes.look(152, 1), writes.look(152, 1), writes.look(152, 1)),
             (None, Some(50), Some(0))
         );
-        assert_eq!((writes.told, writes.forgotten), (101, 50));
+        assert_eq!((writes.reported, writes.forgotten), (101, 50));
     }
 
     #[test]
