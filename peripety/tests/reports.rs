@@ -227,7 +227,7 @@ fn what_an_expert_finds_in_a_reported_log_is_found() {
 /// What machines that are well say is no fault: boots of sixteen distributions, and what else is often taken for one.
 #[test]
 fn machines_that_are_well_have_no_event() {
-    /// What is told of them: no fault, nor the end of one.
+    /// What is reported them: no fault, nor the end of one.
     const INFORMS: &[&str] = &[
         "FS_MOUNTED",
         "FS_UNMOUNTED",

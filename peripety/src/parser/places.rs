@@ -347,10 +347,10 @@ mod tests {
             reported(&[PLUGGED, &[reset, gone]].concat()),
             ["USB_STORAGE_ERROR 2-1", "USB_DISCONNECTED sdb"]
         );
-        assert_eq!(told(&[gone, io]), ["USB_DISCONNECTED sdb", "BLK_IO_ERROR sdb"], "nobody saw it come");
-        assert_eq!(told(&[reset, gone]), [] as [&str; 0], "a mouse");
+        assert_eq!(reported(&[gone, io]), ["USB_DISCONNECTED sdb", "BLK_IO_ERROR sdb"], "nobody saw it come");
+        assert_eq!(reported(&[reset, gone]), [] as [&str; 0], "a mouse");
         let mouse = (90, "usb 2-1: new low-speed USB device number 4 using xhci_hcd");
-        assert_eq!(told(&[mouse, gone, io]), ["BLK_IO_ERROR sdb"], "what went is no disk");
+        assert_eq!(reported(&[mouse, gone, io]), ["BLK_IO_ERROR sdb"], "what went is no disk");
         let other = (101, "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2");
         assert_eq!(reported(&[PLUGGED, &[gone, other]].concat()), ["BLK_IO_ERROR sda"]);
         let late = (200, io.1);

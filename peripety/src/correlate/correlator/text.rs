@@ -49,7 +49,7 @@ impl Correlator {
         {
             return;
         }
-        let scope = scope(&raw, build::device(&raw, cx.facts).as_deref());
+        let scope = scope(&raw, event_builder::device(&raw, cx.facts).as_deref());
         self.end(&raw, scope, cx);
         self.note_mended(&raw, scope);
         if names_member(&raw).is_some() {
