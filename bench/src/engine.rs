@@ -5,8 +5,8 @@ use std::{hint::black_box, sync::Arc};
 use anyhow::Result;
 use peripety::internal::{
     block::{BlkId, BlkInfo, Dev, DeviceFacts},
-    engine::LiveSources,
-    engine::{Engine, Settings},
+    engine::{Engine, LiveSources, Settings},
+    event::Event,
     parser::rules::RuleSet,
     record::{Body, Record, Stamp},
 };
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::paired::{Clock, Side, figure};
 
 /// A device under each number, kept as the daemon's cache keeps it.
-struct Devices(Vec<Arc<BlkInfo>>);
+pub struct Devices(Vec<Arc<BlkInfo>>);
 
 impl DeviceFacts for Devices {
     fn by_dev(&self, dev: Dev, _at_ns: Option<u64>) -> Option<Arc<BlkInfo>> {
@@ -28,7 +28,7 @@ impl DeviceFacts for Devices {
     }
 }
 
-fn devices() -> Devices {
+pub fn devices() -> Devices {
     let one = |minor: u32| {
         let (dev, blk_path) = (Dev::new(8, minor), format!("/dev/sd{minor}"));
         let wwid = format!("naa.{minor:016x}");
@@ -38,7 +38,7 @@ fn devices() -> Devices {
     Devices((0..64).map(one).collect())
 }
 
-fn ring(records: u32, device: impl Fn(u32) -> u32) -> Vec<Vec<u8>> {
+pub fn ring(records: u32, device: impl Fn(u32) -> u32) -> Vec<Vec<u8>> {
     (0..records)
         .map(|n| {
             let rq = BlockRq {
@@ -77,34 +77,41 @@ fn lost_writes(records: u32) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Puts a ring through an engine; gives the events as they come.
+pub fn drain(ring: &[Vec<u8>], devices: &Devices, each: &mut dyn FnMut(&mut Vec<Event>)) {
+    let live = LiveSources::with_probes(Kind::ALL.iter().copied(), 0).without_text();
+    let settings = Settings { boot_id: "b".repeat(32), hostname: "bench".to_owned(), live };
+    let (mut engine, mut out) = (Engine::new(settings, RuleSet::new(Vec::new())), Vec::new());
+    for bytes in ring {
+        if let Ok(kernel) = KernelRecord::decode(black_box(bytes)) {
+            let time = Stamp { monotonic_ns: Some(kernel.header.mono_ns), realtime_us: 0 };
+            engine.push(&Record { time, body: Body::Kernel(kernel) }, devices, &mut out);
+        }
+        if !out.is_empty() {
+            each(&mut out);
+            out.clear();
+        }
+    }
+    engine.finish(devices, &mut out);
+    each(&mut out);
+    black_box(out);
+}
+
 fn compare(what: &str, ring: &[Vec<u8>]) -> Value {
     let devices = devices();
-    let mut drain = || {
+    let mut decode = || {
         for bytes in ring {
             let _record = black_box(KernelRecord::decode(black_box(bytes)));
         }
     };
-    let mut fold = || {
-        let live = LiveSources::with_probes(Kind::ALL.iter().copied(), 0).without_text();
-        let settings = Settings { boot_id: "b".repeat(32), hostname: "bench".to_owned(), live };
-        let (mut engine, mut out) = (Engine::new(settings, RuleSet::new(Vec::new())), Vec::new());
-        for bytes in ring {
-            if let Ok(kernel) = KernelRecord::decode(black_box(bytes)) {
-                let time = Stamp { monotonic_ns: Some(kernel.header.mono_ns), realtime_us: 0 };
-                engine.push(&Record { time, body: Body::Kernel(kernel) }, &devices, &mut out);
-            }
-            out.clear();
-        }
-        engine.finish(&devices, &mut out);
-        black_box(out);
-    };
+    let mut fold = || drain(ring, &devices, &mut |_| {});
     figure(
         "engine",
         what,
         ring.len() as u64,
         Clock::Cpu,
         Side { name: "from ring bytes to events", run: &mut fold },
-        Side { name: "only decoding", run: &mut drain },
+        Side { name: "only decoding", run: &mut decode },
     )
 }
 

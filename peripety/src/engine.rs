@@ -101,6 +101,28 @@ impl Engine {
 
     /// Takes a record; adds the events that are due to `out`.
     pub fn push(&mut self, record: &Record, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
+        self.take(record, None, facts, out);
+    }
+
+    /// The same of a line of which the rules of this engine were asked already.
+    pub(crate) fn push_parsed(
+        &mut self,
+        record: &Record,
+        parsed: Option<RawEvent>,
+        facts: &dyn DeviceFacts,
+        out: &mut Vec<Event>,
+    ) {
+        self.take(record, Some(parsed), facts, out);
+    }
+
+    #[expect(clippy::option_option, reason = "not asked, and nothing, are two things")]
+    fn take(
+        &mut self,
+        record: &Record,
+        parsed: Option<Option<RawEvent>>,
+        facts: &dyn DeviceFacts,
+        out: &mut Vec<Event>,
+    ) {
         let cx = &mut Context { facts, out };
         let time = record.time;
         let now_ns = time.monotonic_ns.unwrap_or(0);
@@ -114,7 +136,7 @@ impl Engine {
                 if let Some(said) = farewell(line) {
                     self.correlator.farewell(&said, time, cx);
                 }
-                let raw = match self.rules.parse(line, time) {
+                let raw = match parsed.unwrap_or_else(|| self.rules.parse(line, time)) {
                     Some(raw) => {
                         if raw.event_type == EventType::TASK_BLOCKED {
                             self.stacks.skip();
@@ -140,6 +162,22 @@ impl Engine {
         }
         // What waits for nothing is out at once.
         self.correlator.advance(now_ns, all_read, cx);
+    }
+
+    /// Takes a line of text that says nothing to any parser, of the kernel or of a program: time goes on to `now_ns`.
+    pub(crate) fn pass(
+        &mut self,
+        now_ns: u64,
+        of_kernel: bool,
+        facts: &dyn DeviceFacts,
+        out: &mut Vec<Event>,
+    ) {
+        self.correlator.advance(now_ns, of_kernel, &mut Context { facts, out });
+    }
+
+    /// Whether the lines of the kernel that come next may be the stack of a report.
+    pub(crate) fn reads_stack(&self) -> bool {
+        self.stacks.is_open()
     }
 
     /// Lets time go on to `now_ns` (CLOCK_MONOTONIC), when the ring was read; adds the events that are due to `out`.

@@ -30,12 +30,18 @@ pub mod daemon {
     pub use crate::daemon::{Args, checkpoint_log, main};
 }
 
+pub mod incident {
+    pub use crate::incident::Incidents;
+}
+
 pub mod notifier {
     pub use crate::notifier::{Notifier, catalog, journald, memory, socket, spool};
 }
 
 pub mod offline {
-    pub use crate::offline::{ByHost, Calendar, Given, Input, Item, Logs, bounds, read, report, unpack};
+    pub use crate::offline::{
+        ByHost, Calendar, Given, Input, Item, Line, Logs, Taker, bounds, read, read_into, report, unpack,
+    };
 }
 
 pub mod parser {

@@ -26,7 +26,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     engine::RuleSet,
     event::Event,
-    offline::{Calendar, Given, Input, Logs, read, unpack},
+    offline::{Calendar, Given, Input, Item, Line, Logs, Taker, read_into, unpack},
 };
 
 /// The log cannot be read to its end.
@@ -97,16 +97,34 @@ impl<R: Read> Log<R> {
     ///
     /// The log cannot be read to its end, or not be unpacked; the events until there were handed over.
     pub fn for_each(self, mut each: impl FnMut(Event)) -> Result<(), ReadError> {
-        let mut logs = Logs::new(self.rules, self.given, false);
-        let mut out = Vec::new();
+        let logs = Logs::new(self.rules, self.given, false);
         let mut input = Input::new(unpack(self.from)?);
-        read(&mut input, Calendar::new(self.zone, self.newest), &mut |item| {
-            logs.push(item, &mut out);
-            out.drain(..).for_each(&mut each);
-            ControlFlow::Continue(())
-        });
+        let mut events = Events { logs, out: Vec::new(), each: &mut each };
+        read_into(&mut input, Calendar::new(self.zone, self.newest), &mut events);
+        let Events { mut logs, mut out, .. } = events;
         logs.finish(&mut out);
         out.drain(..).for_each(each);
         input.into_failure().map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// Makes events of what a log has.
+struct Events<'e> {
+    logs: Logs,
+    out: Vec<Event>,
+    each: &'e mut dyn FnMut(Event),
+}
+
+impl Taker for Events<'_> {
+    fn take(&mut self, item: Item) -> ControlFlow<()> {
+        self.logs.push(item, &mut self.out);
+        self.out.drain(..).for_each(&mut self.each);
+        ControlFlow::Continue(())
+    }
+
+    fn passes(&mut self, line: &Line<'_>) -> bool {
+        let is_passed = self.logs.passes(line, &mut self.out);
+        self.out.drain(..).for_each(&mut self.each);
+        is_passed
     }
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::Config,
     event::{Event, incident::IncidentId},
-    offline::{self, ByHost, Given, Item, Logs, Summary, bounds::Limits, report::Spool},
+    offline::{self, ByHost, Given, Item, Line, Logs, Summary, bounds::Limits, report::Spool},
     parser::rules::RuleSet,
     query::{Filter, time},
     roots::Roots,
@@ -262,6 +262,19 @@ impl Run<'_> {
         self.logs.push(item, &mut self.events);
         self.progress.step(self.logs.totals());
         self.print()
+    }
+
+    /// Takes note of a record that says nothing of storage, if nothing but its time counts.
+    fn lets_pass(&mut self, line: &Line<'_>) -> bool {
+        // That nobody reads the output any more is to be noticed.
+        if self.out.error.is_some() || !self.logs.lets_pass(line, &mut self.events) {
+            return false;
+        }
+        if !self.events.is_empty() {
+            let _broken_pipe_shows_later = self.print();
+        }
+        self.progress.step(self.logs.totals());
+        true
     }
 
     fn print(&mut self) -> ControlFlow<()> {

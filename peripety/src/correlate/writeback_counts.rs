@@ -14,41 +14,59 @@ const INODES_MAX: usize = 2 * 8192;
 /// The counts of the latest records.
 #[derive(Debug, Default)]
 pub struct WritebackCounts {
-    /// Whether there was another record since it was last spared.
-    counts: HashMap<FoldKey, (u64, bool), BuildKeyHasher>,
+    counts: HashMap<FoldKey, Seen, BuildKeyHasher>,
     order: VecDeque<FoldKey>,
     /// Changed since they were last saved.
     changed: Vec<FoldKey>,
 }
 
+/// What is known of an inode.
+#[derive(Debug)]
+struct Seen {
+    count: u64,
+    /// There was another record since it was last spared.
+    again: bool,
+    /// It is among those that changed.
+    changed: bool,
+}
+
 impl WritebackCounts {
     /// How many lost writes of a record are new.
     pub fn newly_lost(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
-        self.changed.push(key);
-        if let Some((seen, again)) = self.counts.get_mut(&key) {
-            let before = std::mem::replace(seen, wb.count);
-            *again = true;
+        if let Some(seen) = self.counts.get_mut(&key) {
+            let before = std::mem::replace(&mut seen.count, wb.count);
+            seen.again = true;
+            if !std::mem::replace(&mut seen.changed, true) {
+                self.changed.push(key);
+            }
             // A lower count: the kernel's map had dropped the inode and began again.
             return if wb.count >= before { wb.count - before } else { wb.count };
         }
-        self.set(key, wb.count);
+        self.set(key, wb.count, true);
+        self.changed.push(key);
+        if self.changed.len() >= 2 * INODES_MAX {
+            // Nobody saves them, or many were forgotten since.
+            self.changed.sort_unstable();
+            self.changed.dedup();
+            self.changed.retain(|key| self.counts.contains_key(key));
+        }
         wb.count
     }
 
-    fn set(&mut self, key: FoldKey, count: u64) {
-        if let Some((seen, _)) = self.counts.get_mut(&key) {
-            *seen = count;
+    fn set(&mut self, key: FoldKey, count: u64, changed: bool) {
+        if let Some(seen) = self.counts.get_mut(&key) {
+            seen.count = count;
             return;
         }
         while self.order.len() >= INODES_MAX {
             let Some(oldest) = self.order.pop_front() else { break };
-            if self.counts.get_mut(&oldest).is_some_and(|(_, again)| std::mem::take(again)) {
+            if self.counts.get_mut(&oldest).is_some_and(|seen| std::mem::take(&mut seen.again)) {
                 self.order.push_back(oldest);
             } else {
                 self.counts.remove(&oldest);
             }
         }
-        self.counts.insert(key, (count, false));
+        self.counts.insert(key, Seen { count, again: false, changed });
         self.order.push_back(key);
     }
 }
@@ -64,14 +82,18 @@ impl Checkpoint for WritebackCounts {
         }
         keys.sort_unstable();
         keys.dedup();
-        let counts: Self::State =
-            keys.into_iter().filter_map(|key| Some((key, self.counts.get(&key)?.0))).collect();
+        let saved = |key: FoldKey| {
+            let seen = self.counts.get_mut(&key)?;
+            seen.changed = false;
+            Some((key, seen.count))
+        };
+        let counts: Self::State = keys.into_iter().filter_map(saved).collect();
         (!counts.is_empty()).then_some(counts)
     }
 
     fn restore(&mut self, state: Self::State) {
         for (key, count) in state {
-            self.set(key, count);
+            self.set(key, count, false);
         }
     }
 }

@@ -94,6 +94,11 @@ impl Ahead {
         self.wanted.is_none() && self.command.is_none() && !text.starts_with('s')
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.wanted.is_none()
+    }
+
     /// Gives all that waits.
     pub(super) fn release(&mut self, out: &mut Vec<(Entry, u32)>) {
         if let Some(wanted) = self.wanted.take()
@@ -137,6 +142,9 @@ pub(super) fn address(text: &str) -> Option<(Hctl, &str)> {
     let (address, rest) = rest.split_once(": ")?;
     Some((address.parse().ok()?, rest))
 }
+
+/// What lines begin with that name a disk or an address.
+pub(super) const BEGINNINGS: [&str; 3] = ["sd", "scsi ", "end_request: "];
 
 fn said(text: &str) -> Option<Said<'_>> {
     if let Some((at, rest)) = address(text) {

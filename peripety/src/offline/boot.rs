@@ -2,14 +2,17 @@
 
 use uuid::Uuid;
 
-use super::Entry;
+use super::{Entry, Line};
 use crate::record::Stamp;
 
 /// How far times of one boot may go back: CPUs print in turns, and syslog daemons write late.
 const BACK_US: u64 = 5_000_000;
 
 /// Lines with which a kernel begins.
-const FIRST_LINES: [&str; 2] = ["Linux version ", "Booting Linux on physical CPU "];
+pub(super) const FIRST_LINES: [&str; 2] = ["Linux version ", "Booting Linux on physical CPU "];
+
+/// In the line with which the kernel sets its clock from the hardware's.
+pub(super) const RTC: &str = "setting system clock to ";
 
 /// Name space of the ids of boots that are not reported.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0d1c_6e0b_8a57_4c1e_b7a4_4f86_23f0_9be2);
@@ -62,11 +65,11 @@ impl Boot {
     }
 
     /// Whether the entry is of another boot or out of order.
-    pub(super) fn breaks(&self, entry: &Entry) -> Option<Break> {
-        if let (true, Some(id)) = (self.reported, &entry.boot_id) {
-            return (plain_id(id) != self.id).then_some(Break::Boot);
+    pub(super) fn breaks(&self, entry: &Line<'_>) -> Option<Break> {
+        if let (true, Some(id)) = (self.reported, entry.boot_id) {
+            return (id != self.id && plain_id(id) != self.id).then_some(Break::Boot);
         }
-        let begins = entry.is_kernel() && FIRST_LINES.iter().any(|line| entry.log.text.starts_with(line));
+        let begins = entry.is_kernel() && FIRST_LINES.iter().any(|line| entry.text.starts_with(line));
         let early = entry.uptime_us.is_none_or(|us| us < BACK_US);
         if begins && early && self.entries > 0 {
             return Some(Break::Boot);
@@ -82,8 +85,8 @@ impl Boot {
     }
 
     /// Whether the time of the wall clock of an entry can be reported.
-    pub(super) fn knows_wall(&self, entry: &Entry) -> bool {
-        entry.wall_us.is_some() || self.started_us.is_some() || entry.uptime_us.is_none()
+    pub(super) fn knows_wall(&self, uptime_us: Option<u64>, wall_us: Option<i64>) -> bool {
+        wall_us.is_some() || self.started_us.is_some() || uptime_us.is_none()
     }
 
     /// The boot began then, by the wall clock.
@@ -107,9 +110,8 @@ impl Boot {
     }
 
     /// The time of an entry on both clocks.
-    pub(super) fn stamp(&mut self, entry: &Entry) -> Stamp {
+    pub(super) fn stamp(&mut self, uptime: Option<u64>, wall: Option<i64>) -> Stamp {
         self.entries += 1;
-        let (uptime, wall) = (entry.uptime_us, entry.wall_us);
         if let (Some(uptime), Some(wall)) = (uptime, wall) {
             self.started_us = Some(wall.saturating_sub_unsigned(uptime));
         }
@@ -147,7 +149,7 @@ pub(super) fn started_by_rtc(entry: &Entry) -> Option<i64> {
     if !entry.is_kernel() {
         return None;
     }
-    let (_, rest) = entry.log.text.split_once("setting system clock to ")?;
+    let (_, rest) = entry.log.text.split_once(RTC)?;
     let seconds: i64 = rest.rsplit_once('(')?.1.strip_suffix(')')?.parse().ok()?;
     Some(seconds.checked_mul(1_000_000)?.saturating_sub_unsigned(uptime))
 }
@@ -162,35 +164,42 @@ mod tests {
         Entry { log, uptime_us, wall_us, ..Entry::default() }
     }
 
+    fn stamp(boot: &mut Boot, entry: &Entry) -> Stamp {
+        boot.stamp(entry.uptime_us, entry.wall_us)
+    }
+
     #[test]
     fn a_boot_ends_where_its_clock_goes_back() {
         let first = at(Some(100_000_000), None, "x");
         let mut boot = Boot::new(&first, None);
-        boot.stamp(&first);
-        assert_eq!(boot.breaks(&at(Some(96_000_000), None, "x")), None, "CPUs print in turns");
-        assert_eq!(boot.breaks(&at(Some(0), None, "x")), Some(Break::Boot));
-        assert_eq!(boot.breaks(&at(Some(0), None, "Linux version 6.1")), Some(Break::Boot));
+        stamp(&mut boot, &first);
+        assert_eq!(boot.breaks(&at(Some(96_000_000), None, "x").line()), None, "CPUs print in turns");
+        assert_eq!(boot.breaks(&at(Some(0), None, "x").line()), Some(Break::Boot));
+        assert_eq!(boot.breaks(&at(Some(0), None, "Linux version 6.1").line()), Some(Break::Boot));
         let wall = at(None, Some(1_000_000_000), "x");
         let mut boot = Boot::new(&wall, None);
-        boot.stamp(&wall);
-        assert_eq!(boot.breaks(&at(None, Some(10), "x")), Some(Break::Time));
-        assert_eq!(boot.breaks(&at(None, Some(1_000_000_001), "Linux version 6.1")), Some(Break::Boot));
+        stamp(&mut boot, &wall);
+        assert_eq!(boot.breaks(&at(None, Some(10), "x").line()), Some(Break::Time));
+        assert_eq!(
+            boot.breaks(&at(None, Some(1_000_000_001), "Linux version 6.1").line()),
+            Some(Break::Boot)
+        );
         let reported = Entry { boot_id: Some("AB-1".into()), ..wall };
         let boot = Boot::new(&reported, None);
-        assert_eq!(boot.breaks(&reported), None);
-        assert_eq!(boot.breaks(&Entry { boot_id: Some("ab2".into()), ..reported }), Some(Break::Boot));
+        assert_eq!(boot.breaks(&reported.line()), None);
+        assert_eq!(boot.breaks(&Entry { boot_id: Some("ab2".into()), ..reported }.line()), Some(Break::Boot));
     }
 
     #[test]
     fn the_clocks_complete_each_other() {
         let both = at(Some(10_000_000), Some(1_700_000_010_000_000), "x");
         let mut boot = Boot::new(&both, None);
-        boot.stamp(&both);
-        let uptime_only = boot.stamp(&at(Some(11_500_000), None, "x"));
+        stamp(&mut boot, &both);
+        let uptime_only = stamp(&mut boot, &at(Some(11_500_000), None, "x"));
         assert_eq!(uptime_only.realtime_us, 1_700_000_011_500_000);
-        let wall_only = boot.stamp(&at(None, Some(1_700_000_012_000_000), "x"));
+        let wall_only = stamp(&mut boot, &at(None, Some(1_700_000_012_000_000), "x"));
         assert_eq!(wall_only.monotonic_ns, Some(12_000_000_000));
-        let neither = boot.stamp(&at(None, None, "x"));
+        let neither = stamp(&mut boot, &at(None, None, "x"));
         assert_eq!(neither.monotonic_ns, Some(12_001_000_000));
         let rtc = at(
             Some(1_500_000),
@@ -208,8 +217,8 @@ mod tests {
             for e in
                 [&entry, &at(None, Some(i64::MIN), ""), &at(Some(u64::MAX), None, ""), &at(None, None, "")]
             {
-                let _ = boot.breaks(e);
-                let _ = boot.stamp(e);
+                let _ = boot.breaks(&e.line());
+                let _ = stamp(&mut boot, e);
             }
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use super::{
-    Entry,
+    Entry, Line,
     ahead::{Ahead, address},
     boot::{Boot, Break, started_by_rtc},
     devices::{Known, from_text},
+    entry::Parsed,
     multiline::{Joiner, is_head},
 };
 use crate::{
@@ -14,7 +15,10 @@ use crate::{
     correlate::LiveSources,
     engine::{Engine, Settings},
     event::Event,
-    parser::rules::{RuleSet, begins_with_quoted},
+    parser::{
+        RawEvent,
+        rules::{RuleSet, begins_with_quoted},
+    },
     record::{Body, LogRecord, Record},
 };
 
@@ -36,6 +40,14 @@ pub struct Given {
     pub boot_id: Option<String>,
     /// The host's name where the log has none.
     pub hostname: String,
+}
+
+/// All that counts of a record that says nothing of storage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passed {
+    pub(super) uptime_us: Option<u64>,
+    pub(super) wall_us: Option<i64>,
+    pub(super) is_kernel: bool,
 }
 
 /// One host.
@@ -80,7 +92,7 @@ impl Machine {
 
     /// Takes an entry that came so many times; adds revisions of events to `out`.
     pub(super) fn push(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
-        match self.boot.as_ref().map(|boot| boot.breaks(&entry)) {
+        match self.boot.as_ref().map(|boot| boot.breaks(&entry.line())) {
             Some(None) => {}
             None => self.begin(&entry, Break::Boot),
             Some(Some(found)) => {
@@ -93,12 +105,43 @@ impl Machine {
             boot.set_started(started);
         }
         let waits = entry.uptime_us.is_some_and(|us| us < EARLY_US) && self.early.len() < EARLY_MAX;
-        if !boot.knows_wall(&entry) && waits {
+        if !boot.knows_wall(entry.uptime_us, entry.wall_us) && waits {
             self.early.push_back((entry, times));
             return;
         }
         self.settle(out);
         self.take(entry, times, out);
+    }
+
+    /// Whether of a record that says nothing of storage nothing counts here but its time, with the boot's id that it has.
+    pub(super) fn lets_pass(&self, line: &Line<'_>) -> bool {
+        let (Some(boot), Some(engine)) = (&self.boot, &self.engine) else { return false };
+        // Lines that may be of one record are joined, and the stack below a report is read, line by line.
+        let is_read = line.is_kernel() && (!self.joiner.is_idle() || engine.reads_stack());
+        !is_read
+            && self.ahead.is_idle()
+            && self.early.is_empty()
+            && boot.knows_wall(line.uptime_us, line.wall_us)
+            && boot.breaks(line).is_none()
+    }
+
+    /// Takes note of such a record, which came so many times; adds revisions of events to `out`.
+    pub(super) fn pass(&mut self, passed: Passed, times: u32, out: &mut Vec<Event>) {
+        let (Some(boot), Some(engine)) = (&mut self.boot, &mut self.engine) else { return };
+        let Passed { uptime_us, wall_us, is_kernel } = passed;
+        self.undated += u64::from(wall_us.is_none() && uptime_us.is_none());
+        let now_ns = boot.stamp(uptime_us, wall_us).monotonic_ns.unwrap_or(0);
+        self.lines += u64::from(times);
+        let_time_pass(engine, now_ns, &self.known, &mut self.events);
+        engine.pass(now_ns, is_kernel, &self.known, &mut self.events);
+        if !self.events.is_empty() {
+            self.hand_over(out);
+        }
+    }
+
+    /// Whether something is due when time goes on.
+    pub(super) fn is_busy(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.open_events() + engine.waiting() > 0)
     }
 
     /// Other hosts speak of this time of the wall clock. If this one was silent for long, what it reported is over.
@@ -214,23 +257,34 @@ impl Machine {
 
     fn feed(&mut self, entry: Entry, times: u32, out: &mut Vec<Event>) {
         let (Some(boot), Some(engine)) = (&mut self.boot, &mut self.engine) else { return };
-        let dated = boot.knows_wall(&entry) && (entry.wall_us.is_some() || entry.uptime_us.is_some());
+        let (uptime_us, wall_us) = (entry.uptime_us, entry.wall_us);
+        let dated = boot.knows_wall(uptime_us, wall_us) && (wall_us.is_some() || uptime_us.is_some());
         self.undated += u64::from(!dated);
-        let time = boot.stamp(&entry);
-        if !entry.log.fragment && !begins_with_quoted(&entry.log.text) {
+        let time = boot.stamp(uptime_us, wall_us);
+        let may_say = from_text::may_say(&entry.log) || address(&entry.log.text).is_some();
+        if !entry.log.fragment && may_say && !begins_with_quoted(&entry.log.text) {
             from_text::from_line(&mut self.known, &entry.log);
             name_ahead(&mut self.known, &self.ahead, &entry);
         }
         let now_ns = time.monotonic_ns.unwrap_or(0);
         let_time_pass(engine, now_ns, &self.known, &mut self.events);
-        let mut log = entry.log;
-        for _ in 0..times {
+        let Entry { log, numbered, mut parsed, .. } = entry;
+        let mut record = Record { time, body: Body::Log(log) };
+        for left in (0..times).rev() {
             self.lines += 1;
-            if !entry.numbered || times > 1 {
+            let Body::Log(log) = &mut record.body else { break };
+            if !numbered || times > 1 {
                 log.seq = self.lines;
             }
-            let record = Record { time, body: Body::Log(log.clone()) };
-            engine.push(&record, &self.known, &mut self.events);
+            let seq = log.seq;
+            let this = if left == 0 { std::mem::take(&mut parsed) } else { parsed.clone() };
+            match this {
+                Parsed::Yes(raw) => {
+                    let raw = raw.map(|raw| RawEvent { time, sequence: seq.to_string(), ..*raw });
+                    engine.push_parsed(&record, raw, &self.known, &mut self.events);
+                }
+                Parsed::No => engine.push(&record, &self.known, &mut self.events),
+            }
         }
         self.hand_over(out);
     }

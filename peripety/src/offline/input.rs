@@ -1,18 +1,24 @@
 //! Bytes to lines, in bounded memory, whatever the file is.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
 /// Bytes of a line that are kept: a record of the kernel has at most 8 KiB, a field of the journal may have more.
 pub(super) const LINE_MAX: usize = 64 << 10;
 /// Bytes that are looked at before it is decided what a file is.
 pub(crate) const SAMPLE: usize = 64 << 10;
+/// Bytes that are in memory: more than a line and a sample have.
+const ROOM: usize = 256 << 10;
 
 /// A file that is read line by line.
 pub struct Input<'r> {
-    from: BufReader<Box<dyn Read + 'r>>,
-    sample: Vec<u8>,
-    sampled: usize,
-    line: Vec<u8>,
+    from: Box<dyn Read + 'r>,
+    room: Vec<u8>,
+    /// What of `room` was read and not taken.
+    start: usize,
+    end: usize,
+    is_over: bool,
+    /// What has no place in `room`.
+    long: Vec<u8>,
     cut: u64,
     failed: Option<io::Error>,
 }
@@ -27,10 +33,12 @@ impl<'r> Input<'r> {
     /// Reads from `from`.
     pub fn new(from: impl Read + 'r) -> Self {
         Self {
-            from: BufReader::with_capacity(SAMPLE, Box::new(from)),
-            sample: Vec::new(),
-            sampled: 0,
-            line: Vec::new(),
+            from: Box::new(from),
+            room: vec![0; ROOM],
+            start: 0,
+            end: 0,
+            is_over: false,
+            long: Vec::new(),
             cut: 0,
             failed: None,
         }
@@ -38,55 +46,52 @@ impl<'r> Input<'r> {
 
     /// The file's first bytes, without taking them; only before the first line.
     pub fn sample(&mut self) -> &[u8] {
-        if self.sample.is_empty() {
-            let limit = u64::try_from(SAMPLE).unwrap_or(u64::MAX);
-            let mut sample = Vec::new();
-            if let Err(error) = (&mut self.from).take(limit).read_to_end(&mut sample) {
-                self.failed = Some(error);
-            }
-            self.sample = sample;
-        }
-        &self.sample
+        while self.end - self.start < SAMPLE && self.fill() {}
+        let sample = self.read_ahead();
+        sample.get(..SAMPLE).unwrap_or(sample)
     }
 
     /// The next line without its end; none at the end of the file, or where it could be read no further. A line that is
     /// too long is cut; of empty ones that follow each other some are left out.
     pub fn line(&mut self) -> Option<&[u8]> {
-        self.line.clear();
-        let (mut any, mut cut) = (false, false);
-        while let Some((available, line)) = self.available() {
-            any = true;
-            let end = memchr::memchr(b'\n', available);
-            let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-            let mut used = part.len() + usize::from(end.is_some());
-            if end == Some(0) && line.is_empty() {
-                // Empty lines mean nothing, however many there are: gigabytes of them take kilobytes when packed.
-                let more = available.iter().position(|byte| *byte != b'\n');
-                used = more.unwrap_or(available.len());
+        let mut looked_at = 0;
+        loop {
+            let ahead = self.read_ahead();
+            let found = memchr::memchr(b'\n', ahead.get(looked_at..).unwrap_or_default());
+            if let Some(length) = found.map(|at| looked_at + at) {
+                let mut used = length + 1;
+                if length == 0 {
+                    // Empty lines mean nothing, however many there are: gigabytes of them take kilobytes when packed.
+                    used = ahead.iter().position(|byte| *byte != b'\n').unwrap_or(ahead.len());
+                }
+                return Some(self.take(length, used));
             }
-            cut |= keep(line, part);
-            self.consume(used);
-            if end.is_some() {
-                break;
+            looked_at = ahead.len();
+            if looked_at > LINE_MAX {
+                return Some(self.rest_of_long_line());
+            }
+            if !self.fill() {
+                return (looked_at > 0).then(|| self.take(looked_at, looked_at));
             }
         }
-        self.cut += u64::from(cut);
-        any.then_some(self.line.as_slice())
     }
 
     /// Takes `length` bytes and gives the first of them, as many as a line may have; none if there are not so many.
     pub fn bytes(&mut self, length: u64) -> Option<&[u8]> {
-        self.line.clear();
-        let (mut left, mut cut) = (length, false);
+        self.long.clear();
+        let (mut left, mut is_cut) = (length, false);
         while left > 0 {
-            let (available, line) = self.available()?;
-            let used = available.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            cut |= keep(line, available.get(..used).unwrap_or_default());
-            self.consume(used);
+            if self.start == self.end && !self.fill() {
+                return None;
+            }
+            let ahead = self.room.get(self.start..self.end).unwrap_or_default();
+            let used = ahead.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            is_cut |= keep(&mut self.long, ahead.get(..used).unwrap_or_default());
+            self.start += used;
             left -= u64::try_from(used).unwrap_or(left);
         }
-        self.cut += u64::from(cut);
-        Some(&self.line)
+        self.cut += u64::from(is_cut);
+        Some(&self.long)
     }
 
     /// Lines that were too long.
@@ -104,29 +109,57 @@ impl<'r> Input<'r> {
         self.failed
     }
 
-    /// What can be had next, and the line that it may become a part of; none at the end.
-    fn available(&mut self) -> Option<(&[u8], &mut Vec<u8>)> {
-        if self.sampled < self.sample.len() {
-            return Some((self.sample.get(self.sampled..).unwrap_or_default(), &mut self.line));
-        }
-        // What could not be read for the sample cannot be read now.
-        while self.failed.is_none() {
-            match self.from.fill_buf() {
-                Ok(_) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.failed = Some(error),
-            }
-        }
-        let available = if self.failed.is_none() { self.from.buffer() } else { &[] };
-        (!available.is_empty()).then_some((available, &mut self.line))
+    fn read_ahead(&self) -> &[u8] {
+        self.room.get(self.start..self.end).unwrap_or_default()
     }
 
-    fn consume(&mut self, used: usize) {
-        if self.sampled < self.sample.len() {
-            self.sampled += used;
-        } else {
-            self.from.consume(used);
+    /// Takes `used` bytes, of which the first `length` are a line.
+    fn take(&mut self, length: usize, used: usize) -> &[u8] {
+        let start = self.start;
+        self.start += used;
+        self.cut += u64::from(length > LINE_MAX);
+        self.room.get(start..start + length.min(LINE_MAX)).unwrap_or_default()
+    }
+
+    /// A line of which there is more than is kept.
+    fn rest_of_long_line(&mut self) -> &[u8] {
+        self.long.clear();
+        self.cut += 1;
+        loop {
+            let ahead = self.room.get(self.start..self.end).unwrap_or_default();
+            let end = memchr::memchr(b'\n', ahead);
+            let length = end.unwrap_or(ahead.len());
+            keep(&mut self.long, ahead.get(..length).unwrap_or_default());
+            self.start += length + usize::from(end.is_some());
+            if end.is_some() || !self.fill() {
+                return &self.long;
+            }
         }
+    }
+
+    /// Reads more; false at the end, and where nothing more can be read.
+    fn fill(&mut self) -> bool {
+        if self.is_over {
+            return false;
+        }
+        if self.start > 0 {
+            self.room.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let Some(free) = self.room.get_mut(self.end..).filter(|free| !free.is_empty()) else { return false };
+        let length = loop {
+            match self.from.read(free) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failed = Some(error);
+                    break 0;
+                }
+                Ok(length) => break length,
+            }
+        };
+        self.is_over = length == 0;
+        self.end += length;
+        !self.is_over
     }
 }
 
@@ -175,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_file_and_is_told() {
+    fn what_cannot_be_read_ends_the_file_and_is_reported() {
         struct Bad(bool);
         impl Read for Bad {
             fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {

@@ -9,7 +9,8 @@ use std::{
 
 use super::{
     Item,
-    format::{Sink, fields},
+    entry::{Taker, give},
+    format::fields,
 };
 use crate::journal::{
     Answer, Direction, Entry, From, Message, Orders, Patience, Place, Process, Request, Unread, Worker,
@@ -36,7 +37,7 @@ pub(crate) fn is_journal(start: &[u8]) -> bool {
 pub(crate) fn read_journal(
     files: &[&Path],
     program: Option<&Path>,
-    sink: &mut Sink<'_>,
+    taker: &mut dyn Taker,
 ) -> io::Result<Vec<Unread>> {
     let orders = Orders {
         place: Place::Files(files.iter().map(|file| absolute(file)).collect()),
@@ -49,13 +50,13 @@ pub(crate) fn read_journal(
     match program {
         Some(program) => {
             let mut process = Process::new(program.to_owned(), orders, PATIENCE);
-            let read = pass_all(sink, &mut |request| process.ask(request).map_err(io::Error::other));
+            let read = pass_all(taker, &mut |request| process.ask(request).map_err(io::Error::other));
             unread.extend(process.take_unread());
             read?;
         }
         None => {
             let mut worker = Worker::new(orders);
-            pass_all(sink, &mut |request| {
+            pass_all(taker, &mut |request| {
                 let mut answer = Err(io::Error::other("no answer"));
                 worker.answer(request, &mut |message| {
                     match message {
@@ -77,7 +78,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn pass_all(sink: &mut Sink<'_>, ask: &mut dyn FnMut(&Request) -> io::Result<Answer>) -> io::Result<()> {
+fn pass_all(taker: &mut dyn Taker, ask: &mut dyn FnMut(&Request) -> io::Result<Answer>) -> io::Result<()> {
     let mut from = From::Head;
     let fields: Vec<String> = fields::WANTED.iter().map(|name| (*name).to_owned()).collect();
     loop {
@@ -86,7 +87,7 @@ fn pass_all(sink: &mut Sink<'_>, ask: &mut dyn FnMut(&Request) -> io::Result<Ans
         let Some(last) = entries.last().map(|entry| entry.cursor.clone()) else { return Ok(()) };
         for entry in entries {
             let Some(item) = item(entry) else { continue };
-            if let ControlFlow::Break(()) = sink(item) {
+            if let ControlFlow::Break(()) = give(taker, item) {
                 return Ok(());
             }
         }

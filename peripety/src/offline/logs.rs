@@ -1,11 +1,16 @@
 //! All logs together: to each host its own, and events in the order in which they began.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
-    Entry, Item,
-    host::{Given, Machine},
+    Entry, Item, Line,
+    entry::Parsed,
+    host::{Given, Machine, Passed},
     ordering::Order,
+    silent::Silent,
 };
 use crate::{event::Event, parser::rules::RuleSet};
 
@@ -38,6 +43,16 @@ struct Host {
     name: String,
     machine: Machine,
     last: u64,
+    /// Something is due when time goes on.
+    is_busy: bool,
+}
+
+/// The last record, of which more may follow.
+#[derive(Debug)]
+enum Last {
+    Entry(Box<Entry>),
+    /// One of which nothing but its time counts, of the host at this place.
+    Passed(Passed, usize),
 }
 
 /// Takes what files have, gives events.
@@ -49,9 +64,14 @@ pub struct Logs {
     hosts: Vec<Host>,
     /// Places in `hosts` by name.
     places: HashMap<String, usize>,
+    /// Places of hosts of which something is due when time goes on.
+    busy: BTreeSet<usize>,
+    silent: Arc<Silent>,
     /// The host of the last entry.
     host: String,
-    last: Option<(Box<Entry>, u32)>,
+    /// Its place, where it is known.
+    place: Option<usize>,
+    last: Option<(Last, u32)>,
     /// The next entry is of another boot, perhaps with this id.
     boot_id: Option<String>,
     order: Order,
@@ -65,11 +85,14 @@ impl Logs {
     /// in which the events began.
     pub fn new(rules: RuleSet, given: Given, all_revisions: bool) -> Self {
         Self {
+            silent: Arc::new(Silent::new(&rules)),
             rules,
             given,
             hosts: Vec::new(),
             places: HashMap::new(),
+            busy: BTreeSet::new(),
             host: String::new(),
+            place: None,
             last: None,
             boot_id: None,
             order: Order::default(),
@@ -89,12 +112,19 @@ impl Logs {
                 } else {
                     self.boot_id = None;
                 }
-                self.last = Some((entry, 1));
+                self.last = Some((Last::Entry(entry), 1));
+            }
+            Item::Whole(mut entry) => {
+                if let Some((last @ Last::Passed(..), _)) = &mut self.last {
+                    entry.boot_id = entry.boot_id.or_else(|| self.boot_id.clone());
+                    *last = Last::Entry(entry);
+                }
             }
             Item::More(text) => {
-                if let Some((entry, _)) = &mut self.last
+                if let Some((Last::Entry(entry), _)) = &mut self.last
                     && entry.log.text.len() + text.len() < TEXT_MAX
                 {
+                    entry.parsed = Parsed::No;
                     entry.log.text.push('\n');
                     entry.log.text.push_str(&text);
                 }
@@ -107,14 +137,50 @@ impl Logs {
             Item::Boot(id) => {
                 self.flush(out);
                 self.boot_id = id;
-                let place = self.places.get(&self.host);
-                if let Some(host) = place.and_then(|place| self.hosts.get_mut(*place)) {
+                let place = self.place_of_host();
+                if let Some(host) = place.and_then(|place| self.hosts.get_mut(place)) {
                     host.machine.reboot(&mut self.revisions);
                 }
                 self.hand_over(out);
             }
             Item::Nothing => {}
         }
+    }
+
+    /// Takes note of a record that says nothing of storage, if all that counts of it is its time; else it is to be pushed. Adds
+    /// events that are over to `out`.
+    pub fn passes(&mut self, line: &Line<'_>, out: &mut Vec<Event>) -> bool {
+        self.silent.is(line) && self.lets_pass(line, out)
+    }
+
+    /// Knows which lines say nothing.
+    pub(crate) fn silent(&self) -> Arc<Silent> {
+        Arc::clone(&self.silent)
+    }
+
+    /// The same of a line of which it is known that it says nothing.
+    pub(crate) fn lets_pass(&mut self, line: &Line<'_>, out: &mut Vec<Event>) -> bool {
+        self.flush(out);
+        let place = match line.hostname {
+            None => self.place_of_host(),
+            Some(name) if name == self.host => self.place_of_host(),
+            Some(name) => self.places.get(name).copied(),
+        };
+        let Some((place, host)) = place.and_then(|place| Some((place, self.hosts.get(place)?))) else {
+            return false;
+        };
+        let tells_boot = line.boot_id.is_some();
+        let line = Line { boot_id: line.boot_id.or(self.boot_id.as_deref()), ..*line };
+        if !host.machine.lets_pass(&line) {
+            return false;
+        }
+        let Line { uptime_us, wall_us, .. } = line;
+        let passed = Passed { uptime_us, wall_us, is_kernel: line.is_kernel() };
+        if tells_boot {
+            self.boot_id = None;
+        }
+        self.last = Some((Last::Passed(passed, place), 1));
+        true
     }
 
     /// A file is over.
@@ -145,6 +211,8 @@ impl Logs {
     fn end(&mut self, out: &mut Vec<Event>) {
         self.end_of_file(out);
         self.places.clear();
+        self.busy.clear();
+        self.place = None;
         for host in std::mem::take(&mut self.hosts) {
             self.close(host.machine);
         }
@@ -152,42 +220,90 @@ impl Logs {
     }
 
     fn flush(&mut self, out: &mut Vec<Event>) {
-        let Some((entry, times)) = self.last.take() else { return };
+        let Some((last, times)) = self.last.take() else { return };
+        let (wall_us, is_kernel) = match &last {
+            Last::Entry(entry) => (entry.wall_us, entry.is_kernel()),
+            Last::Passed(passed, _) => (passed.wall_us, passed.is_kernel),
+        };
         self.totals.entries += 1;
-        self.totals.of_kernel += u64::from(entry.is_kernel());
-        if let Some(name) = &entry.hostname
-            && *name != self.host
-        {
-            self.host.clone_from(name);
-        }
-        let place = self.place();
-        let number = self.totals.entries;
-        if let Some(wall_us) = entry.wall_us.filter(|_| number.is_multiple_of(LOOK_EVERY)) {
-            for host in &mut self.hosts {
-                host.machine.rest(wall_us, &mut self.revisions);
+        self.totals.of_kernel += u64::from(is_kernel);
+        let place = match &last {
+            Last::Entry(entry) => {
+                if let Some(name) = &entry.hostname
+                    && *name != self.host
+                {
+                    self.host.clone_from(name);
+                    self.place = None;
+                }
+                self.place()
             }
+            Last::Passed(_, place) => {
+                if self.place != Some(*place)
+                    && let Some(host) = self.hosts.get(*place)
+                {
+                    self.host.clone_from(&host.name);
+                    self.place = Some(*place);
+                }
+                *place
+            }
+        };
+        let number = self.totals.entries;
+        if let Some(wall_us) = wall_us.filter(|_| number.is_multiple_of(LOOK_EVERY)) {
+            self.look(wall_us);
         }
-        if let Some(Host { machine, last, .. }) = self.hosts.get_mut(place) {
-            *last = number;
+        if let Some(Host { machine, last: host_last, is_busy, .. }) = self.hosts.get_mut(place) {
+            *host_last = number;
             let before = machine.undated();
-            machine.push(*entry, times, &mut self.revisions);
+            match last {
+                Last::Entry(entry) => machine.push(*entry, times, &mut self.revisions),
+                Last::Passed(passed, _) => machine.pass(passed, times, &mut self.revisions),
+            }
             self.totals.undated += machine.undated().saturating_sub(before);
+            if machine.is_busy() != *is_busy {
+                *is_busy = !*is_busy;
+                if *is_busy {
+                    self.busy.insert(place)
+                } else {
+                    self.busy.remove(&place)
+                };
+            }
         }
         self.hand_over(out);
     }
 
+    /// Lets time go on for hosts that are silent.
+    fn look(&mut self, wall_us: i64) {
+        let Self { busy, hosts, revisions, .. } = self;
+        busy.retain(|place| {
+            let Some(Host { machine, is_busy, .. }) = hosts.get_mut(*place) else { return false };
+            machine.rest(wall_us, revisions);
+            *is_busy = machine.is_busy();
+            *is_busy
+        });
+    }
+
+    /// The place of the host that speaks, if it is known already.
+    fn place_of_host(&mut self) -> Option<usize> {
+        if self.place.is_none() {
+            self.place = self.places.get(&self.host).copied();
+        }
+        self.place
+    }
+
     /// The place of the host that speaks.
     fn place(&mut self) -> usize {
-        if let Some(place) = self.places.get(&self.host) {
-            return *place;
+        if let Some(place) = self.place_of_host() {
+            return place;
         }
         if self.hosts.len() >= HOSTS_MAX {
             self.forget_silent();
         }
         let machine = Machine::new(self.rules.clone(), self.given.clone());
-        self.hosts.push(Host { name: self.host.clone(), machine, last: 0 });
-        self.places.insert(self.host.clone(), self.hosts.len() - 1);
-        self.hosts.len() - 1
+        self.hosts.push(Host { name: self.host.clone(), machine, last: 0, is_busy: false });
+        let place = self.hosts.len() - 1;
+        self.places.insert(self.host.clone(), place);
+        self.place = Some(place);
+        place
     }
 
     /// Forgets the half of the hosts that was silent for longer.
@@ -200,6 +316,9 @@ impl Logs {
             std::mem::take(&mut self.hosts).into_iter().partition(|host| host.last < limit);
         self.hosts = heard;
         self.places = self.hosts.iter().enumerate().map(|(place, host)| (host.name.clone(), place)).collect();
+        self.busy =
+            self.hosts.iter().enumerate().filter(|(_, host)| host.is_busy).map(|(at, _)| at).collect();
+        self.place = None;
         for host in silent {
             self.close(host.machine);
         }
@@ -306,9 +425,9 @@ mod tests {
         assert_eq!(events.len(), 6000);
         assert!(early > 4000, "what is over is reported while others are read: {early}");
         assert!(events.iter().all(|e| e.is_final && e.count == 1));
-        let hosts: std::collections::BTreeSet<&str> = events.iter().map(|e| e.hostname.as_str()).collect();
+        let hosts: BTreeSet<&str> = events.iter().map(|e| e.hostname.as_str()).collect();
         assert_eq!(hosts.len(), 3000);
-        let ids: std::collections::BTreeSet<_> = events.iter().map(|e| e.event_id).collect();
+        let ids: BTreeSet<_> = events.iter().map(|e| e.event_id).collect();
         assert_eq!(ids.len(), 6000);
     }
 

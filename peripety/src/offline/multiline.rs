@@ -1,8 +1,10 @@
 //! Lines that are one record for the kernel: text logs have each line by itself, lines of other CPUs between them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::LazyLock};
 
-use super::Entry;
+use memchr::memmem::Finder;
+
+use super::{Entry, entry::Parsed};
 
 /// How the first line of a record of several lines is known: what it begins with, and what it has in it or at its end.
 const HEADS: &[(&str, &str)] = &[
@@ -27,9 +29,22 @@ const BETWEEN_MAX: usize = 16;
 fn is_device_only(text: &str) -> bool {
     let text = text.trim_end();
     let text = text.strip_suffix(" CDB:").unwrap_or(text);
-    let name = ["sd ", "sr ", "st ", "scsi "].iter().find_map(|start| text.strip_prefix(start));
+    let name = DEVICE_ONLY.iter().find_map(|start| text.strip_prefix(start));
     let name = name.and_then(|rest| rest.split_once(": [")).and_then(|(_, rest)| rest.strip_suffix(']'));
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// The SCSI layer's lines that may name a device only.
+const DEVICE_ONLY: [&str; 4] = ["sd ", "sr ", "st ", "scsi "];
+
+/// What first lines begin with; where they may begin as they like, what they have in them.
+pub(super) fn beginnings() -> impl Iterator<Item = &'static str> {
+    HEADS.iter().map(|(start, _)| *start).filter(|start| !start.is_empty()).chain(DEVICE_ONLY)
+}
+
+/// What first lines have in them that may begin as they like.
+pub(super) fn parts() -> impl Iterator<Item = &'static str> {
+    HEADS.iter().filter(|(start, _)| start.is_empty()).map(|(_, part)| *part)
 }
 
 /// Whether more lines of the same record may follow.
@@ -37,7 +52,12 @@ pub(super) fn is_head(text: &str) -> bool {
     if is_device_only(text) {
         return true;
     }
-    HEADS.iter().any(|(start, part)| text.starts_with(start) && text.contains(part)) && !text.contains('\n')
+    // Each line of the kernel is asked.
+    static ANYWHERE: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| parts().map(Finder::new).collect());
+    let is_head =
+        HEADS.iter().any(|(start, part)| !start.is_empty() && text.starts_with(start) && text.contains(part))
+            || ANYWHERE.iter().any(|part| part.find(text.as_bytes()).is_some());
+    is_head && !text.contains('\n')
 }
 
 /// Lines that wait for more of their record, and what came between.
@@ -75,13 +95,13 @@ impl Joiner {
                 format!("{}\n{}", head.log.text, entry.log.text)
             };
             if takes(&joined) {
-                head.log.text = joined;
+                (head.log.text, head.parsed) = (joined, Parsed::No);
                 out.extend(open.held);
                 return;
             }
             // A line of hexadecimal numbers between the first and the last.
             if entry.log.text.starts_with([' ', '\t']) && open.lines + 1 < LINES_MAX {
-                head.log.text = joined;
+                (head.log.text, head.parsed) = (joined, Parsed::No);
                 open.lines += 1;
                 self.open = Some(open);
                 return;

@@ -12,6 +12,9 @@ pub struct Farewell<'t> {
     pub nqn: &'t str,
 }
 
+/// What each such line begins with.
+pub const BEGINNINGS: [&str; 4] = ["nvme ", "md: ", "block ", "nbd"];
+
 /// What goes by a line of the kernel; nothing if it says nothing of that kind.
 pub fn farewell(record: &LogRecord) -> Option<Farewell<'_>> {
     if record.identifier.is_some() {

@@ -19,6 +19,7 @@ mod tracepoint;
 pub mod uevent;
 
 pub use command::{Command, command};
+pub(crate) use farewell::BEGINNINGS as FAREWELLS;
 pub use farewell::{Farewell, farewell};
 pub use kernel::{kernel, source_name};
 pub use raw::{Kdev, RawEvent};

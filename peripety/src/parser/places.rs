@@ -23,6 +23,16 @@ const MOST: usize = 128;
 /// How long before a disconnect trouble on the bus may be, and how long after it a failure.
 const NEAR_US: i64 = 10_000_000;
 
+/// What the lines begin with of which anything is learned or said.
+pub fn beginnings() -> impl Iterator<Item = &'static str> {
+    ["usb-storage ", "usb ", "scsi host", "sd ", "ata"].into_iter().chain(pci::beginnings())
+}
+
+/// What such lines have in them that may begin as they like.
+pub fn parts() -> impl Iterator<Item = &'static str> {
+    pci::ERRORS.into_iter()
+}
+
 /// A USB port that has a disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Port {

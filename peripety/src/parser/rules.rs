@@ -22,6 +22,7 @@ mod set;
 pub(crate) mod toml_doc;
 
 pub use example::{Example, ExampleError};
+pub(crate) use index::Literals;
 pub use pattern::Pattern;
 pub(crate) use quoted::{begins_with_quoted, quoting_place};
 pub use rule::Rule;

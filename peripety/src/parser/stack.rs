@@ -221,6 +221,23 @@ const SOURCES: &[&str] = &[
     "net/ceph/",
 ];
 
+const BLOCKED: &str = "INFO: task ";
+const BUG: &str = "kernel BUG at ";
+const WARNING: &str = "WARNING: ";
+const FAULTS: [&str; 6] = [
+    "BUG: unable to handle ",
+    "BUG: kernel NULL pointer dereference",
+    "BUG: KASAN: ",
+    "general protection fault",
+    "Unable to handle kernel ",
+    "watchdog: BUG: soft lockup",
+];
+
+/// What the first line of each report begins with.
+pub fn beginnings() -> impl Iterator<Item = &'static str> {
+    [BLOCKED, BUG, WARNING].into_iter().chain(FAULTS)
+}
+
 /// A report whose stack is still to come.
 #[derive(Debug)]
 struct Report {
@@ -307,6 +324,11 @@ impl StackReader {
         Some(raw)
     }
 
+    /// Whether the stack of a report is still to come.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// A rule was about the line: whatever follows belongs to that.
     pub fn skip(&mut self) {
         self.open = None;
@@ -324,7 +346,7 @@ fn head(record: &LogRecord, time: Stamp) -> Option<(RawEvent, Option<&str>)> {
         raw.raw_msg = Some(text.to_owned());
         raw
     };
-    if let Some(rest) = text.strip_prefix("INFO: task ") {
+    if let Some(rest) = text.strip_prefix(BLOCKED) {
         // The name may be anything, also with colons: the process number stands before the fixed words.
         let (who, words) = rest.split_once(" blocked for more than ")?;
         let (task, pid) = who.rsplit_once(':')?;
@@ -335,10 +357,10 @@ fn head(record: &LogRecord, time: Stamp) -> Option<(RawEvent, Option<&str>)> {
         (facts.name, facts.pid, facts.seconds) = (Some(task.to_owned()), Some(pid), Some(seconds));
         return Some((raw, None));
     }
-    if let Some(rest) = text.strip_prefix("kernel BUG at ") {
+    if let Some(rest) = text.strip_prefix(BUG) {
         return Some((event(EventType::KERNEL_BUG_IN_STORAGE), Some(rest)));
     }
-    if let Some(rest) = text.strip_prefix("WARNING: ") {
+    if let Some(rest) = text.strip_prefix(WARNING) {
         let is_cpu = rest.starts_with("CPU: ");
         let source = if is_cpu { rest.split_once(" at ").map(|(_, source)| source) } else { Some(rest) };
         let is_source = |source: &&str| source.split_once(".c:").is_some_and(|(path, _)| !path.contains(' '));
@@ -348,14 +370,6 @@ fn head(record: &LogRecord, time: Stamp) -> Option<(RawEvent, Option<&str>)> {
             (raw, Some(source))
         });
     }
-    const FAULTS: [&str; 6] = [
-        "BUG: unable to handle ",
-        "BUG: kernel NULL pointer dereference",
-        "BUG: KASAN: ",
-        "general protection fault",
-        "Unable to handle kernel ",
-        "watchdog: BUG: soft lockup",
-    ];
     FAULTS
         .iter()
         .any(|fault| text.starts_with(fault))

@@ -8,6 +8,7 @@ mod daemon;
 mod disks;
 mod idle;
 mod latency;
+mod parse;
 mod price;
 mod process;
 mod rasdaemon;
@@ -27,7 +28,7 @@ use crate::{
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only these parts: price, storm, rasdaemon, latency, idle, engine, rules, journald
+    /// Only these parts: price, storm, rasdaemon, latency, idle, engine, incidents, rules, parse, journald
     parts: Vec<String>,
     /// Build in seconds, run slower
     #[arg(long)]
@@ -70,7 +71,9 @@ const PARTS: &[Part] = &[
     ("latency", latency::run),
     ("idle", idle::run),
     ("engine", |bench| process::run(bench, "engine")),
+    ("incidents", |bench| process::run(bench, "incidents")),
     ("rules", |bench| process::run(bench, "rules")),
+    ("parse", parse::run),
     ("journald", |bench| process::run(bench, "journald")),
 ];
 

@@ -9,6 +9,7 @@ use std::{
         unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _},
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
@@ -16,7 +17,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::Run;
 use crate::offline::{
-    self, Calendar, Given, Input, Item,
+    self, Calendar, Given, Input, Item, Line, Silent, Taker,
     bounds::{Bounded, Limits},
     report::{LogKind, Report, is_tar, open_directory},
 };
@@ -163,9 +164,9 @@ impl Reading<'_> {
         let mut sieve = Sieve::default();
         // What is not packed is as long as it is.
         Ok(vec![if is_packed {
-            text(run, name, Bounded::named(reader, self.limits, packed), calendar, &mut sieve)
+            text(run, name, Bounded::named(reader, self.limits, packed), calendar, &mut sieve, false)
         } else {
-            text(run, name, reader, calendar, &mut sieve)
+            text(run, name, reader, calendar, &mut sieve, size.is_some())
         }])
     }
 
@@ -240,7 +241,7 @@ impl Reading<'_> {
         let calendar = Calendar::new(zone, opened.written.unwrap_or_else(Timestamp::now));
         let counted = run.progress.file(&name, Some(opened.size), opened.from);
         match offline::unpack(counted) {
-            Ok(reader) => text(run, &name, Bounded::log(reader, self.limits), calendar, sieve),
+            Ok(reader) => text(run, &name, Bounded::log(reader, self.limits), calendar, sieve, false),
             Err(error) => Notice { name, broken: Some(error.to_string()), ..Notice::default() },
         }
     }
@@ -275,11 +276,26 @@ fn of_kind(report: &Report, kind: LogKind) -> impl Iterator<Item = &Path> {
     report.logs.iter().filter(move |(k, _)| *k == kind).map(|(_, path)| path.as_path())
 }
 
-fn text(run: &mut Run<'_>, name: &str, from: impl Read, calendar: Calendar, sieve: &mut Sieve) -> Notice {
+/// Reads a log. What has a bound of time is read by one thread, whose time is counted, and so is what comes as it is written.
+fn text(
+    run: &mut Run<'_>,
+    name: &str,
+    from: impl Read,
+    calendar: Calendar,
+    sieve: &mut Sieve,
+    is_alone: bool,
+) -> Notice {
     let mut input = Input::new(from);
     let mut entries = 0;
     sieve.next_file();
-    let reported = offline::read(&mut input, calendar, &mut |item| sieve.pass(item, &mut entries, run));
+    let mut sieved = Sieved::new(sieve, run, &mut entries);
+    let beside = if is_alone && offline::is_parallel() {
+        let silent = Arc::clone(&sieved.silent);
+        offline::read_beside(&mut input, calendar.clone(), &silent, &mut sieved)
+    } else {
+        None
+    };
+    let reported = beside.unwrap_or_else(|| offline::read_into(&mut input, calendar, &mut sieved));
     run.end_of_file();
     Notice {
         name: name.to_owned(),
@@ -297,7 +313,7 @@ fn journal(run: &mut Run<'_>, name: &str, files: &[&Path], sieve: &mut Sieve) ->
     let mut entries = 0;
     sieve.next_file();
     // This process is one of its own, without rights, and may die of a damaged file.
-    let unread = offline::read_journal(files, None, &mut |item| sieve.pass(item, &mut entries, run))
+    let unread = offline::read_journal(files, None, &mut Sieved::new(sieve, run, &mut entries))
         .with_context(|| format!("cannot read {name}"))?;
     run.end_of_file();
     if let [unread] = unread.as_slice()
@@ -332,26 +348,24 @@ impl Sieve {
         (self.dropping, self.undated) = (false, 0);
     }
 
-    fn pass(&mut self, item: Item, entries: &mut u64, run: &mut Run<'_>) -> ControlFlow<()> {
-        match &item {
-            Item::Entry(entry) => {
-                *entries += 1;
-                let started = || Some(self.started_us?.saturating_add_unsigned(entry.uptime_us?));
-                let wall = entry.wall_us.or_else(started);
-                self.dropping = match wall {
-                    Some(wall) => self.covered.iter().any(|(first, last)| (*first..=*last).contains(&wall)),
-                    None => !self.covered.is_empty(),
-                };
-                self.undated += u64::from(self.dropping && wall.is_none());
-                if let (Some(wall), true) = (wall, entry.is_kernel()) {
-                    let (first, last) = self.current.unwrap_or((wall, wall));
-                    self.current = Some((first.min(wall), last.max(wall)));
-                }
-            }
-            Item::More(_) | Item::Repeated(_) => {}
-            Item::Boot(_) | Item::Nothing => self.dropping = false,
+    /// When a record was written, and whether the kinds before have it.
+    fn look(&self, wall_us: Option<i64>, uptime_us: Option<u64>) -> (Option<i64>, bool) {
+        let started = || Some(self.started_us?.saturating_add_unsigned(uptime_us?));
+        let wall = wall_us.or_else(started);
+        let is_covered = match wall {
+            Some(wall) => self.covered.iter().any(|(first, last)| (*first..=*last).contains(&wall)),
+            None => !self.covered.is_empty(),
+        };
+        (wall, is_covered)
+    }
+
+    fn note(&mut self, (wall, is_covered): (Option<i64>, bool), is_kernel: bool) {
+        self.dropping = is_covered;
+        self.undated += u64::from(is_covered && wall.is_none());
+        if let (Some(wall), true) = (wall, is_kernel) {
+            let (first, last) = self.current.unwrap_or((wall, wall));
+            self.current = Some((first.min(wall), last.max(wall)));
         }
-        if self.dropping { ControlFlow::Continue(()) } else { run.item(item) }
     }
 
     fn reported(&self) -> Option<String> {
@@ -361,5 +375,49 @@ impl Sieve {
                 self.undated
             )
         })
+    }
+}
+
+/// What a file has, on its way through the sieve.
+struct Sieved<'a, 'r, 'o> {
+    sieve: &'a mut Sieve,
+    run: &'r mut Run<'o>,
+    entries: &'a mut u64,
+    silent: Arc<Silent>,
+}
+
+impl<'a, 'r, 'o> Sieved<'a, 'r, 'o> {
+    fn new(sieve: &'a mut Sieve, run: &'r mut Run<'o>, entries: &'a mut u64) -> Self {
+        let silent = run.logs.silent();
+        Self { sieve, run, entries, silent }
+    }
+}
+
+impl Taker for Sieved<'_, '_, '_> {
+    fn take(&mut self, item: Item) -> ControlFlow<()> {
+        match &item {
+            Item::Entry(entry) => {
+                *self.entries += 1;
+                let found = self.sieve.look(entry.wall_us, entry.uptime_us);
+                self.sieve.note(found, entry.is_kernel());
+            }
+            Item::Whole(_) | Item::More(_) | Item::Repeated(_) => {}
+            Item::Boot(_) | Item::Nothing => self.sieve.dropping = false,
+        }
+        if self.sieve.dropping { ControlFlow::Continue(()) } else { self.run.item(item) }
+    }
+
+    fn passes(&mut self, line: &Line<'_>) -> bool {
+        self.silent.is(line) && self.lets_pass(line)
+    }
+
+    fn lets_pass(&mut self, line: &Line<'_>) -> bool {
+        let found @ (_, is_covered) = self.sieve.look(line.wall_us, line.uptime_us);
+        if !is_covered && !self.run.lets_pass(line) {
+            return false;
+        }
+        *self.entries += 1;
+        self.sieve.note(found, line.is_kernel());
+        true
     }
 }

@@ -1,5 +1,7 @@
 //! Records of the ring buffer: to the fold they belong to by numbers alone, to a parser only if they open one.
 
+use std::io::{Cursor, Write as _};
+
 use peripety_common::{
     FLAG_CLASSIC, Header, KernelRecord, Kind, Payload, block_bio,
     block_rq::is_normal,
@@ -87,7 +89,12 @@ impl Correlator {
 
     /// libata wakes the error handler for every command that failed: where that was reported, it is not new.
     fn woken_by_ata(&mut self, host: u32, kind: Kind, time: Stamp, cx: &mut Context<'_>) -> bool {
-        let Some(disk) = cx.facts.by_name(&format!("host{host}"), time.monotonic_ns) else { return false };
+        // A storm allocates nothing.
+        let mut name = Cursor::new([0; 16]);
+        let _it_fits = write!(name, "host{host}");
+        let length = usize::try_from(name.position()).unwrap_or(0);
+        let name = str::from_utf8(name.get_ref().get(..length).unwrap_or_default()).unwrap_or_default();
+        let Some(disk) = cx.facts.by_name(name, time.monotonic_ns) else { return false };
         let key = FoldKey::driver(Scope::dev(disk.id.dev.to_kernel()), Fault::TimedOut);
         let fold = self.open_at(&key, time, cx).and_then(|place| self.table.get_mut(place));
         fold.map(|fold| fold.reported_by(kind)).is_some()

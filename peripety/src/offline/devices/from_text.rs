@@ -27,6 +27,23 @@ const LINES: &[(&str, Learn)] = &[
     ("mmcblk", mmc),
 ];
 
+/// What lines of the kernel begin with that may say something of devices.
+pub(crate) fn beginnings() -> impl Iterator<Item = &'static str> {
+    // A line with the number beside it begins with `block`.
+    LINES.iter().map(|(start, _)| *start).chain(["block "])
+}
+
+/// The program whose lines may say something of devices.
+pub(crate) const PROGRAM: &str = "multipathd";
+
+/// Whether a line may say something of devices.
+pub(crate) fn may_say(log: &LogRecord) -> bool {
+    match log.identifier.as_deref() {
+        None => log.device.is_some() || LINES.iter().any(|(start, _)| log.text.starts_with(start)),
+        Some(program) => program == PROGRAM,
+    }
+}
+
 /// Learns from a line of the kernel, or of a daemon that knows devices.
 pub(crate) fn from_line(known: &mut Known, log: &LogRecord) {
     let text = log.text.as_str();
@@ -36,7 +53,7 @@ pub(crate) fn from_line(known: &mut Known, log: &LogRecord) {
             let learn = LINES.iter().find(|(start, _)| text.starts_with(start));
             let _line_tells_nothing = learn.and_then(|(_, learn)| learn(known, text));
         }
-        Some("multipathd") => drop(multipathd(known, text)),
+        Some(PROGRAM) => drop(multipathd(known, text)),
         Some(_) => {}
     }
 }

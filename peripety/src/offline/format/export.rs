@@ -2,8 +2,9 @@
 //! line breaks has its length as eight bytes before it.
 
 use super::{
-    Calendar, Input, Reported, Sink, bytes,
+    Calendar, Input, Reported, Taker, bytes,
     fields::{self, Fields, WANTED},
+    give,
 };
 
 /// Fields of one entry that are kept.
@@ -15,14 +16,14 @@ pub(super) fn fits(sample: &[u8]) -> u32 {
     if starts.iter().any(|start| first.starts_with(start)) { 1000 } else { 0 }
 }
 
-pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
+pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, taker: &mut dyn Taker) -> Reported {
     let mut reported = Reported { name: "journal export", unknown: 0 };
     let mut entry = Fields::new();
     while let Some(line) = input.line() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             let whole = std::mem::take(&mut entry);
-            if fields::entry(whole).is_some_and(|item| sink(item).is_break()) {
+            if fields::entry(whole).is_some_and(|item| give(taker, item).is_break()) {
                 return reported;
             }
             continue;
@@ -48,7 +49,7 @@ pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'
         }
     }
     if let Some(item) = fields::entry(entry) {
-        let _at_the_end = sink(item);
+        let _at_the_end = give(taker, item);
     }
     reported
 }

@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::offline::Item;
 
 use super::{
-    Calendar, Input, Reported, Sink,
+    Calendar, Input, Reported, Taker,
     fields::{self, Fields, WANTED},
+    give,
     shipped::Shipped,
 };
 
@@ -86,14 +87,14 @@ impl Objects {
     }
 }
 
-pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
+pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, taker: &mut dyn Taker) -> Reported {
     let mut objects = Objects::default();
     let mut shipped = Shipped::new(calendar);
     let mut reported = Reported { name: "journalctl JSON", unknown: 0 };
     while let Some(line) = input.line() {
         if let Some(item) = shipped.line(line) {
             reported.name = "JSON of a log shipper";
-            if item != Item::Nothing && sink(item).is_break() {
+            if item != Item::Nothing && give(taker, item).is_break() {
                 return reported;
             }
             continue;
@@ -109,7 +110,7 @@ pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_
             if entry.contains_key("msg") {
                 reported.name = "dmesg JSON";
             }
-            if fields::entry(entry).is_some_and(|item| sink(item).is_break()) {
+            if fields::entry(entry).is_some_and(|item| give(taker, item).is_break()) {
                 return reported;
             }
         }
@@ -146,17 +147,18 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::*;
-    use crate::offline::Entry;
+    use crate::offline::{Entry, entry::Each};
 
     fn entries(file: &[u8]) -> Vec<Entry> {
         let calendar = Calendar::new(jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH);
         let mut found = Vec::new();
-        read(&mut Input::new(file), calendar, &mut |item| {
+        let take = |item| {
             if let Item::Entry(entry) = item {
                 found.push(*entry);
             }
             ControlFlow::Continue(())
-        });
+        };
+        read(&mut Input::new(file), calendar, &mut Each(take));
         found
     }
 

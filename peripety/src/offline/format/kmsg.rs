@@ -1,6 +1,6 @@
 //! Records as read(2) of /dev/kmsg gives them, one after the other: what `cat /dev/kmsg` writes.
 
-use super::{Calendar, Input, Item, Reported, Sink, bytes};
+use super::{Calendar, Input, Item, Reported, Taker, bytes, give};
 use crate::{collector::kmsg::parse_record, offline::Entry};
 
 /// Bytes of a record with its dictionary: the kernel makes at most 8 KiB of it.
@@ -25,13 +25,13 @@ pub(super) fn fits(sample: &[u8]) -> u32 {
     (good * 1000).checked_div(lines).unwrap_or(0)
 }
 
-pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
+pub(super) fn read(input: &mut Input<'_>, _calendar: Calendar, taker: &mut dyn Taker) -> Reported {
     let mut record: Vec<u8> = Vec::new();
     let mut unknown = 0;
     let mut flush = |record: &mut Vec<u8>| {
         let item = entry(record);
         record.clear();
-        item.is_none_or(|item| sink(item).is_continue())
+        item.is_none_or(|item| give(taker, item).is_continue())
     };
     while let Some(line) = input.line() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -14,10 +14,11 @@ use std::ops::ControlFlow;
 
 pub use text::Calendar;
 
-use super::{Item, input::Input};
-
-/// Takes what a file has; may say that it wants no more.
-pub(super) type Sink<'s> = dyn FnMut(Item) -> ControlFlow<()> + 's;
+use super::{
+    Item,
+    entry::{Each, Taker, give},
+    input::Input,
+};
 
 /// What can be said of a file after it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +33,7 @@ struct Format {
     name: &'static str,
     /// How well the first bytes of a file fit, up to 1000.
     fits: fn(&[u8]) -> u32,
-    read: fn(&mut Input<'_>, Calendar, &mut Sink<'_>) -> Reported,
+    read: fn(&mut Input<'_>, Calendar, &mut dyn Taker) -> Reported,
 }
 
 /// The formats; of two that fit equally well, the first is taken.
@@ -48,8 +49,17 @@ pub(crate) fn is_shapeless(name: &str) -> bool {
     ["text", "kernel text without times"].contains(&name)
 }
 
+/// Reads a file of any format to its end, and hands over each of its records as a whole.
+pub fn read(
+    input: &mut Input<'_>,
+    calendar: Calendar,
+    take: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> Reported {
+    read_into(input, calendar, &mut Each(take))
+}
+
 /// Reads a file of any format to its end.
-pub fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
+pub fn read_into(input: &mut Input<'_>, calendar: Calendar, taker: &mut dyn Taker) -> Reported {
     let sample = input.sample();
     let mut best: Option<(u32, &Format)> = None;
     for format in FORMATS {
@@ -61,7 +71,7 @@ pub fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> R
     // What is of no format is read as bare text.
     let format = best.filter(|(fits, _)| *fits > 0).map(|(_, format)| format).or(FORMATS.last());
     let Some(format) = format else { return Reported::default() };
-    let reported = (format.read)(input, calendar, sink);
+    let reported = (format.read)(input, calendar, taker);
     if reported.name.is_empty() { Reported { name: format.name, ..reported } } else { reported }
 }
 

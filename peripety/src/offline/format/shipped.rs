@@ -63,7 +63,7 @@ impl Shipped {
         let text = LINES.iter().find_map(|name| object.get(*name)?.as_str())?.trim_end_matches(['\n', '\r']);
         let time = first(&object, TIMES).and_then(|time| Some(iso(&time, &mut self.calendar)?.0));
         let host = first(&object, HOSTS);
-        let mut item = self.reader.wrapped(text);
+        let mut item = self.reader.wrapped(text).item();
         if item == Item::Nothing
             && SENDERS.iter().any(|name| find(&object, name).as_deref() == Some("kernel"))
         {

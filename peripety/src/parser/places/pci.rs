@@ -41,6 +41,14 @@ const DRIVERS: &[&str] = &[
     "be2iscsi",
 ];
 
+/// What lines begin with that tell a function's driver, or what is behind a port.
+pub(super) fn beginnings() -> impl Iterator<Item = &'static str> {
+    DRIVERS.iter().copied().chain(["pci ", "pci_bus "])
+}
+
+/// What a driver says of an error of its function.
+pub(super) const ERRORS: [&str; 2] = ["can't recover", "PCIe Bus Error: "];
+
 /// Functions by what is known of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Functions {
@@ -114,7 +122,7 @@ fn remember<T: PartialEq>(list: &mut VecDeque<T>, new: T) -> bool {
 
 fn is_error(said: &str) -> bool {
     let said = said.strip_prefix("AER: ").unwrap_or(said);
-    said.starts_with("can't recover") || said.starts_with("PCIe Bus Error: ")
+    ERRORS.iter().any(|error| said.starts_with(error))
 }
 
 /// `01-03]` or `02]`.

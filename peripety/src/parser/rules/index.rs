@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::Rule;
 
@@ -12,6 +12,8 @@ pub(super) struct Index {
     beginnings: Trie,
     /// Finds the parts of rules without a beginning; none if there is no such rule.
     parts: Option<AhoCorasick>,
+    /// Finds out whether there is any of them, which for most lines there is not, and is quicker.
+    any_part: Option<AhoCorasick>,
     /// The rules of each part.
     of_part: Vec<Vec<u32>>,
     /// Rules with neither.
@@ -37,6 +39,7 @@ impl Index {
         if !parts.is_empty() {
             match AhoCorasick::new(parts.keys()) {
                 Ok(automaton) => {
+                    index.any_part = first_of(parts.keys());
                     index.parts = Some(automaton);
                     index.of_part = parts.into_values().collect();
                 }
@@ -47,12 +50,22 @@ impl Index {
         index
     }
 
+    /// Whether any rule may be about the line.
+    pub(super) fn has_candidate(&self, text: &str) -> bool {
+        !self.others.is_empty() || self.beginnings.has_beginning(text.as_bytes()) || self.may_have_part(text)
+    }
+
+    fn may_have_part(&self, text: &str) -> bool {
+        let any = self.any_part.as_ref().or(self.parts.as_ref());
+        any.is_some_and(|parts| parts.is_match(text))
+    }
+
     /// The places of the rules that may be about the line, in order.
     pub(super) fn candidates(&self, text: &str, found: &mut Vec<u32>) {
         found.clear();
         found.extend_from_slice(&self.others);
         self.beginnings.find(text.as_bytes(), found);
-        if let Some(parts) = &self.parts {
+        if let Some(parts) = self.parts.as_ref().filter(|_| self.may_have_part(text)) {
             for part in parts.find_overlapping_iter(text) {
                 found.extend(self.of_part.get(part.pattern().as_usize()).into_iter().flatten());
             }
@@ -61,6 +74,42 @@ impl Index {
             found.sort_unstable();
             found.dedup();
         }
+    }
+}
+
+/// Finds the first of these texts in another one. Automata of this kind look at many bytes with one instruction where the
+/// texts are few.
+pub(super) fn first_of<P: AsRef<[u8]>>(texts: impl IntoIterator<Item = P>) -> Option<AhoCorasick> {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(texts).ok()
+}
+
+/// Texts one of which a line begins with or has in it, if it is of interest. Most lines are none, which takes one look at
+/// their first bytes, and one pass over them for all parts at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Literals {
+    beginnings: Trie,
+    parts: Option<AhoCorasick>,
+}
+
+impl Literals {
+    /// Lines that begin with one of these, or have one of those in them; none if there are too many for an automaton.
+    pub(crate) fn new<'t>(
+        beginnings: impl Iterator<Item = &'t str>,
+        parts: impl Iterator<Item = &'t str>,
+    ) -> Option<Self> {
+        let beginnings = Trie::new(beginnings.map(|start| (start.as_bytes(), 0)).collect());
+        let parts: Vec<&str> = parts.collect();
+        let parts = match parts.as_slice() {
+            [] => None,
+            parts => Some(first_of(parts)?),
+        };
+        Some(Self { beginnings, parts })
+    }
+
+    /// Whether the line is one of them.
+    pub(crate) fn has(&self, line: &str) -> bool {
+        self.beginnings.has_beginning(line.as_bytes())
+            || self.parts.as_ref().is_some_and(|parts| parts.is_match(line))
     }
 }
 
@@ -110,6 +159,24 @@ impl Trie {
     }
 
     fn find(&self, text: &[u8], found: &mut Vec<u32>) {
+        self.walk(text, |rules| {
+            found.extend_from_slice(rules);
+            true
+        });
+    }
+
+    /// Whether any beginning is one of the text.
+    fn has_beginning(&self, text: &[u8]) -> bool {
+        let mut has = false;
+        self.walk(text, |_| {
+            has = true;
+            false
+        });
+        has
+    }
+
+    /// Calls with the rules of each beginning of the text, the shorter first, until it is told that this is enough.
+    fn walk(&self, text: &[u8], mut found: impl FnMut(&[u32]) -> bool) {
         let mut node = self.nodes.first().copied().unwrap_or_default();
         for byte in text {
             let (from, to) = node.children;
@@ -118,7 +185,9 @@ impl Trie {
             let Some(next) = self.nodes.get(*next as usize) else { return };
             node = *next;
             let (from, to) = node.rules;
-            found.extend_from_slice(self.rules.get(from as usize..to as usize).unwrap_or_default());
+            if from < to && !found(self.rules.get(from as usize..to as usize).unwrap_or_default()) {
+                return;
+            }
         }
     }
 }

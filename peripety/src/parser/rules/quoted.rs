@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use aho_corasick::AhoCorasick;
 use serde::Deserialize;
 
-use super::Rule;
+use super::{Rule, index::first_of};
 use format::{Format, Part};
 
 /// So much of a line is looked at for what comes after a name: the longest that may begin a line is a firewall's prefix.
@@ -32,11 +32,51 @@ pub(super) struct Places {
     places: Vec<Place>,
     /// Those whose lines begin with the kernel's words, by their first byte.
     by_first: BTreeMap<u8, Vec<usize>>,
-    /// Finds the needles of those whose lines begin otherwise.
-    needles: Option<AhoCorasick>,
-    /// The places of each needle.
-    of_needle: Vec<usize>,
+    /// Those whose lines begin otherwise, with what finds their needles.
+    others: Needles,
+    /// Those of them with needles that few lines have.
+    rare: Needles,
+    /// Those with the others.
+    common: Vec<usize>,
 }
+
+/// Places by their needles.
+#[derive(Debug, Default)]
+struct Needles {
+    automaton: Option<AhoCorasick>,
+    /// Finds out whether there is any, which is quicker.
+    any: Option<AhoCorasick>,
+    /// The places of each needle.
+    places: Vec<usize>,
+}
+
+impl Needles {
+    fn new(places: Vec<usize>, all: &[Place]) -> Self {
+        let needles = || places.iter().filter_map(|number| all.get(*number)).map(|place| &place.needle);
+        Self { automaton: AhoCorasick::new(needles()).ok(), any: first_of(needles()), places }
+    }
+
+    /// The first of these places, in the order of the needles in a line, that is one of its lines; each is asked once.
+    fn first<'p>(&self, line: &[u8], is: impl Fn(&usize) -> Option<&'p Place>) -> Option<&'p Place> {
+        if self.any.as_ref().is_some_and(|any| !any.is_match(line)) {
+            return None;
+        }
+        let mut asked = 0_u128;
+        let mut found = self.automaton.as_ref()?.find_overlapping_iter(line);
+        found.find_map(|hit| {
+            let needle = hit.pattern().as_usize();
+            let bit = 1_u128.checked_shl(u32::try_from(needle).unwrap_or(u32::MAX)).unwrap_or(0);
+            if asked & bit != 0 {
+                return None;
+            }
+            asked |= bit;
+            is(self.places.get(needle)?)
+        })
+    }
+}
+
+/// A needle of fewer bytes is in most lines.
+const RARE_MIN: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,18 +133,20 @@ impl Places {
 
     fn new(places: Vec<Place>) -> Self {
         let mut by_first: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
-        let mut of_needle = Vec::new();
+        let mut others = Vec::new();
         for (number, place) in places.iter().enumerate() {
             match place.head.first() {
                 Some(Part::Words(words)) => {
                     by_first.entry(words.bytes().next().unwrap_or(0)).or_default().push(number);
                 }
-                _ => of_needle.push(number),
+                _ => others.push(number),
             }
         }
-        let needles = of_needle.iter().filter_map(|number| places.get(*number)).map(|place| &place.needle);
-        let needles = AhoCorasick::new(needles).ok();
-        Self { places, by_first, needles, of_needle }
+        let is_rare =
+            |number: &usize| places.get(*number).is_some_and(|place| place.needle.len() >= RARE_MIN);
+        let (rare, common) = others.iter().copied().partition(is_rare);
+        let (others, rare) = (Needles::new(others, &places), Needles::new(rare, &places));
+        Self { places, by_first, others, rare, common }
     }
 
     /// The place that printed a line; none if the line quotes nobody.
@@ -115,8 +157,10 @@ impl Places {
             return Some(place);
         }
         let window = text.as_bytes().get(..WINDOW.min(text.len()))?;
-        let mut found = self.needles.as_ref()?.find_overlapping_iter(window);
-        found.find_map(|hit| at(self.of_needle.get(hit.pattern().as_usize())?))
+        if self.common.iter().any(|number| at(number).is_some()) {
+            return self.others.first(window, at);
+        }
+        self.rare.first(window, at)
     }
 }
 

@@ -70,6 +70,16 @@ impl Rule {
         groups.iter().all(is_name).then_some(groups)
     }
 
+    /// Whether its lines may begin as they like and have nothing in common but what the expression says.
+    pub(crate) fn is_any_line(&self) -> bool {
+        self.starts_with.is_empty() && self.contains.is_none()
+    }
+
+    /// Whether the line has what each line has that the expression takes.
+    pub(crate) fn may_take(&self, text: &str) -> bool {
+        self.pattern.may_take(text)
+    }
+
     /// Whether the rule is about what this speaker says: a rule for the kernel never takes the text of a program, nor the
     /// other way round (promise 7).
     pub fn hears(&self, identifier: Option<&str>) -> bool {

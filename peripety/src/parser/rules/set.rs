@@ -71,6 +71,21 @@ impl RuleSet {
         self.find(record).map(|(rule, _)| rule)
     }
 
+    /// The same rules with their own memory to match in, for another thread.
+    pub(crate) fn for_thread(&self) -> Self {
+        Self { scratch: Arc::default(), ..self.clone() }
+    }
+
+    /// Rules about lines of the kernel.
+    pub(crate) fn of_kernel(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.identifiers.is_empty())
+    }
+
+    /// Whether a rule may be about what a program says.
+    pub(crate) fn may_be_about(&self, program: &str, text: &str) -> bool {
+        self.programs.get(program).is_some_and(|index| index.has_candidate(text))
+    }
+
     /// Tries the examples of `rule` on the whole set: each must be taken by this rule and give what it says.
     pub fn try_examples(&self, rule: &Rule) -> Vec<ExampleError> {
         rule.examples.iter().filter_map(|e| example::check(self, rule, e).err()).collect()

@@ -1,32 +1,45 @@
 //! A file in which two writers have the same lines of the kernel, each in its own form: a serial console beside a syslog
 //! daemon. Each line counts once.
 
-use std::{
-    collections::VecDeque,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
+use std::collections::VecDeque;
 
 /// Lines back in which the other copy is looked for.
 const LINES: usize = 64;
 
-/// The latest lines of the kernel whose copy in the other form has not come yet.
+/// The latest lines of the kernel whose copy in the other form has not come yet, each with its form.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Copies(VecDeque<(usize, u64)>);
+pub(super) struct Copies {
+    lines: VecDeque<(usize, String)>,
+    /// How many of them are of the form that came last: mostly all.
+    same: usize,
+    form: usize,
+}
 
 impl Copies {
     /// Whether a line of this form is the copy of one that came in another form. Each line has one copy in a form.
     pub(super) fn is_copy(&mut self, form: usize, text: &str) -> bool {
-        let mut hasher = DefaultHasher::new();
-        text.trim_end().hash(&mut hasher);
-        let hash = hasher.finish();
-        if let Some(at) = self.0.iter().position(|(other, line)| *other != form && *line == hash) {
-            self.0.remove(at);
+        let text = text.trim_end();
+        if form != self.form {
+            self.form = form;
+            self.same = self.lines.iter().filter(|(other, _)| *other == form).count();
+        }
+        if self.same < self.lines.len()
+            && let Some(at) = self.lines.iter().position(|(other, line)| *other != form && line == text)
+        {
+            self.lines.remove(at);
             return true;
         }
-        if self.0.len() >= LINES {
-            self.0.pop_front();
+        let mut line = String::new();
+        if self.lines.len() >= LINES
+            && let Some((other, oldest)) = self.lines.pop_front()
+        {
+            self.same -= usize::from(other == form);
+            line = oldest;
         }
-        self.0.push_back((form, hash));
+        line.clear();
+        line.push_str(text);
+        self.lines.push_back((form, line));
+        self.same += 1;
         false
     }
 }

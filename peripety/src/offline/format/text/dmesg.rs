@@ -1,10 +1,6 @@
 //! What dmesg prints: `[  123.456789] text`, and all that its options make of that.
 
-use super::{
-    super::super::{Entry, Item},
-    Reader, stamp,
-};
-use crate::record::LogRecord;
+use super::{super::super::Line, Piece, Reader, stamp};
 
 /// Facilities and levels as `dmesg -x` names them.
 const FACILITIES: [&str; 12] =
@@ -50,12 +46,12 @@ pub(in super::super) fn level_named(name: &str) -> Option<u8> {
 }
 
 /// Reads a line.
-pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
+pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> {
     let (level, of_kernel, rest) = match priority(line) {
         Some((level, of_kernel, rest)) => (level, Some(of_kernel), rest),
         None => (USUAL_LEVEL, None, line),
     };
-    let mut entry = Entry::default();
+    let mut entry = Line::default();
     let rest = match rest.strip_prefix('[') {
         Some(stamped) => bracketed(stamped, &mut entry, reader)?,
         // --time-format iso, which writes a comma.
@@ -73,23 +69,22 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
     let (text, from_journal) = without_host(text, &mut entry);
     let identifier = match of_kernel {
         Some(true) => None,
-        // The facility is all that dmesg reports who it was.
-        Some(false) => Some(process(text).unwrap_or_default().to_owned()),
+        // The facility is all that dmesg tells of who it was.
+        Some(false) => Some(process(text).unwrap_or_default()),
         None if from_journal => None,
         // Without the facility there is only the form of the line.
-        None => process(text).map(str::to_owned),
+        None => process(text),
     };
-    entry.log = LogRecord { level, identifier, text: text.to_owned(), ..LogRecord::default() };
-    Some(entry.into())
+    Some(Piece::Record(Line { level, identifier, text, ..entry }))
 }
 
 /// What stands between brackets, with what follows them.
-fn bracketed<'t>(stamped: &'t str, entry: &mut Entry, reader: &mut Reader) -> Option<&'t str> {
+fn bracketed<'t>(stamped: &'t str, entry: &mut Line<'t>, reader: &mut Reader) -> Option<&'t str> {
     let (inner, rest) = stamped.split_once(']')?;
     let inner = inner.trim_start_matches(' ');
     if is_caller(inner.trim_end()) {
         // A kernel that prints no times.
-        entry.caller = Some(inner.trim_end().to_owned());
+        entry.caller = Some(inner.trim_end());
         return Some(rest);
     }
     if let Some(delta) = inner.strip_prefix('+') {
@@ -127,7 +122,7 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Entry, reader: &mut Reader) -> Op
 }
 
 /// Takes further times off: dmesg prints one for each option that asks for one, the most precise last.
-fn more_stamps<'t>(mut rest: &'t str, entry: &mut Entry, reader: &mut Reader) -> &'t str {
+fn more_stamps<'t>(mut rest: &'t str, entry: &mut Line<'t>, reader: &mut Reader) -> &'t str {
     for _ in 0..2 {
         let after = rest.strip_prefix(" [").and_then(|stamped| bracketed(stamped, entry, reader));
         let Some(after) = after else { break };
@@ -137,7 +132,7 @@ fn more_stamps<'t>(mut rest: &'t str, entry: &mut Entry, reader: &mut Reader) ->
 }
 
 /// Takes `[  T123]` or `[C1]` off.
-pub(super) fn caller<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
+pub(super) fn caller<'t>(text: &'t str, entry: &mut Line<'t>) -> &'t str {
     let found = || {
         let (inner, rest) = text.trim_start_matches(' ').strip_prefix('[')?.split_once(']')?;
         let inner = inner.trim_matches(' ');
@@ -145,7 +140,7 @@ pub(super) fn caller<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
     };
     match found() {
         Some((inner, rest)) => {
-            entry.caller = Some(inner.to_owned());
+            entry.caller = Some(inner);
             rest
         }
         None => text,
@@ -182,11 +177,11 @@ fn is_caller(text: &str) -> bool {
 }
 
 /// journalctl's short-monotonic looks like dmesg, but for `HOST kernel:` after the time.
-fn without_host<'t>(text: &'t str, entry: &mut Entry) -> (&'t str, bool) {
+fn without_host<'t>(text: &'t str, entry: &mut Line<'t>) -> (&'t str, bool) {
     let (head, rest) = text.split_once(' ').unwrap_or((text, ""));
     match rest.strip_prefix("kernel: ") {
         Some(said) if !head.is_empty() && !head.ends_with(':') => {
-            entry.hostname = Some(head.to_owned());
+            entry.hostname = Some(head);
             (said, true)
         }
         _ => match text.strip_prefix("kernel: ") {

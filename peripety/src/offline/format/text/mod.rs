@@ -6,22 +6,26 @@
 mod container;
 mod copies;
 mod dmesg;
+mod kept;
 mod months;
+mod quoted;
 mod stamp;
 mod syslog;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use copies::Copies;
+use kept::Kept;
+use quoted::Spill;
 
 pub(super) use dmesg::{level_named, process};
 pub use stamp::Calendar;
 pub(super) use stamp::iso;
 
-use super::{Input, Item, Reported, Sink, bytes};
-use crate::{offline::Entry, parser::rules::quoting_place, record::LogRecord};
+use super::{Input, Item, Reported, Taker, bytes};
+use crate::offline::Line;
 
-type Read = fn(&str, &mut Reader) -> Option<Item>;
+type Read = for<'t> fn(&'t str, &mut Reader) -> Option<Piece<'t>>;
 
 /// The forms of a line, in the order in which they are tried.
 const FORMS: &[(&str, Read)] = &[
@@ -33,6 +37,29 @@ const FORMS: &[(&str, Read)] = &[
 
 /// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
 const WRAPPED: &[Read] = &[dmesg::line, syslog::line, syslog::undated];
+
+/// What a line is: as [`Item`], and nothing of it is copied.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece<'t> {
+    Record(Line<'t>),
+    More(&'t str),
+    Repeated(u32),
+    Boot(Option<&'t str>),
+    Nothing,
+}
+
+impl Piece<'_> {
+    /// The same by itself.
+    pub(super) fn item(&self) -> Item {
+        match self {
+            Self::Record(line) => line.entry().into(),
+            Self::More(text) => Item::More((*text).to_owned()),
+            Self::Repeated(times) => Item::Repeated(*times),
+            Self::Boot(id) => Item::Boot(id.map(str::to_owned)),
+            Self::Nothing => Item::Nothing,
+        }
+    }
+}
 
 /// What the forms remember from line to line.
 #[derive(Clone, Debug)]
@@ -47,13 +74,13 @@ pub(super) struct Reader {
     bare: bool,
     /// Bytes before the text of the last record.
     indent: usize,
-    /// When the kernel printed the last line with a user's text in it.
-    quoted_us: Option<u64>,
+    spill: Spill,
     /// Lines that each form took.
     taken: [u64; FORMS.len()],
     plain: u64,
     unknown: u64,
     copies: Copies,
+    kept: Kept,
 }
 
 impl Reader {
@@ -66,106 +93,117 @@ impl Reader {
             form: 0,
             bare,
             indent: 0,
-            quoted_us: None,
+            spill: Spill::default(),
             taken: [0; FORMS.len()],
             plain: 0,
             unknown: 0,
             copies: Copies::default(),
+            kept: Kept::default(),
         }
     }
 
-    /// What a line is.
-    pub(super) fn line(&mut self, raw: &[u8]) -> Item {
+    /// Reads a line, and passes on what it is.
+    fn pass(&mut self, raw: &[u8], taker: &mut dyn Taker) -> ControlFlow<()> {
         let line = cleaned(raw);
-        if line.trim().is_empty() {
-            return Item::Nothing;
+        let piece = self.piece(&line);
+        match &piece {
+            Piece::Nothing => return ControlFlow::Continue(()),
+            Piece::Record(record) => {
+                if taker.passes(record) {
+                    self.kept.keep(record);
+                    return ControlFlow::Continue(());
+                }
+                self.kept.forget();
+            }
+            Piece::More(_) => {
+                if let Some(entry) = self.kept.take() {
+                    taker.take(Item::Whole(Box::new(entry)))?;
+                }
+            }
+            Piece::Repeated(_) | Piece::Boot(_) => {}
         }
-        if let Some(heading) = syslog::heading(&line) {
+        taker.take(piece.item())
+    }
+
+    /// What a line is.
+    #[cfg(test)]
+    pub(super) fn line(&mut self, raw: &[u8]) -> Item {
+        self.piece(&cleaned(raw)).item()
+    }
+
+    fn piece<'t>(&mut self, line: &'t str) -> Piece<'t> {
+        if line.trim().is_empty() {
+            return Piece::Nothing;
+        }
+        if let Some(heading) = syslog::heading(line) {
             return heading;
         }
-        match self.formed(&line) {
-            Some(item) => item,
-            None => self.indented(&line),
+        match self.formed(line) {
+            Some(piece) => piece,
+            None => self.indented(line),
         }
     }
 
     /// What a line is that is in one of the forms.
-    fn formed(&mut self, line: &str) -> Option<Item> {
+    fn formed<'t>(&mut self, line: &'t str) -> Option<Piece<'t>> {
         for step in 0..FORMS.len() {
             let at = (self.form + step) % FORMS.len();
             let Some((_, read)) = FORMS.get(at) else { continue };
-            if let Some(item) = read(line, self) {
-                self.form = at;
-                if let Some(count) = self.taken.get_mut(at) {
-                    *count += 1;
-                }
-                if let Item::Entry(entry) = &item
-                    && entry.is_kernel()
-                    && self.copies.is_copy(at, &entry.log.text)
-                {
-                    return Some(Item::Nothing);
-                }
-                return Some(self.whole_or_spilled(item, line.len()));
+            let Some(mut piece) = read(line, self) else { continue };
+            self.form = at;
+            if let Some(count) = self.taken.get_mut(at) {
+                *count += 1;
             }
+            if let Piece::Record(record) = &mut piece {
+                let is_kernel = record.is_kernel();
+                if is_kernel && self.copies.is_copy(at, record.text) {
+                    return Some(Piece::Nothing);
+                }
+                self.indent = line.len().saturating_sub(record.text.len());
+                if is_kernel {
+                    record.fragment = self.spill.is_piece(record);
+                }
+            }
+            return Some(piece);
         }
         None
     }
 
     /// A line that somebody indented as a whole, else one without a time.
-    fn indented(&mut self, line: &str) -> Item {
+    fn indented<'t>(&mut self, line: &'t str) -> Piece<'t> {
         let text = line.trim_start_matches([' ', '\t']);
         if text.len() < line.len()
             && text
                 .starts_with(|c: char| c == '[' || c == '<' || c.is_ascii_digit() || c.is_ascii_uppercase())
-            && let Some(item) = self.formed(text)
+            && let Some(piece) = self.formed(text)
         {
-            return item;
+            return piece;
         }
         self.unformed(line)
     }
 
     /// What a line is that stood in another one. Without a form of its own it is nobody's.
-    pub(super) fn wrapped(&mut self, line: &str) -> Item {
-        WRAPPED.iter().find_map(|read| read(line, self)).unwrap_or(Item::Nothing)
-    }
-
-    /// Marks a line that may be the rest of the one before it. Where the kernel prints a user's text with a line break in
-    /// it, /proc/kmsg and what reads it give each line the time of the record; whole microseconds rarely agree otherwise.
-    fn whole_or_spilled(&mut self, item: Item, length: usize) -> Item {
-        let Item::Entry(mut entry) = item else { return item };
-        self.indent = length.saturating_sub(entry.log.text.len());
-        if entry.is_kernel() {
-            // A clock that counts in milliseconds gives many records the same time.
-            let at = entry.uptime_us.filter(|us| us % 1000 != 0);
-            entry.log.fragment = at.is_some() && at == self.quoted_us;
-            if !entry.log.fragment {
-                self.quoted_us = at.filter(|_| quoting_place(&entry.log.text).is_some());
-            }
-        }
-        Item::Entry(entry)
+    pub(super) fn wrapped<'t>(&mut self, line: &'t str) -> Piece<'t> {
+        WRAPPED.iter().find_map(|read| read(line, self)).unwrap_or(Piece::Nothing)
     }
 
     /// A line that has no time: more of the record before it where it is indented.
-    fn unformed(&mut self, line: &str) -> Item {
+    fn unformed<'t>(&mut self, line: &'t str) -> Piece<'t> {
         let spaces = line.len() - line.trim_start_matches([' ', '\t']).len();
         // Talos prints what the kernel says of the device below its line.
         let text = line.trim_start();
         if spaces > 0 && ["SUBSYSTEM=", "DEVICE="].iter().any(|key| text.starts_with(key)) {
-            return Item::Nothing;
+            return Piece::Nothing;
         }
         if spaces > 0 && self.indent > 0 {
-            return Item::More(line.get(spaces.min(self.indent)..).unwrap_or_default().to_owned());
+            return Piece::More(line.get(spaces.min(self.indent)..).unwrap_or_default());
         }
         if self.bare {
             self.plain += 1;
-            return Entry {
-                log: LogRecord { level: 4, text: line.to_owned(), ..LogRecord::default() },
-                ..Entry::default()
-            }
-            .into();
+            return Piece::Record(Line { level: 4, text: line, ..Line::default() });
         }
         self.unknown += 1;
-        Item::Nothing
+        Piece::Nothing
     }
 }
 
@@ -175,8 +213,11 @@ fn cleaned(raw: &[u8]) -> Cow<'_, str> {
     let raw = raw.get(..end).unwrap_or_default();
     let start = raw.iter().position(|b| !matches!(b, b'\r' | 0)).unwrap_or(0);
     let raw = raw.get(start..).unwrap_or_default();
-    let line = String::from_utf8_lossy(raw);
-    if !raw.contains(&0x1b) && !raw.contains(&0) {
+    let line = match str::from_utf8(raw) {
+        Ok(line) => Cow::Borrowed(line),
+        Err(_) => String::from_utf8_lossy(raw),
+    };
+    if memchr::memchr2(0x1b, 0, raw).is_none() {
         return line;
     }
     let mut out = String::with_capacity(line.len());
@@ -202,19 +243,18 @@ pub(super) fn fits(sample: &[u8]) -> u32 {
     let (mut lines, mut formed) = (0_u32, 0_u32);
     for line in bytes::lines(sample).take(512).filter(|line| !line.trim_ascii().is_empty()) {
         lines += 1;
-        formed += u32::from(!matches!(reader.line(line), Item::Nothing));
+        formed += u32::from(reader.piece(&cleaned(line)) != Piece::Nothing);
     }
     (formed * 1000).checked_div(lines).unwrap_or(0)
 }
 
 /// Reads the whole file.
-pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, sink: &mut Sink<'_>) -> Reported {
+pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, taker: &mut dyn Taker) -> Reported {
     let formed = fits(input.sample());
     // One line in ten may be anything; where none has a form, the lines are the kernel's own and bare.
     let mut reader = Reader::new(calendar, formed < 100);
     while let Some(line) = input.line() {
-        let item = reader.line(line);
-        if item != Item::Nothing && sink(item).is_break() {
+        if reader.pass(line, taker).is_break() {
             break;
         }
     }

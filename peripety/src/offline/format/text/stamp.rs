@@ -2,7 +2,7 @@
 
 use super::months;
 use jiff::{
-    civil::{Date, DateTime, Time},
+    civil::Date,
     tz::{Offset, TimeZone},
 };
 
@@ -18,7 +18,27 @@ pub struct Calendar {
     /// The last stamp of the file is not later than this: year, month, day.
     newest: (i16, i8, i8),
     /// The latest stamp to the minute, and what it became: most lines are of the same minute.
-    latest: Option<(DateTime, i64)>,
+    latest: Option<(Minute, i64)>,
+}
+
+/// A stamp to the minute, with its distance from UTC where it tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Minute {
+    year: i16,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+    offset: Option<Offset>,
+}
+
+/// `13:16:50.123456`.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    hour: i8,
+    minute: i8,
+    second: i8,
+    micros: i64,
 }
 
 impl Calendar {
@@ -46,20 +66,28 @@ impl Calendar {
     }
 
     /// Microseconds since 1970.
-    fn wall(&mut self, at: DateTime, offset: Option<Offset>, micros: i64) -> Option<i64> {
-        if let Some(offset) = offset {
-            return Some(offset.to_timestamp(at).ok()?.as_microsecond().saturating_add(micros));
-        }
-        let minute = at.with().second(0).build().ok()?;
+    fn wall(
+        &mut self,
+        (year, month, day): (i16, i8, i8),
+        clock: Clock,
+        offset: Option<Offset>,
+    ) -> Option<i64> {
+        let Clock { hour, minute, second, micros } = clock;
+        let minute = Minute { year, month, day, hour, minute, offset };
         let start = match self.latest {
             Some((known, start)) if known == minute => start,
             _ => {
-                let start = self.zone.to_timestamp(minute).ok()?.as_microsecond();
+                let at = Date::new(year, month, day).ok()?.at(hour, minute.minute, 0, 0);
+                let start = match offset {
+                    Some(offset) => offset.to_timestamp(at).ok()?,
+                    None => self.zone.to_timestamp(at).ok()?,
+                };
+                let start = start.as_microsecond();
                 self.latest = Some((minute, start));
                 start
             }
         };
-        Some(start + i64::from(at.second()) * 1_000_000 + micros)
+        Some(start.saturating_add(i64::from(second) * 1_000_000).saturating_add(micros))
     }
 }
 
@@ -80,10 +108,14 @@ fn english_month(text: &str) -> Option<(i8, &str)> {
 
 /// A number of `least` to `most` digits at the start, with what follows it.
 pub(super) fn number(text: &str, least: usize, most: usize) -> Option<(u64, &str)> {
-    let length = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
-    let (digits, rest) = text.split_at_checked(length)?;
-    (length >= least).then_some(())?;
-    Some((digits.parse().ok()?, rest))
+    let mut number = 0_u64;
+    let mut length = 0;
+    for byte in text.bytes().take(most).take_while(u8::is_ascii_digit) {
+        number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        length += 1;
+    }
+    let rest = text.get(length..)?;
+    (length >= least && length > 0).then_some((number, rest))
 }
 
 fn small(text: &str, least: usize, most: usize) -> Option<(i8, &str)> {
@@ -91,15 +123,17 @@ fn small(text: &str, least: usize, most: usize) -> Option<(i8, &str)> {
     Some((i8::try_from(number).ok()?, rest))
 }
 
-/// `13:16:50`, with an optional fraction after `.` or `,`, in microseconds.
-fn clock(text: &str) -> Option<(Time, i64, &str)> {
+/// `13:16:50`, with an optional fraction after `.` or `,`.
+fn clock(text: &str) -> Option<(Clock, &str)> {
     let (hour, rest) = small(text, 2, 2)?;
     let (minute, rest) = small(rest.strip_prefix(':')?, 2, 2)?;
     let (second, rest) = small(rest.strip_prefix(':')?, 2, 2)?;
-    // A leap second is reported as the second before.
-    let time = Time::new(hour, minute, second.min(59), 0).ok()?;
+    if hour > 23 || minute > 59 {
+        return None;
+    }
     let (micros, rest) = fraction(rest);
-    Some((time, micros, rest))
+    // A leap second is told as the second before.
+    Some((Clock { hour, minute, second: second.min(59), micros }, rest))
 }
 
 /// Microseconds after `.` or `,`; 0 if there is none.
@@ -136,10 +170,9 @@ pub(super) fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<
         Some((year, rest)) if before.is_none() => (i16::try_from(year).ok(), rest.strip_prefix(' ')?),
         _ => (None, rest),
     };
-    let (time, micros, rest) = clock(rest)?;
+    let (clock, rest) = clock(rest)?;
     let year = before.or(after).unwrap_or_else(|| calendar.year_of(month, day));
-    let date = Date::new(year, month, day).ok()?;
-    Some((calendar.wall(date.to_datetime(time), None, micros)?, rest))
+    Some((calendar.wall((year, month, day), clock, None)?, rest))
 }
 
 /// `2026-11-21T13:16:50.123456+01:00`, `2026-11-21T13:16:50+0100`, `…Z`, with a space for the `T`, with no zone.
@@ -147,10 +180,9 @@ pub(crate) fn iso<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'
     let (year, rest) = number(text, 4, 4)?;
     let (month, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
     let (day, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
-    let (time, micros, rest) = clock(rest.strip_prefix(['T', ' '])?)?;
-    let date = Date::new(i16::try_from(year).ok()?, month, day).ok()?;
+    let (clock, rest) = clock(rest.strip_prefix(['T', ' '])?)?;
     let (offset, rest) = offset(rest);
-    Some((calendar.wall(date.to_datetime(time), offset, micros)?, rest))
+    Some((calendar.wall((i16::try_from(year).ok()?, month, day), clock, offset)?, rest))
 }
 
 /// `Z`, `+01:00`, `+0100`, `+01`, ` UTC` or nothing.
@@ -194,10 +226,9 @@ pub(super) fn ctime<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, 
     DAYS.contains(&day).then_some(())?;
     let (month, rest) = month(rest.strip_prefix(' ')?)?;
     let (day, rest) = small(rest.trim_start_matches(' '), 1, 2)?;
-    let (time, micros, rest) = clock(rest.strip_prefix(' ')?)?;
+    let (clock, rest) = clock(rest.strip_prefix(' ')?)?;
     let (year, rest) = number(rest.strip_prefix(' ')?, 4, 4)?;
-    let date = Date::new(i16::try_from(year).ok()?, month, day).ok()?;
-    Some((calendar.wall(date.to_datetime(time), None, micros)?, rest))
+    Some((calendar.wall((i16::try_from(year).ok()?, month, day), clock, None)?, rest))
 }
 
 /// `Nov21 14:23` of dmesg -H, to the minute.
@@ -207,8 +238,9 @@ pub(super) fn reltime(text: &str, calendar: &mut Calendar) -> Option<i64> {
     let (hour, rest) = small(rest.strip_prefix(' ')?, 2, 2)?;
     let (minute, rest) = small(rest.strip_prefix(':')?, 2, 2)?;
     rest.is_empty().then_some(())?;
-    let date = Date::new(calendar.year_of(month, day), month, day).ok()?;
-    calendar.wall(date.at(hour.clamp(0, 23), minute.clamp(0, 59), 0, 0), None, 0)
+    let clock = Clock { hour: hour.clamp(0, 23), minute: minute.clamp(0, 59), second: 0, micros: 0 };
+    let year = calendar.year_of(month, day);
+    calendar.wall((year, month, day), clock, None)
 }
 
 #[cfg(test)]

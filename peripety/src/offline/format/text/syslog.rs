@@ -3,31 +3,27 @@
 //! Such a file has the lines of all programs. Only the tag `kernel:` is the kernel's: a program may give itself that tag,
 //! but then its syslog daemon adds nothing that would distinguish the two. So no such line proves who said it.
 
-use super::{
-    super::super::{Entry, Item},
-    Reader, dmesg, stamp,
-};
-use crate::record::LogRecord;
+use super::{super::super::Line, Piece, Reader, dmesg, stamp};
 
 /// What journalctl prints between entries, or before all.
-pub(super) fn heading(line: &str) -> Option<Item> {
+pub(super) fn heading(line: &str) -> Option<Piece<'_>> {
     let words = line.strip_prefix("-- ")?;
     if let Some(id) = words.strip_prefix("Boot ") {
         let id = id.trim_end_matches([' ', '-']);
         let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-        return Some(Item::Boot(is_id.then(|| id.to_owned())));
+        return Some(Piece::Boot(is_id.then_some(id)));
     }
     if words.starts_with("Reboot --") {
-        return Some(Item::Boot(None));
+        return Some(Piece::Boot(None));
     }
     ["Journal begins", "Logs begin", "No entries"]
         .iter()
         .any(|w| words.starts_with(w))
-        .then_some(Item::Nothing)
+        .then_some(Piece::Nothing)
 }
 
 /// Reads a line.
-pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
+pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> {
     let (priority, rest) = match dmesg::priority(line) {
         Some((level, of_kernel, rest)) if line.starts_with('<') => (Some((level, of_kernel)), rest),
         _ => (None, line),
@@ -45,27 +41,23 @@ pub(super) fn line(line: &str, reader: &mut Reader) -> Option<Item> {
         .or_else(|| stamp::full(rest, calendar))
         .or_else(|| unix().and_then(|(us, rest)| Some((i64::try_from(us).ok()?, rest))))?;
     let rest = rest.strip_prefix(' ')?;
-    let mut entry = Entry { wall_us: Some(wall), ..Entry::default() };
+    let mut entry = Line { wall_us: Some(wall), unproven: true, ..Line::default() };
     let (tag, text) = if rfc5424 { structured(rest, &mut entry)? } else { tagged(rest, &mut entry)? };
     let level = priority.map_or(4, |(level, _)| level);
     if tag != "kernel" || priority.is_some_and(|(_, of_kernel)| !of_kernel) {
         let name = tag.split(['[', '(']).next().unwrap_or(tag);
         // What a program says of the kernel's name is still a program's.
-        let identifier = Some(name.to_owned());
-        let text = text.to_owned();
-        entry.log = LogRecord { level, identifier, text, unproven: true, ..LogRecord::default() };
-        return Some(entry.into());
+        return Some(Piece::Record(Line { level, identifier: Some(name), text, ..entry }));
     }
     if let Some(times) = repeated(text) {
         return Some(times);
     }
     let text = kernel_stamp(text, &mut entry);
-    entry.log = LogRecord { level, text: text.to_owned(), unproven: true, ..LogRecord::default() };
-    Some(entry.into())
+    Some(Piece::Record(Line { level, text, ..entry }))
 }
 
 /// Lines of which the times were cut off: `kernel: text`, `db1 kernel: [   12.345678] text`.
-pub(super) fn undated(line: &str, _reader: &mut Reader) -> Option<Item> {
+pub(super) fn undated<'t>(line: &'t str, _reader: &mut Reader) -> Option<Piece<'t>> {
     let (host, text) = match line.strip_prefix("kernel: ") {
         Some(text) => (None, text),
         None => {
@@ -74,10 +66,9 @@ pub(super) fn undated(line: &str, _reader: &mut Reader) -> Option<Item> {
             (Some(host), rest.strip_prefix("kernel: ").filter(|_| is_host)?)
         }
     };
-    let mut entry = Entry { hostname: host.map(str::to_owned), ..Entry::default() };
+    let mut entry = Line { hostname: host, unproven: true, ..Line::default() };
     let text = kernel_stamp(text, &mut entry);
-    entry.log = LogRecord { level: 4, text: text.to_owned(), unproven: true, ..LogRecord::default() };
-    Some(entry.into())
+    Some(Piece::Record(Line { level: 4, text, ..entry }))
 }
 
 /// `kern.warning` as some daemons write it before the sender; with what follows.
@@ -89,7 +80,7 @@ fn facility(rest: &str) -> Option<(bool, &str)> {
 }
 
 /// `HOST TAG: text` or `TAG: text`; journalctl --no-hostname leaves out the first.
-fn tagged<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
+fn tagged<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)> {
     // OpenWrt has no host, BusyBox has it before.
     if let Some((of_kernel, rest)) = facility(rest) {
         let (tag, text) = rest.split_once(':')?;
@@ -104,7 +95,7 @@ fn tagged<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
     }
     if let Some((of_kernel, rest)) = facility(after) {
         let (tag, text) = rest.split_once(':')?;
-        entry.hostname = Some(first.to_owned());
+        entry.hostname = Some(first);
         let is_known = is_tag(tag) && (of_kernel || tag != "kernel");
         return Some((if is_known { tag } else { "" }, text.strip_prefix(' ').unwrap_or(text)));
     }
@@ -114,7 +105,7 @@ fn tagged<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
     let (tag, text) = after.split_once(':')?;
     // Where the tag would have a space in it, there is none: the line is nobody's.
     let tag = if is_tag(tag) { tag } else { "" };
-    entry.hostname = Some(first.to_owned());
+    entry.hostname = Some(first);
     Some((tag, text.strip_prefix(' ').unwrap_or(text)))
 }
 
@@ -123,11 +114,11 @@ fn is_tag(tag: &str) -> bool {
 }
 
 /// `HOST APP PROCID MSGID STRUCTURED-DATA text` of RFC 5424.
-fn structured<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)> {
+fn structured<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)> {
     let mut words = rest.splitn(5, ' ');
     let (host, app, procid, _msgid, rest) =
         (words.next()?, words.next()?, words.next()?, words.next()?, words.next().unwrap_or_default());
-    entry.hostname = (host != "-").then(|| host.to_owned());
+    entry.hostname = (host != "-").then_some(host);
     let text = match rest.strip_prefix('-') {
         Some(text) => text,
         None => {
@@ -147,7 +138,7 @@ fn structured<'t>(rest: &'t str, entry: &mut Entry) -> Option<(&'t str, &'t str)
 }
 
 /// Takes the kernel's own time off, which some syslog daemons keep.
-fn kernel_stamp<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
+fn kernel_stamp<'t>(text: &'t str, entry: &mut Line<'t>) -> &'t str {
     let found = || {
         let (uptime, rest) = stamp::seconds(text.strip_prefix('[')?.trim_start_matches(' '))?;
         Some((uptime, rest.strip_prefix(']')?))
@@ -165,9 +156,9 @@ fn kernel_stamp<'t>(text: &'t str, entry: &mut Entry) -> &'t str {
 }
 
 /// `message repeated 3 times: [ text]` of rsyslog and syslogd.
-fn repeated(text: &str) -> Option<Item> {
+fn repeated(text: &str) -> Option<Piece<'_>> {
     let words =
         text.strip_prefix("last message repeated ").or_else(|| text.strip_prefix("message repeated "))?;
     let (times, rest) = stamp::number(words, 1, 9)?;
-    rest.starts_with(" times").then_some(Item::Repeated(u32::try_from(times).unwrap_or(u32::MAX)))
+    rest.starts_with(" times").then_some(Piece::Repeated(u32::try_from(times).unwrap_or(u32::MAX)))
 }

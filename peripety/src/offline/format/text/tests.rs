@@ -3,6 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::*;
+use crate::offline::Entry;
 
 fn reader(bare: bool) -> Reader {
     let newest: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
