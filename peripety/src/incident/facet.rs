@@ -74,13 +74,18 @@ impl Facet {
         if class == Class::Removed && event.event_type == EventType::USB_DISCONNECTED {
             names.unplaced = true;
         }
+        let unplaced = names.is_unplaced(event, class);
+        if names.own.is_empty() && matches!(class, Class::Fs | Class::Contents) {
+            // A filesystem that names no device: the same again is of the same kind of filesystem.
+            names.own.push(format!("s:{}", event.sub_system));
+        }
         Some(Self {
             event_id: event.event_id,
             event_type: event.event_type.clone(),
             class,
             failed,
             boot: event.boot_id.clone(),
-            unplaced: names.is_unplaced(event, class),
+            unplaced,
             is_bridge: event.facts.pci.as_ref().is_some_and(|pci| pci.driver.as_deref() == Some("pcieport")),
             parts: part::of(event, class),
             own: names.own,

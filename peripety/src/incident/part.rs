@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::class::Class;
 use crate::{
     block::{Hctl, Transport},
-    event::{Event, incident::Part},
+    event::{Event, EventType, incident::Part},
 };
 
 /// Something that several devices have in common.
@@ -50,6 +50,12 @@ const DRIVERS: &[&str] = &[
 /// What the device of an event has in common with others, the narrowest part first.
 pub fn of(event: &Event, class: Class) -> Vec<SharedPart> {
     let mut parts = Vec::new();
+    // A mount that fails by itself has nothing in common with devices that do not appear.
+    let job = event.facts.systemd.as_ref().and_then(|systemd| systemd.job.as_deref());
+    let is_mount = event.event_type == EventType::FS_MOUNT_FAILED;
+    if class == Class::Missing && is_mount && job.is_none_or(|job| job != "dependency") {
+        return parts;
+    }
     if class == Class::Missing {
         return vec![SharedPart::new(Part::Software, "udev")];
     }

@@ -254,7 +254,7 @@ pub static RULES: &[Rule] = &[
         relation: Relation::Consequence,
         certainty: Certainty::Likely,
         either_order: false,
-        fits: same_need,
+        fits: same_need_as_far_as_told,
     },
     Rule {
         name: "full-filesystem",
@@ -356,6 +356,39 @@ pub static RULES: &[Rule] = &[
         fits: nameless_and_disk,
     },
     Rule {
+        name: "link-of-drive",
+        cause: &[Bus, GivenUp],
+        effect: &[NoAnswer, GivenUp, Removed, Request],
+        place: Place::Unplaced,
+        within: Within::Prompt,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Possible,
+        either_order: true,
+        fits: link_and_drive,
+    },
+    Rule {
+        name: "pool-of-unknown-volume",
+        cause: &[Pool],
+        effect: &[Cache, Fs, Reaction, Request],
+        place: Place::Unplaced,
+        within: Within::Prompt,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Possible,
+        either_order: false,
+        fits: pool_and_volume,
+    },
+    Rule {
+        name: "server-of-block-device",
+        cause: &[Server],
+        effect: &[Request, Command, Other, Stacked],
+        place: Place::Unplaced,
+        within: Within::Patience,
+        relation: Relation::DeviceAbove,
+        certainty: Certainty::Possible,
+        either_order: false,
+        fits: ceph_and_rbd,
+    },
+    Rule {
         name: "only-path-at-the-time",
         cause: &[Path],
         effect: &[NoPath],
@@ -455,6 +488,12 @@ fn same_need(cause: &Facet, effect: &Facet) -> bool {
     cause.is_space() == effect.is_space()
 }
 
+/// What the page cache says of a lost write has no reason in it.
+fn same_need_as_far_as_told(cause: &Facet, effect: &Facet) -> bool {
+    let untold = |facet: &Facet| facet.class == Cache && facet.failed.errno.is_none();
+    same_need(cause, effect) || untold(cause) || untold(effect)
+}
+
 fn no_space(cause: &Facet, effect: &Facet) -> bool {
     !cause.is_space() && !effect.is_space()
 }
@@ -502,12 +541,43 @@ fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
 
 /// An adapter's line about a command that names no device at all, and a disk that fails.
 fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
-    let is_nameless = |facet: &Facet| facet.own.is_empty() && matches!(facet.class, Command | NoAnswer);
+    let is_adapter = |name: &String| ["n:mpt2sas", "n:mpt3sas", "n:ioc"].iter().any(|a| name.starts_with(a));
+    let is_nameless =
+        |facet: &Facet| facet.own.iter().all(is_adapter) && matches!(facet.class, Command | NoAnswer);
     let is_disk = |facet: &Facet| {
         let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
         facet.unplaced && facet.own.iter().any(named)
     };
     (is_nameless(cause) && is_disk(effect)) || (is_disk(cause) && is_nameless(effect))
+}
+
+fn is_named(facet: &Facet, start: &str) -> bool {
+    facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(|name| name.starts_with(start))
+}
+
+/// A PCI function or a port, as kernel names go: `0000:06:00.0`.
+fn is_function(facet: &Facet) -> bool {
+    let is = |name: &str| name.matches(':').count() == 2 && name.contains('.');
+    facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is)
+}
+
+/// The link of a PCIe port or a function goes, and an NVMe drive of which nobody knows where it is.
+fn link_and_drive(cause: &Facet, effect: &Facet) -> bool {
+    let is_drive = is_named(effect, "nvme") || is_function(effect);
+    let is_link = match cause.class {
+        Bus => cause.event_type.as_str() != "PCIE_CORRECTED_ERROR",
+        _ => is_function(cause) && is_named(effect, "nvme"),
+    };
+    is_link && is_drive && effect.unplaced && effect.is_unserved() && !cause.is_of(effect)
+}
+
+/// A pool without space, and a volume of which nobody knows what it is made of.
+fn pool_and_volume(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_space() && effect.unplaced && is_named(effect, "dm-")
+}
+
+fn ceph_and_rbd(cause: &Facet, effect: &Facet) -> bool {
+    cause.event_type.as_str().starts_with("CEPH_") && is_named(effect, "rbd")
 }
 
 fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {
@@ -520,7 +590,8 @@ fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
     let stacked = |name: &String| {
         ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|start| name.starts_with(start))
     };
-    let is_made_of_others = effect.own.is_empty() || effect.own.iter().any(stacked);
+    let is_nameless = effect.own.iter().all(|name| name.starts_with("s:"));
+    let is_made_of_others = is_nameless || effect.own.iter().any(stacked);
     effect.unplaced && is_made_of_others && !cause.is_of(effect) && kernel_allows(cause, effect)
 }
 

@@ -317,6 +317,24 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             ],
         ),
         (
+            "link-of-drive",
+            vec![event("PCIE_LINK_DOWN", "0000:05:01.0", 0), event("NVME_CONTROLLER_FAILED", "nvme2", 300)],
+            vec![
+                event("PCIE_LINK_DOWN", "0000:05:01.0", 0),
+                event("NVME_CONTROLLER_FAILED", "nvme2", 60_000),
+            ],
+        ),
+        (
+            "pool-of-unknown-volume",
+            vec![event("DM_THIN_POOL_OUT_OF_DATA", "dm-4", 0), event("FS_JOURNAL_ABORTED", "dm-7", 300)],
+            vec![event("DM_THIN_POOL_OUT_OF_DATA", "dm-4", 0), event("FS_JOURNAL_ABORTED", "sda1", 300)],
+        ),
+        (
+            "server-of-block-device",
+            vec![event("CEPH_CONNECTION_LOST", "osd4", 0), event("RBD_ERROR", "rbd0", 60_000)],
+            vec![event("CEPH_CONNECTION_LOST", "osd4", 0), event("BLK_IO_ERROR", "sda", 60_000)],
+        ),
+        (
             "command-of-unknown-disk",
             vec![
                 event("SCSI_TRANSPORT_ERROR", "", 0),

@@ -13,18 +13,29 @@ const WAITING_MAX: usize = 8192;
 #[derive(Debug, Default)]
 pub(super) struct Order {
     /// By the time of the first failure, and the order in which they came.
-    waiting: BTreeMap<(Timestamp, u64), Event>,
-    place: HashMap<EventId, (Timestamp, u64)>,
+    waiting: BTreeMap<Place, Event>,
+    place: HashMap<EventId, Place>,
     came: u64,
 }
+
+/// When an event began, whether it came of another one, and when it was heard of. Many logs count time in seconds: what another
+/// event led to comes after that.
+type Place = (Timestamp, bool, u64);
 
 impl Order {
     /// Takes a revision; gives events that are over.
     pub(super) fn push(&mut self, event: Event, out: &mut Vec<Event>) {
-        let place = *self.place.entry(event.event_id).or_insert_with(|| {
+        let is_effect = event.root_cause_event_id.is_some();
+        let place = self.place.entry(event.event_id).or_insert_with(|| {
             self.came += 1;
-            (event.first_timestamp, self.came)
+            (event.first_timestamp, is_effect, self.came)
         });
+        if place.1 != is_effect {
+            // What it came of was found after its first revision.
+            self.waiting.remove(place);
+            place.1 = is_effect;
+        }
+        let place = *place;
         self.waiting.insert(place, event);
         self.release(out);
     }
@@ -80,6 +91,18 @@ mod tests {
         order.push(event(4, 12, false), &mut out);
         order.finish(&mut out);
         assert_eq!(ids(&out), [3, 1, 2, 4]);
+    }
+
+    #[test]
+    fn of_two_that_began_in_the_same_second_the_cause_comes_first() {
+        let (mut order, mut out) = (Order::default(), Vec::new());
+        order.push(event(1, 10, false), &mut out);
+        order.push(event(2, 10, false), &mut out);
+        let effect = Event { root_cause_event_id: Some(uuid::Uuid::from_u128(2)), ..event(1, 10, true) };
+        order.push(effect, &mut out);
+        order.push(event(2, 10, true), &mut out);
+        order.finish(&mut out);
+        assert_eq!(out.iter().map(|e| e.event_id.as_u128()).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]

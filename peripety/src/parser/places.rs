@@ -4,6 +4,7 @@
 //! A disk that is unplugged by its owner is no failure. Its port is spoken of as disconnected only if something went wrong
 //! with it just before, or fails because of it.
 
+mod arrays;
 mod ata;
 mod pci;
 
@@ -46,6 +47,7 @@ struct Port {
 pub struct Known {
     functions: pci::Functions,
     ata: ata::AtaPorts,
+    arrays: arrays::Arrays,
     ports: VecDeque<Port>,
     /// Ports at which something was plugged in that is no disk so far.
     plugged: VecDeque<String>,
@@ -92,7 +94,8 @@ impl Places {
                 None => self.known.functions.learn(text),
             },
             Some(b'a') => self.known.ata.learn(text) || self.known.functions.learn(text),
-            Some(b'b' | b'c'..=b'z' | b'3') => self.known.functions.learn(text),
+            Some(b'm' | b'r') => self.known.functions.learn(text) || self.known.arrays.learn(text),
+            Some(b'b'..=b'z' | b'3') => self.known.functions.learn(text),
             _ => false,
         };
         self.changed |= changed;
@@ -102,6 +105,9 @@ impl Places {
     pub fn said(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
         if record.identifier.is_some() || record.fragment {
             return None;
+        }
+        if let Some(raw) = started(record, time) {
+            return Some(raw);
         }
         let (port, said) = record.text.strip_prefix("usb ")?.split_once(": ")?;
         let is_port = port.len() <= 32 && port.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'.');
@@ -148,6 +154,11 @@ impl Places {
                 }
                 self.trouble(now_us);
                 (Some(raw), None)
+            }
+            (event_type, _) if *event_type == EventType::MD_DISK_FAILED => {
+                let failed = self.known.arrays.failed_with(&raw);
+                self.changed = true;
+                (Some(raw), failed)
             }
             (event_type, _) if raw.sub_system.as_str() == "ata" => {
                 let is_link =
@@ -310,6 +321,24 @@ impl RawEvent {
     }
 }
 
+/// `nvme nvme0: 8/0/0 default/read/poll queues`: a controller of PCIe says so whenever it starts. It is an event only where it was
+/// in trouble before, which correlation knows.
+fn started(record: &LogRecord, time: Stamp) -> Option<RawEvent> {
+    let (name, said) = record.text.strip_prefix("nvme nvme")?.split_once(": ")?;
+    let counts = said.strip_suffix(" default/read/poll queues")?;
+    let are_digits =
+        |text: &str| !text.is_empty() && text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit());
+    if !are_digits(name) || counts.split('/').count() != 3 || !counts.split('/').all(are_digits) {
+        return None;
+    }
+    let source = if record.unproven { "syslog:unproven" } else { "kmsg" };
+    let event_type = EventType::NVME_CONTROLLER_RECOVERED;
+    let mut raw = RawEvent::new(time, source, record.seq.to_string(), event_type);
+    raw.raw_msg = Some(record.text.clone());
+    raw.kdev = Kdev::Name(format!("nvme{name}"));
+    Some(raw)
+}
+
 /// How fast a USB device is that was reset.
 fn speed(raw: &RawEvent) -> Option<&str> {
     raw.facts.usb.as_ref()?.speed.as_deref()
@@ -442,5 +471,27 @@ mod tests {
         let successor = crate::checkpoint::assert_survives(&mut places);
         assert_eq!(successor.known, places.known);
         assert_eq!(successor.port("2-1").and_then(|port| port.disk.as_deref()), Some("sdb"));
+    }
+
+    #[test]
+    fn an_array_with_parity_fails_with_the_member_that_it_cannot_do_without() {
+        let start = (1, "md/raid:md0: raid level 5 active with 4 out of 4 devices, algorithm 2");
+        let fails = |left: u64| {
+            format!(
+                "md/raid:md0: Disk failure on sdc1, disabling device.\nmd/raid:md0: Operation continuing on {left} devices."
+            )
+        };
+        let (three, two) = (fails(3), fails(2));
+        assert_eq!(told(&[start, (9, &three)]), ["MD_DISK_FAILED sdc1"]);
+        assert_eq!(told(&[start, (9, &two)]), ["MD_DISK_FAILED sdc1", "MD_ARRAY_FAILED md0"]);
+        assert_eq!(told(&[(9, &two)]), ["MD_DISK_FAILED sdc1"], "it may be one of level 6");
+        let six = (1, "md/raid:md0: raid level 6 active with 4 out of 4 devices, algorithm 2");
+        assert_eq!(told(&[six, (9, &two)]), ["MD_DISK_FAILED sdc1"]);
+        let old = |left: u64| {
+            format!("raid5: Disk failure on xvdc1, disabling device. Operation continuing on {left} devices")
+        };
+        let (first, second) = (old(3), old(2));
+        let found = told(&[(1, &first), (9, &second)]);
+        assert_eq!(found.iter().filter(|told| told.starts_with("MD_ARRAY_FAILED")).count(), 1, "{found:?}");
     }
 }

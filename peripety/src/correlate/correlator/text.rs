@@ -43,6 +43,13 @@ impl Correlator {
         if raw.program {
             return self.program(raw, cx);
         }
+        let mut raw = raw;
+        if raw.event_type == EventType::NVME_CONTROLLER_RECOVERED {
+            let Some(outage) = self.outages.end(&raw.kdev.to_text()) else { return };
+            if outage.is_path {
+                raw.event_type = EventType::NVME_PATH_RECOVERED;
+            }
+        }
         // Each session that is opened says so, also the first.
         if raw.event_type == EventType::CEPH_CONNECTION_RESTORED
             && !self.is_open(&EventType::CEPH_CONNECTION_LOST)
