@@ -482,16 +482,16 @@ mod tests {
             )
         };
         let (three, two) = (fails(3), fails(2));
-        assert_eq!(told(&[start, (9, &three)]), ["MD_DISK_FAILED sdc1"]);
-        assert_eq!(told(&[start, (9, &two)]), ["MD_DISK_FAILED sdc1", "MD_ARRAY_FAILED md0"]);
-        assert_eq!(told(&[(9, &two)]), ["MD_DISK_FAILED sdc1"], "it may be one of level 6");
+        assert_eq!(reported(&[start, (9, &three)]), ["MD_DISK_FAILED sdc1"]);
+        assert_eq!(reported(&[start, (9, &two)]), ["MD_DISK_FAILED sdc1", "MD_ARRAY_FAILED md0"]);
+        assert_eq!(reported(&[(9, &two)]), ["MD_DISK_FAILED sdc1"], "it may be one of level 6");
         let six = (1, "md/raid:md0: raid level 6 active with 4 out of 4 devices, algorithm 2");
-        assert_eq!(told(&[six, (9, &two)]), ["MD_DISK_FAILED sdc1"]);
+        assert_eq!(reported(&[six, (9, &two)]), ["MD_DISK_FAILED sdc1"]);
         let old = |left: u64| {
             format!("raid5: Disk failure on xvdc1, disabling device. Operation continuing on {left} devices")
         };
         let (first, second) = (old(3), old(2));
-        let found = told(&[(1, &first), (9, &second)]);
-        assert_eq!(found.iter().filter(|told| told.starts_with("MD_ARRAY_FAILED")).count(), 1, "{found:?}");
+        let found = reported(&[(1, &first), (9, &second)]);
+        assert_eq!(found.iter().filter(|event| event.starts_with("MD_ARRAY_FAILED")).count(), 1, "{found:?}");
     }
 }

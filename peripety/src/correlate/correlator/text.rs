@@ -45,7 +45,7 @@ impl Correlator {
         }
         let mut raw = raw;
         if raw.event_type == EventType::NVME_CONTROLLER_RECOVERED {
-            let Some(outage) = self.outages.end(&raw.kdev.to_text()) else { return };
+            let Some(outage) = self.nvme_outages.end(&raw.kdev.to_text()) else { return };
             if outage.is_path {
                 raw.event_type = EventType::NVME_PATH_RECOVERED;
             }
