@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::{
-        Event, EventType, Extent, Facts, Op, Severity,
+        Event, EventType, Extent, Facts, Io, Op, Severity,
         facts::{CountFacts, ImpactFacts},
     },
     parser::{self, RawEvent, errno, source_name},
@@ -304,17 +304,19 @@ impl Fold {
         same && (op == Op::Flush || self.has_sector(sector))
     }
 
-    /// Whether its one failure was the flush before a write: then it is one of that write.
-    pub fn was_flush_of_write(&mut self, (sector, nr_sectors): (u64, u32)) -> bool {
-        let alone = self.total() == 1;
-        let Some(io) = &mut self.event.io else { return false };
-        if !alone || io.op != Op::Flush || io.sector != Some(sector) || io.nr_sectors != Some(0) {
-            return false;
+    /// Whether its one failure was the flush before a write at this sector.
+    pub fn is_flush_before(&self, sector: u64) -> bool {
+        let flush = |io: &Io| io.op == Op::Flush && io.sector == Some(sector) && io.nr_sectors == Some(0);
+        self.total() == 1 && self.event.io.as_ref().is_some_and(flush)
+    }
+
+    /// Its one failure was the flush before a write: it is one of that write.
+    pub fn was_flush_of_write(&mut self, (sector, nr_sectors): (u64, u32)) {
+        if let Some(io) = &mut self.event.io {
+            io.op = Op::Write;
+            io.nr_sectors = Some(nr_sectors);
         }
-        io.op = Op::Write;
-        io.nr_sectors = Some(nr_sectors);
         self.ranges.insert(sector, nr_sectors);
-        true
     }
 
     /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them, and so

@@ -8,200 +8,155 @@ use super::{
         fold::{Fold, Origin},
         fold_table::FoldId,
         key::{FoldKey, Scope},
-        matching::line::is_of_chain,
+        matching::{
+            probe_command::{CommandMatch, decide_command},
+            probe_request::{Failed, Request, RequestMatch, decide_request, fault_without_place},
+        },
         pending_commands::{Driver, Pending},
     },
     Context, Correlator,
 };
 use crate::{
     block::Dev,
-    event::{Event, EventType, Extent, Facts, Op, facts::Member},
+    event::{Event, EventType, Facts, Op, facts::Member},
     parser::{self, RawEvent, errno, nvme, scsi},
     record::{Missed, Stamp},
 };
 
-/// A failed request or bio, in numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
-    pub dev: u32,
-    pub op: Op,
-    pub errno: i32,
-    pub sector: u64,
-    pub nr_sectors: u32,
-    pub extent: Option<Extent>,
-    pub kind: Kind,
-}
-
 impl Correlator {
+    /// Closes what an event that was found is no longer open for: see [`Self::open_at`].
+    fn is_still_open(&mut self, place: FoldId, time: Stamp, cx: &mut Context<'_>) -> bool {
+        let is_stale = self.table.get(place).is_none_or(|fold| super::is_stale(fold, time, cx));
+        if is_stale {
+            self.close(place, cx);
+        }
+        !is_stale
+    }
+
     pub(super) fn request(&mut self, rq: Request, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
-        let reported = if self.pending.is_empty() {
+        let command = if self.pending.is_empty() {
             None
         } else {
             self.pending.take(rq.dev, rq.sector, rq.op == Op::Flush)
         };
-        let refined = reported.as_ref().and_then(|p| refined_type(p, rq.errno).map(|t| (t, p.fault)));
-        let fault = refined.as_ref().map(|(_, fault)| *fault);
-        let key = FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, fault);
-        let plain = FoldKey::block(Scope::dev(rq.dev), rq.op, rq.errno, None);
-        let mut place = self.open_at(&key, time, cx);
-        if let Some(doubted) = place.filter(|place| self.is_of_other_request(*place, &rq)) {
-            self.close(doubted, cx);
-            place = None;
-        }
-        // A request without a driver's word is none that a path answered so.
-        if reported.is_none() && self.live.has(Kind::ScsiDone) {
-            place = place.filter(|place| {
-                self.table
-                    .get(*place)
-                    .is_none_or(|fold| fold.fault != Some(Fault::Scsi(scsi::ScsiFault::PathState)))
-            });
-        }
-        // The first requests of a fold came without their driver's word.
-        if place.is_none()
-            && let Some((event_type, fault)) = &refined
-            && let Some(open) = self.open_at(&plain, time, cx)
-            && let Some(fold) = self.table.get_mut(open).filter(|fold| fold.fault.is_none())
-        {
-            fold.refine(event_type.clone(), Some(*fault));
-            if let Some(reported) = &reported {
-                add_details(fold.event_mut(), reported);
+        let refined = command.as_ref().and_then(|p| refined_type(p, rq.errno).map(|t| (t, p.fault)));
+        let failed = Failed {
+            request: rq,
+            time,
+            now_ns: self.now_ns,
+            command: command.as_ref(),
+            refined: refined.as_ref(),
+        };
+        // An event that is another failure by now is closed, and the rest is asked again.
+        let decided = loop {
+            let decided = decide_request(&self.view(), &failed);
+            let Some(place) = decided.fold() else { break decided };
+            if !self.is_still_open(place, time, cx) {
+                continue;
             }
-            self.table.add_key(open, key);
-            self.table.add_key(open, FoldKey::driver(Scope::dev(rq.dev), *fault));
-            place = Some(open);
-        }
-        place = place.or_else(|| self.join_attempts(&rq, reported.as_ref(), refined.as_ref(), time, cx));
-        place = place.or_else(|| self.join_blind_attempts(&rq, time, cx));
-        if place.is_none() && self.join_own_flush(&rq, time, cx) {
-            return;
-        }
-        let sectors = (rq.sector != u64::MAX).then_some((rq.sector, rq.nr_sectors));
-        if let Some(place) = place {
-            if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Origin::Probe, 1, time, sectors);
-                fold.extent(rq.extent);
-                fold.reported_by(rq.kind);
-                if let Some(reported) = &reported {
-                    fold.reported_by(reported.kind());
-                    fold.retried(reported.attempts.saturating_sub(1));
-                    sensed(fold, reported);
+            if matches!(decided, RequestMatch::Repeat(_)) && self.is_of_other_request(place, &rq) {
+                self.close(place, cx);
+                continue;
+            }
+            break decided;
+        };
+        match decided {
+            RequestMatch::Repeat(place) => self.repeat_request(place, &failed),
+            RequestMatch::Refine(place) => {
+                self.refine_requests(place, &failed);
+                self.repeat_request(place, &failed);
+            }
+            RequestMatch::Attempts(place) => {
+                self.join_attempts(place, &failed);
+                self.repeat_request(place, &failed);
+            }
+            RequestMatch::AttemptsWithoutPlace(place) => {
+                self.join_attempts_without_place(place, &failed);
+                self.repeat_request(place, &failed);
+            }
+            RequestMatch::FlushOfIt(place) => {
+                if let Some(fold) = self.table.get_mut(place) {
+                    fold.was_flush_of_write((rq.sector, rq.nr_sectors));
                 }
+                self.table.add_key(place, failed.key(None));
             }
-            return;
+            RequestMatch::OtherDevices(place) => self.count_with_other_devices(place, &rq, time),
+            RequestMatch::Open => self.first_request(rq, record, time, command, refined, cx),
         }
-        if reported.is_none() && self.is_counted_with_other_devices(&rq, time) {
-            return;
+    }
+
+    fn repeat_request(&mut self, place: FoldId, failed: &Failed<'_>) {
+        let Request { sector, nr_sectors, extent, kind, .. } = failed.request;
+        let Some(fold) = self.table.touch(place, self.now_ns) else { return };
+        fold.add(Origin::Probe, 1, failed.time, (sector != u64::MAX).then_some((sector, nr_sectors)));
+        fold.extent(extent);
+        fold.reported_by(kind);
+        if let Some(command) = failed.command {
+            fold.reported_by(command.kind());
+            fold.retried(command.attempts.saturating_sub(1));
+            sensed(fold, command);
         }
-        self.first_request(rq, record, time, reported, refined, cx);
+    }
+
+    /// The first requests of a fold came without what their driver reports.
+    fn refine_requests(&mut self, place: FoldId, failed: &Failed<'_>) {
+        let Some((event_type, fault)) = failed.refined else { return };
+        let Some(fold) = self.table.get_mut(place) else { return };
+        fold.refine(event_type.clone(), Some(*fault));
+        if let Some(command) = failed.command {
+            add_details(fold.event_mut(), command);
+        }
+        self.table.add_key(place, failed.key(Some(*fault)));
+        self.table.add_key(place, FoldKey::driver(Scope::dev(failed.request.dev), *fault));
     }
 
     /// So many devices fail that there is no room for another event: then numbers are all that is looked at.
-    fn is_counted_with_other_devices(&mut self, rq: &Request, time: Stamp) -> bool {
-        if !self.table.is_busy(self.now_ns) {
-            return false;
-        }
-        let key = FoldKey::block(Scope::REST, rq.op, rq.errno, None);
-        let Some(place) = self.table.find(&key) else { return false };
-        let Some(fold) = self.table.touch(place, self.now_ns) else { return false };
+    fn count_with_other_devices(&mut self, place: FoldId, rq: &Request, time: Stamp) {
+        let Some(fold) = self.table.touch(place, self.now_ns) else { return };
         fold.add(Origin::Probe, 1, time, None);
         fold.reported_by(rq.kind);
-        let Some(crowd) = &mut fold.crowd else { return true };
+        let Some(crowd) = &mut fold.crowd else { return };
         crowd.add(Scope::dev(rq.dev).0, 1, || Member {
             kdev: Some(Dev::from_kernel(rq.dev).to_string()),
             ..Member::default()
         });
-        true
     }
 
-    /// Attempts at this very request that failed before were reported already: it is the same failure, which is worse now.
-    fn join_attempts(
-        &mut self,
-        rq: &Request,
-        reported: Option<&Pending>,
-        refined: Option<&(EventType, Fault)>,
-        time: Stamp,
-        cx: &mut Context<'_>,
-    ) -> Option<FoldId> {
-        let scope = Scope::dev(rq.dev);
-        let faults = reported.map(|reported| reported.fault).into_iter().chain([Fault::TimedOut]);
-        let keys =
-            faults.flat_map(|fault| [FoldKey::driver_op(scope, fault, rq.op), FoldKey::driver(scope, fault)]);
-        for key in keys {
-            let Some(place) = self.open_at(&key, time, cx) else { continue };
-            let Some(fold) = self.table.get_mut(place) else { continue };
-            if fold.has_requests || !fold.is_about(rq.op, rq.sector) {
-                continue;
+    fn join_attempts(&mut self, place: FoldId, failed: &Failed<'_>) {
+        let Request { dev, errno, .. } = failed.request;
+        let Some(fold) = self.table.get_mut(place) else { return };
+        fold.request_failed(errno, errno::name(errno), 0);
+        let fault = match failed.refined {
+            Some((event_type, fault)) if fold.fault.is_none() => {
+                fold.refine(event_type.clone(), Some(*fault));
+                Some(*fault)
             }
-            fold.request_failed(rq.errno, errno::name(rq.errno), 0);
-            let fault = match refined {
-                Some((event_type, fault)) if fold.fault.is_none() => {
-                    fold.refine(event_type.clone(), Some(*fault));
-                    Some(*fault)
-                }
-                _ => fold.fault,
-            };
-            // The last attempt had another tag than the first, and lines of text name that of the last.
-            forget_attempt(&mut fold.event_mut().facts);
-            if let Some(reported) = reported {
-                add_details(fold.event_mut(), reported);
-            }
-            self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, fault));
-            self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
-            self.table.add_key(place, FoldKey::latest_request(scope));
-            self.attach_held(place);
-            return Some(place);
-        }
-        None
-    }
-
-    /// The same for attempts of which the driver's hook reports no place, as NVMe's classic tracepoint: the request that fails
-    /// so soon after them, and of the same, is theirs.
-    fn join_blind_attempts(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
-        const SOON_NS: u64 = 1_000_000_000;
-        let scope = Scope::dev(rq.dev);
-        let fault = Fault::Nvme(match rq.errno {
-            5 => nvme::NvmeFault::Io,
-            61 | 84 => nvme::NvmeFault::Medium,
-            _ => return None,
-        });
-        let place = self.open_at(&FoldKey::driver(scope, fault), time, cx)?;
-        let fold = self.table.get_mut(place).filter(|fold| !fold.has_requests)?;
-        let is_blind = fold.event().io.as_ref().is_some_and(|io| io.op == Op::Unknown && io.sector.is_none());
-        let is_soon = match (time.monotonic_ns, fold.last().monotonic_ns) {
-            (Some(now), Some(last)) => now.saturating_sub(last) < SOON_NS,
-            _ => true,
+            _ => fold.fault,
         };
-        if !is_blind || !is_soon {
-            return None;
+        // The last attempt had another tag than the first, and lines of text name that of the last.
+        forget_attempt(&mut fold.event_mut().facts);
+        if let Some(command) = failed.command {
+            add_details(fold.event_mut(), command);
         }
-        if let Some(io) = &mut fold.event_mut().io {
-            io.op = rq.op;
-            io.sector = Some(rq.sector).filter(|sector| *sector != u64::MAX);
-            io.nr_sectors = Some(rq.nr_sectors);
-        }
-        fold.request_failed(rq.errno, errno::name(rq.errno), 0);
-        self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, Some(fault)));
-        self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
-        self.table.add_key(place, FoldKey::latest_request(scope));
+        self.table.add_key(place, failed.key(fault));
+        self.table.add_key(place, failed.key(None));
+        self.table.add_key(place, FoldKey::latest_request(Scope::dev(dev)));
         self.attach_held(place);
-        Some(place)
     }
 
-    /// A write that begins with a flush fails once for the flush, with no sectors left, and once for itself.
-    fn join_own_flush(&mut self, rq: &Request, time: Stamp, cx: &mut Context<'_>) -> bool {
-        let scope = Scope::dev(rq.dev);
-        let key = FoldKey::block(scope, Op::Flush, rq.errno, None);
-        if rq.op != Op::Write || rq.sector == 0 {
-            return false;
+    fn join_attempts_without_place(&mut self, place: FoldId, failed: &Failed<'_>) {
+        let Request { dev, op, errno, sector, nr_sectors, .. } = failed.request;
+        let Some(fold) = self.table.get_mut(place) else { return };
+        if let Some(io) = &mut fold.event_mut().io {
+            io.op = op;
+            io.sector = Some(sector).filter(|sector| *sector != u64::MAX);
+            io.nr_sectors = Some(nr_sectors);
         }
-        let Some(place) = self.open_at(&key, time, cx) else { return false };
-        let sectors = (rq.sector, rq.nr_sectors);
-        let Some(fold) = self.table.get_mut(place).filter(|fold| !fold.is_out()) else { return false };
-        if !fold.was_flush_of_write(sectors) {
-            return false;
-        }
-        self.table.add_key(place, FoldKey::block(scope, rq.op, rq.errno, None));
-        true
+        fold.request_failed(errno, errno::name(errno), 0);
+        self.table.add_key(place, failed.key(fault_without_place(errno)));
+        self.table.add_key(place, failed.key(None));
+        self.table.add_key(place, FoldKey::latest_request(Scope::dev(dev)));
+        self.attach_held(place);
     }
 
     /// Requests that the kernel side counted and for which the ring had no room: with the others of their kind, or by
@@ -285,94 +240,79 @@ impl Correlator {
         self.attach_held(place);
     }
 
-    /// No request failed of what a driver said: the command was sent again, or was no request.
-    pub(super) fn unanswered(&mut self, reported: &Pending, cx: &mut Context<'_>) {
-        if reported.fault == Fault::Scsi(scsi::ScsiFault::UnknownSense) {
+    /// No request failed of a command that a driver's probe reported: it was sent again, or was no request.
+    pub(super) fn unanswered(&mut self, command: &Pending, cx: &mut Context<'_>) {
+        if command.fault == Fault::Scsi(scsi::ScsiFault::UnknownSense) {
             return;
         }
-        let scope = reported.scope(cx.facts);
-        let key = FoldKey::driver(scope, reported.fault);
-        let by_op = FoldKey::driver_op(scope, reported.fault, reported.op());
-        let place = self.open_at(&by_op, reported.time, cx).or_else(|| {
-            // Attempts at writes are not of the reads that fail.
-            let same = |fold: &Fold| {
-                fold.event().io.as_ref().is_none_or(|io| io.op == reported.op() || io.op == Op::Unknown)
-            };
-            self.open_at(&key, reported.time, cx).filter(|place| self.table.get(*place).is_some_and(same))
-        });
-        if let Some(place) = place {
-            let Some(fold) = self.table.get_mut(place) else { return };
-            if fold.has_requests {
-                fold.retried(reported.attempts);
-                return;
+        let scope = command.scope(cx.facts);
+        let decided = loop {
+            let decided = decide_command(&self.view(), command, scope);
+            let Some(place) = decided.fold() else { break decided };
+            if matches!(decided, CommandMatch::Request(_)) || self.is_still_open(place, command.time, cx) {
+                break decided;
             }
-            if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(Origin::Probe, reported.attempts, reported.time, reported.sectors());
-                fold.reported_by(reported.kind());
-                sensed(fold, reported);
-            }
+        };
+        match decided {
+            CommandMatch::Repeat(place) => self.repeat_command(place, command),
+            CommandMatch::Request(place) => self.explain_request(place, command, scope),
+            CommandMatch::Line(place) => self.prove_line(place, command, scope),
+            CommandMatch::Open => self.first_command(command, scope, cx),
+        }
+    }
+
+    fn repeat_command(&mut self, place: FoldId, command: &Pending) {
+        if let Some(fold) = self.table.get_mut(place).filter(|fold| fold.has_requests) {
+            fold.retried(command.attempts);
             return;
         }
-        if self.belongs_to_request(reported, scope) || self.belongs_to_line(reported, scope, cx) {
-            return;
+        if let Some(fold) = self.table.touch(place, self.now_ns) {
+            fold.add(Origin::Probe, command.attempts, command.time, command.sectors());
+            fold.reported_by(command.kind());
+            sensed(fold, command);
         }
-        let Some(mut raw) = reported.raw_event() else { return };
-        raw.count = reported.attempts;
-        let mut keys = vec![key, by_op, FoldKey::typed(scope, raw.event_type.as_str(), 0)];
+    }
+
+    /// A request failed before the driver's record of its command came, which makes it more precise.
+    fn explain_request(&mut self, place: FoldId, command: &Pending, scope: Scope) {
+        let Some(fold) = self.table.get_mut(place).filter(|fold| fold.fault.is_none()) else { return };
+        let Some(event_type) = fold.errno().and_then(|errno| refined_type(command, errno)) else { return };
+        fold.refine(event_type, Some(command.fault));
+        add_details(fold.event_mut(), command);
+        self.table.add_key(place, FoldKey::driver(scope, command.fault));
+    }
+
+    /// What a line said first is what this command reports.
+    fn prove_line(&mut self, place: FoldId, command: &Pending, scope: Scope) {
+        if let Some(fold) = self.table.touch(place, self.now_ns) {
+            fold.text_is_of_probe();
+            fold.fault = Some(command.fault);
+            fold.add(Origin::Probe, command.attempts, command.time, None);
+            fold.reported_by(command.kind());
+            add_details(fold.event_mut(), command);
+        }
+        self.table.add_key(place, FoldKey::driver(scope, command.fault));
+    }
+
+    fn first_command(&mut self, command: &Pending, scope: Scope, cx: &mut Context<'_>) {
+        let Some(mut raw) = command.raw_event() else { return };
+        raw.count = command.attempts;
+        let mut keys = vec![
+            FoldKey::driver(scope, command.fault),
+            FoldKey::driver_op(scope, command.fault, command.op()),
+            FoldKey::typed(scope, raw.event_type.as_str(), 0),
+        ];
         if raw.io.is_some() {
             keys.push(FoldKey::latest_request(scope));
         }
         let block = super::event_builder::device(&raw, cx.facts);
-        if let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(reported.kind()), cx) {
+        if let Some(place) = self.open(&raw, block, &keys, Origin::Probe, Some(command.kind()), cx) {
             if let Some(fold) = self.table.get_mut(place) {
-                fold.fault = Some(reported.fault);
-                sensed(fold, reported);
+                fold.fault = Some(command.fault);
+                sensed(fold, command);
             }
             self.attach_held(place);
         }
-    }
-}
-
-impl Correlator {
-    /// Whether the request that a driver's word is about failed before the word came: then it makes that more precise.
-    fn belongs_to_request(&mut self, reported: &Pending, scope: Scope) -> bool {
-        let Some((sector, _)) = reported.sectors() else { return false };
-        let Some(place) = self.table.find(&FoldKey::latest_request(scope)) else { return false };
-        let Some(fold) = self.table.get_mut(place) else { return false };
-        if !fold.has_requests || !fold.has_sector(sector) {
-            return false;
-        }
-        if fold.fault.is_none()
-            && let Some(event_type) = fold.errno().and_then(|errno| refined_type(reported, errno))
-        {
-            fold.refine(event_type, Some(reported.fault));
-            add_details(fold.event_mut(), reported);
-            self.table.add_key(place, FoldKey::driver(scope, reported.fault));
-        }
-        true
-    }
-}
-
-impl Correlator {
-    /// Whether report of a unit was reported by a line that came first and seemed older than the probe: the clock of text may be
-    /// off by a moment before it is known by how much.
-    fn belongs_to_line(&mut self, reported: &Pending, scope: Scope, cx: &mut Context<'_>) -> bool {
-        let Driver::Scsi(cmd) = &reported.driver else { return false };
-        let Some(fault) = scsi::classify(cmd).filter(|fault| fault.is_change()) else { return false };
-        let key = FoldKey::typed(scope, fault.event_type().as_str(), 0);
-        let Some(place) = self.open_at(&key, reported.time, cx) else { return false };
-        if !self.table.get(place).is_some_and(|fold| !fold.has_probe() && is_of_chain(reported.time, fold)) {
-            return false;
-        }
-        if let Some(fold) = self.table.touch(place, self.now_ns) {
-            fold.text_is_of_probe();
-            fold.fault = Some(reported.fault);
-            fold.add(Origin::Probe, reported.attempts, reported.time, None);
-            fold.reported_by(reported.kind());
-            add_details(fold.event_mut(), reported);
-        }
-        self.table.add_key(place, FoldKey::driver(scope, reported.fault));
-        true
     }
 }
 

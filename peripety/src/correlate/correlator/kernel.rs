@@ -17,11 +17,10 @@ use super::{
         fold::Origin,
         fold_table::FoldId,
         key::{FoldKey, Scope},
+        matching::probe_request::Request,
         pending_commands::{At, Driver, Pending, nvme_scope, scsi_scope},
     },
-    Context, Correlator,
-    block::Request,
-    detail, event_builder,
+    Context, Correlator, detail, event_builder,
 };
 use crate::{
     block::{Dev, Transport},

@@ -429,15 +429,7 @@ impl Correlator {
     /// another device that had the name and number before (promise 3).
     fn open_at(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
         let place = self.table.find(key)?;
-        let fold = self.table.get(place)?;
-        let last = fold.last();
-        let gap = match (time.monotonic_ns, last.monotonic_ns) {
-            (Some(new), Some(old)) => new.saturating_sub(old),
-            _ => u64::try_from(time.realtime_us.saturating_sub(last.realtime_us))
-                .unwrap_or(0)
-                .saturating_mul(1000),
-        };
-        if gap > fold.quiet_ns() || is_of_predecessor(fold, time, cx) {
+        if is_stale(self.table.get(place)?, time, cx) {
             self.close(place, cx);
             return None;
         }
@@ -811,6 +803,18 @@ fn rest_of_requests(raw: &RawEvent) -> Option<FoldKey> {
 fn controller(raw: &RawEvent) -> Option<&str> {
     let Kdev::Name(name) = &raw.kdev else { return None };
     is_nvme_controller(name).then_some(name.as_str())
+}
+
+/// Whether what happens at `time` is another failure than that of a fold: it was quiet for too long, or the device is another.
+fn is_stale(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
+    let last = fold.last();
+    let gap = match (time.monotonic_ns, last.monotonic_ns) {
+        (Some(new), Some(old)) => new.saturating_sub(old),
+        _ => {
+            u64::try_from(time.realtime_us.saturating_sub(last.realtime_us)).unwrap_or(0).saturating_mul(1000)
+        }
+    };
+    gap > fold.quiet_ns() || is_of_predecessor(fold, time, cx)
 }
 
 /// Whether the device of a fold had its number before another device got it, which has it at `time`.

@@ -22,9 +22,7 @@ use super::{
         },
         waiting_lines::Line,
     },
-    Context, Correlator,
-    block::Request,
-    detail, event_builder, scope,
+    Context, Correlator, detail, event_builder, scope,
 };
 use crate::{
     block::Identity,
@@ -136,7 +134,7 @@ impl Correlator {
     }
 
     /// Whether a fold is about a request of which only a line reports, and that another one than this.
-    pub(super) fn is_of_other_request(&self, place: FoldId, rq: &Request) -> bool {
+    pub(super) fn is_of_other_request(&self, place: FoldId, rq: &matching::probe_request::Request) -> bool {
         self.table
             .get(place)
             .is_some_and(|fold| !fold.event().confirmed && rq.op != Op::Flush && !fold.has_sector(rq.sector))

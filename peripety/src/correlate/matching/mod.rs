@@ -1,17 +1,26 @@
-//! Which event a line is about: the matchers, in the order in which they are asked.
+//! Which event a line or a record is about: the matchers, in the order in which they are asked.
 //!
-//! A matcher is a pure function of a line and of a [`View`] of what is open. It looks at lines of its own subject only, and
-//! answers that the line joins an event, that none of its subject is open for it, or that the line is none of its business.
-//! [`decide`] says what becomes of a line that just came; [`seek`] asks the same matchers again for a line that waited, and
-//! whenever an event opens for which lines may be waiting. Nothing here changes anything: that is the façade's, `fuse`.
+//! A matcher is a pure function of what came and of a [`View`] of what is open. Nothing here changes anything: that is for
+//! the façade, `correlator`. There are three ordered lists, one for each thing that seeks an event:
 //!
-//! Records of probes find their event by the numbers in them (`key`, `correlator/block.rs`, `correlator/kernel.rs`).
+//! * a line of text: [`ORDER`]. A matcher looks at lines of its own subject only, and answers that the line joins an event,
+//!   that none of its subject is open for it, or that the line is none of its business. [`decide`] says what becomes of a
+//!   line that just came; [`seek`] asks the same matchers again for a line that waited, and whenever an event opens for which
+//!   lines may be waiting;
+//! * a request or bio that failed: [`probe_request::REQUEST_ORDER`];
+//! * a SCSI or NVMe command that failed, of which no request did: [`probe_command::COMMAND_ORDER`].
+//!
+//! Any other record of a probe stands for one failure, and is found by one key (`correlator/kernel.rs`).
 
 pub(super) mod ata;
 pub(super) mod command;
 pub(super) mod daemon_log;
 pub(super) mod filesystem;
 pub(super) mod line;
+pub(super) mod probe_command;
+pub(super) mod probe_request;
+#[cfg(test)]
+mod probe_tests;
 pub(super) mod request;
 pub(super) mod scsi;
 pub(super) mod suppressed;
