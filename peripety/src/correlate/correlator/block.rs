@@ -26,7 +26,7 @@ use crate::{
 impl Correlator {
     /// Closes what an event that was found is no longer open for: see [`Self::open_at`].
     fn is_still_open(&mut self, place: FoldId, time: Stamp, cx: &mut Context<'_>) -> bool {
-        let is_stale = self.table.get(place).is_none_or(|fold| super::is_stale(fold, time, cx));
+        let is_stale = self.table.get(place).is_none_or(|fold| super::opening::is_stale(fold, time, cx));
         if is_stale {
             self.close(place, cx);
         }

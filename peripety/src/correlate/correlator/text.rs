@@ -195,7 +195,8 @@ impl Correlator {
         }
         let block = event_builder::device(&raw, cx.facts);
         // The lines that came before this one stand before it.
-        let own = if super::happens_once(&raw.event_type, &keys) { None } else { raw.raw_msg.take() };
+        let own =
+            if super::opening::happens_once(&raw.event_type, &keys) { None } else { raw.raw_msg.take() };
         let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
         let witness = if covered { Origin::Text } else { Origin::TextAlone };
         if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), witness, None, cx) {

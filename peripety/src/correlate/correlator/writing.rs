@@ -1,0 +1,152 @@
+//! Events that are written, with what is known by then, and closed.
+
+use super::{
+    super::{fold::Fold, fold_table::FoldId, impact, layer::Layer},
+    Context, Correlator, MOUNTING_NS,
+};
+use crate::{
+    block::{BlkInfo, BlkType, Dev, Hctl},
+    event::EventType,
+};
+
+impl Correlator {
+    /// What is known of the impact by now.
+    pub(super) fn assess(&mut self, place: FoldId, cx: &Context<'_>) {
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.node_learns();
+        }
+        let Some(fold) = self.table.get(place) else { return };
+        let event = fold.event();
+        let mut known = fold.known;
+        if let Some(key) = fold.keys.first() {
+            known.mended = self.is_mended(event, key.scope, fold.total());
+        }
+        known.asked = known.asked || self.asked.covers(fold) == Some(true);
+        known.went = known.went || self.asked.covers(fold) == Some(false);
+        if let Some(block) = &event.block {
+            let layer = fold.node.failed.layer;
+            let is_below = (layer <= Layer::Request && layer != Layer::Removed)
+                || impact::LEG_FAILED.contains(&event.event_type);
+            known.spared = known.spared || (is_below && impact::is_spared(block, &self.left, cx.facts));
+            if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
+                let down = self.nvme_outages.paths_down(block.id.dev);
+                known.last = known.last || down >= paths as usize;
+                known.spared = !known.last;
+            }
+        }
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.known = known;
+        }
+    }
+
+    pub(super) fn write(&mut self, place: FoldId, cx: &mut Context<'_>) {
+        let now_ns = self.now_ns;
+        let Some(fold) = self.table.get_mut(place) else { return };
+        if fold.waits_for_mount {
+            let since_ns = now_ns.saturating_sub(fold.node.first_ns);
+            if fold.only_begun && since_ns < MOUNTING_NS && !fold.node.dev.is_some_and(|dev| mounted(dev, cx))
+            {
+                self.table.touch(place, now_ns);
+                return;
+            }
+            return self.close(place, cx);
+        }
+        identify(fold, cx);
+        self.assess(place, cx);
+        if self.table.get(place).is_some_and(Fold::is_path_state) {
+            return;
+        }
+        self.decide_before_writing(place);
+        let Some(fold) = self.table.get_mut(place) else { return };
+        let is_first = !fold.is_out();
+        let event = fold.render(false);
+        self.causes.went_on(&fold.node, event.event_id, fold.last().monotonic_ns.unwrap_or(now_ns));
+        cx.out.push(event);
+        if is_first {
+            self.note_root(place, now_ns);
+        }
+    }
+
+    pub(super) fn close(&mut self, place: FoldId, cx: &mut Context<'_>) {
+        if let Some(fold) = self.table.get_mut(place) {
+            identify(fold, cx);
+        }
+        self.assess(place, cx);
+        let is_silent = self.table.get(place).is_some_and(Fold::is_path_state);
+        if !is_silent {
+            self.decide_before_writing(place);
+        }
+        let Some(mut fold) = self.table.close(place) else { return };
+        if is_silent && !fold.is_out() {
+            self.lost_before = self.lost_before.saturating_add(fold.event().lost_before);
+            return self.causes.drop(&fold.node, fold.event().event_id);
+        }
+        let by_text = fold.counted_by_text();
+        if by_text > 0
+            && let Some(key) = fold.keys.iter().find(|key| key.is_block())
+        {
+            self.text_counts.note(*key, by_text, self.now_ns);
+        }
+        if let (true, Some(dev)) = (fold.waits_for_mount, fold.node.dev)
+            && let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns))
+        {
+            fold.event_mut().block = Some(block);
+        }
+        if fold.only_begun && !fold.event().block.as_deref().is_some_and(is_mounted) {
+            // Nobody saw it mounted.
+            self.lost_before = self.lost_before.saturating_add(fold.event().lost_before);
+            return;
+        }
+        self.root_is_final(&fold);
+        let event = fold.render(true);
+        if !event.confirmed {
+            self.causes.drop(&fold.node, event.event_id);
+        }
+        let last_ns = fold.last().monotonic_ns.unwrap_or(self.now_ns);
+        self.causes.went_on(&fold.node, event.event_id, last_ns);
+        cx.out.push(event);
+    }
+}
+
+/// A disk may fail before it is announced: its event has its name once that is known.
+pub(super) fn identify(fold: &mut Fold, cx: &Context<'_>) {
+    let (None, Some(dev)) = (&fold.event().block, fold.node.dev) else { return };
+    let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns)) else { return };
+    let place = fold.event().facts.scsi.as_ref().and_then(|scsi| scsi.hctl);
+    let elsewhere = |place: Hctl| {
+        block.id.transport_id.parse::<Hctl>().is_ok() && block.id.transport_id != place.to_string()
+    };
+    if place.is_some_and(elsewhere) {
+        return;
+    }
+    fold.node.owners = block.owners.iter().map(|owner| owner.dev).collect();
+    if let Some(name) = block.id.blk_path.strip_prefix("/dev/") {
+        name.clone_into(&mut fold.event_mut().kdev);
+    }
+    fold.event_mut().block = Some(block);
+}
+
+/// Whether neither the device's driver nor one below it prints anything of a request that fails.
+pub(super) fn is_silent(block: &BlkInfo) -> bool {
+    const SILENT: [BlkType; 10] = [
+        BlkType::Loop,
+        BlkType::Zram,
+        BlkType::Ram,
+        BlkType::Virtio,
+        BlkType::Pmem,
+        BlkType::Partition,
+        BlkType::Dm,
+        BlkType::DmLvm,
+        BlkType::DmCrypt,
+        BlkType::DmPartition,
+    ];
+    std::iter::once(&block.id).chain(&block.owners).all(|id| SILENT.contains(&id.blk_type))
+}
+
+pub(super) fn is_mounted(block: &BlkInfo) -> bool {
+    !block.id.mount_points.is_empty()
+}
+
+pub(super) fn mounted(dev: Dev, cx: &Context<'_>) -> bool {
+    cx.facts.by_dev(dev, None).as_deref().is_some_and(is_mounted)
+}
