@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_away_is_waited_for_and_costs_what_is_told() {
+    fn a_disk_that_is_away_is_waited_for_and_costs_what_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("later/r.jsonl");
         let recorder = Recorder::start(&path).unwrap();
@@ -369,7 +369,9 @@ mod tests {
             recorder.record(&big);
         }
         std::fs::create_dir(dir.path().join("later")).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
         while recorder.counters().written < 4 {
+            assert!(Instant::now() < deadline, "{:?}, {:?}", recorder.counters(), recorder.trouble());
             thread::sleep(Duration::from_millis(10));
         }
         assert!(!recorder.record(&Entry::Missing(1)), "what it builds on is missing");
