@@ -18,7 +18,7 @@ pub(super) struct Order {
     came: u64,
 }
 
-/// When an event began, whether it came of another one, and when it was heard of. Many logs count time in seconds: what another
+/// When an event began, whether it came of another one, and when it was reported. Many logs count time in seconds: what another
 /// event led to comes after that.
 type Place = (Timestamp, bool, u64);
 

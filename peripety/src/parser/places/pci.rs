@@ -41,7 +41,7 @@ const DRIVERS: &[&str] = &[
     "be2iscsi",
 ];
 
-/// What lines begin with that tell a function's driver, or what is behind a port.
+/// What lines begin with that report a function's driver, or what is behind a port.
 pub(super) fn beginnings() -> impl Iterator<Item = &'static str> {
     DRIVERS.iter().copied().chain(["pci ", "pci_bus "])
 }

@@ -175,7 +175,7 @@ impl Trie {
         has
     }
 
-    /// Calls with the rules of each beginning of the text, the shorter first, until it is told that this is enough.
+    /// Calls with the rules of each beginning of the text, the shorter first, until it is reported that this is enough.
     fn walk(&self, text: &[u8], mut found: impl FnMut(&[u32]) -> bool) {
         let mut node = self.nodes.first().copied().unwrap_or_default();
         for byte in text {

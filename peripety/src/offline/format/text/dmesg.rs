@@ -69,7 +69,7 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
     let (text, from_journal) = without_host(text, &mut entry);
     let identifier = match of_kernel {
         Some(true) => None,
-        // The facility is all that dmesg tells of who it was.
+        // The facility is all that dmesg reports who it was.
         Some(false) => Some(process(text).unwrap_or_default()),
         None if from_journal => None,
         // Without the facility there is only the form of the line.

@@ -21,7 +21,7 @@ pub struct Calendar {
     latest: Option<(Minute, i64)>,
 }
 
-/// A stamp to the minute, with its distance from UTC where it tells it.
+/// A stamp to the minute, with its distance from UTC where it reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Minute {
     year: i16,
@@ -132,7 +132,7 @@ fn clock(text: &str) -> Option<(Clock, &str)> {
         return None;
     }
     let (micros, rest) = fraction(rest);
-    // A leap second is told as the second before.
+    // A leap second is reported as the second before.
     Some((Clock { hour, minute, second: second.min(59), micros }, rest))
 }
 
