@@ -442,6 +442,10 @@ event_types! {
         "a changed configuration is in force";
     PERIPETY_CONFIG_REJECTED "peripety" Error Fault
         "a changed configuration was refused; the old one stays in force";
+    PERIPETY_NOTIFICATION_FAILED "peripety" Warning Fault
+        "a receiver of notifications takes none for a while, or refuses one: which and why stand in the message";
+    PERIPETY_NOTIFICATION_RESTORED "peripety" Notice Clears
+        "a receiver of notifications takes them again";
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub fn seal(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// The text of a line (without its newline); none if it is not as it was written.
-pub(crate) fn unseal(line: &[u8]) -> Option<&[u8]> {
+pub fn unseal(line: &[u8]) -> Option<&[u8]> {
     let (sum, text) = line.split_at_checked(SUM)?;
     let (digits, space) = sum.split_at_checked(SUM - 1)?;
     let sum = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;

@@ -3,7 +3,18 @@
 pub use crate::{block, engine, event, log, record, roots::Roots};
 
 pub mod checked {
-    pub use crate::checked::seal;
+    pub use crate::checked::{seal, unseal};
+}
+
+pub mod follow {
+    pub use crate::follow::{
+        FollowError, Item, JOURNAL_OPTION, Kinds, Place, ask, follow, journal_main,
+    };
+    pub use crate::notifier::socket::{Position, Request};
+}
+
+pub mod text {
+    pub use crate::text::printable;
 }
 
 pub mod cli {
@@ -35,7 +46,7 @@ pub mod incident {
 }
 
 pub mod notifier {
-    pub use crate::notifier::{Notifier, catalog, journald, memory, socket, spool};
+    pub use crate::notifier::{Notifier, carrier::carry, catalog, journald, memory, socket, spool};
 }
 
 pub mod offline {

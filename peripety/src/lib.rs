@@ -55,6 +55,7 @@ mod config;
 mod correlate;
 mod daemon;
 pub mod engine;
+mod follow;
 #[expect(unreachable_pub, reason = "to be narrowed when its types have settled")]
 mod incident;
 #[doc(hidden)]

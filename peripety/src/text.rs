@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// `text` with every control character (and the invisible ones that turn text around) written as an escape, so that
 /// nothing a kernel message or a file name contains can command the terminal.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(hidden) {
         return Cow::Borrowed(text);
     }

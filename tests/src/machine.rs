@@ -25,6 +25,8 @@ pub enum Need {
     Fuse,
     /// A program.
     Program(&'static str),
+    /// A server of others for notifications: a program that the set-up unpacks.
+    Receiver(&'static str),
     /// Minutes in which nothing else on the machine fails: `PERIPETY_SLOW=1` says that there are.
     Minutes,
 }
@@ -45,7 +47,7 @@ impl Machine {
                 program.ancestors().nth(2).context("this program is in no target directory")?.to_owned()
             }
         };
-        for name in ["peripetyd", "prpt"] {
+        for name in ["peripetyd", "prpt", "peripety-notify"] {
             fs::metadata(bin.join(name))
                 .with_context(|| format!("{name} is not built in {}", bin.display()))?;
         }
@@ -55,6 +57,11 @@ impl Machine {
     /// The path of a program under test.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
+    }
+
+    /// Where the set-up unpacks servers of others.
+    pub fn receivers(&self) -> PathBuf {
+        self.bin.parent().unwrap_or(&self.bin).join("receivers")
     }
 
     /// A new directory.
@@ -86,6 +93,10 @@ impl Machine {
             Need::Minutes => env::var_os("PERIPETY_SLOW")
                 .is_none()
                 .then(|| "it takes minutes and a quiet machine; PERIPETY_SLOW=1 runs it".to_owned()),
+            Need::Receiver(name) => {
+                let program = self.receivers().join(name);
+                (!program.exists()).then(|| format!("there is no {}: cargo xtask setup --test", program.display()))
+            }
             Need::Program(name) => (!cmd::exists(name)).then(|| format!("there is no {name}")),
         }
     }

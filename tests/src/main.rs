@@ -19,6 +19,7 @@ mod journald;
 mod kmsg;
 mod machine;
 mod mutate;
+mod notify;
 mod prpt;
 mod sandbox;
 mod scene;

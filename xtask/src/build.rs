@@ -39,13 +39,14 @@ impl Profile {
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(Purpose::Build)?;
     let dir = binaries(if args.release { Profile::Release } else { Profile::Debug })?;
-    eprintln!("built {} and {}", dir.join("peripetyd").display(), dir.join("prpt").display());
+    let [daemon, cli, notify] = ["peripetyd", "prpt", "peripety-notify"].map(|name| dir.join(name));
+    eprintln!("built {}, {} and {}", daemon.display(), cli.display(), notify.display());
     Ok(())
 }
 
-/// Builds the daemon and prpt; gives the directory they are in.
+/// Builds the daemon, prpt and peripety-notify; gives the directory they are in.
 pub fn binaries(profile: Profile) -> Result<PathBuf> {
     let (name, dir) = profile.names();
-    sh::run(&mut sh::cargo(["build", "--package", "peripety", "--bins", "--profile", name]))?;
+    sh::run(&mut sh::cargo(["build", "--package", "peripety", "--package", "peripety-notify", "--bins", "--profile", name]))?;
     Ok(sh::target_dir().join(dir))
 }

@@ -1,6 +1,12 @@
 //! `prpt check-config`
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
 
 use crate::{
     config::Config,
@@ -19,6 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    let of_system = args.files.is_empty();
     let config = if args.files.is_empty() { Config::load(roots) } else { Config::load_files(&args.files) };
     let config = match config {
         Ok(config) => config,
@@ -64,7 +71,30 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         count(rules.len(), "rule"),
         count(examples, "example")
     )?;
-    Ok(super::OK)
+    drop(out);
+    if of_system { notify(roots) } else { Ok(super::OK) }
+}
+
+/// The configuration of notifications is that program's: it checks it itself, with all that its outputs want.
+fn notify(roots: &Roots) -> anyhow::Result<u8> {
+    const PROGRAM: &str = "peripety-notify";
+    let config = roots.etc.join("peripety-notify.conf");
+    if !config.exists() {
+        return Ok(super::OK);
+    }
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(PROGRAM)));
+    let places = beside.into_iter().chain(["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|d| Path::new(d).join(PROGRAM)));
+    let Some(program) = places.into_iter().find(|program| program.is_file()) else {
+        anstream::eprintln!("{}: not checked: there is no {PROGRAM}", config.display());
+        return Ok(super::OK);
+    };
+    let status = Command::new(&program)
+        .arg("--check")
+        .arg("--config")
+        .arg(&config)
+        .status()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    Ok(if status.success() { super::OK } else { super::FAILED })
 }
 
 /// Names of a rule's own that are nearly one of peripety's: they are taken as they are, and may be a slip.

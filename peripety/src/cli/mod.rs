@@ -18,6 +18,7 @@ mod known;
 mod list;
 mod match_line;
 mod monitor;
+mod notify;
 mod parse;
 mod probes;
 mod query;
@@ -151,6 +152,8 @@ commands! {
     Resolve resolve,
     /// Say that an incident is known, and what is done about it
     Ack ack,
+    /// Show who is notified and what waits, or send a test
+    Notify notify,
     /// Report all that is known about a block device, by any of its names
     Info info,
     /// List block devices

@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::sources::SavedLosses;
+use super::{sources::SavedLosses, tally::SavedTally};
 use crate::{
     checked::{Lines, Piece, seal},
     collector::ebpf::RingState,
@@ -51,6 +51,9 @@ pub struct Commit {
     /// Losses that were reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub losses: Option<SavedLosses>,
+    /// What metrics count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<SavedTally>,
 }
 
 impl Commit {
@@ -68,6 +71,9 @@ impl Commit {
             (Some(losses), Some(later)) => losses.take(later),
             (losses @ None, later) => *losses = later,
             (Some(_), None) => {}
+        }
+        if let Some(later) = later.tally {
+            self.tally.get_or_insert_default().take(later);
         }
     }
 }

@@ -20,6 +20,7 @@ mod self_events;
 mod socket_handler;
 mod sources;
 mod status;
+mod tally;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

@@ -15,13 +15,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::status::Status;
+use super::{clock, status::Status};
 use crate::{
     config::Main,
     event::Event,
     notifier::{
         Queue, carrier,
-        memory::{Limits, Memory},
+        memory::{Limits, Memory, Numbers},
     },
     record::Lost,
     roots::Roots,
@@ -90,12 +90,15 @@ impl Outputs {
         main: &Main,
         spooled: Option<u64>,
         held: bool,
+        boot_id: &str,
     ) -> Self {
+        // Greater than what an earlier daemon of this boot began with, by more than it can have given out.
+        let numbers = Numbers { boot_id: boot_id.to_owned(), first: clock::monotonic_ns() / 1000 };
         let limits = Limits { events: main.events_in_memory, ..Limits::default() };
         Self {
             roots: roots.clone(),
             always_stdout,
-            memory: Memory::new(limits),
+            memory: Memory::numbered(limits, numbers),
             status: Status::start(roots),
             only_changes: false,
             queues: BTreeMap::new(),
@@ -200,7 +203,7 @@ impl Outputs {
         for queue in self.queues.values() {
             queue.commit();
         }
-        for event in events.into_iter().filter(|event| !carrier::is_carrier(event)) {
+        for event in events {
             if let Err(error) = self.memory.store(event) {
                 tracing::error!(%error, "an event cannot be kept");
             }

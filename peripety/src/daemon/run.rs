@@ -28,6 +28,7 @@ mod commit;
 mod devices;
 mod ingest;
 mod look;
+mod metrics;
 mod persistence;
 mod pipeline;
 mod report;

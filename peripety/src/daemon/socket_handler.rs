@@ -25,8 +25,12 @@ pub(super) struct Snapshot {
 pub(super) enum Asked {
     /// `status`.
     Status(Reply),
+    /// `metrics`.
+    Metrics(Reply),
     /// `ack`: which incident, why, and who says so.
     Acknowledge { target: String, reason: String, peer: Peer, reply: Reply },
+    /// `notification_failed` and `notification_restored`: of which receiver, and why.
+    Notification { failed: bool, receiver: String, reason: String, reply: Reply },
     /// `resolve`: what, why, and who says so.
     Resolve { target: String, reason: String, peer: Peer, reply: Reply },
 }
@@ -81,6 +85,13 @@ impl Answers for Daemon {
     fn answer_later(&self, request: &Request, peer: Peer) -> Option<Later> {
         match request.request.as_str() {
             "status" => Some(self.ask(Asked::Status)),
+            "metrics" => Some(self.ask(Asked::Metrics)),
+            "notification_failed" | "notification_restored" => {
+                let failed = request.request == "notification_failed";
+                let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                let (receiver, reason) = (text(&request.target), text(&request.reason));
+                Some(self.ask(|reply| Asked::Notification { failed, receiver, reason, reply }))
+            }
             "resolve" | "ack" => {
                 let is_ack = request.request == "ack";
                 let text = |text: &Option<String>| text.clone().unwrap_or_default();

@@ -486,6 +486,7 @@ impl Case {
             what = match root.as_ref().map(|root| root.event_type.as_str()) {
                 Some("PERIPETY_EVENTS_LOST") => "records lost".to_owned(),
                 Some("PERIPETY_CONFIG_REJECTED") => "configuration refused".to_owned(),
+                Some("PERIPETY_NOTIFICATION_FAILED") => "notifications do not arrive".to_owned(),
                 _ => what,
             };
         }

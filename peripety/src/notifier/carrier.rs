@@ -10,7 +10,7 @@ const TYPE: &str = "PERIPETY_INCIDENT";
 const KEY: &str = "incident";
 
 /// What takes a revision of an incident out; none if it has no JSON.
-pub(crate) fn carry(incident: &Incident) -> Option<Event> {
+pub fn carry(incident: &Incident) -> Option<Event> {
     let json = serde_json::to_value(incident).ok()?;
     Some(Event {
         schema: SCHEMA_VERSION,
@@ -48,8 +48,12 @@ pub(crate) fn is_carrier(event: &Event) -> bool {
     event.event_type.as_str() == TYPE
 }
 
+/// The incident that it carries, as JSON.
+pub(crate) fn json(event: &Event) -> Option<&serde_json::Value> {
+    event.extension.get(KEY).filter(|_| is_carrier(event))
+}
+
 /// The incident that it carries.
 pub(crate) fn carried(event: &Event) -> Option<Incident> {
-    let json = event.extension.get(KEY).filter(|_| is_carrier(event))?;
-    serde_json::from_value(json.clone()).ok()
+    serde_json::from_value(json(event)?.clone()).ok()
 }

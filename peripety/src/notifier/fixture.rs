@@ -10,6 +10,7 @@ use crate::{
     event::{
         Event, EventType, Facts, Io, Op, SCHEMA_VERSION, SectorRange, Severity, SubSystem, event_id,
         facts::{ScsiFacts, SenseKey},
+        incident::{Cause, CauseKind, Certainty, Impact, INCIDENT_SCHEMA_VERSION, Incident, Part, State},
     },
 };
 
@@ -85,4 +86,44 @@ pub(crate) fn sample() -> Event {
 fn facts() -> Facts {
     let scsi = ScsiFacts { sense_key: Some(SenseKey(3)), tag: Some(117), ..ScsiFacts::default() };
     Facts { scsi: Some(Box::new(scsi)), ..Facts::default() }
+}
+
+/// The incident that it opens.
+pub(crate) fn incident() -> Incident {
+    let cause = Cause {
+        event_id: Some(sample().event_id),
+        name: "sdf".to_owned(),
+        part: Part::Device,
+        device: None,
+        kind: CauseKind::Medium,
+        certainty: Certainty::Certain,
+        rules: Vec::new(),
+    };
+    let event = sample();
+    Incident {
+        schema: INCIDENT_SCHEMA_VERSION,
+        incident_id: event.event_id,
+        revision: 0,
+        state: State::Open,
+        superseded_by: None,
+        supersedes: Vec::new(),
+        severity: Severity::Error,
+        title: "sdf: unreadable sectors".to_owned(),
+        hostname: event.hostname,
+        boot_id: event.boot_id,
+        opened: event.first_timestamp,
+        updated: event.last_timestamp,
+        resolved: None,
+        resolved_by: None,
+        episodes: 1,
+        cause,
+        impact: Impact::default(),
+        events: Vec::new(),
+        event_count: 1,
+        failures: event.count,
+        conditions: Vec::new(),
+        actions: Vec::new(),
+        needs_acknowledgement: false,
+        acknowledged: None,
+    }
 }

@@ -26,7 +26,11 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, broadcast::error::RecvError, mpsc, oneshot},
+    sync::{
+        Semaphore,
+        broadcast::{Receiver, error::RecvError},
+        mpsc, oneshot,
+    },
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -71,7 +75,7 @@ pub struct Peer {
 }
 
 /// An answer that is still to come; or why the daemon refuses.
-pub(crate) type Later = oneshot::Receiver<Result<Value, String>>;
+pub type Later = oneshot::Receiver<Result<Value, String>>;
 
 /// What the daemon answers to requests other than `events`.
 pub trait Answers: Send + Sync {
@@ -419,12 +423,27 @@ pub struct Request {
     /// At most this many of the latest stored events; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u64>,
+    /// `events` only: with those of events, or of incidents, or both (`["events","incidents"]`); events alone when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<String>>,
+    /// `events` only: no stored revision up to this one, which the client has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Position>,
     /// What it is about: an incident, an event, a condition, a device or a mount point, as the request allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// `resolve` and `ack` only: why; it stands in the journal with the name of who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// A revision, by its boot and number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Position {
+    /// The boot.
+    pub boot_id: String,
+    /// The number, which grows over all daemons of the boot.
+    pub sequence: u64,
 }
 
 impl Request {
@@ -484,8 +503,30 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Revisions of events and incidents for who keeps where it is.
+    async fn revisions(&mut self, request: &Request, memory: &Memory) -> io::Result<()> {
+        let kinds = request.kinds.as_deref().unwrap_or_default();
+        let wants = |kind: &str| kinds.iter().any(|k| k == kind);
+        let (events, incidents) = (wants("events"), wants("incidents"));
+        let after = request.after.as_ref().filter(|p| p.boot_id == memory.boot_id()).map(|p| p.sequence);
+        let held = memory.follow_after(after, events, incidents);
+        let complete = after.is_some_and(|after| after >= held.since);
+        let position = Position { boot_id: memory.boot_id().to_owned(), sequence: held.since };
+        self.say(&json!({ "position": position, "complete": complete })).await?;
+        for stored in held.stored {
+            self.write(&stored.line).await?;
+        }
+        if !request.follow {
+            return self.end().await;
+        }
+        self.follow(held.live, |s| if s.is_incident() { incidents } else { events }).await
+    }
+
     async fn events(&mut self, request: &Request, memory: &Memory) -> io::Result<()> {
-        let (stored, mut live) = if request.follow {
+        if request.kinds.is_some() || request.after.is_some() {
+            return self.revisions(request, memory).await;
+        }
+        let (stored, live) = if request.follow {
             let (stored, live) = memory.follow();
             (stored, Some(live))
         } else {
@@ -507,13 +548,23 @@ impl<'a> Client<'a> {
             }
         }
         drop(wanted);
-        let Some(live) = &mut live else { return self.end().await };
+        let Some(live) = live else { return self.end().await };
+        self.follow(live, |s| !s.is_incident()).await
+    }
+
+    /// What happens from now on, until the client or the daemon ends.
+    async fn follow(
+        &mut self,
+        mut live: Receiver<Arc<Stored>>,
+        wanted: impl Fn(&Stored) -> bool,
+    ) -> io::Result<()> {
         self.say(&json!({ "live": true })).await?;
         let mut ignored = [0; 64];
         loop {
             self.counters.slots.does(self.number, Doing::Following);
             tokio::select! {
                 next = live.recv() => match next {
+                    Ok(stored) if !wanted(&stored) => {}
                     Ok(stored) => self.write(&stored.line).await?,
                     Err(RecvError::Lagged(lost)) => {
                         self.counters.lost.fetch_add(lost, Ordering::Relaxed);

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    event::Event,
-    notifier::socket::{PROTOCOL_VERSION, Request},
+    event::{Event, Incident},
+    notifier::socket::{PROTOCOL_VERSION, Position, Request},
     roots::Roots,
 };
 
@@ -67,6 +67,10 @@ pub(crate) enum ClientError {
 pub(crate) enum Message {
     /// A revision of an event.
     Event(Box<Event>),
+    /// A revision of an incident.
+    Incident(Box<Incident>),
+    /// All revisions after this one are in the daemon's memory; whether those are all that were asked for.
+    Position(Position, bool),
     /// So many revisions were lost, because this reader was too slow.
     Lost(u64),
     /// The stored events are through: what comes now happens now.
@@ -155,7 +159,12 @@ impl Client {
         })
     }
 
-    fn ask(self, request: Request) -> Result<Events, ClientError> {
+    /// Asks for something that has many lines for an answer.
+    ///
+    /// # Errors
+    ///
+    /// The daemon does not take the request.
+    pub(crate) fn ask(self, request: Request) -> Result<Events, ClientError> {
         let Self { mut stream, path } = self;
         let request = Request { version: PROTOCOL_VERSION, ..request };
         let patience = if request.follow { None } else { Some(PATIENCE) };
@@ -164,7 +173,7 @@ impl Client {
             .and_then(|line| stream.write_all(format!("{line}\n").as_bytes()))
             .and_then(|()| stream.set_read_timeout(patience));
         match sent {
-            Ok(()) => Ok(Events { stream, path, pending: VecDeque::new(), scanned: 0 }),
+            Ok(()) => Ok(Events { stream, path, pending: VecDeque::new(), scanned: 0, sequence: None }),
             Err(source) => Err(ClientError::System { what: "ask", path, source }),
         }
     }
@@ -173,6 +182,10 @@ impl Client {
 #[derive(Deserialize)]
 struct Reply {
     event: Option<Value>,
+    incident: Option<Value>,
+    sequence: Option<u64>,
+    position: Option<Position>,
+    complete: Option<bool>,
     lost: Option<u64>,
     live: Option<bool>,
     end: Option<bool>,
@@ -188,9 +201,15 @@ pub(crate) struct Events {
     pending: VecDeque<u8>,
     /// Bytes of `pending` that are known to hold no end of a line.
     scanned: usize,
+    sequence: Option<u64>,
 }
 
 impl Events {
+    /// The number of the last revision.
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        self.sequence
+    }
+
     /// Waits for the next line; none when the daemon closed the connection without saying that it is the end.
     ///
     /// # Errors
@@ -199,6 +218,18 @@ impl Events {
     pub(crate) fn message(&mut self) -> Result<Option<Message>, ClientError> {
         loop {
             let Some(reply) = self.line()? else { return Ok(None) };
+            if reply.sequence.is_some() {
+                self.sequence = reply.sequence;
+            }
+            if let Some(position) = reply.position {
+                return Ok(Some(Message::Position(position, reply.complete == Some(true))));
+            }
+            if let Some(incident) = reply.incident {
+                return Ok(Some(match serde_json::from_value(incident) {
+                    Ok(incident) => Message::Incident(Box::new(incident)),
+                    Err(error) => Message::Unreadable(error.to_string()),
+                }));
+            }
             if let Some(event) = reply.event {
                 return Ok(Some(match serde_json::from_value(event) {
                     Ok(event) => Message::Event(Box::new(event)),

@@ -476,6 +476,16 @@ pub(crate) static ROWS: &[Row] = &[
         lasts: Lasts::Boot,
     },
     Row {
+        name: "notification_failed",
+        words: "notifications do not arrive",
+        about: About::Named,
+        opens: &["PERIPETY_NOTIFICATION_FAILED"],
+        closes: &["PERIPETY_NOTIFICATION_RESTORED"],
+        checks: &[],
+        from: Severity::Warning,
+        lasts: Lasts::Boot,
+    },
+    Row {
         name: "events_lost",
         words: "records lost",
         about: About::Source,

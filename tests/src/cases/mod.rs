@@ -10,6 +10,7 @@ mod info;
 mod lifecycle;
 mod no_journald;
 mod no_room;
+mod notify;
 mod programs;
 mod reload;
 mod removed;
@@ -45,6 +46,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reload::CASES,
         no_journald::CASES,
         no_room::CASES,
+        notify::CASES,
         programs::CASES,
         damaged_journal::CASES,
         removed::CASES,

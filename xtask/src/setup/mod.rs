@@ -4,6 +4,7 @@
 
 mod crates;
 mod packages;
+mod receivers;
 pub mod toolchain;
 mod tracefs;
 
@@ -47,5 +48,8 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
     toolchain::ensure()?;
     crates::ensure_bpf_linker()?;
     tracefs::ensure();
+    if purpose == Purpose::Test {
+        receivers::ensure();
+    }
     Ok(())
 }

@@ -41,6 +41,8 @@ const ITEMS: &[Item] = {
         item(Test, Program("bpftool"), "bpftool", "bpftool"),
         item(Test, Program("losetup"), "mount", "util-linux"),
         item(Test, Program("unshare"), "util-linux", "util-linux-core"),
+        item(Test, Program("openssl"), "openssl", "openssl"),
+        item(Test, Program("python3"), "python3", "python3"),
         item(Test, Program("logger"), "bsdutils", "util-linux"),
         item(Test, File("/lib/systemd/systemd-journald"), "systemd", "systemd"),
         item(Fuzz, Program("c++"), "g++", "gcc-c++"),

@@ -22,6 +22,7 @@ impl Daemon {
         }
         for event in &self.pipeline.events {
             self.pipeline.ledger.note(event);
+            self.pipeline.tally.note(event);
         }
         let incidents = self.pipeline.engine.take_incidents();
         self.kept.note(!incidents.is_empty());
@@ -74,6 +75,7 @@ impl Daemon {
             live_since_ns: Some(self.sources.live_since_ns),
             journal_cursor: self.sources.programs.cursor(all),
             losses: self.sources.losses.save(all),
+            tally: self.pipeline.tally.save(all),
         };
         self.persistence.logbook.commit(&commit);
     }

@@ -153,6 +153,17 @@ impl Daemon {
                 self.put_out();
                 let _gone = reply.send(answer);
             }
+            Asked::Metrics(reply) => {
+                // What is in the sources counts, too.
+                self.take();
+                self.put_out();
+                let _gone = reply.send(Ok(self.metrics()));
+            }
+            Asked::Notification { failed, receiver, reason, reply } => {
+                let answer = self.note_notification(failed, &receiver, &reason);
+                self.put_out();
+                let _gone = reply.send(answer);
+            }
             Asked::Resolve { target, reason, peer, reply } => {
                 let answer = self.resolve(&target, &reason, peer);
                 self.put_out();

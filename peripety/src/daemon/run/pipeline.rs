@@ -1,6 +1,6 @@
 //! The engine with what it works on: devices that it may ask about, events that wait to go out, counts of all of them.
 
-use super::super::{clock, host::Host, loss_totals::Ledger, self_events};
+use super::super::{clock, host::Host, loss_totals::Ledger, self_events, tally::Tally};
 use crate::{
     block::BlkCache,
     event::{Event, EventType},
@@ -16,6 +16,7 @@ pub(super) struct Pipeline {
     /// Not written down yet.
     pub(super) events: Vec<Event>,
     pub(super) ledger: Ledger,
+    pub(super) tally: Tally,
     /// Something was read, or made, since the last commit.
     pub(super) changed: bool,
 }
@@ -23,7 +24,7 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// With nothing read; all is to be written down once.
     pub(super) fn new(host: Host, engine: RecordedEngine, cache: BlkCache) -> Self {
-        Self { host, engine, cache, events: Vec::new(), ledger: Ledger::default(), changed: true }
+        Self { host, engine, cache, events: Vec::new(), ledger: Ledger::default(), tally: Tally::default(), changed: true }
     }
 
     /// Hands the engine a record.

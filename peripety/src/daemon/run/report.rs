@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{Config, ConfigErrors},
     event::EventType,
+    text::printable,
 };
 
 impl Daemon {
@@ -32,6 +33,32 @@ impl Daemon {
         let loss = event.facts.loss.get_or_insert_default();
         (loss.source, loss.reason, loss.file) = (Some("recording".to_owned()), Some(why), Some(file));
         self.pipeline.emit(event);
+    }
+
+    /// A receiver of `peripety-notify` takes nothing, or takes messages again.
+    pub(super) fn note_notification(
+        &mut self,
+        failed: bool,
+        receiver: &str,
+        reason: &str,
+    ) -> Result<serde_json::Value, String> {
+        let short = |text: &str, most: usize| printable(text.trim()).chars().take(most).collect::<String>();
+        let (receiver, reason) = (short(receiver, 64), short(reason, 500));
+        if receiver.is_empty() {
+            return Err("target is missing: the name of the receiver".to_owned());
+        }
+        let (event_type, what) = if failed {
+            (EventType::PERIPETY_NOTIFICATION_FAILED, "notifications do not arrive")
+        } else {
+            (EventType::PERIPETY_NOTIFICATION_RESTORED, "notifications arrive again")
+        };
+        let msg = format!("{receiver}: {what}: {reason}");
+        let mut event = self_events::event(&self.pipeline.host, event_type, msg, clock::now());
+        // Not the name of a device: what tells receivers apart.
+        event.kdev = format!("notify:{receiver}");
+        let answer = json!({ "event_id": event.event_id });
+        self.pipeline.emit(event);
+        Ok(answer)
     }
 
     pub(super) fn reload(&mut self) {

@@ -50,7 +50,7 @@ impl Daemon {
         let (left, mut open) = left.map(|left| (left.commit, left.open)).unzip();
         let mut left = left.unwrap_or_default();
         let mut outputs =
-            Outputs::new(&roots, args.stdout, &config.main, left.spooled, persistence.runtime.is_held());
+            Outputs::new(&roots, args.stdout, &config.main, left.spooled, persistence.runtime.is_held(), &host.boot_id);
         outputs.apply(&config.main);
 
         // Devices before probes: the first failure shall find its device known.
@@ -111,7 +111,10 @@ impl Daemon {
         }
         let sources =
             Sources { probes, live_since_ns, kmsg, uevents, mounts, losses, ..Sources::new(programs) };
-        let pipeline = Pipeline::new(host, engine, cache);
+        let mut pipeline = Pipeline::new(host, engine, cache);
+        if let Some(counted) = left.tally {
+            pipeline.tally.restore(counted);
+        }
         let mut this = Self {
             roots,
             config,

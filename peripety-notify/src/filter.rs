@@ -1,0 +1,98 @@
+//! Which incidents and events a receiver is told of.
+
+use peripety_model::{Event, Incident, TYPES};
+
+use crate::config::Notify;
+
+/// Whether an incident is for this receiver.
+pub(crate) fn takes_incident(notify: &Notify, incident: &Incident) -> bool {
+    let cause = &incident.cause;
+    let device = cause.device.as_ref();
+    let of_device = device.map(|d| [&d.path, &d.wwid, &d.serial]).into_iter().flatten();
+    let mut devices = std::iter::once(&cause.name)
+        .chain(of_device)
+        .chain(&incident.impact.devices)
+        .chain(incident.events.iter().map(|member| &member.device))
+        .map(String::as_str);
+    let types = || incident.events.iter().map(|member| member.event_type.as_str());
+    let mut sub_systems =
+        types().filter_map(|name| TYPES.iter().find(|row| row.name == name)).map(|row| row.sub_system);
+    incident.severity.at_least(notify.severity)
+        && any(&notify.types, &mut types())
+        && any(&notify.sub_systems, &mut sub_systems)
+        && any(&notify.devices, &mut devices)
+        && any(&notify.mount_points, &mut incident.impact.mount_points.iter().map(String::as_str))
+        && any(&notify.hosts, &mut std::iter::once(incident.hostname.as_str()))
+        && (notify.impact.is_empty() || incident.impact.kinds.iter().any(|kind| notify.impact.contains(kind)))
+}
+
+/// Whether an event is for this receiver.
+pub(crate) fn takes_event(notify: &Notify, event: &Event) -> bool {
+    let block = event.block.as_deref();
+    let ids: Vec<_> = block.map(|b| std::iter::once(&b.id).chain(&b.owners).collect()).unwrap_or_default();
+    let mut devices = std::iter::once(event.kdev.as_str()).chain(ids.iter().flat_map(|id| {
+        [&id.wwid, &id.blk_path, &id.preferred_blk_path, &id.serial].map(String::as_str)
+    }));
+    let points = block.into_iter().flat_map(|b| std::iter::once(&b.id).chain(&b.holders)).flat_map(|id| &id.mount_points);
+    event.severity.at_least(notify.severity)
+        && any(&notify.types, &mut std::iter::once(event.event_type.as_str()))
+        && any(&notify.sub_systems, &mut std::iter::once(event.sub_system.as_str()))
+        && any(&notify.devices, &mut devices)
+        && any(&notify.mount_points, &mut points.map(String::as_str))
+        && any(&notify.hosts, &mut std::iter::once(event.hostname.as_str()))
+        // Nothing says what an event alone hurts.
+        && notify.impact.is_empty()
+}
+
+/// Whether any of the names fits any of the patterns; without patterns all do. Of a device its node's name will do.
+fn any<S: AsRef<str>>(patterns: &[String], mut names: impl Iterator<Item = S>) -> bool {
+    patterns.is_empty()
+        || names.any(|name| {
+            let name = name.as_ref();
+            let short = name.strip_prefix("/dev/").unwrap_or(name);
+            patterns.iter().any(|pattern| fits(pattern, name) || fits(pattern, short))
+        })
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, name, is) in [
+            ("sda", "sda", true),
+            ("sda", "sdab", false),
+            ("sd*", "sdab", true),
+            ("*", "", true),
+            ("*ERROR", "SCSI_MEDIUM_ERROR", true),
+            ("SCSI_*_ERROR", "SCSI_MEDIUM_ERROR", true),
+            ("SCSI_*_ERROR", "SCSI_ERROR", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxcyyb", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(fits(pattern, name), is, "{pattern} {name}");
+        }
+    }
+}

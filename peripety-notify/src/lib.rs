@@ -1,0 +1,23 @@
+//! Tells people of storage failures: mail, webhooks, chat, syslog, programs; and gives metrics.
+//!
+//! The way of a message: `follow` hands each revision of an incident to every `receiver`; its
+//! `queue` decides whether that is a message, writes it down (`store`), and its thread gives it
+//! to the `output` until the other side has taken it.
+
+mod args;
+mod config;
+mod control;
+mod filter;
+mod follow;
+mod message;
+mod metrics;
+mod output;
+mod queue;
+mod receiver;
+mod schedule;
+mod secret;
+mod store;
+mod tls;
+mod words;
+
+pub use args::{Args, main};

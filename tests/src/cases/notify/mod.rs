@@ -1,0 +1,23 @@
+//! Notifications: that they arrive, at servers of others.
+
+mod daemon;
+mod delivery;
+mod failing;
+mod idle;
+mod receivers;
+
+use super::Case;
+
+pub const CASES: &[Case] = &[
+    delivery::THROUGH_KILLS,
+    delivery::LATE,
+    failing::HTTPS,
+    failing::VERIFIED,
+    receivers::MAIL,
+    receivers::IRC,
+    receivers::SYSLOG,
+    receivers::ALERTMANAGER,
+    idle::IDLE,
+    daemon::FAILED,
+    daemon::GAP,
+];
