@@ -53,6 +53,15 @@ pub fn command(machine: &Machine, program: &str) -> Command {
     command
 }
 
+/// Lays their files below /usr/share over those of the machine, where they look for them; in the sandbox's own mounts.
+pub fn mount_share(machine: &Machine) -> Result<()> {
+    if Path::new("/usr/share/prometheus/web").exists() && Path::new("/usr/share/prometheus/alertmanager").exists() {
+        return Ok(());
+    }
+    let lower = format!("lowerdir={}:/usr/share", root(machine).join("usr/share").display());
+    cmd::run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &lower, "/usr/share"])).map(drop)
+}
+
 /// A port that nobody has now.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())

@@ -4,6 +4,7 @@ mod daemon;
 mod delivery;
 mod failing;
 mod idle;
+mod metrics;
 mod receivers;
 
 use super::Case;
@@ -20,4 +21,5 @@ pub const CASES: &[Case] = &[
     idle::IDLE,
     daemon::FAILED,
     daemon::GAP,
+    metrics::STORM,
 ];

@@ -19,7 +19,7 @@ use crate::{
     notify::{
         fake::{FakeDaemon, incident, over, worse},
         notifier::Notifier,
-        servers::{Certificates, Server, command, free_port, free_udp_port, root, wait_for_file, wait_for_port},
+        servers::{Certificates, Server, command, free_port, free_udp_port, mount_share, root, wait_for_file, wait_for_port},
     },
 };
 
@@ -222,6 +222,7 @@ fn alertmanager(machine: &Machine) -> Result<()> {
     let dir = machine.dir("alertmanager")?;
     let (port, log) = (free_port()?, dir.join("log"));
     fs::write(dir.join("am.yml"), "route:\n  receiver: none\nreceivers:\n- name: none\n")?;
+    mount_share(machine)?;
     let mut program = command(machine, "usr/bin/prometheus-alertmanager");
     program.arg(format!("--config.file={}", dir.join("am.yml").display()));
     program.arg(format!("--storage.path={}", dir.join("data").display()));
