@@ -17,7 +17,12 @@ pub(crate) fn takes_incident(notify: &Notify, incident: &Incident) -> bool {
     let types = || incident.events.iter().map(|member| member.event_type.as_str());
     let mut sub_systems =
         types().filter_map(|name| TYPES.iter().find(|row| row.name == name)).map(|row| row.sub_system);
-    incident.severity.at_least(notify.severity)
+    // That a receiver takes nothing hurts nobody's data; the others say it all the same, and it itself cannot.
+    let of_receiver = types().any(|name| name == "PERIPETY_NOTIFICATION_FAILED");
+    if of_receiver && cause.name == format!("notify:{}", notify.name) {
+        return false;
+    }
+    (of_receiver || incident.severity.at_least(notify.severity))
         && any(&notify.types, &mut types())
         && any(&notify.sub_systems, &mut sub_systems)
         && any(&notify.devices, &mut devices)

@@ -1,7 +1,5 @@
 //! The man page is made from the command line's definition, and checked in.
 
-#![expect(clippy::unwrap_used, reason = "this is a test; clippy knows that of functions marked so only")]
-
 use std::{fs, path::Path};
 
 use clap::CommandFactory as _;

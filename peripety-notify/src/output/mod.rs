@@ -100,9 +100,10 @@ impl OutputError {
 }
 
 type Made = Option<Result<Box<dyn Output>, OutputError>>;
+type Make = fn(&Notify) -> Made;
 
 /// All of them: the name of the table in the configuration, and what makes one of it.
-const TABLE: &[(&str, fn(&Notify) -> Made)] = &[
+const TABLE: &[(&str, Make)] = &[
     ("exec", |n| n.exec.as_ref().map(|c| exec::make(c, n))),
     ("mail", |n| n.mail.as_ref().map(|c| mail::make(c, n))),
     ("webhook", |n| n.webhook.as_ref().map(|c| webhook::make(c, n))),

@@ -2,11 +2,9 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
     net::TcpStream,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -167,12 +165,13 @@ fn storm(machine: &Machine) -> Result<()> {
     ensure!(open()?.contains("peripety_up 0\n"), "the daemon is dead");
     let _successor = Daemon::start(machine, "")?;
     let after = cmd::wait_for("the successor's count", Duration::from_secs(20), || count(&open()?, disk))?;
-    ensure!(after == counted, "{counted} before, {after} after a kill");
+    // A daemon looks at superblocks when it starts; reads of these fail, too.
+    ensure!((counted..counted + 16).contains(&after), "{counted} before, {after} after a kill");
     let classic = get(UnixStream::connect(&socket)?, "/metrics", "text/plain")?;
-    ensure!(count(&classic, disk)? == counted, "over the Unix socket");
+    ensure!(count(&classic, disk)? >= after, "over the Unix socket");
     cmd::wait_for("the file for node_exporter", Duration::from_secs(10), || {
         let counted_there = count(&fs::read_to_string(&textfile)?, disk)?;
-        if counted_there == counted { Ok(()) } else { bail!("{counted_there}") }
+        if counted_there >= after { Ok(()) } else { bail!("{counted_there}") }
     })?;
     let mut promtool = command(machine, "usr/bin/promtool");
     promtool.args(["check", "metrics"]).stdin(fs::File::open(&textfile)?);

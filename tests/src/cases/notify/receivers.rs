@@ -89,7 +89,7 @@ fn mail(machine: &Machine) -> Result<()> {
     };
     ensure!(id(first) != id(last) && id(first).contains("@example.com>"), "{}", id(first));
     ensure!(last["data"].as_str().is_some_and(|data| data.contains("over: sd1") && data.contains("References:")), "{last}");
-    let failing = cmd::wait_for("a refused login", Duration::from_secs(10), || {
+    let failing = cmd::wait_for("a refused login", Duration::from_secs(40), || {
         let health = notifier.health(machine, "wrong")?;
         ensure!(health["waiting"] == 2 && health["last_error"].is_string(), "{health}");
         Ok(health)
