@@ -31,10 +31,22 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "PERIPETY_DAEMON", hide = true)]
     daemon: Option<PathBuf>,
     /// Directory of what this program keeps for a boot
-    #[arg(long, value_name = "DIR", env = "RUNTIME_DIRECTORY", default_value = "/run/peripety-notify", hide = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "RUNTIME_DIRECTORY",
+        default_value = "/run/peripety-notify",
+        hide = true
+    )]
     own_runtime_dir: PathBuf,
     /// Directory of what this program keeps over reboots
-    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", default_value = "/var/lib/peripety-notify", hide = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "STATE_DIRECTORY",
+        default_value = "/var/lib/peripety-notify",
+        hide = true
+    )]
     state_dir: PathBuf,
 }
 
@@ -82,7 +94,11 @@ fn run(args: &Args) -> Result<(), RunError> {
     let config = Config::load(&args.config)?;
     if args.check {
         let count = config.notify.len();
-        anstream::println!("{}: ok, {count} receiver{}", args.config.display(), if count == 1 { "" } else { "s" });
+        anstream::println!(
+            "{}: ok, {count} receiver{}",
+            args.config.display(),
+            if count == 1 { "" } else { "s" }
+        );
         return Ok(());
     }
     let mut roots = Roots::system();

@@ -180,17 +180,31 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-            ConfigError::Text { path: path.to_owned(), line, what: error.message().trim().replace('\n', "; ") }
+            ConfigError::Text {
+                path: path.to_owned(),
+                line,
+                what: error.message().trim().replace('\n', "; "),
+            }
         })?;
-        let wrong = |name: &str, what: String| ConfigError::Receiver { path: path.to_owned(), name: name.to_owned(), what };
+        let wrong = |name: &str, what: String| ConfigError::Receiver {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            what,
+        };
         if config.notify.len() > RECEIVERS_MAX {
-            return Err(wrong("", format!("there are {}; at most {RECEIVERS_MAX} are taken", config.notify.len())));
+            return Err(wrong(
+                "",
+                format!("there are {}; at most {RECEIVERS_MAX} are taken", config.notify.len()),
+            ));
         }
         for (at, notify) in config.notify.iter().enumerate() {
             let name = &notify.name;
             let fits = !name.is_empty() && name.len() <= 64 && !name.starts_with('.');
             if !fits || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
-                return Err(wrong(name, "a name has letters, digits, '-', '_' and '.', at most 64".to_owned()));
+                return Err(wrong(
+                    name,
+                    "a name has letters, digits, '-', '_' and '.', at most 64".to_owned(),
+                ));
             }
             if config.notify.iter().take(at).any(|other| other.name == *name) {
                 return Err(wrong(name, "there are two with this name; give each its own".to_owned()));

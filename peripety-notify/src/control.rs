@@ -100,7 +100,8 @@ impl Control {
                     let _gone = answer(stream, &receivers);
                     busy.fetch_sub(1, Ordering::AcqRel);
                 };
-                let _no_thread = thread::Builder::new().name("client".to_owned()).stack_size(512 << 10).spawn(work);
+                let _no_thread =
+                    thread::Builder::new().name("client".to_owned()).stack_size(512 << 10).spawn(work);
             }
         };
         let started = thread::Builder::new().name("control".to_owned()).stack_size(64 << 10).spawn(serve);
@@ -133,7 +134,8 @@ fn answer(mut stream: UnixStream, receivers: &[Arc<Receiver>]) -> io::Result<()>
 }
 
 fn reply(request: &Request, receivers: &[Arc<Receiver>]) -> Result<Value, String> {
-    let wanted = |receiver: &&Arc<Receiver>| request.target.as_ref().is_none_or(|name| receiver.notify.name == *name);
+    let wanted =
+        |receiver: &&Arc<Receiver>| request.target.as_ref().is_none_or(|name| receiver.notify.name == *name);
     let chosen: Vec<&Arc<Receiver>> = receivers.iter().filter(wanted).collect();
     if let (Some(name), true) = (&request.target, chosen.is_empty()) {
         let names: Vec<&str> = receivers.iter().map(|receiver| receiver.notify.name.as_str()).collect();
@@ -156,6 +158,8 @@ fn reply(request: &Request, receivers: &[Arc<Receiver>]) -> Result<Value, String
             });
             Ok(Value::Array(tests))
         }
-        other => Err(format!("peripety-notify knows no request '{}'", other.chars().take(40).collect::<String>())),
+        other => {
+            Err(format!("peripety-notify knows no request '{}'", other.chars().take(40).collect::<String>()))
+        }
     }
 }

@@ -35,10 +35,14 @@ pub(crate) fn takes_incident(notify: &Notify, incident: &Incident) -> bool {
 pub(crate) fn takes_event(notify: &Notify, event: &Event) -> bool {
     let block = event.block.as_deref();
     let ids: Vec<_> = block.map(|b| std::iter::once(&b.id).chain(&b.owners).collect()).unwrap_or_default();
-    let mut devices = std::iter::once(event.kdev.as_str()).chain(ids.iter().flat_map(|id| {
-        [&id.wwid, &id.blk_path, &id.preferred_blk_path, &id.serial].map(String::as_str)
-    }));
-    let points = block.into_iter().flat_map(|b| std::iter::once(&b.id).chain(&b.holders)).flat_map(|id| &id.mount_points);
+    let mut devices = std::iter::once(event.kdev.as_str()).chain(
+        ids.iter()
+            .flat_map(|id| [&id.wwid, &id.blk_path, &id.preferred_blk_path, &id.serial].map(String::as_str)),
+    );
+    let points = block
+        .into_iter()
+        .flat_map(|b| std::iter::once(&b.id).chain(&b.holders))
+        .flat_map(|id| &id.mount_points);
     event.severity.at_least(notify.severity)
         && any(&notify.types, &mut std::iter::once(event.event_type.as_str()))
         && any(&notify.sub_systems, &mut std::iter::once(event.sub_system.as_str()))

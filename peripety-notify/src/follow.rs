@@ -3,8 +3,7 @@
 use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 
 use peripety::internal::{
-    Roots,
-    checked,
+    Roots, checked,
     follow::{Item, Kinds, Place, follow},
 };
 

@@ -79,7 +79,16 @@ impl Known {
         if let Some(event) = &message.event {
             let (severity, revision) = (event.severity, event.revision);
             let cause = String::new();
-            return Some(Self { revision, open: false, severity, impact: None, cause, at, reminders: 0, incident: None });
+            return Some(Self {
+                revision,
+                open: false,
+                severity,
+                impact: None,
+                cause,
+                at,
+                reminders: 0,
+                incident: None,
+            });
         }
         let incident = message.incident.as_ref()?;
         Some(Self {
@@ -215,7 +224,10 @@ impl Queue {
         if self.waiting.len() < limit {
             return None;
         }
-        let worst = self.waiting.iter().max_by_key(|m| (m.kind == Kind::Reminder, m.severity(), std::cmp::Reverse(m.at)));
+        let worst = self
+            .waiting
+            .iter()
+            .max_by_key(|m| (m.kind == Kind::Reminder, m.severity(), std::cmp::Reverse(m.at)));
         worst.map(|message| Record::Dropped(message.id.clone(), "the queue is full".to_owned()))
     }
 

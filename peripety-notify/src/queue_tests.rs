@@ -45,7 +45,18 @@ fn an_incident_is_told_when_it_opens_when_it_changes_and_when_it_is_over() {
         incident.revision += 1;
     }
     use Kind::{Cause, Opened, Resolved, Worse};
-    let expected = [Some(Opened), None, Some(Worse), Some(Worse), None, Some(Cause), None, Some(Resolved), None, Some(Opened)];
+    let expected = [
+        Some(Opened),
+        None,
+        Some(Worse),
+        Some(Worse),
+        None,
+        Some(Cause),
+        None,
+        Some(Resolved),
+        None,
+        Some(Opened),
+    ];
     assert_eq!(told, expected);
 }
 
@@ -131,8 +142,11 @@ fn what_is_known_is_bounded_and_what_is_open_is_kept_longest() {
     let open = sample();
     offer(&mut queue, &notify, &open, at(0));
     for id in 0..KNOWN_MAX as u128 + 100 {
-        let incident =
-            Incident { incident_id: peripety_model::EventId::from_u128(1000 + id), state: State::Resolved, ..sample() };
+        let incident = Incident {
+            incident_id: peripety_model::EventId::from_u128(1000 + id),
+            state: State::Resolved,
+            ..sample()
+        };
         offer(&mut queue, &notify, &incident, at(1));
         queue.waiting.clear();
     }

@@ -220,7 +220,9 @@ impl Receiver {
             let together = output.groups() && (group || quiet || self.notify.rate.is_some());
             let most = if together { GROUP_MAX } else { 1 };
             let (ready, held) = match (waits, full) {
-                (None, None) => inner.queue.ready(most, &|message| schedule.holds(&self.notify, message, now)),
+                (None, None) => {
+                    inner.queue.ready(most, &|message| schedule.holds(&self.notify, message, now))
+                }
                 _ => (Vec::new(), None),
             };
             let batch: Vec<&Message> = ready.iter().collect();
@@ -306,7 +308,10 @@ impl Receiver {
                 let progress = &mut inner.progress;
                 progress.tries = progress.tries.saturating_add(1);
                 if progress.tries == 1 {
-                    tracing::warn!(receiver = self.notify.name, "{what}; messages wait, and it is tried again");
+                    tracing::warn!(
+                        receiver = self.notify.name,
+                        "{what}; messages wait, and it is tried again"
+                    );
                 }
                 let since = *progress.failing_since.get_or_insert(now);
                 progress.last_error = Some(what.clone());

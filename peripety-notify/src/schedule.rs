@@ -127,7 +127,10 @@ mod tests {
     fn waits_double_up_to_the_longest_and_a_wish_of_the_other_side_counts() {
         let longest = SignedDuration::from_mins(10);
         let wait = |tries, asked| backoff(tries, longest, asked, 0).as_millis();
-        assert_eq!([1, 2, 3, 10, 11, 99].map(|n| wait(n, None)), [1000, 2000, 4000, 512_000, 600_000, 600_000]);
+        assert_eq!(
+            [1, 2, 3, 10, 11, 99].map(|n| wait(n, None)),
+            [1000, 2000, 4000, 512_000, 600_000, 600_000]
+        );
         assert_eq!(wait(1, Some(SignedDuration::from_secs(7))), 7000);
         assert_eq!(wait(1, Some(SignedDuration::from_hours(99))), 3_600_000);
         assert!((750..=1000).contains(&backoff(1, longest, None, 255).as_millis()));

@@ -46,7 +46,10 @@ impl Store {
         if let Err(error) = read(source, &mut queue)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!("{}: cannot read it: {error}; what waited for {name} is not known", source.display());
+            tracing::warn!(
+                "{}: cannot read it: {error}; what waited for {name} is not known",
+                source.display()
+            );
         }
         let mut store = Self {
             path,
@@ -121,7 +124,9 @@ impl Store {
         let (path, copying, bytes) = (self.copy.clone(), Arc::clone(&self.copying), lines(&queue.snapshot()));
         let work = move || {
             let new = path.with_extension("new");
-            let written = create(&new).and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&new, &path));
+            let written = create(&new)
+                .and_then(|mut file| file.write_all(&bytes))
+                .and_then(|()| fs::rename(&new, &path));
             if let Err(error) = written {
                 tracing::debug!("{}: cannot write it: {error}", path.display());
             }

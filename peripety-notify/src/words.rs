@@ -54,7 +54,10 @@ pub(crate) fn body(message: &Message) -> String {
         of_incident(message, incident, &mut lines);
     } else if let Some(event) = &message.event {
         lines.push(event.msg.clone());
-        lines.push(format!("Type: {}, severity: {}, failures: {}", event.event_type, event.severity, event.count));
+        lines.push(format!(
+            "Type: {}, severity: {}, failures: {}",
+            event.event_type, event.severity, event.count
+        ));
         lines.push(format!("When: {}", span(event.first_timestamp, event.last_timestamp)));
         if let Some(block) = &event.block {
             let id = &block.id;
@@ -64,7 +67,9 @@ pub(crate) fn body(message: &Message) -> String {
         lines.extend(event.raw_msgs.iter().take(5).map(|line| format!("Kernel: {line}")));
         lines.push(format!("More: prpt query --event-id {}", event.event_id));
     } else {
-        lines.push("This is a test message of peripety, sent by 'prpt notify test'. Nothing is wrong.".to_owned());
+        lines.push(
+            "This is a test message of peripety, sent by 'prpt notify test'. Nothing is wrong.".to_owned(),
+        );
         lines.push(format!("Host: {}, time: {}", message.host, time(message.at)));
     }
     // What the kernel and devices say is not trusted with a terminal.

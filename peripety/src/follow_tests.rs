@@ -115,11 +115,7 @@ fn who_is_too_slow_asks_again() {
         // More than the socket takes while nobody reads.
         Item::Live if !std::mem::replace(&mut stored, true) => {
             for id in 0..300_u128 {
-                let event = Event {
-                    event_id: EventId::from_u128(id),
-                    msg: "x".repeat(10_000),
-                    ..sample()
-                };
+                let event = Event { event_id: EventId::from_u128(id), msg: "x".repeat(10_000), ..sample() };
                 memory.store(Arc::new(event)).unwrap();
             }
         }

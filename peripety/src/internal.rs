@@ -7,9 +7,7 @@ pub mod checked {
 }
 
 pub mod follow {
-    pub use crate::follow::{
-        FollowError, Item, JOURNAL_OPTION, Kinds, Place, ask, follow, journal_main,
-    };
+    pub use crate::follow::{FollowError, Item, JOURNAL_OPTION, Kinds, Place, ask, follow, journal_main};
     pub use crate::notifier::socket::{Position, Request};
 }
 

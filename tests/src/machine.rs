@@ -95,7 +95,8 @@ impl Machine {
                 .then(|| "it takes minutes and a quiet machine; PERIPETY_SLOW=1 runs it".to_owned()),
             Need::Receiver(name) => {
                 let program = self.receivers().join(name);
-                (!program.exists()).then(|| format!("there is no {}: cargo xtask setup --test", program.display()))
+                (!program.exists())
+                    .then(|| format!("there is no {}: cargo xtask setup --test", program.display()))
             }
             Need::Program(name) => (!cmd::exists(name)).then(|| format!("there is no {name}")),
         }

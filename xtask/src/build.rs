@@ -47,6 +47,15 @@ pub fn run(args: Args) -> Result<()> {
 /// Builds the daemon, prpt and peripety-notify; gives the directory they are in.
 pub fn binaries(profile: Profile) -> Result<PathBuf> {
     let (name, dir) = profile.names();
-    sh::run(&mut sh::cargo(["build", "--package", "peripety", "--package", "peripety-notify", "--bins", "--profile", name]))?;
+    sh::run(&mut sh::cargo([
+        "build",
+        "--package",
+        "peripety",
+        "--package",
+        "peripety-notify",
+        "--bins",
+        "--profile",
+        name,
+    ]))?;
     Ok(sh::target_dir().join(dir))
 }

@@ -8,7 +8,8 @@ fn load(text: &str) -> Result<Config, String> {
 fn the_shipped_configuration_is_right_also_with_its_examples_switched_on() {
     let shipped = include_str!("../../../dist/peripety-notify.conf");
     assert_eq!(load(shipped).unwrap().notify.len(), 0);
-    let on: String = shipped.lines().map(|line| line.strip_prefix("#! ").unwrap_or(line).to_owned() + "\n").collect();
+    let on: String =
+        shipped.lines().map(|line| line.strip_prefix("#! ").unwrap_or(line).to_owned() + "\n").collect();
     let config = load(&on).unwrap();
     assert!(config.notify.len() >= 6, "{}", config.notify.len());
 }
@@ -18,7 +19,10 @@ fn what_is_wrong_is_said_with_its_place() {
     for (text, says) in [
         ("[[notify]]\nnam = 'x'\n", "n.conf:2: unknown field `nam`"),
         ("\n\n[[notify]\n", "n.conf:3: "),
-        ("[[notify]]\nname = 'x'\n", "receiver 'x': it has no output; give it exactly one of the tables [notify.exec]"),
+        (
+            "[[notify]]\nname = 'x'\n",
+            "receiver 'x': it has no output; give it exactly one of the tables [notify.exec]",
+        ),
         ("[[notify]]\nname = 'x'\n[notify.stdout]\n[notify.exec]\nprogram='/x'\n", "it has exec and stdout"),
         ("[[notify]]\nname = '../x'\n[notify.stdout]\n", "a name has letters"),
         ("[[notify]]\nname='x'\n[notify.stdout]\n[[notify]]\nname='x'\n[notify.stdout]\n", "there are two"),
@@ -26,11 +30,17 @@ fn what_is_wrong_is_said_with_its_place() {
         ("[[notify]]\nname='x'\nremind='soon'\n[notify.stdout]\n", "write '24h', '30m' or 'never'"),
         ("[[notify]]\nname='x'\nquiet=['night']\n[notify.stdout]\n", "write '22:00-06:00'"),
         ("[[notify]]\nname='x'\nrate='many'\n[notify.stdout]\n", "write '20/1h'"),
-        ("[[notify]]\nname='x'\n[notify.webhook]\nurl='https://x/'\n[notify.webhook.headers]\nAuthorization='x'\n", "token = 'FILE'"),
+        (
+            "[[notify]]\nname='x'\n[notify.webhook]\nurl='https://x/'\n[notify.webhook.headers]\nAuthorization='x'\n",
+            "token = 'FILE'",
+        ),
         ("[[notify]]\nname='x'\n[notify.webhook]\nurl='http://far.example/'\ntoken='t'\n", "use https"),
         ("[[notify]]\nname='x'\n[notify.webhook]\nurl='https://x/'\nform='matrix'\ntoken='t'\n", "room"),
         ("[[notify]]\nname='x'\n[notify.mail]\nfrom='a@b'\nto=[]\n", "at least one address"),
-        ("[[notify]]\nname='x'\n[notify.mail]\nfrom='a@b'\nto=['c@d']\nserver='far.example'\ntls='none'\n", "this machine only"),
+        (
+            "[[notify]]\nname='x'\n[notify.mail]\nfrom='a@b'\nto=['c@d']\nserver='far.example'\ntls='none'\n",
+            "this machine only",
+        ),
         ("[[notify]]\nname='x'\n[notify.irc]\nserver='h'\nchannel='none'\n", "is no channel"),
         ("[[notify]]\nname='x'\n[notify.syslog]\nserver='h:x'\n", "HOST:PORT"),
         ("[[notify]]\nname='x'\n[notify.exec]\nprogram='x'\n", "whole path"),

@@ -65,7 +65,8 @@ impl<'de> Deserialize<'de> for Quiet {
             let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
             Some(Self { from, to })
         };
-        parse().ok_or_else(|| D::Error::custom(format!("'{text}' is no span of the day; write '22:00-06:00'")))
+        parse()
+            .ok_or_else(|| D::Error::custom(format!("'{text}' is no span of the day; write '22:00-06:00'")))
     }
 }
 
@@ -85,6 +86,8 @@ impl<'de> Deserialize<'de> for Rate {
             let fits = (1..=10_000).contains(&count) && per >= SignedDuration::from_secs(1);
             fits.then_some(Self { count, per })
         };
-        parse().ok_or_else(|| D::Error::custom(format!("'{text}' is no rate; write '20/1h': 20 messages in an hour")))
+        parse().ok_or_else(|| {
+            D::Error::custom(format!("'{text}' is no rate; write '20/1h': 20 messages in an hour"))
+        })
     }
 }

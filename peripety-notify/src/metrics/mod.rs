@@ -61,9 +61,9 @@ impl<'de> Deserialize<'de> for Listen {
             Ok(_) => Err(D::Error::custom(format!(
                 "'{text}' is reached from other machines; write '127.0.0.1:9799', and put a proxy with TLS before it"
             ))),
-            Err(_) => {
-                Err(D::Error::custom(format!("'{text}' is neither '127.0.0.1:PORT' nor the path of a Unix socket")))
-            }
+            Err(_) => Err(D::Error::custom(format!(
+                "'{text}' is neither '127.0.0.1:PORT' nor the path of a Unix socket"
+            ))),
         }
     }
 }

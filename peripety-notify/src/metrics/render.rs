@@ -109,7 +109,11 @@ fn of_daemon(daemon: &Daemon, text: &mut Text) {
         text.sample("peripety_disk_failures_total", &[("device", device), ("wwid", wwid)], count);
     }
 
-    text.family("peripety_failures", Kind::Counter, "Failures by device, type of event, operation and errno.");
+    text.family(
+        "peripety_failures",
+        Kind::Counter,
+        "Failures by device, type of event, operation and errno.",
+    );
     for f in &daemon.failures {
         let labels = [
             ("device", f.device.as_str()),
@@ -121,20 +125,35 @@ fn of_daemon(daemon: &Daemon, text: &mut Text) {
         text.sample("peripety_failures_total", &labels, f.count);
     }
 
-    text.family("peripety_lost_records", Kind::Counter, "Records that are known to be lost, by where and why.");
+    text.family(
+        "peripety_lost_records",
+        Kind::Counter,
+        "Records that are known to be lost, by where and why.",
+    );
     for loss in &daemon.losses {
-        text.sample("peripety_lost_records_total", &[("source", &loss.source), ("reason", &loss.reason)], loss.count);
+        text.sample(
+            "peripety_lost_records_total",
+            &[("source", &loss.source), ("reason", &loss.reason)],
+            loss.count,
+        );
     }
 
-    text.family("peripety_open_incidents", Kind::Gauge, "Incidents that are open, by severity and worst impact.");
+    text.family(
+        "peripety_open_incidents",
+        Kind::Gauge,
+        "Incidents that are open, by severity and worst impact.",
+    );
     let known: BTreeMap<(&str, &str), u64> =
         daemon.open_incidents.iter().map(|o| ((o.severity.as_str(), o.impact.as_str()), o.count)).collect();
     let mut all: BTreeMap<(String, String), u64> = BTreeMap::new();
     for kind in IMPACTS {
-        let impact = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let impact =
+            serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         all.insert((kind.severity().as_str().to_owned(), impact), 0);
     }
-    all.extend(known.into_iter().map(|((severity, impact), n)| ((severity.to_owned(), impact.to_owned()), n)));
+    all.extend(
+        known.into_iter().map(|((severity, impact), n)| ((severity.to_owned(), impact.to_owned()), n)),
+    );
     for ((severity, impact), count) in &all {
         text.sample("peripety_open_incidents", &[("severity", severity), ("impact", impact)], count);
     }
@@ -161,7 +180,11 @@ const IMPACTS: [ImpactKind; 8] = [
 
 fn of_receivers(receivers: &[Arc<Receiver>], text: &mut Text) {
     let health: Vec<_> = receivers.iter().map(|receiver| receiver.health()).collect();
-    text.family("peripety_notify_messages", Kind::Counter, "Messages for each receiver, by what became of them.");
+    text.family(
+        "peripety_notify_messages",
+        Kind::Counter,
+        "Messages for each receiver, by what became of them.",
+    );
     for h in &health {
         for (result, count) in [("delivered", h.counters.delivered), ("given_up", h.counters.dropped)] {
             let labels = [("receiver", h.name.as_str()), ("result", result)];
@@ -180,7 +203,11 @@ fn of_receivers(receivers: &[Arc<Receiver>], text: &mut Text) {
     for h in &health {
         text.sample("peripety_notify_failing", &[("receiver", &h.name)], u8::from(h.failing_since.is_some()));
     }
-    text.family("peripety_notify_delivery_seconds", Kind::Histogram, "From the decision on a message to its delivery.");
+    text.family(
+        "peripety_notify_delivery_seconds",
+        Kind::Histogram,
+        "From the decision on a message to its delivery.",
+    );
     for receiver in receivers {
         let (counts, ms) = receiver.latency();
         let name = receiver.notify.name.as_str();
@@ -188,7 +215,11 @@ fn of_receivers(receivers: &[Arc<Receiver>], text: &mut Text) {
         for (bound, count) in LATENCY.iter().zip(&counts) {
             sum += count;
             let bound = format!("{bound:?}");
-            text.sample("peripety_notify_delivery_seconds_bucket", &[("receiver", name), ("le", &bound)], sum);
+            text.sample(
+                "peripety_notify_delivery_seconds_bucket",
+                &[("receiver", name), ("le", &bound)],
+                sum,
+            );
         }
         let all: u64 = counts.iter().sum();
         text.sample("peripety_notify_delivery_seconds_bucket", &[("receiver", name), ("le", "+Inf")], all);
@@ -197,4 +228,3 @@ fn of_receivers(receivers: &[Arc<Receiver>], text: &mut Text) {
         text.sample("peripety_notify_delivery_seconds_count", &[("receiver", name)], all);
     }
 }
-

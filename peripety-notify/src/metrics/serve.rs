@@ -68,7 +68,8 @@ fn spawn<S: Read + Write + Send + 'static>(
                 let _gone = answer(stream, &source);
                 busy.fetch_sub(1, Ordering::AcqRel);
             };
-            let _no_thread = thread::Builder::new().name("scrape".to_owned()).stack_size(512 << 10).spawn(work);
+            let _no_thread =
+                thread::Builder::new().name("scrape".to_owned()).stack_size(512 << 10).spawn(work);
         }
     };
     thread::Builder::new().name("metrics".to_owned()).stack_size(64 << 10).spawn(serve).map(drop)

@@ -55,7 +55,8 @@ fn without_the_daemon_that_is_what_is_said() {
 
 #[test]
 fn other_machines_do_not_reach_it() {
-    let listen = |text: &str| serde_json::from_value::<Listen>(json!(text)).map_err(|error| error.to_string());
+    let listen =
+        |text: &str| serde_json::from_value::<Listen>(json!(text)).map_err(|error| error.to_string());
     assert!(matches!(listen("127.0.0.1:9799"), Ok(Listen::Port(_))));
     assert!(matches!(listen("[::1]:9799"), Ok(Listen::Port(_))));
     assert!(matches!(listen("/run/x/metrics.sock"), Ok(Listen::Unix(_))));

@@ -88,8 +88,12 @@ impl Exec {
     fn run_directory(&self, directory: &Path, message: &Message) -> Result<String, Failure> {
         let entries = fs::read_dir(directory)
             .map_err(|error| Failure::network(&directory.display().to_string(), &error))?;
-        let mut programs: Vec<PathBuf> =
-            entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| is_for(p, message)).take(PROGRAMS_MAX).collect();
+        let mut programs: Vec<PathBuf> = entries
+            .filter_map(Result::ok)
+            .map(|e| e.path())
+            .filter(|p| is_for(p, message))
+            .take(PROGRAMS_MAX)
+            .collect();
         programs.sort();
         let (sync, others): (Vec<_>, Vec<_>) =
             programs.into_iter().partition(|path| name(path).contains("-sync-"));
@@ -104,7 +108,10 @@ impl Exec {
                     .iter()
                     .map(|program| scope.spawn(move || run_safe(program, message, self.timeout)))
                     .collect();
-                running.into_iter().map(|run| run.join().unwrap_or_else(|_| Ended::Not("it panicked".to_owned()))).collect()
+                running
+                    .into_iter()
+                    .map(|run| run.join().unwrap_or_else(|_| Ended::Not("it panicked".to_owned())))
+                    .collect()
             });
             for (program, ended) in together.iter().zip(ended) {
                 one(program, ended);
@@ -151,7 +158,11 @@ impl Ended {
                 };
                 let said = said.trim().lines().next_back().map(|l| format!(": {l}")).unwrap_or_default();
                 let what = format!("{program} ended with {how}{said}");
-                Err(if status.code() == Some(TRY_AGAIN) { Failure::temporary(what) } else { Failure::Refused { what } })
+                Err(if status.code() == Some(TRY_AGAIN) {
+                    Failure::temporary(what)
+                } else {
+                    Failure::Refused { what }
+                })
             }
             Self::Late => Err(Failure::Refused { what: format!("{program} took too long and was killed") }),
             Self::Not(why) => Err(Failure::temporary(format!("{program}: {why}"))),
@@ -171,7 +182,8 @@ fn is_for(path: &Path, message: &Message) -> bool {
     }
     let Some((prefix, _)) = name.split_once('-') else { return false };
     let prefix = prefix.replace('.', "_").to_ascii_uppercase();
-    let types = message.incident.iter().flat_map(|i| i.events.iter().map(|member| member.event_type.as_str()));
+    let types =
+        message.incident.iter().flat_map(|i| i.events.iter().map(|member| member.event_type.as_str()));
     let mut types = types.chain([message.event_type()]);
     prefix == "ALL" || types.any(|kind| fits(&format!("{prefix}*"), kind))
 }
@@ -199,7 +211,10 @@ fn is_safe(program: &Path) -> Result<(), String> {
 
 fn run(program: &Path, arguments: &[String], message: &Message, timeout: Duration) -> Ended {
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     command.envs(variables(message)).current_dir("/").process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = match command.spawn() {
@@ -259,7 +274,9 @@ fn variables(message: &Message) -> Vec<(&'static str, String)> {
     let incident = message.incident.as_deref();
     let device = incident.and_then(|incident| incident.cause.device.as_ref());
     let block = message.event.as_ref().and_then(|event| event.block.as_ref()).map(|block| &block.id);
-    let either = |of_incident: Option<&String>, of_event: Option<&String>| of_incident.or(of_event).cloned().unwrap_or_default();
+    let either = |of_incident: Option<&String>, of_event: Option<&String>| {
+        of_incident.or(of_event).cloned().unwrap_or_default()
+    };
     let list = |items: Option<&Vec<String>>| items.map(|items| items.join(" ")).unwrap_or_default();
     let mut all = vec![
         ("PERIPETY_ID", message.id.clone()),

@@ -24,7 +24,14 @@ fn opened() -> Message {
 fn a_program_gets_variables_and_json_and_no_shell_sees_the_text() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let program = script(dir.path(), "p", &format!("{{ echo \"$1|$PERIPETY_KIND|$PERIPETY_DEVICE|$PERIPETY_MESSAGE\"; cat; env; }} > {}", out.display()));
+    let program = script(
+        dir.path(),
+        "p",
+        &format!(
+            "{{ echo \"$1|$PERIPETY_KIND|$PERIPETY_DEVICE|$PERIPETY_MESSAGE\"; cat; env; }} > {}",
+            out.display()
+        ),
+    );
     let mut incident = sample();
     incident.title = "$(touch /tmp/notify-pwned); `x`".into();
     let message = Message::of_incident(Kind::Opened, &incident, Timestamp::from_second(0).unwrap());
@@ -43,11 +50,15 @@ fn how_a_program_ends_decides_what_becomes_of_the_message() {
         exec(Some(program), None, Duration::from_millis(700)).deliver(&[&opened()])
     };
     assert!(run("exit 0").is_ok());
-    assert!(matches!(run("echo no way >&2; exit 3"), Err(Failure::Refused { what }) if what.ends_with("status 3: no way")));
+    assert!(
+        matches!(run("echo no way >&2; exit 3"), Err(Failure::Refused { what }) if what.ends_with("status 3: no way"))
+    );
     assert!(matches!(run("exit 75"), Err(Failure::Temporary { .. })));
     let start = Instant::now();
     // What it starts holds the pipes, and is ended with it.
-    assert!(matches!(run("sleep 30 & sleep 30"), Err(Failure::Refused { what }) if what.contains("too long")));
+    assert!(
+        matches!(run("sleep 30 & sleep 30"), Err(Failure::Refused { what }) if what.contains("too long"))
+    );
     assert!(start.elapsed() < Duration::from_secs(10));
     let program = script(dir.path(), "p", "exit 0");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o777)).unwrap();
@@ -59,7 +70,9 @@ fn how_a_program_ends_decides_what_becomes_of_the_message() {
 fn a_directory_is_asked_by_the_type_of_event_as_zed_does() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    for name in ["all-log", "scsi_medium-page", "SCSI-sync-first", "nvme-other", "all-off~", ".all-hidden", "README"] {
+    for name in
+        ["all-log", "scsi_medium-page", "SCSI-sync-first", "nvme-other", "all-off~", ".all-hidden", "README"]
+    {
         script(dir.path(), name, &format!("echo {name} >> {}", out.display()));
     }
     let mut event = peripety_model::Event::new(

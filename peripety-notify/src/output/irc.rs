@@ -71,7 +71,10 @@ pub(super) fn make(config: &Config, notify: &Notify) -> Result<Box<dyn Output>, 
     let (host, port) = host_and_port("irc.server", &config.server, if config.tls { 6697 } else { 6667 })?;
     let is_word = |text: &str| !text.is_empty() && !text.contains([' ', ',', ':', '\r', '\n', '\0']);
     if !is_word(&config.channel) || !config.channel.starts_with(['#', '&', '+', '!']) {
-        return Err(OutputError::value("irc.channel", format!("'{}' is no channel; write '#name'", config.channel)));
+        return Err(OutputError::value(
+            "irc.channel",
+            format!("'{}' is no channel; write '#name'", config.channel),
+        ));
     }
     if !is_word(&config.nick) || config.nick.len() > 30 {
         return Err(OutputError::value("irc.nick", format!("'{}' is no name for IRC", config.nick)));
@@ -98,7 +101,9 @@ impl Output for Irc {
 
     fn idle(&mut self) {
         if let Some(mut session) = self.session.take() {
-            let _gone = session.send("QUIT :nothing more to say").and_then(|()| session.until(|_, _| None::<io::Result<()>>));
+            let _gone = session
+                .send("QUIT :nothing more to say")
+                .and_then(|()| session.until(|_, _| None::<io::Result<()>>));
             session.stream.close();
         }
     }
@@ -110,7 +115,8 @@ impl Irc {
         let place = format!("IRC server {}:{}", self.host, self.port);
         let failed = |error: io::Error| Failure::network(&place, &error);
         let ca_file = self.config.ca_file.as_deref();
-        let stream = Stream::open(&self.host, self.port, self.config.tls, ca_file, self.timeout).map_err(failed)?;
+        let stream =
+            Stream::open(&self.host, self.port, self.config.tls, ca_file, self.timeout).map_err(failed)?;
         let mut session = Session { stream, pending: VecDeque::new(), patience: self.timeout, said: 0 };
         let password = self.config.password.as_ref().map(Source::read).transpose()?;
         let register = |session: &mut Session| -> io::Result<()> {
@@ -120,7 +126,10 @@ impl Irc {
                 (None, None) => {}
             }
             session.send(&format!("NICK {}", self.config.nick))?;
-            session.send(&format!("USER peripety 0 * :storage failures of {}", rustix::system::uname().nodename().to_string_lossy()))?;
+            session.send(&format!(
+                "USER peripety 0 * :storage failures of {}",
+                rustix::system::uname().nodename().to_string_lossy()
+            ))?;
             if let (Some(user), Some(password)) = (&self.config.sasl_user, &password) {
                 session.log_in(user, password.expose())?;
             }
@@ -143,12 +152,16 @@ impl Session {
     }
 
     /// Reads until a line is what is waited for; answers PING.
-    fn until<T>(&mut self, mut wanted: impl FnMut(&str, &[&str]) -> Option<io::Result<T>>) -> io::Result<Option<T>> {
+    fn until<T>(
+        &mut self,
+        mut wanted: impl FnMut(&str, &[&str]) -> Option<io::Result<T>>,
+    ) -> io::Result<Option<T>> {
         let end = Instant::now() + self.patience;
         while Instant::now() < end {
             let Some(line) = self.line()? else { return Ok(None) };
             let line = line.strip_prefix(':').and_then(|rest| Some(rest.split_once(' ')?.1)).unwrap_or(&line);
-            let (words, trailing) = line.split_once(" :").map_or((line, None), |(words, rest)| (words, Some(rest)));
+            let (words, trailing) =
+                line.split_once(" :").map_or((line, None), |(words, rest)| (words, Some(rest)));
             let mut words: Vec<&str> = words.split_ascii_whitespace().collect();
             words.extend(trailing);
             let Some((command, arguments)) = words.split_first() else { continue };
@@ -181,7 +194,9 @@ impl Session {
                 Ok(0) => return Ok(None),
                 Ok(n) => self.pending.extend(buffer.iter().take(n)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -189,7 +204,8 @@ impl Session {
 
     /// SASL PLAIN (RFC 4616).
     fn log_in(&mut self, user: &str, password: &str) -> io::Result<()> {
-        let refused = |why: &[&str]| Some(Err(io::Error::other(format!("it refuses the login: {}", why.join(" ")))));
+        let refused =
+            |why: &[&str]| Some(Err(io::Error::other(format!("it refuses the login: {}", why.join(" ")))));
         self.expect(|command, arguments| match (command, arguments) {
             ("CAP", [_, "ACK", ..]) => Some(Ok(())),
             ("CAP", [_, "NAK", ..]) | ("421" | "410", _) => refused(&["it has no SASL"]),
@@ -203,7 +219,9 @@ impl Session {
         })?;
         let token = STANDARD.encode(format!("\0{user}\0{password}"));
         let (mut rest, mut whole) = (token.as_str(), false);
-        while let Some((part, after)) = rest.split_at_checked(rest.len().min(400)).filter(|(part, _)| !part.is_empty()) {
+        while let Some((part, after)) =
+            rest.split_at_checked(rest.len().min(400)).filter(|(part, _)| !part.is_empty())
+        {
             self.send(&format!("AUTHENTICATE {part}"))?;
             (rest, whole) = (after, part.len() == 400);
         }
@@ -224,7 +242,9 @@ impl Session {
             let taken = self.expect(|command, arguments| match command {
                 "001" => Some(Ok(true)),
                 "433" | "436" => Some(Ok(false)),
-                "432" | "464" | "465" => Some(Err(io::Error::other(format!("it says: {}", arguments.join(" "))))),
+                "432" | "464" | "465" => {
+                    Some(Err(io::Error::other(format!("it says: {}", arguments.join(" ")))))
+                }
                 _ => None,
             })?;
             if taken {

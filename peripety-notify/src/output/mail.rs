@@ -70,7 +70,8 @@ struct Smtp {
 
 pub(super) fn make(config: &Config, notify: &Notify) -> Result<Box<dyn Output>, OutputError> {
     let mailbox = |key, text: &str| {
-        text.parse::<Mailbox>().map_err(|error| OutputError::value(key, format!("'{text}' is no address: {error}")))
+        text.parse::<Mailbox>()
+            .map_err(|error| OutputError::value(key, format!("'{text}' is no address: {error}")))
     };
     let from = mailbox("mail.from", &config.from)?;
     let to = config.to.iter().map(|text| mailbox("mail.to", text)).collect::<Result<Vec<_>, _>>()?;
@@ -82,7 +83,8 @@ pub(super) fn make(config: &Config, notify: &Notify) -> Result<Box<dyn Output>, 
         How::Tls => 465,
         How::None => 25,
     };
-    let server = config.server.as_ref().map(|server| host_and_port("mail.server", server, port)).transpose()?;
+    let server =
+        config.server.as_ref().map(|server| host_and_port("mail.server", server, port)).transpose()?;
     if config.tls == How::None && server.as_ref().is_some_and(|(host, _)| !is_local(host)) {
         let what = "without TLS mail goes to a server on this machine only; use 'starttls' or 'tls'";
         return Err(OutputError::value("mail.tls", what));
@@ -96,11 +98,14 @@ pub(super) fn make(config: &Config, notify: &Notify) -> Result<Box<dyn Output>, 
 
 impl Output for Smtp {
     fn deliver(&mut self, batch: &[&Message]) -> Result<String, Failure> {
-        let mail = self.mail(batch).map_err(|error| Failure::Refused { what: format!("it becomes no mail: {error}") })?;
+        let mail = self
+            .mail(batch)
+            .map_err(|error| Failure::Refused { what: format!("it becomes no mail: {error}") })?;
         let Some((host, port)) = self.server.clone() else {
-            let transport = self.config.sendmail.as_ref().map_or_else(SendmailTransport::new, |program| {
-                SendmailTransport::new_with_command(program)
-            });
+            let transport =
+                self.config.sendmail.as_ref().map_or_else(SendmailTransport::new, |program| {
+                    SendmailTransport::new_with_command(program)
+                });
             return transport
                 .send(&mail)
                 .map(|()| "sendmail took it".to_owned())
@@ -124,7 +129,8 @@ impl Output for Smtp {
                 let code = error.status().map(|code| code.to_string());
                 self.transport = None;
                 // What is wrong with the login or the sender may be set right; an address that is not there is not.
-                let is_lasting = error.is_permanent() && code.is_some_and(|code| ["550", "552", "553", "554"].contains(&code.as_str()));
+                let is_lasting = error.is_permanent()
+                    && code.is_some_and(|code| ["550", "552", "553", "554"].contains(&code.as_str()));
                 Err(if is_lasting { Failure::Refused { what } } else { Failure::temporary(what) })
             }
         }
@@ -143,16 +149,20 @@ impl Smtp {
             How::Tls => Tls::Wrapper(self.parameters(host)?),
             How::None => Tls::None,
         };
-        let mut builder = SmtpTransport::builder_dangerous(host).port(port).tls(tls).timeout(Some(self.timeout));
+        let mut builder =
+            SmtpTransport::builder_dangerous(host).port(port).tls(tls).timeout(Some(self.timeout));
         builder = builder.hello_name(ClientId::Domain(hostname()));
         if let (Some(user), Some(password)) = (&self.config.user, &self.config.password) {
-            builder = builder.credentials(Credentials::new(user.clone(), password.read()?.expose().to_owned()));
+            builder =
+                builder.credentials(Credentials::new(user.clone(), password.read()?.expose().to_owned()));
         }
         Ok(builder.build())
     }
 
     fn parameters(&self, host: &str) -> Result<TlsParameters, Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::temporary(format!("TLS for SMTP server {host}: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::temporary(format!("TLS for SMTP server {host}: {error}"))
+        };
         let mut tls = TlsParameters::builder(host.to_owned());
         if let Some(path) = &self.config.ca_file {
             let pem = fs::read(path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
@@ -165,7 +175,12 @@ impl Smtp {
     fn mail(&self, batch: &[&Message]) -> Result<Mail, lettre::error::Error> {
         let Some(first) = batch.first() else { return Err(lettre::error::Error::MissingTo) };
         let domain = self.from.email.domain();
-        let address = |id: &str| format!("<{}@{domain}>", id.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.', "_"));
+        let address = |id: &str| {
+            format!(
+                "<{}@{domain}>",
+                id.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.', "_")
+            )
+        };
         let mut mail = Mail::builder().from(self.from.clone()).subject(words::title_of_all(batch));
         for to in &self.to {
             mail = mail.to(to.clone());
@@ -189,7 +204,8 @@ impl Smtp {
             return mail.singlepart(text);
         }
         let json = serde_json::to_string_pretty(batch).unwrap_or_default();
-        let attached = lettre::message::Attachment::new("peripety.json".to_owned()).body(json, ContentType::TEXT_PLAIN);
+        let attached =
+            lettre::message::Attachment::new("peripety.json".to_owned()).body(json, ContentType::TEXT_PLAIN);
         mail.multipart(MultiPart::mixed().singlepart(text).singlepart(attached))
     }
 }

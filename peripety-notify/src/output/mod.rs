@@ -139,7 +139,11 @@ pub(crate) fn timeout(notify: &Notify) -> Duration {
 ///
 /// # Errors
 /// It is none of these.
-pub(crate) fn host_and_port(key: &'static str, text: &str, default: u16) -> Result<(String, u16), OutputError> {
+pub(crate) fn host_and_port(
+    key: &'static str,
+    text: &str,
+    default: u16,
+) -> Result<(String, u16), OutputError> {
     let wrong = || OutputError::value(key, format!("'{text}' is no server; write HOST or HOST:PORT"));
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {

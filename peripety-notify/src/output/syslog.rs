@@ -187,7 +187,9 @@ mod tests {
         message.id = "a\"]\\".into();
         let text = String::from_utf8(format(&message, 3, UDP_MAX)).unwrap();
         let pid = std::process::id();
-        let head = format!("<29>1 1970-01-01T00:00:00.000000Z hst1 peripety {pid} PERIPETY_TEST [peripety@32473 id=\"a\\\"\\]\\\\\" kind=\"test\" device=\"\" subject=\"test-0\"] \u{feff}");
+        let head = format!(
+            "<29>1 1970-01-01T00:00:00.000000Z hst1 peripety {pid} PERIPETY_TEST [peripety@32473 id=\"a\\\"\\]\\\\\" kind=\"test\" device=\"\" subject=\"test-0\"] \u{feff}"
+        );
         assert!(text.starts_with(&head), "{text}");
         message.host = "é".repeat(5000);
         let bytes = format(&message, 3, 999);

@@ -83,7 +83,9 @@ fn notify(roots: &Roots) -> anyhow::Result<u8> {
         return Ok(super::OK);
     }
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(PROGRAM)));
-    let places = beside.into_iter().chain(["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|d| Path::new(d).join(PROGRAM)));
+    let places = beside
+        .into_iter()
+        .chain(["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|d| Path::new(d).join(PROGRAM)));
     let Some(program) = places.into_iter().find(|program| program.is_file()) else {
         anstream::eprintln!("{}: not checked: there is no {PROGRAM}", config.display());
         return Ok(super::OK);

@@ -123,7 +123,8 @@ fn ask(path: &PathBuf, request: &str, name: Option<String>) -> anyhow::Result<Va
     writeln!(stream, "{}", json!({ "version": 1, "request": request, "target": name }))?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).context("cannot hear from peripety-notify")?;
-    let mut reply: Value = serde_json::from_str(&line).context("peripety-notify gave no answer that is understood")?;
+    let mut reply: Value =
+        serde_json::from_str(&line).context("peripety-notify gave no answer that is understood")?;
     if let Some(error) = reply.get("error").and_then(Value::as_str) {
         bail!("peripety-notify says: {error}");
     }
@@ -185,7 +186,10 @@ mod tests {
         list(&mut out, &receivers, &TimeZone::UTC).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(!out.contains('\u{1b}'), "{out}");
-        assert!(out.starts_with("admins (mail): works\n    nothing waits; 7 delivered, 0 given up\n"), "{out}");
+        assert!(
+            out.starts_with("admins (mail): works\n    nothing waits; 7 delivered, 0 given up\n"),
+            "{out}"
+        );
         assert!(out.contains("phone (webhook): failing since 2026-11-21 09:00:01\n    3 wait"), "{out}");
         assert!(out.contains("new (irc): nothing sent since its start"), "{out}");
     }

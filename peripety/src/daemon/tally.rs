@@ -126,7 +126,8 @@ impl Tally {
             json
         });
         let losses = self.losses.iter();
-        let losses = losses.map(|((source, reason), n)| json!({ "source": source, "reason": reason, "count": n }));
+        let losses =
+            losses.map(|((source, reason), n)| json!({ "source": source, "reason": reason, "count": n }));
         (failures.collect(), losses.collect())
     }
 }
@@ -142,7 +143,13 @@ impl Checkpoint for Tally {
             return Some(SavedTally {
                 rows: self.rows.iter().map(|(row, n)| (row.clone(), *n)).collect(),
                 losses: self.losses.iter().map(|(key, n)| (key.clone(), *n)).collect(),
-                open: self.open.iter().map(|(id, n)| (*id, Some(*n))).collect::<BTreeMap<_, _>>().into_iter().collect(),
+                open: self
+                    .open
+                    .iter()
+                    .map(|(id, n)| (*id, Some(*n)))
+                    .collect::<BTreeMap<_, _>>()
+                    .into_iter()
+                    .collect(),
             });
         }
         if rows.is_empty() && losses.is_empty() && open.is_empty() {
@@ -178,9 +185,7 @@ fn row(event: &Event) -> Row {
     let path = id.map_or(event.kdev.as_str(), |id| id.blk_path.as_str());
     let io = event.io.as_ref();
     let of_fs = event.event_type.info().is_some_and(|info| info.sub_system == "fs");
-    let errno = io.and_then(|io| {
-        io.errno_name.clone().or_else(|| io.errno.map(|errno| errno.to_string()))
-    });
+    let errno = io.and_then(|io| io.errno_name.clone().or_else(|| io.errno.map(|errno| errno.to_string())));
     Row {
         device: path.strip_prefix("/dev/").unwrap_or(path).to_owned(),
         wwid: id.map(|id| id.wwid.clone()).unwrap_or_default(),

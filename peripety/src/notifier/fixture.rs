@@ -10,7 +10,7 @@ use crate::{
     event::{
         Event, EventType, Facts, Io, Op, SCHEMA_VERSION, SectorRange, Severity, SubSystem, event_id,
         facts::{ScsiFacts, SenseKey},
-        incident::{Cause, CauseKind, Certainty, Impact, INCIDENT_SCHEMA_VERSION, Incident, Part, State},
+        incident::{Cause, CauseKind, Certainty, INCIDENT_SCHEMA_VERSION, Impact, Incident, Part, State},
     },
 };
 

@@ -249,8 +249,8 @@ fn line(event: &Event, sequence: u64) -> Result<Bytes, NotifyError> {
     }
     let incident = carrier::json(event);
     let line = Line { event: incident.is_none().then_some(event), incident, sequence };
-    let mut line = serde_json::to_vec(&line)
-        .map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
+    let mut line =
+        serde_json::to_vec(&line).map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
     line.push(b'\n');
     Ok(line.into())
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use peripety::event::{EventId, Incident, Severity, incident::State};
 use peripety::internal::{
     Roots,
     notifier::{
@@ -12,7 +13,6 @@ use peripety::internal::{
         socket::{Answers, Later, Peer, Request, Server, Serving},
     },
 };
-use peripety::event::{EventId, Incident, Severity, incident::State};
 use serde_json::{Value, json};
 
 /// Requests that were made of it, in order.
@@ -55,7 +55,8 @@ impl FakeDaemon {
         );
         let requests = Requests::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(async { Server::bind(&Roots::system()) }).context("binding the socket")?;
+        let server =
+            runtime.block_on(async { Server::bind(&Roots::system()) }).context("binding the socket")?;
         let serving = server.start(memory.clone(), Arc::new(Known(Arc::clone(&requests))))?;
         Ok(Self { memory, requests, _serving: serving })
     }

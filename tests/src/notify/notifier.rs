@@ -76,7 +76,8 @@ impl Notifier {
     /// Runs `prpt notify` against it: how it ended, and what it printed.
     pub fn prpt(&self, machine: &Machine, args: &[&str]) -> Result<(i32, String)> {
         let mut prpt = Command::new(machine.program("prpt"));
-        let output = cmd::output(prpt.arg("notify").args(args).env("PERIPETY_NOTIFY_DIR", self.dir.join("run")))?;
+        let output =
+            cmd::output(prpt.arg("notify").args(args).env("PERIPETY_NOTIFY_DIR", self.dir.join("run")))?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         Ok((output.status.code().unwrap_or(-1), text))
@@ -90,7 +91,13 @@ impl Notifier {
     }
 
     /// Waits until nothing waits for a receiver any more, and gives how it is.
-    pub fn wait_until_sent(&self, machine: &Machine, name: &str, count: u64, limit: Duration) -> Result<Value> {
+    pub fn wait_until_sent(
+        &self,
+        machine: &Machine,
+        name: &str,
+        count: u64,
+        limit: Duration,
+    ) -> Result<Value> {
         cmd::wait_for("messages to go out", limit, || {
             let health = self.health(machine, name)?;
             let number = |key: &str| health.get(key).and_then(Value::as_u64).unwrap_or(0);

@@ -47,7 +47,8 @@ pub fn root(machine: &Machine) -> PathBuf {
 pub fn command(machine: &Machine, program: &str) -> Command {
     let root = root(machine);
     let mut command = Command::new(root.join(program));
-    let libraries = fs::read_dir(root.join("usr/lib")).into_iter().flatten().filter_map(Result::ok).map(|e| e.path());
+    let libraries =
+        fs::read_dir(root.join("usr/lib")).into_iter().flatten().filter_map(Result::ok).map(|e| e.path());
     let libraries: Vec<String> = libraries.map(|path| path.display().to_string()).collect();
     command.env("LD_LIBRARY_PATH", libraries.join(":"));
     command
@@ -55,7 +56,9 @@ pub fn command(machine: &Machine, program: &str) -> Command {
 
 /// Lays their files below /usr/share over those of the machine, where they look for them; in the sandbox's own mounts.
 pub fn mount_share(machine: &Machine) -> Result<()> {
-    if Path::new("/usr/share/prometheus/web").exists() && Path::new("/usr/share/prometheus/alertmanager").exists() {
+    if Path::new("/usr/share/prometheus/web").exists()
+        && Path::new("/usr/share/prometheus/alertmanager").exists()
+    {
         return Ok(());
     }
     let lower = format!("lowerdir={}:/usr/share", root(machine).join("usr/share").display());
@@ -93,7 +96,17 @@ impl Certificates {
         let file = |name: &str| dir.join(name);
         let run = |args: &[&str]| cmd::run(Command::new("openssl").args(args).current_dir(dir)).map(drop);
         let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-        let own = ["-x509", "-days", "2", "-subj", "/CN=authority of a test", "-keyout", "ca.key", "-out", "ca.pem"];
+        let own = [
+            "-x509",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=authority of a test",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+        ];
         run(&[&new[..], &own].concat())?;
         run(&[&new[..], &["-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"]].concat())?;
         fs::write(file("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").context("writing names")?;
@@ -123,7 +136,8 @@ impl Http {
 
     fn start_with(machine: &Machine, certificates: Option<&Certificates>, port: u16) -> Result<Self> {
         let dir = machine.dir("http")?;
-        fs::write(dir.join("http_receiver.py"), include_str!("http_receiver.py")).context("writing a server")?;
+        fs::write(dir.join("http_receiver.py"), include_str!("http_receiver.py"))
+            .context("writing a server")?;
         fs::write(dir.join("mode"), "ok").context("writing a mode")?;
         let certificates = certificates.map(|c| (c.certificate.clone(), c.key.clone()));
         let server = Self::run(&dir, port, certificates.as_ref())?;

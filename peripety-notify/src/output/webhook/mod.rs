@@ -60,7 +60,10 @@ pub(super) fn make(config: &Config, notify: &Notify) -> Result<Box<dyn Output>, 
         return Err(OutputError::value("webhook.url", "give url or url_secret, one of them"));
     }
     if config.token.is_some() && config.jwt_key.is_some() {
-        return Err(OutputError::value("webhook.token", "token and jwt_key both make the same header; give one"));
+        return Err(OutputError::value(
+            "webhook.token",
+            "token and jwt_key both make the same header; give one",
+        ));
     }
     let has_secret = config.token.is_some() || config.jwt_key.is_some() || config.hmac_key.is_some();
     if let Some(url) = &config.url {
@@ -69,14 +72,20 @@ pub(super) fn make(config: &Config, notify: &Notify) -> Result<Box<dyn Output>, 
     for (name, value) in &config.headers {
         let fits = ureq::http::HeaderName::try_from(name.as_str()).is_ok();
         if !fits || ureq::http::HeaderValue::try_from(value.as_str()).is_err() {
-            return Err(OutputError::value("webhook.headers", format!("'{name}' is no header, or its value is none")));
+            return Err(OutputError::value(
+                "webhook.headers",
+                format!("'{name}' is no header, or its value is none"),
+            ));
         }
         if name.eq_ignore_ascii_case("authorization") {
             let what = "a secret does not belong into the configuration; use token = 'FILE'";
             return Err(OutputError::value("webhook.headers", what));
         }
     }
-    config.form.check(&config.room, config.token.is_some()).map_err(|what| OutputError::value("webhook.form", what))?;
+    config
+        .form
+        .check(&config.room, config.token.is_some())
+        .map_err(|what| OutputError::value("webhook.form", what))?;
     Ok(Box::new(Webhook { config: config.clone(), timeout: timeout(notify), agent: None }))
 }
 
@@ -157,10 +166,16 @@ impl Webhook {
         self.agent.as_ref().ok_or_else(|| Failure::temporary("no client"))
     }
 
-    fn send(&mut self, request: &form::Request, batch: &[&Message], token: Option<&str>) -> Result<String, Failure> {
+    fn send(
+        &mut self,
+        request: &form::Request,
+        batch: &[&Message],
+        token: Option<&str>,
+    ) -> Result<String, Failure> {
         let config = self.config.clone();
         let first = batch.first().map_or("", |message| message.id.as_str());
-        let host = request.url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+        let host =
+            request.url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
         let agent = self.agent()?;
         let mut builder = match request.method {
             Method::Post => agent.post(&request.url),
@@ -187,13 +202,20 @@ impl Webhook {
             builder = builder.header("Authorization", format!("Bearer {token}"));
         }
         // No URL in any message: it may be a secret.
-        let mut response = builder
-            .send(request.body.as_slice())
-            .map_err(|error| Failure::temporary(format!("{host}: {}", without(&error.to_string(), &request.url))))?;
+        let mut response = builder.send(request.body.as_slice()).map_err(|error| {
+            Failure::temporary(format!("{host}: {}", without(&error.to_string(), &request.url)))
+        })?;
         let status = response.status().as_u16();
         let after = retry_after(response.headers(), now);
         let text = response.body_mut().with_config().limit(ANSWER_MAX).lossy_utf8(true).read_to_string();
-        let said: String = text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+        let said: String = text
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .chars()
+            .take(200)
+            .collect();
         let answer = format!("{host}: HTTP {status} {said}");
         let answer = answer.trim_end().to_owned();
         match status {
@@ -229,7 +251,9 @@ mod tests {
         assert!(check_url("http://a.example/x", false).is_ok());
         assert!(check_url("http://127.0.0.1:9/x", true).is_ok());
         assert!(check_url("http://[::1]:9/x", true).is_ok());
-        for (url, secret) in [("http://a.example/x", true), ("ftp://a.example", false), ("x", false), ("/x", false)] {
+        for (url, secret) in
+            [("http://a.example/x", true), ("ftp://a.example", false), ("x", false), ("/x", false)]
+        {
             assert!(check_url(url, secret).is_err(), "{url}");
         }
     }

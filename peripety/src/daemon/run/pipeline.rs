@@ -24,7 +24,15 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// With nothing read; all is to be written down once.
     pub(super) fn new(host: Host, engine: RecordedEngine, cache: BlkCache) -> Self {
-        Self { host, engine, cache, events: Vec::new(), ledger: Ledger::default(), tally: Tally::default(), changed: true }
+        Self {
+            host,
+            engine,
+            cache,
+            events: Vec::new(),
+            ledger: Ledger::default(),
+            tally: Tally::default(),
+            changed: true,
+        }
     }
 
     /// Hands the engine a record.

@@ -49,8 +49,14 @@ impl Daemon {
         let bad_lines = left.as_ref().map_or(0, |left| left.bad_lines);
         let (left, mut open) = left.map(|left| (left.commit, left.open)).unzip();
         let mut left = left.unwrap_or_default();
-        let mut outputs =
-            Outputs::new(&roots, args.stdout, &config.main, left.spooled, persistence.runtime.is_held(), &host.boot_id);
+        let mut outputs = Outputs::new(
+            &roots,
+            args.stdout,
+            &config.main,
+            left.spooled,
+            persistence.runtime.is_held(),
+            &host.boot_id,
+        );
         outputs.apply(&config.main);
 
         // Devices before probes: the first failure shall find its device known.

@@ -1,5 +1,7 @@
 //! With the real daemon: failures of the kernel, the journal, and what becomes of a receiver that takes nothing.
 
+#![expect(clippy::indexing_slicing, reason = "a value that is not in JSON is null, and fails the check")]
+
 use std::{process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
@@ -33,7 +35,12 @@ pub const GAP: Case = Case {
 
 fn read(disk: &FailingDisk) {
     let mut dd = Command::new("dd");
-    dd.arg(format!("if={}", disk.disk.path.display())).args(["of=/dev/null", "bs=4k", "count=1", "iflag=direct"]);
+    dd.arg(format!("if={}", disk.disk.path.display())).args([
+        "of=/dev/null",
+        "bs=4k",
+        "count=1",
+        "iflag=direct",
+    ]);
     let _it_fails = cmd::output(&mut dd);
 }
 

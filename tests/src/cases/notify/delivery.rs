@@ -27,15 +27,13 @@ pub const THROUGH_KILLS: Case = Case {
     run: through_kills,
 };
 
-pub const LATE: Case = Case {
-    name: "notify_what_happens_while_nobody_notifies_is_told_later_and_once",
-    needs: &[],
-    run: late,
-};
+pub const LATE: Case =
+    Case { name: "notify_what_happens_while_nobody_notifies_is_told_later_and_once", needs: &[], run: late };
 
 fn messages(taken: &[Value]) -> Vec<(String, String, String)> {
     let all = taken.iter().filter_map(|body| body.get("messages")?.as_array()).flatten();
-    let text = |message: &Value, key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |message: &Value, key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     all.map(|m| (text(m, "subject"), text(m, "kind"), text(m, "id"))).collect()
 }
 
@@ -130,7 +128,8 @@ fn late(machine: &Machine) -> Result<()> {
             Ok((text("subject").chars().last().map(String::from).unwrap_or_default(), text("kind")))
         })
         .collect::<Result<_>>()?;
-    let told: Vec<(&str, &str)> = told.iter().map(|(subject, kind)| (subject.as_str(), kind.as_str())).collect();
+    let told: Vec<(&str, &str)> =
+        told.iter().map(|(subject, kind)| (subject.as_str(), kind.as_str())).collect();
     ensure!(told == [("1", "opened"), ("2", "opened"), ("1", "resolved")], "{told:?}");
     Ok(())
 }

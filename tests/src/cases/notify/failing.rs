@@ -1,5 +1,7 @@
 //! An HTTPS server that fails, hangs, or says when it wants to be asked again; and one that is not whom it says.
 
+#![expect(clippy::indexing_slicing, reason = "a value that is not in JSON is null, and fails the check")]
+
 use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,7 +32,12 @@ pub const VERIFIED: Case = Case {
 
 fn times(http: &Http, status: u64) -> Result<Vec<f64>> {
     let of_status = |note: &Value| note.get("status").and_then(Value::as_u64) == Some(status);
-    Ok(http.requests()?.iter().filter(|note| of_status(note)).filter_map(|note| note.get("at")?.as_f64()).collect())
+    Ok(http
+        .requests()?
+        .iter()
+        .filter(|note| of_status(note))
+        .filter_map(|note| note.get("at")?.as_f64())
+        .collect())
 }
 
 fn https(machine: &Machine) -> Result<()> {
@@ -49,12 +56,18 @@ fn https(machine: &Machine) -> Result<()> {
 
     http.mode("status 429 2")?;
     daemon.say(&incident(1, 0)?)?;
-    cmd::wait_for("a request", Duration::from_secs(10), || times(&http, 429)?.first().copied().context("none"))?;
+    cmd::wait_for("a request", Duration::from_secs(10), || {
+        times(&http, 429)?.first().copied().context("none")
+    })?;
     http.mode("ok")?;
     notifier.wait_until_sent(machine, "web", 1, Duration::from_secs(10))?;
     let (asked, taken) = (times(&http, 429)?, times(&http, 200)?);
     let waited = taken.first().copied().unwrap_or(0.0) - asked.first().copied().unwrap_or(0.0);
-    ensure!(asked.len() == 1 && (1.9..4.0).contains(&waited), "asked {} times, and after {waited} s", asked.len());
+    ensure!(
+        asked.len() == 1 && (1.9..4.0).contains(&waited),
+        "asked {} times, and after {waited} s",
+        asked.len()
+    );
 
     http.mode("hang 3")?;
     daemon.say(&incident(2, 0)?)?;
@@ -77,7 +90,8 @@ fn https(machine: &Machine) -> Result<()> {
     ensure!(code == 1 && list.contains("web (webhook): failing since") && list.contains("1 wait"), "{list}");
     http.mode("ok")?;
     notifier.wait_until_sent(machine, "web", 2, Duration::from_secs(10))?;
-    let asked: Vec<String> = daemon.requests().iter().map(|r| format!("{} {}", r["request"], r["target"])).collect();
+    let asked: Vec<String> =
+        daemon.requests().iter().map(|r| format!("{} {}", r["request"], r["target"])).collect();
     ensure!(asked == ["\"notification_failed\" \"web\"", "\"notification_restored\" \"web\""], "{asked:?}");
 
     // What is wrong with one message itself is given up, and the next one goes out.
@@ -97,7 +111,11 @@ fn https(machine: &Machine) -> Result<()> {
     let requests = http.requests()?;
     let last = requests.last().context("no request")?;
     let header = |name: &str| last["headers"][name].as_str().unwrap_or_default().to_owned();
-    ensure!(header("x-peripety-signature").starts_with("sha256=") && header("authorization").starts_with("Bearer ey"), "{last}");
+    ensure!(
+        header("x-peripety-signature").starts_with("sha256=")
+            && header("authorization").starts_with("Bearer ey"),
+        "{last}"
+    );
     let all = format!("{}{}", notifier.log(), serde_json::to_string(&requests)?);
     ensure!(!all.contains("a secret of a test"), "the key is said");
     Ok(())
@@ -109,7 +127,10 @@ fn verified(machine: &Machine) -> Result<()> {
     let http = Http::start(machine, Some(&right))?;
     let daemon = FakeDaemon::start(1)?;
     let receiver = |name: &str, host: &str, ca: &str| {
-        format!("[[notify]]\nname = '{name}'\n[notify.webhook]\nurl = 'https://{host}:{}/x'\n{ca}\n", http.port)
+        format!(
+            "[[notify]]\nname = '{name}'\n[notify.webhook]\nurl = 'https://{host}:{}/x'\n{ca}\n",
+            http.port
+        )
     };
     let of_other = format!("ca_file = '{}'", other.authority.display());
     let of_right = format!("ca_file = '{}'", right.authority.display());
@@ -125,7 +146,8 @@ fn verified(machine: &Machine) -> Result<()> {
             let error = health["last_error"].as_str().unwrap_or_default().to_lowercase();
             ensure!(health["waiting"] == 1, "{health}");
             // 127.0.0.2 is nobody here, on some machines.
-            let refused = error.contains("certificate") || error.contains("refused") || error.contains("authorities");
+            let refused =
+                error.contains("certificate") || error.contains("refused") || error.contains("authorities");
             ensure!(refused, "{health}");
             Ok(())
         })?;

@@ -13,11 +13,8 @@ use crate::{
     },
 };
 
-pub const IDLE: Case = Case {
-    name: "notify_an_idle_notifier_never_wakes_up_and_takes_less_than_12_mib",
-    needs: &[],
-    run: idle,
-};
+pub const IDLE: Case =
+    Case { name: "notify_an_idle_notifier_never_wakes_up_and_takes_less_than_12_mib", needs: &[], run: idle };
 
 const CONFIG: &str = "[[notify]]\nname = 'out'\n[notify.stdout]\n\
     [[notify]]\nname = 'web'\n[notify.webhook]\nurl = 'https://192.0.2.1/x'\n\

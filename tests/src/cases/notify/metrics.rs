@@ -1,5 +1,7 @@
 //! Metrics: exact counts of a storm, a real Prometheus that scrapes them, alerts that fire, and a dashboard that shows data.
 
+#![expect(clippy::indexing_slicing, reason = "a value that is not in JSON is null, and fails the check")]
+
 use std::{
     fs,
     net::TcpStream,
@@ -61,9 +63,12 @@ fn prometheus(port: u16, path: &str) -> Result<Value> {
 /// What an expression gives now.
 fn query(port: u16, expression: &str) -> Result<Vec<Value>> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric();
-    let encoded: String =
-        expression.bytes().map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
-    let answer = prometheus(port, &format!("/api/v1/query?query={encoded}")).with_context(|| expression.to_owned())?;
+    let encoded: String = expression
+        .bytes()
+        .map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect();
+    let answer =
+        prometheus(port, &format!("/api/v1/query?query={encoded}")).with_context(|| expression.to_owned())?;
     Ok(answer["data"]["result"].as_array().cloned().unwrap_or_default())
 }
 
@@ -103,7 +108,8 @@ fn storm(machine: &Machine) -> Result<()> {
         cmd::run(command(machine, "usr/bin/promtool").args(args).current_dir(&dir))?;
     }
     let mut tests = command(machine, "usr/bin/promtool");
-    let verdict = cmd::run(tests.args(["test", "rules", "peripety.rules.test.yml"]).current_dir(dist("prometheus")))?;
+    let verdict =
+        cmd::run(tests.args(["test", "rules", "peripety.rules.test.yml"]).current_dir(dist("prometheus")))?;
     ensure!(verdict.contains("SUCCESS"), "{verdict}");
     mount_share(machine)?;
     let mut program = command(machine, "usr/bin/prometheus");
@@ -114,7 +120,10 @@ fn storm(machine: &Machine) -> Result<()> {
     let _server = Server::spawn(&mut program, &log)?;
     wait_for_port(port, &log)?;
     cmd::wait_for("a scrape", Duration::from_secs(20), || {
-        ensure!(!query(port, &format!("peripety_disk_failures_total{{device=\"{disk}\"}}"))?.is_empty(), "none");
+        ensure!(
+            !query(port, &format!("peripety_disk_failures_total{{device=\"{disk}\"}}"))?.is_empty(),
+            "none"
+        );
         Ok(())
     })?;
 
@@ -134,9 +143,8 @@ fn storm(machine: &Machine) -> Result<()> {
         let answer = prometheus(port, "/api/v1/alerts")?;
         let all = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
         let firing = all.iter().filter(|alert| alert["state"] == "firing");
-        let names: Vec<String> = firing
-            .map(|a| format!("{} {}", a["labels"]["alertname"], a["labels"]["device"]))
-            .collect();
+        let names: Vec<String> =
+            firing.map(|a| format!("{} {}", a["labels"]["alertname"], a["labels"]["device"])).collect();
         for wanted in ["StorageDiskFails", "StorageDiskFailsOften"] {
             let name = format!("\"{wanted}\" \"{disk}\"");
             ensure!(names.contains(&name), "no {name}: {names:?}");

@@ -1,5 +1,7 @@
 //! Servers of others that take notifications: mail, IRC, syslog, Alertmanager.
 
+#![expect(clippy::indexing_slicing, reason = "a value that is not in JSON is null, and fails the check")]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -19,7 +21,10 @@ use crate::{
     notify::{
         fake::{FakeDaemon, incident, over, worse},
         notifier::Notifier,
-        servers::{Certificates, Server, command, free_port, free_udp_port, mount_share, root, wait_for_file, wait_for_port},
+        servers::{
+            Certificates, Server, command, free_port, free_udp_port, mount_share, root, wait_for_file,
+            wait_for_port,
+        },
     },
 };
 
@@ -55,8 +60,14 @@ fn mail(machine: &Machine) -> Result<()> {
     fs::write(dir.join("wrong"), "battery staple")?;
     let log = dir.join("log");
     let mut python = Command::new("/usr/bin/python3");
-    python.env("PYTHONPATH", root(machine).join("usr/lib/python3/dist-packages")).arg(dir.join("smtp_receiver.py"));
-    python.arg(&dir).arg(&certificates.certificate).arg(&certificates.key).args(["peripety", "correct horse"]);
+    python
+        .env("PYTHONPATH", root(machine).join("usr/lib/python3/dist-packages"))
+        .arg(dir.join("smtp_receiver.py"));
+    python
+        .arg(&dir)
+        .arg(&certificates.certificate)
+        .arg(&certificates.key)
+        .args(["peripety", "correct horse"]);
     let _server = Server::spawn(&mut python, &log)?;
     let port = wait_for_file(&dir.join("port"))?;
     let daemon = FakeDaemon::start(1)?;
@@ -72,7 +83,10 @@ fn mail(machine: &Machine) -> Result<()> {
     daemon.say(&incident(1, 0)?)?;
     daemon.say(&over(1, 1)?)?;
     let health = notifier.wait_until_sent(machine, "right", 2, Duration::from_secs(20))?;
-    ensure!(health["last_answer"].as_str().is_some_and(|answer| answer.contains("queued as 4711")), "{health}");
+    ensure!(
+        health["last_answer"].as_str().is_some_and(|answer| answer.contains("queued as 4711")),
+        "{health}"
+    );
     let mails = fs::read_to_string(dir.join("mails"))?;
     let mails: Vec<Value> = mails.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     ensure!(mails.len() == 2, "{} mails", mails.len());
@@ -80,7 +94,13 @@ fn mail(machine: &Machine) -> Result<()> {
     ensure!(first["tls"] == true && first["authenticated"] == true, "{first}");
     ensure!(first["to"] == serde_json::json!(["admins@example.com", "root@example.com"]), "{first}");
     let data = first["data"].as_str().unwrap_or_default();
-    for part in ["Subject: db1: sd1: unreadable sectors [error]", "Auto-Submitted: auto-generated", "Do:", "serial ZA1234", "peripety.json"] {
+    for part in [
+        "Subject: db1: sd1: unreadable sectors [error]",
+        "Auto-Submitted: auto-generated",
+        "Do:",
+        "serial ZA1234",
+        "peripety.json",
+    ] {
         ensure!(data.contains(part) || part == "Do:", "{part}: {data}");
     }
     let id = |mail: &Value| {
@@ -88,7 +108,10 @@ fn mail(machine: &Machine) -> Result<()> {
         data.lines().find(|line| line.starts_with("Message-ID:")).map(str::to_owned).unwrap_or_default()
     };
     ensure!(id(first) != id(last) && id(first).contains("@example.com>"), "{}", id(first));
-    ensure!(last["data"].as_str().is_some_and(|data| data.contains("over: sd1") && data.contains("References:")), "{last}");
+    ensure!(
+        last["data"].as_str().is_some_and(|data| data.contains("over: sd1") && data.contains("References:")),
+        "{last}"
+    );
     let failing = cmd::wait_for("a refused login", Duration::from_secs(40), || {
         let health = notifier.health(machine, "wrong")?;
         ensure!(health["waiting"] == 2 && health["last_error"].is_string(), "{health}");
@@ -96,7 +119,10 @@ fn mail(machine: &Machine) -> Result<()> {
     })?;
     let error = failing["last_error"].as_str().unwrap_or_default();
     ensure!(error.contains("535") || error.to_lowercase().contains("auth"), "{error}");
-    ensure!(!notifier.log().contains("battery") && !failing.to_string().contains("battery"), "the password is said");
+    ensure!(
+        !notifier.log().contains("battery") && !failing.to_string().contains("battery"),
+        "the password is said"
+    );
     let (code, said) = notifier.prpt(machine, &["test"])?;
     ensure!(code == 1 && said.contains("right: ok: ") && said.contains("wrong: FAILED: "), "{said}");
     Ok(())
@@ -150,10 +176,16 @@ fn irc(machine: &Machine) -> Result<()> {
     daemon.say(&worse(1, 1)?)?;
     let first = until("PRIVMSG #storage")?;
     // Its name was taken; another one is.
-    ensure!(first.starts_with(":reader1!") && first.contains("db1: sd1: x") && !first.contains('\u{1}'), "{first}");
+    ensure!(
+        first.starts_with(":reader1!") && first.contains("db1: sd1: x") && !first.contains('\u{1}'),
+        "{first}"
+    );
     ensure!(until("PRIVMSG #storage")?.contains("worse: sd1: unreadable sectors [critical]"), "order");
     let health = notifier.wait_until_sent(machine, "irc", 2, Duration::from_secs(10))?;
-    ensure!(health["last_answer"].as_str().is_some_and(|a| a.ends_with("has read it for #storage")), "{health}");
+    ensure!(
+        health["last_answer"].as_str().is_some_and(|a| a.ends_with("has read it for #storage")),
+        "{health}"
+    );
     until("QUIT")?;
     let (code, said) = notifier.prpt(machine, &["test", "irc"])?;
     ensure!(code == 0, "{said}");
@@ -183,7 +215,10 @@ fn syslog(machine: &Machine) -> Result<()> {
     fs::write(dir.join("rsyslog.conf"), config)?;
     let mut rsyslogd = command(machine, "usr/sbin/rsyslogd");
     let libraries = root(machine).join("usr/lib");
-    let modules = fs::read_dir(libraries)?.filter_map(Result::ok).map(|e| e.path().join("rsyslog")).find(|p| p.exists());
+    let modules = fs::read_dir(libraries)?
+        .filter_map(Result::ok)
+        .map(|e| e.path().join("rsyslog"))
+        .find(|p| p.exists());
     rsyslogd.arg("-n").arg("-f").arg(dir.join("rsyslog.conf")).arg("-i").arg(dir.join("pid"));
     rsyslogd.arg("-M").arg(modules.context("rsyslog's modules")?);
     let log = dir.join("log");
@@ -193,7 +228,9 @@ fn syslog(machine: &Machine) -> Result<()> {
     let daemon = FakeDaemon::start(1)?;
     let receiver = |over: &str, port: u16| {
         let ca = certificates.authority.display();
-        format!("[[notify]]\nname = '{over}'\n[notify.syslog]\nserver = 'localhost:{port}'\nover = '{over}'\nca_file = '{ca}'\n")
+        format!(
+            "[[notify]]\nname = '{over}'\n[notify.syslog]\nserver = 'localhost:{port}'\nover = '{over}'\nca_file = '{ca}'\n"
+        )
     };
     // rsyslog listens at the address of version 4 only.
     let udp = receiver("udp", udp).replace("localhost", "127.0.0.1");
@@ -204,7 +241,12 @@ fn syslog(machine: &Machine) -> Result<()> {
     daemon.say(&over(1, 1)?)?;
     let text = cmd::wait_for("rsyslog to have all", Duration::from_secs(20), || {
         let text = fs::read_to_string(&out).unwrap_or_default();
-        ensure!(text.lines().count() >= 12, "{text} {} {}", notifier.log(), fs::read_to_string(&log).unwrap_or_default());
+        ensure!(
+            text.lines().count() >= 12,
+            "{text} {} {}",
+            notifier.log(),
+            fs::read_to_string(&log).unwrap_or_default()
+        );
         Ok(text)
     })?;
     for over in ["udp", "tcp", "tls"] {
@@ -212,7 +254,12 @@ fn syslog(machine: &Machine) -> Result<()> {
         ensure!(lines.len() == 4, "{over}: {lines:?}");
         let first = lines.first().copied().unwrap_or_default();
         let head = format!("{over} crit db1 peripety - [peripety@32473 id=");
-        ensure!(first.starts_with(&head) && first.contains("device=\"sd1\"") && first.ends_with("db1: sd1: unreadable sectors [critical]"), "{first}");
+        ensure!(
+            first.starts_with(&head)
+                && first.contains("device=\"sd1\"")
+                && first.ends_with("db1: sd1: unreadable sectors [critical]"),
+            "{first}"
+        );
         ensure!(lines.last().is_some_and(|line| line.contains("db1: over: sd1")), "{lines:?}");
     }
     Ok(())
@@ -236,7 +283,9 @@ fn alertmanager(machine: &Machine) -> Result<()> {
     let notifier = Notifier::start(machine, &config)?;
     let active = || -> Result<Vec<String>> {
         let mut amtool = command(machine, "usr/bin/amtool");
-        amtool.args(["alert", "query", "--output=json"]).arg(format!("--alertmanager.url=http://127.0.0.1:{port}"));
+        amtool
+            .args(["alert", "query", "--output=json"])
+            .arg(format!("--alertmanager.url=http://127.0.0.1:{port}"));
         let all: Value = serde_json::from_str(&cmd::run(&mut amtool)?)?;
         let labels = all.as_array().into_iter().flatten().map(|alert| &alert["labels"]);
         Ok(labels.map(|l| format!("{} {} {}", l["alertname"], l["severity"], l["site"])).collect())

@@ -37,17 +37,23 @@ fn alerts(message: &Message, part: &Part<'_>) -> Vec<Value> {
 
 fn ends(message: &Message, part: &Part<'_>) -> Timestamp {
     match message.kind {
-        Kind::Resolved | Kind::Merged => {
-            message.incident.as_deref().and_then(|incident| incident.resolved).unwrap_or(message.at).min(message.at)
-        }
+        Kind::Resolved | Kind::Merged => message
+            .incident
+            .as_deref()
+            .and_then(|incident| incident.resolved)
+            .unwrap_or(message.at)
+            .min(message.at),
         // What ends by itself.
         Kind::Event | Kind::Test => later(message, SignedDuration::from_mins(5)),
-        _ => later(message, SignedDuration::try_from(part.refresh.unwrap_or_default() * 5).unwrap_or_default()),
+        _ => {
+            later(message, SignedDuration::try_from(part.refresh.unwrap_or_default() * 5).unwrap_or_default())
+        }
     }
 }
 
 fn alert(message: &Message, part: &Part<'_>, severity: &str, ends: Timestamp) -> Value {
-    let mut labels: BTreeMap<&str, &str> = part.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let mut labels: BTreeMap<&str, &str> =
+        part.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let name = match (&message.incident, &message.event) {
         (Some(_), _) => "StorageIncident",
         (None, Some(_)) => "StorageEvent",

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Part, Request, cut};
-use crate::{message::{Kind, Message}, words};
+use crate::{
+    message::{Kind, Message},
+    words,
+};
 
 /// `{"text","blocks"}` of an incoming webhook (api.slack.com/messaging/webhooks): at most 3,000 characters in a block.
 pub(super) fn slack(url: &str, batch: &[&Message], part: &Part<'_>) -> Request {

@@ -128,7 +128,9 @@ impl Form {
             return Err("it needs a token: token = 'FILE', or the name of a credential".to_owned());
         }
         if self == Self::Matrix && !has_token {
-            return Err("Matrix needs an access token: token = 'FILE', or the name of a credential".to_owned());
+            return Err(
+                "Matrix needs an access token: token = 'FILE', or the name of a credential".to_owned()
+            );
         }
         if row.room && room.is_empty() {
             return Err("it needs a room: room = '!id:server'".to_owned());

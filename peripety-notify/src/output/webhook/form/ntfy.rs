@@ -5,7 +5,10 @@
 use serde_json::json;
 
 use super::{Part, Request, cut};
-use crate::{message::{Kind, Message}, words};
+use crate::{
+    message::{Kind, Message},
+    words,
+};
 
 pub(super) fn request(url: &str, batch: &[&Message], _part: &Part<'_>) -> Request {
     let trimmed = url.trim_end_matches('/');

@@ -34,7 +34,10 @@ fn every_form_says_what_is_wrong_and_nothing_of_the_kernel_steers_it() {
     for form in FORMS {
         let (request, body) = request(form, &[&message]);
         let text = body.to_string();
-        assert!(text.contains("unreadable") && !text.contains("\\u001b") && !text.contains("\\u0007"), "{text}");
+        assert!(
+            text.contains("unreadable") && !text.contains("\\u001b") && !text.contains("\\u0007"),
+            "{text}"
+        );
         assert!(request.url.starts_with("https://s.example/"), "{}", request.url);
     }
 }
