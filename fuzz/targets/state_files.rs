@@ -39,9 +39,9 @@ fuzz_target!(|input: (u8, u8, u16, &[u8], bool, bool)| {
         // Each is found or counted, and none is both.
         assert_eq!(found.waiting.len() as u64 + found.lost, count - sent);
     }
-    let left = logbook::decode(book.as_slice(), "boot");
+    let left = checkpoint_log::decode(book.as_slice(), "boot");
     if let Ok(Some(left)) = left {
         assert!(left.commit.kmsg_seq.is_none_or(|seq| seq < count));
     }
-    let _garbage = (Found::read(damage, None, None), logbook::decode(damage, "boot"));
+    let _garbage = (Found::read(damage, None, None), checkpoint_log::decode(damage, "boot"));
 });

@@ -251,22 +251,36 @@ impl Logbook {
     }
 }
 
-fn read(path: &Path, boot_id: &str) -> Result<Option<Left>, String> {
+/// Why nothing of a checkpoint log can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogbookError {
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// Another version of peripetyd wrote it.
+    #[error("it is of version {0} of the format, not {VERSION}")]
+    Version(u32),
+    /// It is something else.
+    #[error("it does not begin as a logbook does")]
+    Foreign,
+}
+
+fn read(path: &Path, boot_id: &str) -> Result<Option<Left>, LogbookError> {
     match File::open(path) {
         Ok(file) => decode(BufReader::new(file), boot_id),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// What stands in a logbook; nothing if it is of another boot.
 ///
 /// # Errors
-/// Words on why nothing of it can be understood.
-pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, String> {
+/// Nothing of it can be used.
+pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, LogbookError> {
     let mut lines = Lines::new(input);
     let (mut left, mut notes, mut titles) = (Left::default(), Vec::new(), 0);
-    while let Some((piece, _)) = lines.next_piece().map_err(|e| e.to_string())? {
+    while let Some((piece, _)) = lines.next_piece()? {
         let text = match piece {
             Piece::Line => std::str::from_utf8(lines.text()).unwrap_or_default(),
             Piece::Bad => {
@@ -296,14 +310,14 @@ pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, String
                 return Ok(None);
             }
             if title.logbook != VERSION {
-                return Err(format!("it is of version {} of the format, not {VERSION}", title.logbook));
+                return Err(LogbookError::Version(title.logbook));
             }
             titles += 1;
         }
     }
     match (titles, left.bad_lines) {
         (0, 0) => Ok(None),
-        (0, _) => Err("it does not begin as a logbook does".to_owned()),
+        (0, _) => Err(LogbookError::Foreign),
         _ => Ok(Some(left)),
     }
 }

@@ -122,12 +122,23 @@ impl Entry {
     }
 }
 
+/// What is wrong with a kernel record of a recording.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It is written in hexadecimal digits.
+    #[error("a kernel record that is not hexadecimal")]
+    NotHex,
+    /// Its bytes are none of the ring's.
+    #[error(transparent)]
+    Decode(#[from] peripety_common::DecodeError),
+}
+
 impl Body {
     /// The record again.
     ///
     /// # Errors
-    /// Words about what is wrong with a kernel record.
-    pub fn into_record(self, us: i64, ns: Option<u64>) -> Result<Record, String> {
+    /// It is no kernel record.
+    pub fn into_record(self, us: i64, ns: Option<u64>) -> Result<Record, RecordError> {
         let (own_ns, body) = match self {
             Self::Kernel(hex) => {
                 let kernel = from_hex(&hex)?;
@@ -153,20 +164,16 @@ fn to_hex(record: &KernelRecord) -> String {
     })
 }
 
-fn from_hex(hex: &str) -> Result<KernelRecord, String> {
+fn from_hex(hex: &str) -> Result<KernelRecord, RecordError> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pair = |pair: &[u8]| match pair {
         [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
         _ => None,
     };
-    let mut bytes: Vec<u8> = hex
-        .as_bytes()
-        .chunks(2)
-        .map(pair)
-        .collect::<Option<_>>()
-        .ok_or_else(|| "a kernel record that is not hexadecimal".to_owned())?;
+    let mut bytes: Vec<u8> =
+        hex.as_bytes().chunks(2).map(pair).collect::<Option<_>>().ok_or(RecordError::NotHex)?;
     bytes.resize(bytes.len().max(Header::SIZE), 0);
     let len = Header::decode(&bytes).map_or(0, |header| usize::from(header.len));
     bytes.resize(bytes.len().max(len), 0);
-    KernelRecord::decode(&bytes).map_err(|error| error.to_string())
+    Ok(KernelRecord::decode(&bytes)?)
 }

@@ -193,7 +193,7 @@ impl<R: BufRead> Replay<R> {
                 engine.restore(saved);
             }
             Entry::Push { us, ns, body, facts } => {
-                let record = body.into_record(us, ns).map_err(broken)?;
+                let record = body.into_record(us, ns).map_err(|error| broken(error.to_string()))?;
                 self.answers.next(facts);
                 engine.push(&record, &self.answers, out);
             }

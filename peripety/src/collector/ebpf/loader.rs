@@ -204,7 +204,7 @@ impl Ebpf {
     /// Why the programs end with this daemon; none if they go on while no daemon runs.
     pub(crate) fn unpinned(&self) -> Option<String> {
         match &self.source.pins {
-            Err(reason) => Some(reason.clone()),
+            Err(reason) => Some(reason.to_string()),
             Ok(_) if self.instances.iter().any(|i| i.pinned.is_none() && i.until_ns == u64::MAX) => {
                 Some("some of them cannot be pinned on this kernel".to_owned())
             }

@@ -42,7 +42,7 @@ pub(super) struct Source {
     pub(super) kernel: KernelVersion,
     loader: Mutex<EbpfLoader<'static>>,
     /// Or why nothing can be pinned.
-    pub(super) pins: Result<Pins, String>,
+    pub(super) pins: Result<Pins, pins::PinsError>,
 }
 
 /// The programs of a load.
@@ -100,7 +100,7 @@ impl Source {
             .map_max_entries(RING, options.ring_bytes)
             .map_max_entries(COUNTS, lru_entries())
             .override_global("AYA_LOG_LEVEL", if options.verbose { &LOG_ALL } else { &LOG_NOTHING }, false);
-        let pins = if options.pin { Pins::open(roots) } else { Err("it is not wanted".to_owned()) };
+        let pins = if options.pin { Pins::open(roots) } else { Err(pins::PinsError::Unwanted) };
         Self {
             roots: roots.clone(),
             kernel: KernelVersion::running(roots),

@@ -108,21 +108,38 @@ fn in_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+/// Why nothing can be pinned.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PinsError {
+    /// mount(2) failed.
+    #[error("no BPF filesystem is at {}: {error}", path.display())]
+    Mount { path: PathBuf, error: rustix::io::Errno },
+    /// The directory cannot be made or is not to be trusted.
+    #[error(transparent)]
+    Directory(#[from] io::Error),
+    /// The command line says so.
+    #[error("it is not wanted")]
+    Unwanted,
+    /// flock(2) says so.
+    #[error("another daemon holds {}", .0.display())]
+    Busy(PathBuf),
+}
+
 /// Sees to it that there is a BPF filesystem, and the directory in it.
 ///
 /// # Errors
-/// Words on why there is not.
-pub(crate) fn prepare(roots: &Roots) -> Result<(), String> {
+/// There is not.
+pub(crate) fn prepare(roots: &Roots) -> Result<(), PinsError> {
     let dir = directory(roots);
     let parent = dir.parent().unwrap_or(&dir);
     if !is_bpffs(parent) {
         // systemd mounts it at boot; elsewhere nobody may have.
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("bpf", parent, "bpf", flags, Some(c"mode=0700"))
-            .map_err(|error| format!("no BPF filesystem is at {}: {error}", parent.display()))?;
+            .map_err(|error| PinsError::Mount { path: parent.to_owned(), error })?;
     }
     match fs::DirBuilder::new().mode(0o700).create(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(in_path(&dir, &error).to_string()),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(in_path(&dir, &error).into()),
         _ => Ok(()),
     }
 }
@@ -131,13 +148,13 @@ impl Pins {
     /// Takes the directory into possession.
     ///
     /// # Errors
-    /// Words on why nothing can be pinned.
-    pub(super) fn open(roots: &Roots) -> Result<Self, String> {
+    /// Nothing can be pinned.
+    pub(super) fn open(roots: &Roots) -> Result<Self, PinsError> {
         prepare(roots)?;
         let dir = directory(roots);
-        let tree = Tree::open(&dir).map_err(|error| error.to_string())?;
+        let tree = Tree::open(&dir)?;
         flock(&tree.fd, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_busy| format!("another daemon holds {}", dir.display()))?;
+            .map_err(|_busy| PinsError::Busy(dir.clone()))?;
         Ok(Self { dir, tree })
     }
 
