@@ -94,7 +94,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let mut out = Out {
         filter,
         summary: args.summary.then(Summary::default),
-        incidents: ByHost::default(),
+        incidents: if args.incidents || args.summary { ByHost::default() } else { ByHost::only_events() },
         only_incidents: args.incidents,
         printer,
         found: false,

@@ -131,6 +131,11 @@ impl Incidents {
         self.cases.values().map(|case| &case.incident)
     }
 
+    /// How many are known.
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
     /// All that is needed to go on with them.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.values()

@@ -427,9 +427,13 @@ fn killed(machine: &Machine) -> Result<()> {
     }
     eprintln!("{kills} kills, the slowest start took {slowest:?}");
     let last = Daemon::start(machine, "")?;
-    let events = prpt::events(machine, &["query", "-J", "--all-revisions"])?;
-    let starts = events.iter().filter(|e| e.event_type.as_str() == "PERIPETY_STARTED").count();
-    ensure!(starts == kills + 1, "{starts} starts for {} daemons", kills + 1);
+    // What those before had not handed to journald waits in the spool.
+    cmd::wait_for("an event for each start", Duration::from_secs(20), || {
+        let events = prpt::events(machine, &["query", "-J", "--all-revisions"])?;
+        let starts = events.iter().filter(|e| e.event_type.as_str() == "PERIPETY_STARTED").count();
+        ensure!(starts == kills + 1, "{starts} starts for {} daemons", kills + 1);
+        Ok(())
+    })?;
     drop(last);
     Ok(())
 }

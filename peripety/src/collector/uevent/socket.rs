@@ -214,7 +214,10 @@ impl Sockets {
     /// When the kernel gives no socket. Without udev's socket it goes on with the kernel's alone.
     pub(crate) fn open(roots: &Roots) -> io::Result<Self> {
         let (mut kernel, mut udev) = (None, None);
-        let given = sd_listen_fds::get().map_err(io::Error::other)?;
+        let given = sd_listen_fds::get().unwrap_or_else(|error| {
+            tracing::warn!("cannot use the sockets given to the daemon: {error}");
+            Vec::new()
+        });
         for (_, fd) in given {
             match Socket::given(fd.into_std()) {
                 Ok(Some(socket)) if socket.sender == Sender::Kernel => kernel = Some(socket),

@@ -109,7 +109,7 @@ pub(crate) fn quoting_place(text: &str) -> Option<&'static str> {
 
 /// Whether a line begins with such a text: then nothing in it is the kernel's for sure.
 pub(crate) fn begins_with_quoted(text: &str) -> bool {
-    places().of(text).is_some_and(|place| matches!(place.head.first(), Some(Part::User(_))))
+    places().find(text, |place| matches!(place.head.first(), Some(Part::User(_)))).is_some()
 }
 
 impl Places {
@@ -149,9 +149,17 @@ impl Places {
         Self { places, by_first, others, rare, common }
     }
 
-    /// The place that printed a line; none if the line quotes nobody.
-    pub(super) fn of(&self, text: &str) -> Option<&Place> {
-        let at = |number: &usize| self.places.get(*number).filter(|place| format::begins(&place.head, text));
+    /// A place that may have printed a line; none if the line quotes nobody.
+    pub(super) fn of<'a>(&'a self, text: &str) -> Option<&'a Place> {
+        self.find(text, |_| true)
+    }
+
+    /// The same among those that are wanted: a name of a process may read like the beginning of another place, so that a line
+    /// may be of several.
+    pub(super) fn find<'a>(&'a self, text: &str, wanted: impl Fn(&Place) -> bool) -> Option<&'a Place> {
+        let at = |number: &usize| {
+            self.places.get(*number).filter(|place| wanted(place) && format::begins(&place.head, text))
+        };
         let first = text.bytes().next()?;
         if let Some(place) = self.by_first.get(&first).into_iter().flatten().find_map(at) {
             return Some(place);

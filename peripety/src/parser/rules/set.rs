@@ -105,10 +105,9 @@ impl RuleSet {
             index.candidates(text, places);
             let candidates = places.iter().filter_map(|place| self.rules.get(*place as usize));
             // Asked only for a line that a rule takes, which few are.
-            let mut place = None;
-            let mut is_quoted = |rule: &Rule| {
-                let place = *place.get_or_insert_with(|| quoted::places().of(text));
-                record.identifier.is_none() && place.is_some_and(|place| !place.is_meant_by(rule))
+            let is_quoted = |rule: &Rule| {
+                record.identifier.is_none()
+                    && quoted::places().find(text, |place| !place.is_meant_by(rule)).is_some()
             };
             candidates.into_iter().find_map(|rule| {
                 let groups = rule.captures(text, memory)?;

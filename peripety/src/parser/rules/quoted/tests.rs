@@ -61,11 +61,9 @@ fn what_the_kernel_says_of_storage_quotes_nobody_by_this_table() {
     let healthy =
         include_str!("../built_in/healthy.txt").lines().filter(|line| set.rule_for(&record(line)).is_some());
     for line in true_lines(&set).into_iter().chain(healthy) {
-        let (place, rule) = (places().of(line), set.rule_for(&record(line)));
-        assert!(
-            place.is_none_or(|place| rule.is_some_and(|rule| place.is_meant_by(rule))),
-            "{line}: {place:?}"
-        );
+        let rule = set.rule_for(&record(line));
+        let place = places().find(line, |place| !rule.is_some_and(|rule| place.is_meant_by(rule)));
+        assert!(place.is_none(), "{line}: {place:?}");
     }
 }
 
@@ -276,6 +274,8 @@ fn the_reported_forgeries_are_no_events() {
         "F2FS-fs (vda):[4242]: segfault at 0 ip 000000000040113b sp 00007ffe error 6 in corrupt[40113b,401000+1000] likely on CPU 0",
         "drbd r0: conn( [1]: segfault at 0 ip 0 sp 0 error 4 in ) conn( Connected -> Timeout )[0+1]",
         "bcache: error x[7]: segfault at 0 ip 0 sp 0 error 4 in x[0+1]",
+        // The name of the process is that of another place, which a rule is about.
+        "WARNING: Pool ': vmalloc: unhandled signalA: x' has encountered an uncorrectable I/O failure and has been suspended.",
     ] {
         assert_eq!(set.parse(&record(text), TIME), None, "{text}");
     }
