@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result};
 
 use crate::{cmd, journald};
 
+const SYSTEMD: &str = "/lib/systemd/systemd";
+
 /// What a test cannot do without.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
@@ -17,6 +19,8 @@ pub enum Need {
     Bpf,
     /// systemd-journald and journalctl.
     Journald,
+    /// systemd, to be process 1 of namespaces.
+    Systemd,
     /// Loop devices.
     Loop,
     /// A filesystem of the kernel, and its mkfs.
@@ -84,6 +88,10 @@ impl Machine {
                 let daemon = Path::new(journald::PROGRAM);
                 (!daemon.exists() || !cmd::exists("journalctl"))
                     .then(|| format!("there is no {}", daemon.display()))
+            }
+            Need::Systemd => {
+                let has = Path::new(SYSTEMD).exists() && cmd::exists("systemd-analyze");
+                (!has).then(|| format!("there is no {SYSTEMD}"))
             }
             Need::Loop => {
                 (!Path::new("/dev/loop-control").exists()).then(|| "there are no loop devices".to_owned())

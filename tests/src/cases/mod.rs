@@ -19,6 +19,7 @@ mod requests;
 mod sandbox;
 mod status;
 mod storm;
+mod unit;
 mod zram;
 
 use anyhow::Result;
@@ -56,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         sandbox::CASES,
         cli::CASES,
         zram::CASES,
+        unit::CASES,
     ];
     subjects.iter().copied().flatten()
 }
