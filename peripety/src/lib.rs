@@ -51,12 +51,10 @@ mod checkpoint;
 mod cli;
 mod collector;
 mod config;
-#[expect(unreachable_pub, reason = "to be narrowed when its types have settled")]
 mod correlate;
 mod daemon;
 pub mod engine;
 mod follow;
-#[expect(unreachable_pub, reason = "to be narrowed when its types have settled")]
 mod incident;
 #[doc(hidden)]
 pub mod internal;
@@ -64,7 +62,6 @@ mod journal;
 pub mod log;
 mod notifier;
 mod offline;
-#[expect(unreachable_pub, reason = "to be narrowed when its types have settled")]
 mod parser;
 mod query;
 pub mod record;

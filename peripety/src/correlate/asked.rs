@@ -38,11 +38,11 @@ struct Gone {
 
 /// What went of late.
 #[derive(Debug, Default)]
-pub struct Asked(VecDeque<Gone>);
+pub(super) struct Asked(VecDeque<Gone>);
 
 impl Asked {
     /// The kernel says that somebody asked for it.
-    pub fn note(&mut self, said: &Farewell<'_>, block: Option<&BlkInfo>, at_ns: u64) {
+    pub(super) fn note(&mut self, said: &Farewell<'_>, block: Option<&BlkInfo>, at_ns: u64) {
         // A controller is not the namespace that it leads to.
         let dev = block.map(|b| b.id.dev).filter(|dev| said.nqn.is_empty() && !dev.is_none());
         let (name, nqn) = (said.name.to_owned(), said.nqn.to_owned());
@@ -52,7 +52,7 @@ impl Asked {
     }
 
     /// A device went.
-    pub fn went(&mut self, dev: Dev, at_ns: u64) {
+    pub(super) fn went(&mut self, dev: Dev, at_ns: u64) {
         self.push(Gone {
             dev: Some(dev),
             name: String::new(),
@@ -71,7 +71,7 @@ impl Asked {
     }
 
     /// Whether what a fold reports comes of something that went: by request (true), or without a word (false).
-    pub fn covers(&self, fold: &Fold) -> Option<bool> {
+    pub(super) fn covers(&self, fold: &Fold) -> Option<bool> {
         if self.0.is_empty() || !is_consequence(fold) {
             return None;
         }

@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// How long after a failure another one may still be its consequence: caches are written back after some seconds.
-pub const WINDOW_NS: u64 = 5_000_000_000;
+pub(super) const WINDOW_NS: u64 = 5_000_000_000;
 /// The same for what follows at once: the request above a request, what a filesystem says of a read.
 const PROMPT_NS: u64 = 1_000_000_000;
 /// The same for what comes of it that a device does not answer: error handling and reconnecting go on for that long.
 const OUTAGE_NS: u64 = 180_000_000_000;
 /// How much later than its consequence a cause may seem to be, where text reports one of them: its clock lags.
-pub const SLACK_NS: u64 = 300_000_000;
+pub(super) const SLACK_NS: u64 = 300_000_000;
 /// Devices whose failures are remembered.
 const DEVICES_MAX: usize = 256;
 /// Failures remembered for each.
@@ -33,7 +33,7 @@ const EACH_MAX: usize = 8;
 
 /// An event's place among the devices.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Node {
+pub(super) struct Node {
     /// What failed.
     pub failed: Failed,
     /// The device.
@@ -50,7 +50,7 @@ pub struct Node {
 
 impl Node {
     /// Where an event about `block` stands, or about a device of which only the number is known.
-    pub fn of(event: &Event, dev: Option<Dev>, first_ns: u64, exact: bool) -> Self {
+    pub(super) fn of(event: &Event, dev: Option<Dev>, first_ns: u64, exact: bool) -> Self {
         let block = event.block.as_deref();
         let mut node = Self {
             first_ns,
@@ -64,7 +64,7 @@ impl Node {
     }
 
     /// What is known of the failure by now.
-    pub fn learn(&mut self, event: &Event) {
+    pub(super) fn learn(&mut self, event: &Event) {
         self.failed = layer::of(event);
         self.sectors = event.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
     }
@@ -147,7 +147,7 @@ impl Failure {
 
 /// The failure that another one is a consequence of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub(super) struct Cause {
     /// Its event.
     pub id: EventId,
     /// The fold of that, while it is open.
@@ -160,7 +160,7 @@ pub struct Cause {
 
 /// The failures of late, by device.
 #[derive(Debug, Default)]
-pub struct Causes {
+pub(super) struct Causes {
     by_dev: HashMap<u32, Vec<Failure>, BuildKeyHasher>,
     order: VecDeque<u32>,
 }
@@ -168,7 +168,7 @@ pub struct Causes {
 impl Causes {
     /// What may have caused a failure at `node`, the best first: failures of the last seconds, on its device or on one that it
     /// is made of, of which it can have come. Those that certainly came before it, then the nearest.
-    pub fn find(&self, node: &Node, id: EventId, table: &Table) -> Vec<Cause> {
+    pub(super) fn find(&self, node: &Node, id: EventId, table: &Table) -> Vec<Cause> {
         if node.failed.layer == Layer::None {
             return Vec::new();
         }
@@ -189,7 +189,7 @@ impl Causes {
     /// Whether a failure at `node`, which was written without a cause, came of a failure that is known only now.
     ///
     /// Clocks are not certain enough to say which of two that could cause each other came first; of some it is certain.
-    pub fn find_late(&self, node: &Node, id: EventId, cause: EventId, table: &Table) -> Option<Cause> {
+    pub(super) fn find_late(&self, node: &Node, id: EventId, cause: EventId, table: &Table) -> Option<Cause> {
         if node.failed.layer == Layer::None {
             return None;
         }
@@ -236,26 +236,26 @@ impl Causes {
     }
 
     /// The incident of `old` is part of that of `new`.
-    pub fn joined(&mut self, old: EventId, new: EventId) {
+    pub(super) fn joined(&mut self, old: EventId, new: EventId) {
         for failure in self.by_dev.values_mut().flatten().filter(|f| f.root == Some(old)) {
             failure.root = Some(new);
         }
     }
 
     /// When the first failure of an event was.
-    pub fn first_ns(&self, id: EventId) -> Option<u64> {
+    pub(super) fn first_ns(&self, id: EventId) -> Option<u64> {
         self.by_dev.values().flatten().filter(|f| f.id == id).map(|f| f.first_ns).min()
     }
 
     /// While the cause of a failure is looked for, it is none itself.
-    pub fn deciding(&mut self, node: &Node, id: EventId) {
+    pub(super) fn deciding(&mut self, node: &Node, id: EventId) {
         if let Some(failure) = self.get(node, id) {
             failure.deciding = true;
         }
     }
 
     /// The root of a failure's incident is known.
-    pub fn decided(&mut self, node: &Node, id: EventId, root: EventId) {
+    pub(super) fn decided(&mut self, node: &Node, id: EventId, root: EventId) {
         if let Some(failure) = self.get(node, id) {
             (failure.deciding, failure.root) = (false, Some(root));
         }
@@ -266,7 +266,7 @@ impl Causes {
     }
 
     /// Whether a device was in trouble before `at_ns`, and not long before.
-    pub fn was_in_trouble(&self, dev: Dev, at_ns: u64, table: &Table) -> bool {
+    pub(super) fn was_in_trouble(&self, dev: Dev, at_ns: u64, table: &Table) -> bool {
         self.by_dev.get(&dev.to_kernel()).into_iter().flatten().filter(|f| !f.is_doubted(table)).any(|f| {
             let bad = f.failed.layer <= Layer::Request && f.failed.layer != Layer::Removed;
             bad && f.first_ns < at_ns && at_ns.saturating_sub(f.last_ns) < OUTAGE_NS
@@ -274,14 +274,14 @@ impl Causes {
     }
 
     /// It was no failure.
-    pub fn drop(&mut self, node: &Node, id: EventId) {
+    pub(super) fn drop(&mut self, node: &Node, id: EventId) {
         if let Some(failures) = node.dev.and_then(|dev| self.by_dev.get_mut(&dev.to_kernel())) {
             failures.retain(|f| f.id != id);
         }
     }
 
     /// A failure that is remembered went on until `last_ns`.
-    pub fn went_on(&mut self, node: &Node, id: EventId, last_ns: u64) {
+    pub(super) fn went_on(&mut self, node: &Node, id: EventId, last_ns: u64) {
         if let Some(failure) = self.get(node, id) {
             failure.failed = node.failed;
             failure.last_ns = failure.last_ns.max(last_ns);
@@ -289,7 +289,7 @@ impl Causes {
     }
 
     /// The devices that failed within the last seconds before `at_ns`.
-    pub fn failed_before(&self, at_ns: u64, table: &Table) -> impl Iterator<Item = Dev> {
+    pub(super) fn failed_before(&self, at_ns: u64, table: &Table) -> impl Iterator<Item = Dev> {
         let recent = move |f: &Failure| {
             !f.is_doubted(table)
                 && f.first_ns <= at_ns.saturating_add(SLACK_NS)
@@ -303,14 +303,14 @@ impl Causes {
     }
 
     /// Another device has this number from now on.
-    pub fn forget(&mut self, dev: Dev) {
+    pub(super) fn forget(&mut self, dev: Dev) {
         if self.by_dev.remove(&dev.to_kernel()).is_some() {
             self.order.retain(|known| *known != dev.to_kernel());
         }
     }
 
     /// Remembers a failure. The root of its incident is in the event once it is decided.
-    pub fn remember(&mut self, node: &Node, event: &Event, place: Option<FoldId>, last_ns: u64) {
+    pub(super) fn remember(&mut self, node: &Node, event: &Event, place: Option<FoldId>, last_ns: u64) {
         let (Some(dev), true) = (node.dev, node.failed.layer != Layer::None) else { return };
         let failure = Failure {
             id: event.event_id,

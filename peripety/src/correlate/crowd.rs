@@ -15,23 +15,23 @@ use crate::event::{
 };
 
 /// Events of one type on one device that are distinguished; what else fails there goes into one more.
-pub const APART_MOST: u32 = 16;
+pub(super) const APART_MOST: u32 = 16;
 /// For how long without another one they count as of one cause.
 const CAUSE_NS: u64 = 60_000_000_000;
 /// Devices and types of which that is known.
 const OPENINGS_MOST: usize = 1024;
 /// Members that are named.
-pub const NAMED_MOST: usize = 32;
+pub(super) const NAMED_MOST: usize = 32;
 /// Members that are distinguished, to count them.
 const SEEN_MOST: usize = 1 << 16;
 
 /// How many events of a type a device had of late.
 #[derive(Debug, Default)]
-pub struct Openings(HashMap<FoldKey, (u32, u64), BuildKeyHasher>);
+pub(super) struct Openings(HashMap<FoldKey, (u32, u64), BuildKeyHasher>);
 
 impl Openings {
     /// One more event would be opened. Whether there were so many that it goes with the rest.
-    pub fn is_too_many(&mut self, of_type: FoldKey, now_ns: u64) -> bool {
+    pub(super) fn is_too_many(&mut self, of_type: FoldKey, now_ns: u64) -> bool {
         let is_old = |last_ns: u64| now_ns.saturating_sub(last_ns) > CAUSE_NS;
         if self.0.len() >= OPENINGS_MOST && !self.0.contains_key(&of_type) {
             self.0.retain(|_, (_, last_ns)| !is_old(*last_ns));
@@ -48,7 +48,7 @@ impl Openings {
 
 /// What the members of an event are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Of {
+pub(super) enum Of {
     /// Files that lost data.
     Files,
     /// Devices that fail.
@@ -67,7 +67,7 @@ struct Member {
 
 /// Those for which one event stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Crowd {
+pub(super) struct Crowd {
     of: Of,
     named: Vec<Member>,
     total: u64,
@@ -78,12 +78,12 @@ pub struct Crowd {
 
 impl Crowd {
     /// None yet.
-    pub fn new(of: Of) -> Self {
+    pub(super) fn new(of: Of) -> Self {
         Self { of, named: Vec::new(), total: 0, seen: HashSet::default() }
     }
 
     /// `count` failures of a member; `names` is asked what it is called, if it is to be named.
-    pub fn add(&mut self, id: u64, count: u64, names: impl FnOnce() -> facts::Member) {
+    pub(super) fn add(&mut self, id: u64, count: u64, names: impl FnOnce() -> facts::Member) {
         if let Some(member) = self.named.iter_mut().find(|member| member.id == id) {
             member.count = member.count.saturating_add(count);
             return;
@@ -101,7 +101,7 @@ impl Crowd {
     }
 
     /// How the members stand in an event.
-    pub fn facts(&self) -> GroupFacts {
+    pub(super) fn facts(&self) -> GroupFacts {
         let member = |member: &Member| match self.of {
             Of::Files => facts::Member { pages: Some(member.count), ..member.names.clone() },
             Of::Devices | Of::Others => facts::Member { count: Some(member.count), ..member.names.clone() },
@@ -116,7 +116,7 @@ impl Crowd {
 }
 
 /// What the members of events of a type are.
-pub fn of(event_type: &EventType) -> Of {
+pub(super) fn of(event_type: &EventType) -> Of {
     if *event_type == EventType::BLK_LOST_WRITE { Of::Files } else { Of::Others }
 }
 

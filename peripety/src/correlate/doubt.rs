@@ -19,7 +19,7 @@ const AROUND_NS: u64 = 1_000_000_000;
 
 /// What the silence of the probes is worth.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silence {
+pub(super) struct Silence {
     /// Before this it is worth nothing.
     from_ns: u64,
     /// When the latest record of a failure was taken.
@@ -28,19 +28,19 @@ pub struct Silence {
 
 impl Silence {
     /// Records were lost, or the probes are others.
-    pub fn is_unsure(&mut self, now_ns: u64) {
+    pub(super) fn is_unsure(&mut self, now_ns: u64) {
         self.from_ns = self.from_ns.max(now_ns.saturating_add(UNSURE_NS));
     }
 
     /// A record of a probe came.
-    pub fn seen(&mut self, kind: Kind, now_ns: u64) {
+    pub(super) fn seen(&mut self, kind: Kind, now_ns: u64) {
         if kind != Kind::Console {
             self.seen_ns = self.seen_ns.max(Some(now_ns));
         }
     }
 
     /// Whether no record came while a line waited for its own, though it would have.
-    pub fn contradicts(self, line: &Line, now_ns: u64) -> bool {
+    pub(super) fn contradicts(self, line: &Line, now_ns: u64) -> bool {
         let Some(since_ns) = line.since_ns else { return false };
         since_ns >= self.from_ns
             && now_ns.saturating_sub(since_ns) >= HOLD_NS
@@ -49,7 +49,7 @@ impl Silence {
 }
 
 /// Whether a line may be doubted at all.
-pub fn may_be(line: &Line, live: LiveSources) -> bool {
+pub(super) fn may_be(line: &Line, live: LiveSources) -> bool {
     let seen_by = line.raw.seen_by.map_or(&[][..], |tracepoint| tracepoint.probes());
     line.raw.time.monotonic_ns.is_some()
         && live.is_complete(seen_by)

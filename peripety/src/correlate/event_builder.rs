@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// The wall clock of a record; the nearest time that can be written, if it is out of range.
-pub fn wall_clock(time: Stamp) -> Timestamp {
+pub(crate) fn wall_clock(time: Stamp) -> Timestamp {
     let nearest = if time.realtime_us < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_microsecond(time.realtime_us).unwrap_or(nearest)
 }
 
 /// The device of a raw event, as it was when the record was made.
-pub fn device(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
+pub(crate) fn device(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
     // A unit that was just switched on is not the one that is gone: it is the next one at its address, not announced yet.
     let is_new = raw.event_type == EventType::SCSI_POWER_ON_RESET;
     named(raw, facts).filter(|info| !is_new || info.id.identity != Identity::Removed)
@@ -46,7 +46,7 @@ fn named(raw: &RawEvent, facts: &dyn DeviceFacts) -> Option<Arc<BlkInfo>> {
 }
 
 /// The device as the kernel names it: `sdf` rather than `8:80` or `4:0:0:1`, where that is known.
-pub fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
+pub(crate) fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
     let by_path = matches!(&raw.kdev, Kdev::Name(name) if name.starts_with('/'));
     if let (true, Some(info)) = (by_path || matches!(raw.kdev, Kdev::Dev(_) | Kdev::Hctl(_)), block)
         && let Some(name) = info.id.blk_path.strip_prefix("/dev/")
@@ -57,7 +57,7 @@ pub fn kdev(raw: &RawEvent, block: Option<&BlkInfo>) -> String {
 }
 
 /// The event that a raw event opens.
-pub fn event(raw: &RawEvent, block: Option<Arc<BlkInfo>>, boot_id: &str, hostname: &str) -> Event {
+pub(crate) fn event(raw: &RawEvent, block: Option<Arc<BlkInfo>>, boot_id: &str, hostname: &str) -> Event {
     let timestamp = wall_clock(raw.time);
     Event {
         monotonic_ns: raw.time.monotonic_ns,

@@ -23,16 +23,16 @@ use crate::{
 };
 
 /// Lines of the kernel that an event keeps.
-pub const RAW_MSGS_MAX: usize = 8;
+pub(super) const RAW_MSGS_MAX: usize = 8;
 /// Bytes of each of them.
-pub const RAW_MSG_BYTES: usize = 1024;
+pub(super) const RAW_MSG_BYTES: usize = 1024;
 
 /// What is added for a human.
 const NOT_CONFIRMED: &str = " (not confirmed: no probe saw it)";
 
 /// Who reports a failure. The same failures may be reported by all of them: the best of them is right, not the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// A probe: exact.
     Probe = 0,
     /// A uevent.
@@ -47,7 +47,7 @@ pub enum Origin {
 
 /// One failure and its repetitions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Fold {
+pub(super) struct Fold {
     /// The event as it was opened, with what was learned since.
     event: Box<Event>,
     counts: [u64; 5],
@@ -97,7 +97,7 @@ pub struct Fold {
 
 impl Fold {
     /// Opens with an event that stands for its first failure.
-    pub fn new(event: Event, node: Node) -> Self {
+    pub(super) fn new(event: Event, node: Node) -> Self {
         let last = Stamp { monotonic_ns: event.monotonic_ns, realtime_us: event.timestamp.as_microsecond() };
         let mut ranges = Ranges::default();
         if let Some(io) = &event.io
@@ -131,7 +131,7 @@ impl Fold {
     }
 
     /// One more failure: numbers only.
-    pub fn add(&mut self, witness: Origin, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
+    pub(super) fn add(&mut self, witness: Origin, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
         self.count(witness, count);
         let later = match (time.monotonic_ns, self.last.monotonic_ns) {
             (Some(new), Some(old)) => new >= old,
@@ -147,7 +147,7 @@ impl Fold {
     }
 
     /// Takes in how the sectors of one more failure are meant: what is vague stays so.
-    pub fn extent(&mut self, extent: Option<Extent>) {
+    pub(super) fn extent(&mut self, extent: Option<Extent>) {
         if let (Some(io), Some(extent)) = (&mut self.event.io, extent)
             && io.extent != Some(Extent::Within)
         {
@@ -156,14 +156,14 @@ impl Fold {
     }
 
     /// More pages were lost.
-    pub fn lost_pages(&mut self, pages: u64) {
+    pub(super) fn lost_pages(&mut self, pages: u64) {
         if let Some(io) = &mut self.event.io {
             io.lost_pages = Some(io.lost_pages.unwrap_or(0).saturating_add(pages));
         }
     }
 
     /// Counts failures by who reported them.
-    pub fn count(&mut self, witness: Origin, count: u64) {
+    pub(super) fn count(&mut self, witness: Origin, count: u64) {
         let [probe, uevent, text, text_alone, program] = &mut self.counts;
         let counter = match witness {
             Origin::Probe => probe,
@@ -176,42 +176,42 @@ impl Fold {
     }
 
     /// The lines that were taken for failures from before the probe are about what the probe counts.
-    pub fn text_is_of_probe(&mut self) {
+    pub(super) fn text_is_of_probe(&mut self) {
         let [_, _, text, text_alone, _] = &mut self.counts;
         *text = text.saturating_add(std::mem::take(text_alone));
     }
 
     /// How many failures there were. What a probe counted is exact, and text adds nothing to it but what came before the
     /// probe; else who reported more saw more.
-    pub fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         let [probe, uevent, text, text_alone, program] = self.counts;
         let reported = if probe > 0 { probe } else { text };
         reported.saturating_add(text_alone).max(uevent).max(program)
     }
 
     /// How many failed requests are counted for no more than their lines of text, though a probe counts them, too.
-    pub fn counted_by_text(&self) -> u64 {
+    pub(super) fn counted_by_text(&self) -> u64 {
         let [probe, _, text, ..] = self.counts;
         if self.has_requests && probe == 0 { text } else { 0 }
     }
 
     /// When the latest was.
-    pub fn last(&self) -> Stamp {
+    pub(super) fn last(&self) -> Stamp {
         self.last
     }
 
     /// The event as it was opened.
-    pub fn event(&self) -> &Event {
+    pub(super) fn event(&self) -> &Event {
         &self.event
     }
 
     /// The event, to add what was learned.
-    pub fn event_mut(&mut self) -> &mut Event {
+    pub(super) fn event_mut(&mut self) -> &mut Event {
         &mut self.event
     }
 
     /// Moves its first failure in time: the clock of text is not exact, and no effect is before its cause.
-    pub fn first_at(&mut self, first_ns: u64) {
+    pub(super) fn first_at(&mut self, first_ns: u64) {
         let by_ns = i128::from(first_ns) - i128::from(self.node.first_ns);
         let by_us = i64::try_from(by_ns / 1000).unwrap_or_default();
         let was = self.event.first_timestamp.as_microsecond();
@@ -225,50 +225,50 @@ impl Fold {
     }
 
     /// The errno of its requests: as it was reported, or as its type says.
-    pub fn errno(&self) -> Option<i32> {
+    pub(super) fn errno(&self) -> Option<i32> {
         let reported = self.event.io.as_ref().and_then(|io| io.errno);
         reported.or_else(|| errno::of_block_type(&self.event.event_type))
     }
 
     /// Whether a probe reported it.
-    pub fn has_probe(&self) -> bool {
+    pub(super) fn has_probe(&self) -> bool {
         self.probes != 0
     }
 
     /// After how long without a failure it is over.
-    pub fn quiet_ns(&self) -> u64 {
+    pub(super) fn quiet_ns(&self) -> u64 {
         lasting::quiet_ns(&self.event.event_type, self.ended)
     }
 
     /// Whether it is about peripety itself, and part of no incident.
-    pub fn is_own(&self) -> bool {
+    pub(super) fn is_own(&self) -> bool {
         self.event.event_type.info().is_some_and(|info| info.sub_system == "peripety")
     }
 
     /// Its place among the devices, by what is known of the failure now.
-    pub fn node_learns(&mut self) {
+    pub(super) fn node_learns(&mut self) {
         self.node.learn(&self.event);
     }
 
     /// Notes what sense data said: that a path is not the one in use now, or anything else.
-    pub fn sensed(&mut self, is_path_state: bool) {
+    pub(super) fn sensed(&mut self, is_path_state: bool) {
         let (states, others) = &mut self.senses;
         let counter = if is_path_state { states } else { others };
         *counter = counter.saturating_add(1);
     }
 
     /// Whether nothing failed: a path that is not the active one answered that it is not.
-    pub fn is_path_state(&self) -> bool {
+    pub(super) fn is_path_state(&self) -> bool {
         self.senses.0 > 0 && self.senses.1 == 0
     }
 
     /// Whether it has been written already.
-    pub fn is_out(&self) -> bool {
+    pub(super) fn is_out(&self) -> bool {
         self.event.revision > 0
     }
 
     /// Notes that a probe reported it. O(1), and no work but for the first time.
-    pub fn reported_by(&mut self, kind: Kind) {
+    pub(super) fn reported_by(&mut self, kind: Kind) {
         let bit = 1u32 << (kind.number() & 31);
         if self.probes & bit == 0 {
             self.probes |= bit;
@@ -278,7 +278,7 @@ impl Fold {
     }
 
     /// It did happen, or nothing speaks against it any more.
-    pub fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self) {
         if !self.event.confirmed {
             self.event.confirmed = true;
             self.written = 0;
@@ -286,7 +286,7 @@ impl Fold {
     }
 
     /// Notes a source.
-    pub fn source(&mut self, source: &str) {
+    pub(super) fn source(&mut self, source: &str) {
         if !self.event.sources.iter().any(|s| s == source) {
             self.written = 0;
             self.event.sources.push(source.to_owned());
@@ -294,24 +294,24 @@ impl Fold {
     }
 
     /// Notes commands that failed and were sent again.
-    pub fn retried(&mut self, commands: u64) {
+    pub(super) fn retried(&mut self, commands: u64) {
         self.retried = self.retried.saturating_add(commands);
     }
 
     /// Whether commands at that place failed, or flushes did.
-    pub fn is_about(&self, op: Op, sector: u64) -> bool {
+    pub(super) fn is_about(&self, op: Op, sector: u64) -> bool {
         let same = self.event.io.as_ref().is_some_and(|io| io.op == op);
         same && (op == Op::Flush || self.has_sector(sector))
     }
 
     /// Whether its one failure was the flush before a write at this sector.
-    pub fn is_flush_before(&self, sector: u64) -> bool {
+    pub(super) fn is_flush_before(&self, sector: u64) -> bool {
         let flush = |io: &Io| io.op == Op::Flush && io.sector == Some(sector) && io.nr_sectors == Some(0);
         self.total() == 1 && self.event.io.as_ref().is_some_and(flush)
     }
 
     /// Its one failure was the flush before a write: it is one of that write.
-    pub fn was_flush_of_write(&mut self, (sector, nr_sectors): (u64, u32)) {
+    pub(super) fn was_flush_of_write(&mut self, (sector, nr_sectors): (u64, u32)) {
         if let Some(io) = &mut self.event.io {
             io.op = Op::Write;
             io.nr_sectors = Some(nr_sectors);
@@ -321,7 +321,7 @@ impl Fold {
 
     /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them, and so
     /// many of them the last ones, of which the requests failed.
-    pub fn request_failed(&mut self, errno: i32, name: Option<&str>, last: u64) {
+    pub(super) fn request_failed(&mut self, errno: i32, name: Option<&str>, last: u64) {
         self.retried(self.total().saturating_sub(last));
         self.written = 0;
         self.counts = [0; 5];
@@ -339,12 +339,12 @@ impl Fold {
     }
 
     /// Counts failures that only the kernel side's counters know: of their sectors nothing is known.
-    pub fn missed(&mut self, failures: u64) {
+    pub(super) fn missed(&mut self, failures: u64) {
         self.missed = self.missed.saturating_add(failures);
     }
 
     /// Takes what another record about the same failure knows: its line, details that are new, its source.
-    pub fn learn(&mut self, raw: &RawEvent) {
+    pub(super) fn learn(&mut self, raw: &RawEvent) {
         self.source(&raw.source);
         if let Some(line) = &raw.raw_msg {
             self.line(line);
@@ -415,7 +415,7 @@ impl Fold {
     }
 
     /// Keeps a line of the kernel, while there is room.
-    pub fn line(&mut self, line: &str) {
+    pub(super) fn line(&mut self, line: &str) {
         if self.event.raw_msgs.len() >= RAW_MSGS_MAX {
             self.left_out += 1;
             return;
@@ -425,7 +425,7 @@ impl Fold {
     }
 
     /// Makes the type more precise.
-    pub fn refine(&mut self, event_type: EventType, fault: Option<Fault>) {
+    pub(super) fn refine(&mut self, event_type: EventType, fault: Option<Fault>) {
         self.written = 0;
         if let Some(info) = event_type.info() {
             // A request did fail; the first line of a chain did not know yet how bad it is.
@@ -439,14 +439,14 @@ impl Fold {
     }
 
     /// Takes the type that a line gives, if the line knows better.
-    pub fn refine_type(&mut self, raw: &RawEvent) {
+    pub(super) fn refine_type(&mut self, raw: &RawEvent) {
         self.written = 0;
         self.event.severity = self.event.severity.min(raw.severity);
         self.event.event_type = raw.event_type.clone();
     }
 
     /// Takes the kernel's word for what a program has reported before.
-    pub fn kernel_knows_better(&mut self, raw: &RawEvent) {
+    pub(super) fn kernel_knows_better(&mut self, raw: &RawEvent) {
         let [.., program] = self.counts;
         if program > 0 && !raw.program && self.event.event_type != raw.event_type {
             self.refine_type(raw);
@@ -454,12 +454,12 @@ impl Fold {
     }
 
     /// Whether a sector is among those that failed.
-    pub fn has_sector(&self, sector: u64) -> bool {
+    pub(super) fn has_sector(&self, sector: u64) -> bool {
         self.ranges.contains(sector)
     }
 
     /// The event as it stands now. The next one has a higher revision.
-    pub fn render(&mut self, is_final: bool) -> Event {
+    pub(super) fn render(&mut self, is_final: bool) -> Event {
         let mut event = (*self.event).clone();
         event.count = self.total();
         event.timestamp = super::event_builder::wall_clock(self.last);

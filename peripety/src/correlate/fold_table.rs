@@ -14,12 +14,12 @@ use super::{
 };
 
 /// Folds that are open at a time. The one that was quiet for longest is closed for a new one.
-pub const FOLDS_MAX: usize = 512;
+pub(super) const FOLDS_MAX: usize = 512;
 /// How soon a fold that grew is written again. As long as it only grows, twice as late each time: a storm of hours is not to
 /// fill the journal, and what its event says last is said when it ends.
-pub const UPDATE_NS: u64 = 1_000_000_000;
+pub(super) const UPDATE_NS: u64 = 1_000_000_000;
 /// How late at most.
-pub const UPDATE_MOST_NS: u64 = 60_000_000_000;
+pub(super) const UPDATE_MOST_NS: u64 = 60_000_000_000;
 /// A fold that was quiet for so long makes room for another one.
 const ROOM_NS: u64 = 1_000_000_000;
 
@@ -33,14 +33,14 @@ fn spacing(written: u32) -> u64 {
 
 /// A fold's place, as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FoldId {
+pub(super) struct FoldId {
     slot: u32,
     generation: u32,
 }
 
 /// What is due for a fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// It is to be written, for the first time or because it grew.
     Write(FoldId),
     /// It was quiet for long enough.
@@ -49,7 +49,7 @@ pub enum Due {
 
 /// A slot on paper.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SavedSlot<F> {
+pub(super) struct SavedSlot<F> {
     fold: F,
     /// Which of the fold's keys lead to it, and not to a later fold.
     owned: Vec<bool>,
@@ -80,7 +80,7 @@ struct Slot {
 
 /// The open folds.
 #[derive(Debug)]
-pub struct Table {
+pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     index: HashMap<FoldKey, u32, BuildKeyHasher>,
@@ -107,35 +107,35 @@ impl Default for Table {
 
 impl Table {
     /// How many folds are open.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// The fold with this key.
-    pub fn find(&self, key: &FoldKey) -> Option<FoldId> {
+    pub(super) fn find(&self, key: &FoldKey) -> Option<FoldId> {
         let slot = *self.index.get(key)?;
         Some(FoldId { slot, generation: self.slots.get(slot as usize)?.generation })
     }
 
     /// The fold at a place, if it is still open.
-    pub fn get(&self, place: FoldId) -> Option<&Fold> {
+    pub(super) fn get(&self, place: FoldId) -> Option<&Fold> {
         self.slots.get(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_ref()
     }
 
     /// The same, to change it.
-    pub fn get_mut(&mut self, place: FoldId) -> Option<&mut Fold> {
+    pub(super) fn get_mut(&mut self, place: FoldId) -> Option<&mut Fold> {
         self.changed(place.slot);
         self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.as_mut()
     }
 
     /// Takes a fold out for as long as it is worked on beside the others; its place stays its own.
-    pub fn take(&mut self, place: FoldId) -> Option<Fold> {
+    pub(super) fn take(&mut self, place: FoldId) -> Option<Fold> {
         self.changed(place.slot);
         self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?.fold.take()
     }
 
     /// Puts back what was taken out.
-    pub fn put(&mut self, place: FoldId, fold: Fold) {
+    pub(super) fn put(&mut self, place: FoldId, fold: Fold) {
         if let Some(slot) = self.slots.get_mut(place.slot as usize)
             && slot.generation == place.generation
         {
@@ -144,20 +144,20 @@ impl Table {
     }
 
     /// The place of the fold that was quiet for longest, if there is no room for another.
-    pub fn must_go(&self) -> Option<FoldId> {
+    pub(super) fn must_go(&self) -> Option<FoldId> {
         let slot = self.slots.get(self.oldest as usize).filter(|_| self.len() >= FOLDS_MAX)?;
         Some(FoldId { slot: self.oldest, generation: slot.generation })
     }
 
     /// Whether there is no room for another one, and none that was quiet for a while.
-    pub fn is_busy(&self, now_ns: u64) -> bool {
+    pub(super) fn is_busy(&self, now_ns: u64) -> bool {
         self.must_go()
             .and_then(|place| self.slots.get(place.slot as usize))
             .is_some_and(|slot| now_ns.saturating_sub(slot.touched_ns) < ROOM_NS)
     }
 
     /// Takes a fold in, to be written `settle_ns` from now.
-    pub fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> FoldId {
+    pub(super) fn open(&mut self, fold: Fold, now_ns: u64, settle_ns: u64) -> FoldId {
         let write_ns = now_ns.saturating_add(settle_ns);
         let fold_quiet_ns = fold.quiet_ns();
         let new = Slot {
@@ -189,7 +189,7 @@ impl Table {
     }
 
     /// Lets the fold be found by `key`, instead of any other.
-    pub fn add_key(&mut self, place: FoldId, key: FoldKey) {
+    pub(super) fn add_key(&mut self, place: FoldId, key: FoldKey) {
         let Some(fold) = self.get_mut(place) else { return };
         if !fold.keys.contains(&key) {
             fold.keys.push(key);
@@ -202,7 +202,7 @@ impl Table {
     }
 
     /// The fold at a place for one more failure: it is written at most once a second, and more and more seldom.
-    pub fn touch(&mut self, place: FoldId, now_ns: u64) -> Option<&mut Fold> {
+    pub(super) fn touch(&mut self, place: FoldId, now_ns: u64) -> Option<&mut Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
         slot.touched_ns = now_ns;
         let written = slot.fold.as_ref().map_or(0, |fold| fold.written);
@@ -223,7 +223,7 @@ impl Table {
     }
 
     /// The fold at a place has learned something: it is written soon, though nothing failed.
-    pub fn write_again(&mut self, place: FoldId, now_ns: u64) {
+    pub(super) fn write_again(&mut self, place: FoldId, now_ns: u64) {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation);
         let Some(slot) = slot else { return };
         let write_ns = slot.written_ns.saturating_add(UPDATE_NS).max(now_ns);
@@ -237,7 +237,7 @@ impl Table {
     }
 
     /// The fold at a place has learned what those who have its event must know.
-    pub fn write_at_once(&mut self, place: FoldId, now_ns: u64) {
+    pub(super) fn write_at_once(&mut self, place: FoldId, now_ns: u64) {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation);
         let Some(slot) = slot.filter(|slot| slot.written_ns > 0) else { return };
         slot.write_ns = Some(now_ns);
@@ -248,7 +248,7 @@ impl Table {
     }
 
     /// After how long without a failure the fold at a place is closed has changed.
-    pub fn set_quiet(&mut self, place: FoldId) {
+    pub(super) fn set_quiet(&mut self, place: FoldId) {
         let Some(slot) = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)
         else {
             return;
@@ -265,7 +265,7 @@ impl Table {
     }
 
     /// Takes a fold out.
-    pub fn close(&mut self, place: FoldId) -> Option<Fold> {
+    pub(super) fn close(&mut self, place: FoldId) -> Option<Fold> {
         let slot = self.slots.get_mut(place.slot as usize).filter(|s| s.generation == place.generation)?;
         let fold = slot.fold.take()?;
         slot.generation = slot.generation.wrapping_add(1);
@@ -281,7 +281,7 @@ impl Table {
     }
 
     /// The next thing that is due at `now_ns`. A fold that is to be written counts as written.
-    pub fn due(&mut self, now_ns: u64) -> Option<Due> {
+    pub(super) fn due(&mut self, now_ns: u64) -> Option<Due> {
         while let Some(Reverse((at, number, generation))) = self.timers.peek().copied() {
             if at > now_ns {
                 return None;
@@ -315,12 +315,12 @@ impl Table {
     }
 
     /// When something is due next; the past means now.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
         self.timers.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// All places, the one that was quiet for longest first.
-    pub fn oldest_first(&self) -> Vec<FoldId> {
+    pub(super) fn oldest_first(&self) -> Vec<FoldId> {
         let mut places = Vec::with_capacity(self.len());
         let mut number = self.oldest;
         while let Some(slot) = self.slots.get(number as usize) {
@@ -340,7 +340,7 @@ impl Table {
     }
 
     /// Slots that changed since the last call, or all that are in use, in order.
-    pub fn take_changed(&mut self, all: bool) -> Vec<u32> {
+    pub(super) fn take_changed(&mut self, all: bool) -> Vec<u32> {
         let mut numbers = std::mem::take(&mut self.changed);
         for number in &numbers {
             if let Some(slot) = self.slots.get_mut(*number as usize) {
@@ -356,7 +356,7 @@ impl Table {
     }
 
     /// A slot as it is saved; none if it is free.
-    pub fn saved(&self, number: u32) -> Option<SavedSlot<Cow<'_, Fold>>> {
+    pub(super) fn saved(&self, number: u32) -> Option<SavedSlot<Cow<'_, Fold>>> {
         let slot = self.slots.get(number as usize)?;
         let fold = slot.fold.as_ref()?;
         let owned = fold.keys.iter().map(|key| self.index.get(key) == Some(&number)).collect();
@@ -370,7 +370,7 @@ impl Table {
     }
 
     /// Takes in slots as they were saved. To be called once, on an empty table.
-    pub fn restore(&mut self, mut saved: Vec<SavedSlot<Fold>>) {
+    pub(super) fn restore(&mut self, mut saved: Vec<SavedSlot<Fold>>) {
         saved.sort_by_key(|slot| slot.touched_ns);
         for SavedSlot { fold, owned, write_ns, touched_ns, written_ns } in saved.into_iter().take(FOLDS_MAX) {
             let keys: Vec<_> = fold.keys.iter().copied().zip(owned).collect();

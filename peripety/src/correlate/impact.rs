@@ -9,7 +9,7 @@ use crate::{
 
 /// What an event has learned beside the failure itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Known {
+pub(super) struct Known {
     /// A probe reports every request that fails: what it does not report succeeded in the end.
     pub watched: bool,
     /// It is over for so long that a request which failed of it would be known.
@@ -29,11 +29,11 @@ pub struct Known {
 }
 
 /// What says that a leg or member failed, and not always how many are left.
-pub const LEG_FAILED: [EventType; 3] =
+pub(super) const LEG_FAILED: [EventType; 3] =
     [EventType::DM_MIRROR_LEG_FAILED, EventType::DM_RAID_LEG_FAILED, EventType::MD_DISK_FAILED];
 
 /// Sets the severity by the impact, and says in the facts what it follows from.
-pub fn weigh(event: &mut Event, known: Known) {
+pub(super) fn weigh(event: &mut Event, known: Known) {
     let at_most = |event: &mut Event, severity: Severity| event.severity = event.severity.max(severity);
     if known.watched && !known.has_requests && is_attempt(event) {
         at_most(event, Severity::Warning);
@@ -83,7 +83,7 @@ fn lost_its_size(event: &Event) -> bool {
 }
 
 /// Whether an event is about commands that did not come back or failed, and not about what became of their requests.
-pub fn is_attempt(event: &Event) -> bool {
+pub(super) fn is_attempt(event: &Event) -> bool {
     const SILENT: [EventType; 4] = [
         EventType::SCSI_TIMEOUT,
         EventType::NVME_TIMEOUT,
@@ -95,12 +95,12 @@ pub fn is_attempt(event: &Event) -> bool {
 }
 
 /// Whether an attempt failed and the command was sent again.
-pub fn was_tried_again(event: &Event) -> bool {
+pub(super) fn was_tried_again(event: &Event) -> bool {
     event.facts.impact.as_ref().is_some_and(|impact| impact.tried_again.is_some())
 }
 
 /// Whether all that uses a disk has it as one of several paths or copies: then what it fails, another one serves.
-pub fn is_spared(block: &BlkInfo, left: &Left, facts: &dyn DeviceFacts) -> bool {
+pub(super) fn is_spared(block: &BlkInfo, left: &Left, facts: &dyn DeviceFacts) -> bool {
     if !block.id.mount_points.is_empty() {
         return false;
     }

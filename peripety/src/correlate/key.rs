@@ -8,7 +8,7 @@ use crate::event::Op;
 
 /// What a fold is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct FoldKey {
+pub(super) struct FoldKey {
     /// The device: its number in the kernel's encoding, or a hash of its name (see [`Scope`]).
     pub scope: u64,
     /// errno, source line, inode: what distinguishes failures of one type on one device.
@@ -20,7 +20,7 @@ pub struct FoldKey {
 /// Families of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Layer {
+pub(super) enum Layer {
     /// A failed request or bio: operation and errno in the code, the driver's fault in the family, 0 where it is not known.
     Block = 1,
     /// A driver's fault on a device, whatever the operation.
@@ -35,45 +35,45 @@ pub enum Layer {
 
 /// What stands in [`FoldKey::scope`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Scope(pub u64);
+pub(super) struct Scope(pub u64);
 
 impl Scope {
     /// A device by its number in the kernel's encoding.
-    pub const fn dev(dev: u32) -> Self {
+    pub(super) const fn dev(dev: u32) -> Self {
         Self(dev as u64)
     }
 
     /// Something that has no device number, by its name. Never equal to a device number.
-    pub fn name(name: &str) -> Self {
+    pub(super) fn name(name: &str) -> Self {
         Self(hash(&("name", name)) | 1 << 63)
     }
 
     /// A SCSI address whose device number is not known.
-    pub fn hctl(host: u32, channel: u32, target: u32, lun: u64) -> Self {
+    pub(super) fn hctl(host: u32, channel: u32, target: u32, lun: u64) -> Self {
         Self(hash(&("hctl", host, channel, target, lun)) | 1 << 63)
     }
 
     /// NVMe controllers, for [`Scope::number`].
-    pub const NVME: u8 = 1;
+    pub(super) const NVME: u8 = 1;
     /// SCSI hosts.
-    pub const SCSI_HOST: u8 = 2;
+    pub(super) const SCSI_HOST: u8 = 2;
 
     /// Something that has a number among its like.
-    pub const fn number(family: u8, number: u32) -> Self {
+    pub(super) const fn number(family: u8, number: u32) -> Self {
         Self(1 << 62 | (family as u64) << 40 | number as u64)
     }
 
     /// The devices for which there is no room.
-    pub const REST: Self = Self(1 << 61);
+    pub(super) const REST: Self = Self(1 << 61);
 
     /// The device number, if it is one.
-    pub const fn as_dev(self) -> Option<u32> {
+    pub(super) const fn as_dev(self) -> Option<u32> {
         if self.0 >> 32 == 0 && self.0 != 0 { Some(self.0 as u32) } else { None }
     }
 }
 
 /// A hash that is the same in every process.
-pub fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+pub(super) fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
     #[expect(deprecated, reason = "SipHash with fixed keys: the same input has to give the same output")]
     let mut hasher = std::hash::SipHasher::new();
     value.hash(&mut hasher);
@@ -82,7 +82,7 @@ pub fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
 
 impl FoldKey {
     /// A failed request or bio. `fault` is what the driver said, none if nothing is known of it.
-    pub const fn block(scope: Scope, op: Op, errno: i32, fault: Option<Fault>) -> Self {
+    pub(super) const fn block(scope: Scope, op: Op, errno: i32, fault: Option<Fault>) -> Self {
         let fault = match fault {
             Some(fault) => fault.number(),
             None => 0,
@@ -95,43 +95,43 @@ impl FoldKey {
     }
 
     /// The latest failure of a request on a device: what lines of text that name no operation are about.
-    pub const fn latest_request(scope: Scope) -> Self {
+    pub(super) const fn latest_request(scope: Scope) -> Self {
         Self { scope: scope.0, code: u64::MAX, family: (Layer::Block as u64) << 56 }
     }
 
     /// A driver's fault on a device.
-    pub const fn driver(scope: Scope, fault: Fault) -> Self {
+    pub(super) const fn driver(scope: Scope, fault: Fault) -> Self {
         let unnamed = Self::driver_unnamed(scope, 0);
         Self { family: unnamed.family | fault.number() as u64, ..unnamed }
     }
 
     /// What a driver reports without naming a fault; `code` distinguishes different reports.
-    pub const fn driver_unnamed(scope: Scope, code: u64) -> Self {
+    pub(super) const fn driver_unnamed(scope: Scope, code: u64) -> Self {
         Self { scope: scope.0, code, family: (Layer::Driver as u64) << 56 }
     }
 
     /// The same for one operation.
-    pub const fn driver_op(scope: Scope, fault: Fault, op: Op) -> Self {
+    pub(super) const fn driver_op(scope: Scope, fault: Fault, op: Op) -> Self {
         Self { code: 1 + op as u64, ..Self::driver(scope, fault) }
     }
 
     /// An event type on a device; `code` distinguishes different ones.
-    pub fn typed(scope: Scope, event_type: &str, code: u64) -> Self {
+    pub(super) fn typed(scope: Scope, event_type: &str, code: u64) -> Self {
         Self { scope: scope.0, code, family: (Layer::Type as u64) << 56 | hash(event_type) >> 8 }
     }
 
     /// The rest of an event type on a device, where there are too many to distinguish.
-    pub fn rest(scope: Scope, event_type: &str) -> Self {
+    pub(super) fn rest(scope: Scope, event_type: &str) -> Self {
         Self::typed(scope, event_type, u64::MAX)
     }
 
     /// Whether it is that of failed requests, whatever their driver said.
-    pub const fn is_block(&self) -> bool {
+    pub(super) const fn is_block(&self) -> bool {
         self.family == (Layer::Block as u64) << 56 && self.code != u64::MAX
     }
 
     /// An error of ext4.
-    pub fn ext4(scope: Scope, function: &[u8], line: u32) -> Self {
+    pub(super) fn ext4(scope: Scope, function: &[u8], line: u32) -> Self {
         Self {
             scope: scope.0,
             code: u64::from(line) << 32 | quick(function) >> 32,
@@ -140,7 +140,7 @@ impl FoldKey {
     }
 
     /// Data of an inode that was lost.
-    pub const fn inode(dev: u32, ino: u64, errno: i32) -> Self {
+    pub(super) const fn inode(dev: u32, ino: u64, errno: i32) -> Self {
         Self { scope: dev as u64, code: ino, family: (Layer::Inode as u64) << 56 | errno as u32 as u64 }
     }
 }
@@ -153,7 +153,7 @@ fn quick(bytes: &[u8]) -> u64 {
 
 /// A hash for keys that are numbers: a multiplication and a rotation for each.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct KeyHasher(u64);
+pub(super) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -173,7 +173,7 @@ impl Hasher for KeyHasher {
 }
 
 /// Builds [`KeyHasher`].
-pub type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
+pub(super) type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 use crate::event::EventType;
 
 /// After how long without a failure an event is over, where nothing else is known.
-pub const QUIET_NS: u64 = 5_000_000_000;
+pub(super) const QUIET_NS: u64 = 5_000_000_000;
 /// Error handlers wait half a minute for a command, and up to a minute for a link or a firmware.
 const BOUT_NS: u64 = 90_000_000_000;
 /// The check for blocked tasks comes every two minutes, and says the same up to ten times; what a link corrects comes at any
@@ -59,7 +59,7 @@ const PAUSES: &[(EventType, u64)] = &[
 ];
 
 /// After how long without another failure an event of this type is over; `ended` where it was said that its state is over.
-pub fn quiet_ns(event_type: &EventType, ended: bool) -> u64 {
+pub(super) fn quiet_ns(event_type: &EventType, ended: bool) -> u64 {
     if STATES.iter().any(|(state, _)| state == event_type) {
         return if ended { FLAPS_NS } else { STATE_NS };
     }
@@ -70,12 +70,12 @@ pub fn quiet_ns(event_type: &EventType, ended: bool) -> u64 {
 }
 
 /// Whether events of one type end the state that another reports.
-pub fn ends(clear: &EventType, state: &EventType) -> bool {
+pub(super) fn ends(clear: &EventType, state: &EventType) -> bool {
     STATES.iter().any(|(known, ends)| known == state && ends.contains(clear))
 }
 
 /// Whether events of this type end any state.
-pub fn is_end(clear: &EventType) -> bool {
+pub(super) fn is_end(clear: &EventType) -> bool {
     STATES.iter().any(|(_, ends)| ends.contains(clear))
 }
 

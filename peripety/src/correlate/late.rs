@@ -11,17 +11,17 @@ use super::{correlator::Correlator, fold::Fold, fold_table::FoldId, layer::Layer
 use crate::event::EventId;
 
 /// For how long after its first writing a root may be given a cause.
-pub const LATE_NS: u64 = 1_000_000_000;
+pub(super) const LATE_NS: u64 = 1_000_000_000;
 /// Roots that are remembered.
 const ROOTS_MAX: usize = 128;
 
 /// The roots that were written of late, oldest first.
 #[derive(Debug, Default)]
-pub struct Roots(VecDeque<(FoldId, u64)>);
+pub(super) struct Roots(VecDeque<(FoldId, u64)>);
 
 impl Roots {
     /// A root was written, and may be given a cause until then.
-    pub fn note(&mut self, place: FoldId, until_ns: u64) {
+    pub(super) fn note(&mut self, place: FoldId, until_ns: u64) {
         if self.0.len() >= ROOTS_MAX {
             self.0.pop_front();
         }

@@ -139,7 +139,7 @@ const APART: [EventType; 9] = [
 ];
 
 /// Where an event stands.
-pub fn of(event: &Event) -> Failed {
+pub(crate) fn of(event: &Event) -> Failed {
     let io = event.io.as_ref();
     let layer = layer(event);
     Failed {
@@ -212,7 +212,7 @@ fn layer(event: &Event) -> Layer {
 
 /// Whether `effect` may come of `cause`, which is of the same device or of one `below`. Of two commands to one device that is
 /// not enough: they have to be about the same blocks, which is for the caller to know.
-pub fn may_cause(cause: &Failed, effect: &Failed, below: bool) -> bool {
+pub(crate) fn may_cause(cause: &Failed, effect: &Failed, below: bool) -> bool {
     use Layer::{
         Array, Cache, Checksum, Command, Contents, Fs, GivenUp, Guard, Member, Mended, NoAnswer, NoPath,
         None, Other, Path, Pool, Reaction, Removed, Request, Stacked, Way,

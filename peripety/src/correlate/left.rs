@@ -19,7 +19,7 @@ const FAILED_MAX: usize = 64;
 
 /// A map or an array of which something failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Degraded {
+pub(super) struct Degraded {
     /// The map or array.
     dev: Dev,
     /// How many are left, where that was said.
@@ -30,7 +30,7 @@ pub struct Degraded {
 
 /// The maps and arrays of which something failed.
 #[derive(Debug, Default)]
-pub struct Left {
+pub(super) struct Left {
     all: VecDeque<Degraded>,
     /// Since they were last saved.
     changed: bool,
@@ -38,7 +38,7 @@ pub struct Left {
 
 impl Left {
     /// Takes note of what the kernel says of a member or a path.
-    pub fn note(&mut self, raw: &RawEvent, facts: &dyn DeviceFacts) {
+    pub(super) fn note(&mut self, raw: &RawEvent, facts: &dyn DeviceFacts) {
         let Facts { mpath, md, .. } = &raw.facts;
         let array = || md.as_ref()?.array.as_deref();
         let at = raw.time.monotonic_ns;
@@ -95,7 +95,7 @@ impl Left {
     }
 
     /// Whether a map or array still has another copy or path of what `below` does not serve.
-    pub fn serves_without(&self, above: &BlkId, below: &BlkInfo) -> bool {
+    pub(super) fn serves_without(&self, above: &BlkId, below: &BlkInfo) -> bool {
         let Some(known) = self.all.iter().find(|known| known.dev == above.dev) else { return true };
         // A member may be a partition of the disk that failed.
         let is_out = known.failed.contains(&below.id.dev)
@@ -111,7 +111,7 @@ impl Left {
     }
 
     /// The arrays and maps that cannot do without a device, by what failed of them before: the last leg or path goes.
-    pub fn lost_with<'b>(&self, block: &'b BlkInfo) -> Vec<&'b BlkId> {
+    pub(super) fn lost_with<'b>(&self, block: &'b BlkInfo) -> Vec<&'b BlkId> {
         let known = |above: &&BlkId| self.all.iter().any(|known| known.dev == above.dev);
         let is_out = |above: &&BlkId| {
             self.all.iter().any(|known| {

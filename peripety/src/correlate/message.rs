@@ -19,7 +19,7 @@ const LINE_CHARS: usize = 160;
 
 /// The line, with the device by the name that humans use. How often it happened and where the device is mounted stand
 /// in fields of their own, beside which whoever shows the line puts it.
-pub fn compose(event: &Event) -> String {
+pub(crate) fn compose(event: &Event) -> String {
     let text = match event.event_type.as_str() {
         _ if is_of_many(event) => many(event),
         _ if is_request(event) => request(event),

@@ -16,7 +16,7 @@ const MOST: usize = 256;
 
 /// A controller in trouble.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outage {
+pub(super) struct Outage {
     controller: String,
     /// Since when; 0 where that is not known.
     since_ns: u64,
@@ -28,7 +28,7 @@ pub struct Outage {
 
 /// The controllers about which something was reported since they last worked.
 #[derive(Debug, Default)]
-pub struct NvmeOutages {
+pub(super) struct NvmeOutages {
     controllers: VecDeque<Outage>,
     /// Since they were last saved.
     changed: bool,
@@ -36,7 +36,7 @@ pub struct NvmeOutages {
 
 impl NvmeOutages {
     /// Takes note of an event that is about a controller.
-    pub fn note(&mut self, event: &Event) {
+    pub(super) fn note(&mut self, event: &Event) {
         let is_fault = event.event_type.info().is_none_or(|info| info.nature == Nature::Fault);
         if event.sub_system.as_str() != "nvme" || !is_fault {
             return;
@@ -59,19 +59,19 @@ impl NvmeOutages {
     }
 
     /// A controller works: the trouble that it was in before.
-    pub fn end(&mut self, controller: &str) -> Option<Outage> {
+    pub(super) fn end(&mut self, controller: &str) -> Option<Outage> {
         let place = self.controllers.iter().position(|known| known.controller == controller)?;
         self.changed = true;
         self.controllers.remove(place)
     }
 
     /// Whether a controller was in trouble at `at_ns` already.
-    pub fn was_down(&self, controller: &str, at_ns: u64) -> bool {
+    pub(super) fn was_down(&self, controller: &str, at_ns: u64) -> bool {
         self.controllers.iter().any(|known| known.controller == controller && known.since_ns <= at_ns)
     }
 
     /// How many of the controllers by which a namespace is reached are in trouble as its paths.
-    pub fn paths_down(&self, dev: Dev) -> usize {
+    pub(super) fn paths_down(&self, dev: Dev) -> usize {
         self.controllers.iter().filter(|known| known.is_path && known.dev == Some(dev)).count()
     }
 }
@@ -90,7 +90,7 @@ impl Checkpoint for NvmeOutages {
 }
 
 /// The controller of `nvme0`, of the disk `nvme0n1`, and of `nvme2c0n1`, a path to a disk by controller 0.
-pub fn controller(kdev: &str) -> Option<String> {
+pub(super) fn controller(kdev: &str) -> Option<String> {
     let number = |text: &str| {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         text.get(..digits).filter(|digits| !digits.is_empty()).map(str::to_owned)

@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// How long a driver's word waits for its request.
-pub const WAIT_NS: u64 = 80_000_000;
+pub(super) const WAIT_NS: u64 = 80_000_000;
 /// How many wait at a time.
 const PENDING_MAX: usize = 1024;
 
 /// A driver's word.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub enum Driver {
+pub(super) enum Driver {
     /// A SCSI command.
     Scsi(ScsiCmd),
     /// An NVMe command.
@@ -33,7 +33,7 @@ pub enum Driver {
 
 /// A driver's word about a command.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Pending {
+pub(super) struct Pending {
     /// Of the record.
     pub header: Header,
     /// Of the record.
@@ -51,7 +51,7 @@ pub struct Pending {
 
 impl Pending {
     /// A word that waits from now on.
-    pub fn new(header: Header, time: Stamp, driver: Driver, fault: Fault, now_ns: u64) -> Self {
+    pub(super) fn new(header: Header, time: Stamp, driver: Driver, fault: Fault, now_ns: u64) -> Self {
         Self {
             header,
             time,
@@ -66,7 +66,7 @@ impl Pending {
 
 impl Pending {
     /// The hook that reported it.
-    pub const fn kind(&self) -> Kind {
+    pub(super) const fn kind(&self) -> Kind {
         match self.driver {
             Driver::Scsi(_) => Kind::ScsiDone,
             Driver::Nvme(_) => Kind::NvmeCompleteRq,
@@ -74,7 +74,7 @@ impl Pending {
     }
 
     /// The device, as it stands in keys.
-    pub fn scope(&self, facts: &dyn DeviceFacts) -> Scope {
+    pub(super) fn scope(&self, facts: &dyn DeviceFacts) -> Scope {
         match &self.driver {
             Driver::Scsi(cmd) => scsi_scope(cmd, self.time, facts),
             Driver::Nvme(rq) => nvme_scope(rq, self.time, facts),
@@ -82,7 +82,7 @@ impl Pending {
     }
 
     /// The sectors it is about.
-    pub fn sectors(&self) -> Option<(u64, u32)> {
+    pub(super) fn sectors(&self) -> Option<(u64, u32)> {
         match &self.driver {
             Driver::Scsi(cmd) => scsi::io(cmd).and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1)))),
             Driver::Nvme(_) => None,
@@ -90,7 +90,7 @@ impl Pending {
     }
 
     /// Where it begins, and how many sectors at most a unit of that has.
-    pub fn first(&self) -> Option<(u64, u64)> {
+    pub(super) fn first(&self) -> Option<(u64, u64)> {
         match &self.driver {
             Driver::Scsi(_) => self.sectors().map(|(sector, _)| (sector, 1)),
             Driver::Nvme(rq) => (rq.qid != 0 && rq.slba != u64::MAX).then_some((rq.slba, 8)),
@@ -98,7 +98,7 @@ impl Pending {
     }
 
     /// The operation.
-    pub fn op(&self) -> Op {
+    pub(super) fn op(&self) -> Op {
         match &self.driver {
             Driver::Scsi(cmd) => scsi::op(cmd),
             Driver::Nvme(rq) => nvme::op(rq),
@@ -106,7 +106,7 @@ impl Pending {
     }
 
     /// What is known of the command.
-    pub fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         match &self.driver {
             Driver::Scsi(cmd) => Facts { scsi: Some(Box::new(scsi::facts(cmd))), ..Facts::default() },
             Driver::Nvme(rq) => Facts { nvme: Some(Box::new(nvme::facts(rq))), ..Facts::default() },
@@ -114,7 +114,7 @@ impl Pending {
     }
 
     /// The event it is by itself.
-    pub fn raw_event(&self) -> Option<RawEvent> {
+    pub(super) fn raw_event(&self) -> Option<RawEvent> {
         match &self.driver {
             Driver::Scsi(cmd) => {
                 let mut raw = scsi::done(&self.header, cmd, self.time)?;
@@ -138,7 +138,7 @@ impl Pending {
 
 /// A SCSI device, as it stands in keys: by number if the record or the facts have it, else by address.
 /// News of a unit is always by address where the facts lack it: so its line and its uevent name it.
-pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
+pub(super) fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
     if cmd.dev != 0 && !scsi::classify(cmd).is_some_and(scsi::ScsiFault::is_change) {
         return Scope::dev(cmd.dev);
     }
@@ -151,7 +151,7 @@ pub fn scsi_scope(cmd: &ScsiCmd, time: Stamp, facts: &dyn DeviceFacts) -> Scope 
 }
 
 /// An NVMe disk or controller, as it stands in keys. A classic tracepoint reports the disk by name alone.
-pub fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
+pub(super) fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
     if rq.dev != 0 {
         return Scope::dev(rq.dev);
     }
@@ -164,7 +164,7 @@ pub fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> Scope {
 
 /// Where a request begins, in the driver's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum At {
+pub(super) enum At {
     /// A sector of 512 bytes.
     Sector(u64),
     /// A logical block of a size that the record does not report.
@@ -177,7 +177,7 @@ pub enum At {
 
 /// The driver's words that wait.
 #[derive(Debug, Default)]
-pub struct PendingCommands {
+pub(super) struct PendingCommands {
     waiting: VecDeque<Option<((u32, At), Pending)>>,
     /// Number of the first of `waiting`.
     base: u64,
@@ -186,18 +186,18 @@ pub struct PendingCommands {
 
 impl PendingCommands {
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
     /// How many places are taken.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
     /// Lets a word wait. Returns one that can wait no longer for lack of room.
     #[must_use]
-    pub fn insert(&mut self, dev: u32, at: At, pending: Pending) -> Option<Pending> {
+    pub(super) fn insert(&mut self, dev: u32, at: At, pending: Pending) -> Option<Pending> {
         let key = (dev, at);
         if let Some(number) = self.index.get(&key)
             && let Some(Some((_, waiting))) = self.waiting.get_mut((number - self.base) as usize)
@@ -215,7 +215,7 @@ impl PendingCommands {
     }
 
     /// The word about a request that failed, by where the block layer says that it begins.
-    pub fn take(&mut self, dev: u32, sector: u64, is_flush: bool) -> Option<Pending> {
+    pub(super) fn take(&mut self, dev: u32, sector: u64, is_flush: bool) -> Option<Pending> {
         if is_flush {
             return self.remove(dev, At::Flush).or_else(|| self.remove(dev, At::Unknown));
         }
@@ -233,24 +233,24 @@ impl PendingCommands {
     }
 
     /// A word that waited for long enough.
-    pub fn expired(&mut self, now_ns: u64) -> Option<Pending> {
+    pub(super) fn expired(&mut self, now_ns: u64) -> Option<Pending> {
         self.drop_done();
         let deadline_ns = self.next_deadline_ns()?;
         if deadline_ns <= now_ns { self.pop() } else { None }
     }
 
     /// When the next one has waited for long enough.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
         self.waiting.iter().flatten().next().map(|(_, pending)| pending.deadline_ns)
     }
 
     /// The words that wait, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &((u32, At), Pending)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &((u32, At), Pending)> {
         self.waiting.iter().flatten()
     }
 
     /// Takes in a word as it was saved.
-    pub fn restore(&mut self, key: (u32, At), pending: Pending) {
+    pub(super) fn restore(&mut self, key: (u32, At), pending: Pending) {
         self.index.insert(key, self.base + self.waiting.len() as u64);
         self.waiting.push_back(Some((key, pending)));
     }

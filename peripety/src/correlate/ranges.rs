@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::event::SectorRange;
 
 /// How many ranges an event names at most.
-pub const RANGES_MAX: usize = 64;
+pub(super) const RANGES_MAX: usize = 64;
 
 /// Ranges of sectors in order, none touching another.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Ranges {
+pub(super) struct Ranges {
     ranges: Vec<SectorRange>,
     /// Where the last insertion was: the next one is mostly there too.
     last: usize,
@@ -18,7 +18,7 @@ pub struct Ranges {
 
 impl Ranges {
     /// Adds `count` sectors from `start`; no sectors stand for the one they start at.
-    pub fn insert(&mut self, start: u64, count: u32) {
+    pub(super) fn insert(&mut self, start: u64, count: u32) {
         let end = start.saturating_add(u64::from(count.max(1)) - 1);
         // The usual cases of a storm: inside the range of the last one, or right behind it with room to the next.
         if let Some(range) = self.ranges.get_mut(self.last)
@@ -66,18 +66,18 @@ impl Ranges {
     }
 
     /// Whether a sector is in one of them.
-    pub fn contains(&self, sector: u64) -> bool {
+    pub(super) fn contains(&self, sector: u64) -> bool {
         let place = self.ranges.partition_point(|r| r.end < sector);
         self.ranges.get(place).is_some_and(|r| r.start <= sector)
     }
 
     /// The ranges in order.
-    pub fn as_slice(&self) -> &[SectorRange] {
+    pub(super) fn as_slice(&self) -> &[SectorRange] {
         &self.ranges
     }
 
     /// Whether sectors that did not fail are in the ranges, for lack of room to keep them apart.
-    pub fn coarsened(&self) -> bool {
+    pub(super) fn coarsened(&self) -> bool {
         self.coarsened
     }
 }

@@ -15,7 +15,7 @@ const STATES_MAX: usize = 1024;
 
 /// The last word on each device.
 #[derive(Debug, Default)]
-pub struct ReportedStates {
+pub(super) struct ReportedStates {
     states: BTreeMap<(u64, u64), bool>,
     /// Since they were last saved.
     changed: bool,
@@ -26,7 +26,7 @@ const PATH: u64 = 0;
 
 impl ReportedStates {
     /// Notes what an event says; returns whether it changed.
-    pub fn note(&mut self, raw: &RawEvent, scope: Scope, block: Option<&BlkInfo>) -> bool {
+    pub(super) fn note(&mut self, raw: &RawEvent, scope: Scope, block: Option<&BlkInfo>) -> bool {
         let device = device(scope, block);
         if let Some(is_down) = path(&raw.event_type) {
             return self.set((device, PATH), is_down);

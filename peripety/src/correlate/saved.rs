@@ -127,7 +127,7 @@ impl Saved {
 
 /// What was noted last, where noting it again would be idle.
 #[derive(Debug, Default)]
-pub struct Noted {
+pub(super) struct Noted {
     waiting: bool,
     lost_before: u64,
 }
@@ -137,7 +137,7 @@ impl Correlator {
     ///
     /// # Errors
     /// Something has no JSON.
-    pub fn save(&mut self, all: bool, each: &mut dyn FnMut(String)) -> Result<(), serde_json::Error> {
+    pub(crate) fn save(&mut self, all: bool, each: &mut dyn FnMut(String)) -> Result<(), serde_json::Error> {
         type Full<S, H> = Note<S, Waiting<H>>;
         let mut note =
             |note: &Full<SavedSlot<std::borrow::Cow<'_, Fold>>, &WaitingLines>| -> Result<(), serde_json::Error> {
@@ -175,7 +175,7 @@ impl Correlator {
     }
 
     /// Goes on from what was saved. To be called before the first record.
-    pub fn restore(&mut self, saved: Saved) {
+    pub(crate) fn restore(&mut self, saved: Saved) {
         self.writeback_counts.restore(saved.inodes);
         for (key, word) in saved.waiting.words {
             self.pending.restore(key, word);

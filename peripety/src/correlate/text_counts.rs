@@ -23,14 +23,14 @@ struct Counted {
 
 /// What text stood for, the oldest first.
 #[derive(Debug, Default)]
-pub struct TextCounts {
+pub(super) struct TextCounts {
     all: VecDeque<Counted>,
     changed: bool,
 }
 
 impl TextCounts {
     /// An event was closed that counted so many failures by text.
-    pub fn note(&mut self, key: FoldKey, failures: u64, now_ns: u64) {
+    pub(super) fn note(&mut self, key: FoldKey, failures: u64, now_ns: u64) {
         if self.all.len() >= MOST {
             self.all.pop_front();
         }
@@ -39,7 +39,7 @@ impl TextCounts {
     }
 
     /// How many of `missed` failures were counted already. They are so once.
-    pub fn take(&mut self, keys: [FoldKey; 2], missed: u64, now_ns: u64) -> u64 {
+    pub(super) fn take(&mut self, keys: [FoldKey; 2], missed: u64, now_ns: u64) -> u64 {
         if self.all.is_empty() {
             return 0;
         }

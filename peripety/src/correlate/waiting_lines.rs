@@ -8,13 +8,13 @@ use super::key::Scope;
 use crate::parser::RawEvent;
 
 /// How long a line waits.
-pub const HOLD_NS: u64 = 100_000_000;
+pub(super) const HOLD_NS: u64 = 100_000_000;
 /// How many wait at a time.
 const HELD_MAX: usize = 256;
 
 /// A line that waits.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Line {
+pub(super) struct Line {
     /// What it says.
     pub raw: RawEvent,
     /// About which device.
@@ -27,12 +27,12 @@ pub struct Line {
 
 /// The lines that wait, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct WaitingLines(VecDeque<Line>);
+pub(super) struct WaitingLines(VecDeque<Line>);
 
 impl WaitingLines {
     /// Lets a line wait. Returns one that can wait no longer for lack of room.
     #[must_use]
-    pub fn push(&mut self, raw: RawEvent, scope: Scope, now_ns: u64) -> Option<Line> {
+    pub(super) fn push(&mut self, raw: RawEvent, scope: Scope, now_ns: u64) -> Option<Line> {
         let too_much = if self.0.len() >= HELD_MAX { self.0.pop_front() } else { None };
         let deadline_ns = now_ns.saturating_add(HOLD_NS);
         self.0.push_back(Line { raw, scope, deadline_ns, since_ns: Some(now_ns) });
@@ -40,17 +40,17 @@ impl WaitingLines {
     }
 
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Takes the lines about which `belongs` says so, oldest first.
-    pub fn take(&mut self, mut belongs: impl FnMut(&Line) -> bool) -> Vec<Line> {
+    pub(super) fn take(&mut self, mut belongs: impl FnMut(&Line) -> bool) -> Vec<Line> {
         let mut taken = Vec::new();
         for line in std::mem::take(&mut self.0) {
             if belongs(&line) { taken.push(line) } else { self.0.push_back(line) }
@@ -59,18 +59,18 @@ impl WaitingLines {
     }
 
     /// Whether one that waits is such a one.
-    pub fn any(&self, is: impl Fn(&Line) -> bool) -> bool {
+    pub(super) fn any(&self, is: impl Fn(&Line) -> bool) -> bool {
         self.0.iter().any(is)
     }
 
     /// A line that waited for long enough, unless the oldest one must wait on.
-    pub fn expired(&mut self, now_ns: u64, waits_on: impl Fn(&Line) -> bool) -> Option<Line> {
+    pub(super) fn expired(&mut self, now_ns: u64, waits_on: impl Fn(&Line) -> bool) -> Option<Line> {
         let first = self.0.front()?;
         if first.deadline_ns <= now_ns && !waits_on(first) { self.0.pop_front() } else { None }
     }
 
     /// When the next line has waited for long enough.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
         self.0.front().map(|line| line.deadline_ns)
     }
 }

@@ -13,7 +13,7 @@ const INODES_MAX: usize = 2 * 8192;
 
 /// The counts of the latest records.
 #[derive(Debug, Default)]
-pub struct WritebackCounts {
+pub(super) struct WritebackCounts {
     counts: HashMap<FoldKey, Seen, BuildKeyHasher>,
     order: VecDeque<FoldKey>,
     /// Changed since they were last saved.
@@ -32,7 +32,7 @@ struct Seen {
 
 impl WritebackCounts {
     /// How many lost writes of a record are new.
-    pub fn newly_lost(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
+    pub(super) fn newly_lost(&mut self, key: FoldKey, wb: &WbErr) -> u64 {
         if let Some(seen) = self.counts.get_mut(&key) {
             let before = std::mem::replace(&mut seen.count, wb.count);
             seen.again = true;

@@ -108,7 +108,7 @@ const BY_TYPE: &[(&str, Class)] = &[
 ];
 
 /// The class of an event that is a fault; none for what is no fault.
-pub fn of(event: &Event, failed: &Failed) -> Option<Class> {
+pub(super) fn of(event: &Event, failed: &Failed) -> Option<Class> {
     if event.event_type == EventType::BLK_DEVICE_REMOVED {
         return (crate::state::is_in_use(event) && event.severity.at_least(Severity::Warning))
             .then_some(Class::Removed);
@@ -160,19 +160,19 @@ fn of_layer(layer: Layer) -> Class {
 }
 
 /// What an event says of what failed, for the table of what may cause what.
-pub fn failed(event: &Event) -> Failed {
+pub(super) fn failed(event: &Event) -> Failed {
     layer::of(event)
 }
 
 const ENOSPC: i32 = 28;
 
 /// Whether it is about space.
-pub fn is_space(class: Class, failed: &Failed) -> bool {
+pub(super) fn is_space(class: Class, failed: &Failed) -> bool {
     matches!(class, Class::Low | Class::Full) || failed.space || failed.errno == Some(ENOSPC)
 }
 
 /// Whether the device, or the way to it, did not serve a command: it is not about this very command or its place.
-pub fn is_unserved(class: Class, failed: &Failed) -> bool {
+pub(super) fn is_unserved(class: Class, failed: &Failed) -> bool {
     match class {
         Class::Adapter | Class::Way | Class::Removed | Class::NoAnswer | Class::GivenUp => true,
         Class::Request | Class::Command => failed.answer == Answer::None,
@@ -181,13 +181,13 @@ pub fn is_unserved(class: Class, failed: &Failed) -> bool {
 }
 
 /// Whether it may be that it was not served: nobody knows that the device answered.
-pub fn may_be_unserved(class: Class, failed: &Failed) -> bool {
+pub(super) fn may_be_unserved(class: Class, failed: &Failed) -> bool {
     is_unserved(class, failed)
         || (matches!(class, Class::Request | Class::Command) && failed.answer == Answer::Unknown)
 }
 
 /// What kind of fault it is where an event of this class is the cause.
-pub fn cause_kind(class: Class, failed: &Failed, event_type: &EventType) -> CauseKind {
+pub(super) fn cause_kind(class: Class, failed: &Failed, event_type: &EventType) -> CauseKind {
     if is_space(class, failed) {
         return CauseKind::Space;
     }

@@ -14,7 +14,7 @@ use crate::{
 const NAMES_MAX: usize = 32;
 
 /// What kinds of harm an event reports.
-pub fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactKind> {
+pub(super) fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactKind> {
     use ImpactKind::{DataAtRisk, DataLost, None, PathLost, ReadOnly, RedundancyLost, Slow, Unavailable};
     match event.event_type.as_str() {
         "BLK_LOST_WRITE" | "FS_DATA_LOST" | "ZFS_DATA_ERROR" => return vec![DataLost],
@@ -65,7 +65,7 @@ fn is_path(event: &Event) -> bool {
 }
 
 /// Adds the names of what an event hurts.
-pub fn add_names(impact: &mut Impact, event: &Event, class: Class) {
+pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class) {
     let name = super::words::short(event);
     add(&mut impact.devices, name);
     let Some(block) = event.block.as_deref() else {

@@ -16,11 +16,11 @@ const RECENT_MAX: usize = 64;
 
 /// An incident's place. Older incidents have lower ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Slot(pub u64);
+pub(super) struct Slot(pub u64);
 
 /// The index.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(super) struct Index {
     by_key: HashMap<String, Vec<Slot>>,
     by_event: HashMap<EventId, Slot>,
     events: VecDeque<EventId>,
@@ -30,7 +30,7 @@ pub struct Index {
 
 impl Index {
     /// Adds an incident.
-    pub fn add(&mut self, slot: Slot, case: &Case) {
+    pub(super) fn add(&mut self, slot: Slot, case: &Case) {
         self.by_id.insert(case.incident.incident_id, slot);
         for id in &case.incident.supersedes {
             self.by_id.insert(*id, slot);
@@ -53,7 +53,7 @@ impl Index {
     }
 
     /// Adds what an event says.
-    pub fn add_facet(&mut self, slot: Slot, facet: &Facet) {
+    pub(super) fn add_facet(&mut self, slot: Slot, facet: &Facet) {
         let names = facet.own.iter().chain(&facet.below).chain(&facet.above).cloned();
         for key in names.chain(facet.parts.iter().map(super::part::SharedPart::key)) {
             self.add_key(key, slot);
@@ -61,7 +61,7 @@ impl Index {
     }
 
     /// Adds a name.
-    pub fn add_key(&mut self, key: String, slot: Slot) {
+    pub(super) fn add_key(&mut self, key: String, slot: Slot) {
         let slots = self.by_key.entry(key).or_default();
         if slots.contains(&slot) {
             return;
@@ -73,12 +73,12 @@ impl Index {
     }
 
     /// The incidents with a name, the latest last.
-    pub fn with(&self, key: &str) -> &[Slot] {
+    pub(super) fn with(&self, key: &str) -> &[Slot] {
         self.by_key.get(key).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Notes to which incident an event belongs.
-    pub fn note_event(&mut self, id: EventId, slot: Slot) {
+    pub(super) fn note_event(&mut self, id: EventId, slot: Slot) {
         if self.by_event.insert(id, slot).is_none() {
             if self.events.len() >= EVENTS_MAX
                 && let Some(old) = self.events.pop_front()
@@ -90,17 +90,17 @@ impl Index {
     }
 
     /// The incident of an event.
-    pub fn of_event(&self, id: EventId) -> Option<Slot> {
+    pub(super) fn of_event(&self, id: EventId) -> Option<Slot> {
         self.by_event.get(&id).copied()
     }
 
     /// The incident with an id.
-    pub fn of_id(&self, id: IncidentId) -> Option<Slot> {
+    pub(super) fn of_id(&self, id: IncidentId) -> Option<Slot> {
         self.by_id.get(&id).copied()
     }
 
     /// An incident failed now.
-    pub fn touch(&mut self, slot: Slot) {
+    pub(super) fn touch(&mut self, slot: Slot) {
         self.recent.retain(|other| *other != slot);
         if self.recent.len() >= RECENT_MAX {
             self.recent.pop_front();
@@ -109,12 +109,12 @@ impl Index {
     }
 
     /// Those that failed of late.
-    pub fn recent(&self) -> impl Iterator<Item = Slot> {
+    pub(super) fn recent(&self) -> impl Iterator<Item = Slot> {
         self.recent.iter().copied()
     }
 
     /// An incident is part of another one now.
-    pub fn redirect(&mut self, from: Slot, to: Slot, case: &Case) {
+    pub(super) fn redirect(&mut self, from: Slot, to: Slot, case: &Case) {
         for slot in self.by_event.values_mut().filter(|slot| **slot == from) {
             *slot = to;
         }
@@ -134,7 +134,7 @@ impl Index {
     }
 
     /// An incident is forgotten.
-    pub fn remove(&mut self, slot: Slot, case: &Case) {
+    pub(super) fn remove(&mut self, slot: Slot, case: &Case) {
         // Events beyond those that it keeps lead to a place where nothing is.
         for member in &case.incident.events {
             self.by_event.remove(&member.event_id);

@@ -12,8 +12,8 @@ mod impact;
 mod index;
 mod life;
 mod part;
-pub mod pick;
-pub mod rules;
+pub(crate) mod pick;
+pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::case::Case;
+pub(crate) use self::case::Case;
 use self::{
     case::Link,
     facet::Facet,
@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Incidents that are open at a time; the one that was quiet for longest makes room.
-pub const OPEN_MAX: usize = 10_000;
+pub(crate) const OPEN_MAX: usize = 10_000;
 /// Incidents that are over and may come back.
 const OVER_MAX: usize = 2048;
 /// For so many new ones room is made at a time.

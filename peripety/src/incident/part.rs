@@ -48,7 +48,7 @@ const DRIVERS: &[&str] = &[
 ];
 
 /// What the device of an event has in common with others, the narrowest part first.
-pub fn of(event: &Event, class: Class) -> Vec<SharedPart> {
+pub(super) fn of(event: &Event, class: Class) -> Vec<SharedPart> {
     let mut parts = Vec::new();
     // A mount that fails by itself has nothing in common with devices that do not appear.
     let job = event.facts.systemd.as_ref().and_then(|systemd| systemd.job.as_deref());

@@ -3,7 +3,7 @@
 use crate::event::incident::Incident;
 
 /// Whether a word means an incident: its id or the beginning of it, one of its events, a device, a mount point.
-pub fn is_meant(incident: &Incident, wanted: &str) -> bool {
+pub(crate) fn is_meant(incident: &Incident, wanted: &str) -> bool {
     let word = wanted.trim();
     if word.is_empty() {
         return false;

@@ -17,7 +17,7 @@ use crate::{
 
 /// How the devices of two events have to stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// The same device.
     Same,
     /// The first is part of what the second is made of, or of the way to it.
@@ -30,7 +30,7 @@ pub enum Place {
 
 /// How long after the first event the second may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Within {
+pub(crate) enum Within {
     /// As long as the incident is not over.
     Open,
     /// As long as error handling of either device may take.
@@ -42,11 +42,11 @@ pub enum Within {
 /// What follows at once.
 const PROMPT: SignedDuration = SignedDuration::from_secs(2);
 /// Text is stamped when it is printed, and a source may lag behind another.
-pub const SLACK: SignedDuration = SignedDuration::from_millis(1200);
+pub(crate) const SLACK: SignedDuration = SignedDuration::from_millis(1200);
 
 /// One row: an event of a class in `cause` explains one of a class in `effect`.
 #[derive(Debug)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its name, which incidents give as their reason.
     pub name: &'static str,
     /// What explains.
@@ -71,7 +71,7 @@ const HARDWARE: &[Class] = &[Way, Removed, NoAnswer, GivenUp, Command, Request];
 const ON_FILESYSTEM: &[Class] = &[Cache, Fs, Contents, Checksum, Reaction];
 
 /// Every rule, the surest first.
-pub static RULES: &[Rule] = &[
+pub(crate) static RULES: &[Rule] = &[
     Rule {
         name: "same-failure-again",
         cause: &[
@@ -425,7 +425,7 @@ pub static RULES: &[Rule] = &[
 
 impl Rule {
     /// Whether `cause` explains `effect` by this rule. Whether their incident is open is for the caller to know.
-    pub fn explains(&self, cause: &Facet, effect: &Facet) -> bool {
+    pub(crate) fn explains(&self, cause: &Facet, effect: &Facet) -> bool {
         self.cause.contains(&cause.class)
             && self.effect.contains(&effect.class)
             && self.is_placed(cause, effect)

@@ -13,7 +13,7 @@ use crate::{
 const TITLE_MAX: usize = 200;
 
 /// The shortest name that people use of an event's device: `vg/lv`, `mpatha`, `md0`, `sda`.
-pub fn short(event: &Event) -> String {
+pub(super) fn short(event: &Event) -> String {
     let of_block = event.block.as_ref().map(|block| short_of(&block.id)).filter(|name| !name.is_empty());
     let name = of_block.unwrap_or_else(|| {
         let kdev = event.kdev.as_str();
@@ -38,7 +38,7 @@ pub fn short(event: &Event) -> String {
 }
 
 /// The same of a device.
-pub fn short_of(id: &BlkId) -> String {
+pub(super) fn short_of(id: &BlkId) -> String {
     let path = id.preferred_blk_path.as_str();
     let mapped = path.strip_prefix("/dev/mapper/").filter(|name| !name.is_empty());
     let volume = path.strip_prefix("/dev/").filter(|name| {
@@ -55,7 +55,7 @@ pub fn short_of(id: &BlkId) -> String {
 }
 
 /// What a person who is to replace a device has to know of it.
-pub fn device(event: &Event) -> Option<Device> {
+pub(super) fn device(event: &Event) -> Option<Device> {
     let id = &event.block.as_ref()?.id;
     let place = match &id.transport {
         Some(crate::block::Transport::Sas { port, enclosure, bay, .. }) => {
@@ -78,7 +78,7 @@ pub fn device(event: &Event) -> Option<Device> {
 }
 
 /// A part by its name.
-pub fn part(part: Part, name: &str) -> String {
+pub(super) fn part(part: Part, name: &str) -> String {
     match part {
         Part::Enclosure => format!("enclosure {name}"),
         Part::Portal => format!("portal {name}"),
@@ -91,7 +91,7 @@ pub fn part(part: Part, name: &str) -> String {
 }
 
 /// What failed, in a few words.
-pub fn class(class: Class, kind: CauseKind) -> &'static str {
+pub(super) fn class(class: Class, kind: CauseKind) -> &'static str {
     match class {
         Class::Adapter => "adapter reset",
         Class::Bus => "PCIe errors",
@@ -132,7 +132,7 @@ pub fn class(class: Class, kind: CauseKind) -> &'static str {
 }
 
 /// The line that people see.
-pub fn title(incident: &Incident, what: &str) -> String {
+pub(super) fn title(incident: &Incident, what: &str) -> String {
     let name = &incident.cause.name;
     let mut title = if name.is_empty() { what.to_owned() } else { format!("{name}: {what}") };
     let kinds: Vec<&str> =
@@ -158,7 +158,7 @@ pub fn title(incident: &Incident, what: &str) -> String {
 }
 
 /// What to do, from the table of advice, with the names filled in.
-pub fn actions(incident: &Incident, event_type: Option<&str>) -> Vec<String> {
+pub(super) fn actions(incident: &Incident, event_type: Option<&str>) -> Vec<String> {
     let mut actions = Vec::new();
     let cause = &incident.cause;
     let node = cause.device.as_ref().map_or_else(

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The operation that a REQ_OP_* number stands for.
-pub const fn op(number: u8) -> Op {
+pub(crate) const fn op(number: u8) -> Op {
     match number {
         block_rq::OP_READ => Op::Read,
         block_rq::OP_WRITE => Op::Write,
@@ -32,7 +32,7 @@ pub const fn op(number: u8) -> Op {
 }
 
 /// The operation of a request. A cache flush reaches this hook as the write that asked for it, with no sectors left.
-pub const fn request_op(rq: &BlockRq) -> Op {
+pub(crate) const fn request_op(rq: &BlockRq) -> Op {
     match op(rq.op) {
         Op::Write if rq.nr_sectors == 0 => Op::Flush,
         other => other,
@@ -40,7 +40,7 @@ pub const fn request_op(rq: &BlockRq) -> Op {
 }
 
 /// The operation of a bio. Its sectors may have been counted down before it is seen, so that only the flag reports a flush.
-pub const fn bio_op(bio: &BlockBio) -> Op {
+pub(crate) const fn bio_op(bio: &BlockBio) -> Op {
     match op(bio.op) {
         Op::Write if bio.is_flush() => Op::Flush,
         other => other,
@@ -48,7 +48,7 @@ pub const fn bio_op(bio: &BlockBio) -> Op {
 }
 
 /// Whether all of a bio's sectors failed, as far as that is known.
-pub const fn bio_extent(bio: &BlockBio) -> Option<Extent> {
+pub(crate) const fn bio_extent(bio: &BlockBio) -> Option<Extent> {
     match bio.is_exact() {
         Some(true) => Some(Extent::Exact),
         Some(false) => Some(Extent::Within),
@@ -69,7 +69,7 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
 }
 
 /// Requests or bios of which the kernel side reported no more than that they failed. It counts for no failure by itself.
-pub fn missed(missed: &Missed, kind: Kind, time: Stamp) -> RawEvent {
+pub(crate) fn missed(missed: &Missed, kind: Kind, time: Stamp) -> RawEvent {
     let mono_ns = time.monotonic_ns.unwrap_or_default();
     let header = Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 0, seq: 0, mono_ns };
     let mut raw = failed(&header, missed.dev, missed.errno, op(missed.op), u64::MAX, 0, time);

@@ -11,7 +11,7 @@ const LARGE_BLOCK: u64 = 8;
 
 /// The blocks that a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Command {
+pub(crate) struct Command {
     /// What it asked; unknown where the line does not say.
     pub op: Op,
     /// First block.
@@ -24,7 +24,7 @@ pub struct Command {
 
 impl Command {
     /// Whether a request of this operation that failed at this sector can be the command's.
-    pub fn has(&self, op: Op, sector: u64) -> bool {
+    pub(crate) fn has(&self, op: Op, sector: u64) -> bool {
         if self.op == Op::Flush || op == Op::Flush {
             return self.op == op;
         }
@@ -39,7 +39,7 @@ impl Command {
 }
 
 /// The command that facts are about; nothing if they are about none, or do not report its place.
-pub fn command(facts: &Facts, io: Option<&Io>) -> Option<Command> {
+pub(crate) fn command(facts: &Facts, io: Option<&Io>) -> Option<Command> {
     if let Some(ata) = &facts.ata {
         return registers(ata.command?, ata.registers.as_deref()?);
     }

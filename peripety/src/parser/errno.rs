@@ -6,7 +6,7 @@ use crate::event::{EventType, Severity};
 
 /// What the block layer means by an errno (block/blk-core.c, blk_errors).
 #[derive(Debug)]
-pub struct BlockError {
+pub(crate) struct BlockError {
     /// errno, positive.
     pub errno: i32,
     /// The kernel's words for it.
@@ -30,7 +30,7 @@ macro_rules! block_errors {
     (@severity $severity:ident) => { Some(Severity::$severity) };
     ($($errno:literal $words:literal $type:ident $($severity:ident)?;)*) => {
         /// The errors that a request or bio can end with.
-        pub static BLOCK_ERRORS: &[BlockError] = &[$(BlockError {
+        pub(crate) static BLOCK_ERRORS: &[BlockError] = &[$(BlockError {
             errno: $errno,
             words: $words,
             event_type: EventType::$type,
@@ -63,19 +63,19 @@ block_errors! {
 }
 
 /// What the block layer means by `errno`; EIO's row for one that it does not use.
-pub fn block_error(errno: i32) -> &'static BlockError {
+pub(crate) fn block_error(errno: i32) -> &'static BlockError {
     static UNKNOWN: BlockError =
         BlockError { errno: 5, words: "I/O error", event_type: EventType::BLK_IO_ERROR, severity: None };
     BLOCK_ERRORS.iter().find(|e| e.errno == errno).unwrap_or(&UNKNOWN)
 }
 
 /// The errno that a line of block text stands for, by the type that it was given.
-pub fn of_block_type(event_type: &EventType) -> Option<i32> {
+pub(crate) fn of_block_type(event_type: &EventType) -> Option<i32> {
     BLOCK_ERRORS.iter().find(|e| e.event_type == *event_type).map(|e| e.errno)
 }
 
 /// The name of an errno: `EIO`; none if there is no such number.
-pub fn name(errno: i32) -> Option<&'static str> {
+pub(crate) fn name(errno: i32) -> Option<&'static str> {
     let place = usize::try_from(errno).ok()?;
     NAMES.get(place).copied().filter(|name| !name.is_empty())
 }

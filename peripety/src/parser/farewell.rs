@@ -5,7 +5,7 @@ use crate::record::LogRecord;
 
 /// Something that somebody asked to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Farewell<'t> {
+pub(crate) struct Farewell<'t> {
     /// The kernel's name: `nvme0`, `nbd0`, `md0`.
     pub name: &'t str,
     /// Name of the NVMe subsystem that a controller is of.
@@ -13,10 +13,10 @@ pub struct Farewell<'t> {
 }
 
 /// What each such line begins with.
-pub const BEGINNINGS: [&str; 4] = ["nvme ", "md: ", "block ", "nbd"];
+pub(crate) const BEGINNINGS: [&str; 4] = ["nvme ", "md: ", "block ", "nbd"];
 
 /// What goes by a line of the kernel; nothing if it says nothing of that kind.
-pub fn farewell(record: &LogRecord) -> Option<Farewell<'_>> {
+pub(crate) fn farewell(record: &LogRecord) -> Option<Farewell<'_>> {
     if record.identifier.is_some() {
         return None;
     }

@@ -30,7 +30,7 @@ pub fn kernel(record: &KernelRecord, time: Stamp) -> Option<RawEvent> {
 }
 
 /// The name that events give a probe's records in `sources`: a table, for the event path allocates nothing.
-pub fn source_name(kind: Kind) -> &'static str {
+pub(crate) fn source_name(kind: Kind) -> &'static str {
     match kind {
         Kind::BlockRqError => "ebpf:block_rq_error",
         Kind::BlockRqComplete => "ebpf:block_rq_complete",
@@ -50,7 +50,7 @@ pub fn source_name(kind: Kind) -> &'static str {
 
 /// What names a record within its source. The probe's counter starts again when the probes are loaded anew, the time
 /// does not.
-pub fn ring_sequence(header: &Header) -> String {
+pub(super) fn ring_sequence(header: &Header) -> String {
     format!("{}/{}/{}", header.cpu, header.seq, header.mono_ns)
 }
 

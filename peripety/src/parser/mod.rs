@@ -3,24 +3,26 @@
 //! A parser is a pure function of one record. To add one, add a file and a line in [`kernel()`].
 
 pub(crate) mod blk_status;
-pub mod block;
+pub(crate) mod block;
 mod command;
-pub mod errno;
+pub(crate) mod errno;
 mod farewell;
-pub mod fs;
+pub(crate) mod fs;
 mod kernel;
-pub mod nvme;
-pub mod places;
+pub(crate) mod nvme;
+pub(crate) mod places;
 mod raw;
 pub mod rules;
-pub mod scsi;
-pub mod stack;
+pub(crate) mod scsi;
+pub(crate) mod stack;
 mod tracepoint;
 pub mod uevent;
 
-pub use command::{Command, command};
+pub(crate) use command::{Command, command};
 pub(crate) use farewell::BEGINNINGS as FAREWELLS;
-pub use farewell::{Farewell, farewell};
-pub use kernel::{kernel, source_name};
-pub use raw::{Kdev, RawEvent};
-pub use tracepoint::Tracepoint;
+pub(crate) use farewell::{Farewell, farewell};
+pub use kernel::kernel;
+pub(crate) use kernel::source_name;
+pub(crate) use raw::Kdev;
+pub use raw::RawEvent;
+pub(crate) use tracepoint::Tracepoint;

@@ -25,12 +25,12 @@ const MOST: usize = 128;
 const NEAR_US: i64 = 10_000_000;
 
 /// What the lines begin with of which anything is learned or said.
-pub fn beginnings() -> impl Iterator<Item = &'static str> {
+pub(crate) fn beginnings() -> impl Iterator<Item = &'static str> {
     ["usb-storage ", "usb ", "scsi host", "sd ", "ata"].into_iter().chain(pci::beginnings())
 }
 
 /// What such lines have in them that may begin as they like.
-pub fn parts() -> impl Iterator<Item = &'static str> {
+pub(crate) fn parts() -> impl Iterator<Item = &'static str> {
     pci::ERRORS.into_iter()
 }
 
@@ -59,7 +59,7 @@ pub struct Known {
 
 /// Places of storage, as far as the kernel's lines report them.
 #[derive(Debug, Default)]
-pub struct Places {
+pub(crate) struct Places {
     known: Known,
     /// Since it was last saved.
     changed: bool,
@@ -82,7 +82,7 @@ impl Checkpoint for Places {
 
 impl Places {
     /// Learns from a line.
-    pub fn learn(&mut self, record: &LogRecord) {
+    pub(crate) fn learn(&mut self, record: &LogRecord) {
         if record.identifier.is_some() || record.fragment {
             return;
         }
@@ -102,7 +102,7 @@ impl Places {
     }
 
     /// What a line says that no rule is about: of a USB port, whatever is plugged in there.
-    pub fn said(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
+    pub(crate) fn said(&self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
         if record.identifier.is_some() || record.fragment {
             return None;
         }
@@ -135,7 +135,7 @@ impl Places {
     }
 
     /// Takes what a line says; gives what is to be reported, in order.
-    pub fn pass(&mut self, raw: RawEvent) -> (Option<RawEvent>, Option<RawEvent>) {
+    pub(crate) fn pass(&mut self, raw: RawEvent) -> (Option<RawEvent>, Option<RawEvent>) {
         let now_us = raw.time.realtime_us;
         let old = |waiting: &RawEvent| now_us.saturating_sub(waiting.time.realtime_us).abs() > NEAR_US;
         if self.waiting.as_ref().is_some_and(old) {

@@ -234,7 +234,7 @@ const FAULTS: [&str; 6] = [
 ];
 
 /// What the first line of each report begins with.
-pub fn beginnings() -> impl Iterator<Item = &'static str> {
+pub(crate) fn beginnings() -> impl Iterator<Item = &'static str> {
     [BLOCKED, BUG, WARNING].into_iter().chain(FAULTS)
 }
 
@@ -252,13 +252,13 @@ struct Report {
 
 /// Reads the kernel's lines for such reports.
 #[derive(Debug, Default)]
-pub struct StackReader {
+pub(crate) struct StackReader {
     open: Option<Report>,
 }
 
 impl StackReader {
     /// Reads a line of the kernel that no rule is about. Gives an event once the report is known to be of storage.
-    pub fn push(&mut self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
+    pub(crate) fn push(&mut self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
         if record.identifier.is_some() {
             return None;
         }
@@ -325,12 +325,12 @@ impl StackReader {
     }
 
     /// Whether the stack of a report is still to come.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
     /// A rule was about the line: whatever follows belongs to that.
-    pub fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         self.open = None;
     }
 }

@@ -161,7 +161,7 @@ impl Correlator {
 
     /// Requests that the kernel side counted and for which the ring had no room: with the others of their kind, or by
     /// themselves where no record of them came through.
-    pub fn missed(&mut self, missed: &Missed, time: Stamp, cx: &mut Context<'_>) {
+    pub(crate) fn missed(&mut self, missed: &Missed, time: Stamp, cx: &mut Context<'_>) {
         self.silence_says_nothing(self.now_ns);
         let Some(kind) = Kind::from_number(missed.kind) else { return };
         let op = parser::block::op(missed.op);

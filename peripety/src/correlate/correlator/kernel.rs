@@ -31,7 +31,7 @@ use crate::{
 
 impl Correlator {
     /// A record of the ring buffer.
-    pub fn kernel(&mut self, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
+    pub(crate) fn kernel(&mut self, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let Some(kind) = record.kind() else { return };
         self.silence.seen(kind, self.now_ns);
         match &record.payload {

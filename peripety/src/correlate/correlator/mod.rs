@@ -46,10 +46,10 @@ use crate::{
 pub(super) use detail::detail;
 
 /// How long a new event waits for what text has to say about it.
-pub const SETTLE_NS: u64 = 50_000_000;
+pub(crate) const SETTLE_NS: u64 = 50_000_000;
 /// The same where no driver has anything to say: for the block layer's own line, which the kernel hands over with its next
 /// tick. If it comes later, it comes with a later revision.
-pub const SETTLE_SOON_NS: u64 = 8_000_000;
+pub(crate) const SETTLE_SOON_NS: u64 = 8_000_000;
 /// How long the report of a mount waits for the mount point: the kernel reports it before it is in mountinfo.
 const MOUNT_NS: u64 = 300_000_000;
 /// How long requests may fail of the removal of a device before it is announced.
@@ -62,7 +62,7 @@ const MOUNTING_NS: u64 = 30_000_000_000;
 const GONE_MAX: usize = 256;
 
 /// What the engine is asked with: where to learn of devices, and where events go.
-pub struct Context<'c> {
+pub(crate) struct Context<'c> {
     /// Facts about devices.
     pub facts: &'c dyn DeviceFacts,
     /// Events, in order.
@@ -71,7 +71,7 @@ pub struct Context<'c> {
 
 /// Joins what belongs together.
 #[derive(Debug)]
-pub struct Correlator {
+pub(crate) struct Correlator {
     boot_id: String,
     hostname: String,
     live: LiveSources,
@@ -99,7 +99,7 @@ pub struct Correlator {
 
 impl Correlator {
     /// Nothing open.
-    pub fn new(boot_id: String, hostname: String, live: LiveSources) -> Self {
+    pub(crate) fn new(boot_id: String, hostname: String, live: LiveSources) -> Self {
         let mut silence = Silence::default();
         silence.is_unsure(live.since_ns());
         Self {
@@ -127,7 +127,7 @@ impl Correlator {
     }
 
     /// Probes were attached or are gone.
-    pub fn set_live(&mut self, live: LiveSources) {
+    pub(crate) fn set_live(&mut self, live: LiveSources) {
         // Of a probe that no line is held against, nothing follows.
         let proves = |live: LiveSources| {
             let of = |t: Tracepoint| (live.covers(t.probes(), None), live.is_complete(t.probes()));
@@ -145,17 +145,17 @@ impl Correlator {
     }
 
     /// How many events may still grow.
-    pub fn open_folds(&self) -> usize {
+    pub(crate) fn open_folds(&self) -> usize {
         self.table.len()
     }
 
     /// How many commands and lines wait.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.pending.len() + self.waiting_lines.len()
     }
 
     /// When something is due next.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
         let waiting = [
             self.table.next_deadline_ns(),
             self.pending.next_deadline_ns(),
@@ -166,7 +166,7 @@ impl Correlator {
 
     /// Lets time go on, and does what is due. `all_read` if the ring has nothing of before then: only that makes it sure that
     /// a line has no record.
-    pub fn advance(&mut self, now_ns: u64, all_read: bool, cx: &mut Context<'_>) {
+    pub(crate) fn advance(&mut self, now_ns: u64, all_read: bool, cx: &mut Context<'_>) {
         self.now_ns = self.now_ns.max(now_ns);
         let now_ns = self.now_ns;
         while let Some(pending) = self.pending.expired(now_ns) {
@@ -193,7 +193,7 @@ impl Correlator {
     }
 
     /// Writes and closes everything.
-    pub fn finish(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
         while let Some(pending) = self.pending.expired(u64::MAX) {
             self.unanswered(&pending, cx);
         }
@@ -217,7 +217,7 @@ impl Correlator {
     }
 
     /// A uevent.
-    pub fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+    pub(crate) fn uevent(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
         let mut raw = raw;
         self.left.note(&raw, cx.facts);
         if raw.event_type == EventType::NVME_PATH_RECOVERED {
@@ -286,7 +286,7 @@ impl Correlator {
     }
 
     /// Records are known to be lost.
-    pub fn lost(&mut self, lost: &Lost, time: Stamp, cx: &mut Context<'_>) {
+    pub(crate) fn lost(&mut self, lost: &Lost, time: Stamp, cx: &mut Context<'_>) {
         if lost.count == 0 {
             return;
         }

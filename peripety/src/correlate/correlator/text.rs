@@ -33,7 +33,7 @@ use crate::{
 
 impl Correlator {
     /// What a line of text says.
-    pub fn text(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
+    pub(crate) fn text(&mut self, raw: RawEvent, cx: &mut Context<'_>) {
         self.left.note(&raw, cx.facts);
         if raw.event_type == EventType::PERIPETY_EVENTS_LOST {
             return self.suppressed(raw, cx);
@@ -91,7 +91,7 @@ impl Correlator {
     }
 
     /// Somebody asked for something to go. The driver says the same of a controller that it gave up.
-    pub fn farewell(&mut self, said: &Farewell<'_>, time: Stamp, cx: &Context<'_>) {
+    pub(crate) fn farewell(&mut self, said: &Farewell<'_>, time: Stamp, cx: &Context<'_>) {
         let at_ns = time.monotonic_ns.unwrap_or(self.now_ns);
         if self.nvme_outages.was_down(said.name, at_ns.saturating_sub(super::GOING_NS)) {
             return;

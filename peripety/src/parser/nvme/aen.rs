@@ -4,7 +4,7 @@ use crate::event::{EventType, Severity};
 
 /// What a controller reports by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aen {
+pub(crate) struct Aen {
     /// Type, bits 2:0 of the completion's dword 0.
     pub kind: u8,
     /// Information, bits 15:8.
@@ -19,7 +19,7 @@ pub struct Aen {
 
 impl Aen {
     /// Reads dword 0 of the completion.
-    pub fn decode(result: u32) -> Self {
+    pub(crate) fn decode(result: u32) -> Self {
         let (kind, information, log_page) = ((result & 7) as u8, (result >> 8) as u8, (result >> 16) as u8);
         let (words, severity) = match (kind, information) {
             (0, 0) => ("write to an invalid doorbell register", Severity::Warning),
@@ -50,7 +50,7 @@ impl Aen {
     }
 
     /// The event type.
-    pub const fn event_type(self) -> EventType {
+    pub(crate) const fn event_type(self) -> EventType {
         match (self.kind, self.information) {
             (1, 0) => EventType::SMART_DISK_FAIL,
             (1, _) => EventType::SMART_ATTRIBUTE_WARNING,
@@ -59,7 +59,7 @@ impl Aen {
     }
 
     /// The name of the type.
-    pub const fn kind_name(self) -> &'static str {
+    pub(crate) const fn kind_name(self) -> &'static str {
         match self.kind {
             0 => "error",
             1 => "health",

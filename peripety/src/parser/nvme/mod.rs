@@ -2,7 +2,7 @@
 
 mod aen;
 
-pub use aen::Aen;
+pub(crate) use aen::Aen;
 use peripety_common::{Header, nvme_aen::NvmeAen, nvme_rq::NvmeRq, text::until_nul};
 
 use super::{Kdev, RawEvent, kernel::draft};
@@ -23,7 +23,7 @@ const ADMIN_ASYNC_EVENT: u8 = 0x0c;
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
-pub enum NvmeFault {
+pub(crate) enum NvmeFault {
     /// Status code type 2, but for what the host's own checks find.
     Medium = 0x41,
     /// Status code type 3 on a path of a multipath namespace.
@@ -36,7 +36,7 @@ pub enum NvmeFault {
 
 impl NvmeFault {
     /// The event type.
-    pub const fn event_type(self) -> EventType {
+    pub(crate) const fn event_type(self) -> EventType {
         match self {
             Self::Medium => EventType::NVME_MEDIUM_ERROR,
             Self::Path => EventType::NVME_PATH_FAILED,
@@ -47,7 +47,7 @@ impl NvmeFault {
 
 /// What is wrong with the status of a command; nothing if it is part of normal life: a tool or the driver asks for a
 /// feature or a log page that the drive does not have.
-pub fn classify(rq: &NvmeRq) -> Option<NvmeFault> {
+pub(crate) fn classify(rq: &NvmeRq) -> Option<NvmeFault> {
     let code = status::code(rq.status);
     if code == 0 {
         return None;
@@ -115,7 +115,7 @@ pub(super) fn name_aen(raw: &mut RawEvent, result: u32) {
 }
 
 /// The operation of a command.
-pub const fn op(rq: &NvmeRq) -> Op {
+pub(crate) const fn op(rq: &NvmeRq) -> Op {
     match rq.opcode {
         _ if rq.qid == 0 => Op::Passthrough,
         UNKNOWN_OPCODE => Op::Unknown,
@@ -127,7 +127,7 @@ pub const fn op(rq: &NvmeRq) -> Op {
 }
 
 /// The operation that an opcode of an I/O queue stands for; none for one that is no request of a filesystem.
-pub const fn op_of(opcode: u8) -> Option<Op> {
+pub(crate) const fn op_of(opcode: u8) -> Option<Op> {
     Some(match opcode {
         0x00 => Op::Flush,
         0x01 | 0x7d => Op::Write,
@@ -149,7 +149,7 @@ fn disk(rq: &NvmeRq) -> &[u8] {
 }
 
 /// The name of the disk that a command was for; none if it was for the controller, or if that is one path of several.
-pub fn own_disk(rq: &NvmeRq) -> Option<&str> {
+pub(crate) fn own_disk(rq: &NvmeRq) -> Option<&str> {
     str::from_utf8(disk(rq)).ok().filter(|name| !name.is_empty() && !is_path(name.as_bytes()))
 }
 
@@ -170,7 +170,7 @@ fn kdev(rq: &NvmeRq) -> Kdev {
 }
 
 /// What is known of an NVMe command.
-pub fn facts(rq: &NvmeRq) -> NvmeFacts {
+pub(crate) fn facts(rq: &NvmeRq) -> NvmeFacts {
     let known = (rq.opcode != UNKNOWN_OPCODE).then_some(rq.opcode);
     let has_blocks = rq.qid != 0 && rq.slba != u64::MAX;
     let mut facts = NvmeFacts {

@@ -4,7 +4,7 @@ use crate::event::Op;
 
 /// A command, as far as events need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Command {
+pub(crate) struct Command {
     /// Operation code.
     pub opcode: u8,
     /// What it asks of the medium; none for a command that does not touch it.
@@ -61,7 +61,7 @@ static DATA_PATH: &[(u8, Op, Shape)] = &[
 ];
 
 /// Reads a command of `len` bytes; nothing if it is empty.
-pub fn decode(cdb: &[u8]) -> Option<Command> {
+pub(crate) fn decode(cdb: &[u8]) -> Option<Command> {
     let opcode = *cdb.first()?;
     let Some((_, op, shape)) = DATA_PATH.iter().find(|row| row.0 == opcode) else {
         return Some(Command { opcode, op: None, lba: None, blocks: None });

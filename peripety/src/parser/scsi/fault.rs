@@ -8,7 +8,7 @@ use crate::event::{EventType, Severity};
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
-pub enum ScsiFault {
+pub(crate) enum ScsiFault {
     /// Sense key 3.
     Medium = 1,
     /// Sense key 4.
@@ -55,7 +55,7 @@ pub enum ScsiFault {
 
 impl ScsiFault {
     /// All of them.
-    pub const ALL: &[Self] = &[
+    pub(crate) const ALL: &[Self] = &[
         Self::Medium,
         Self::Hardware,
         Self::Recovered,
@@ -80,7 +80,7 @@ impl ScsiFault {
     ];
 
     /// The event type.
-    pub const fn event_type(self) -> EventType {
+    pub(crate) const fn event_type(self) -> EventType {
         match self {
             Self::Medium => EventType::SCSI_MEDIUM_ERROR,
             Self::Hardware => EventType::SCSI_HARDWARE_ERROR,
@@ -105,7 +105,7 @@ impl ScsiFault {
     }
 
     /// Whether it makes a failed request of the block layer more precise than its errno does.
-    pub const fn refines_block(self) -> bool {
+    pub(crate) const fn refines_block(self) -> bool {
         matches!(
             self,
             Self::Medium
@@ -122,7 +122,7 @@ impl ScsiFault {
     }
 
     /// Whether it reports the unit and not of the command it came with: the command is simply sent again.
-    pub const fn is_change(self) -> bool {
+    pub(crate) const fn is_change(self) -> bool {
         matches!(
             self,
             Self::UnitAttention
@@ -137,7 +137,7 @@ impl ScsiFault {
     }
 
     /// Severity of a command that failed but whose request did not: it was sent again.
-    pub fn severity_when_retried(self) -> Severity {
+    pub(crate) fn severity_when_retried(self) -> Severity {
         let usual = self.event_type().info().map_or(Severity::Warning, |info| info.severity);
         if self.is_change() { usual } else { usual.max(Severity::Warning) }
     }
@@ -152,24 +152,24 @@ const DID_TIME_OUT: u8 = 3;
 const ASKS_AGAIN: [u8; 2] = [0x0c, 0x0d];
 
 /// The host byte of a command's result.
-pub const fn host_byte(result: u32) -> u8 {
+pub(super) const fn host_byte(result: u32) -> u8 {
     (result >> 16) as u8
 }
 
 /// The status byte of a command's result.
-pub const fn status_byte(result: u32) -> u8 {
+pub(super) const fn status_byte(result: u32) -> u8 {
     result as u8
 }
 
 /// The command's bytes.
-pub fn command(cmd: &ScsiCmd) -> Option<cdb::Command> {
+pub(crate) fn command(cmd: &ScsiCmd) -> Option<cdb::Command> {
     let len = usize::from(cmd.cmd_len).min(cmd.cdb.len());
     cdb::decode(cmd.cdb.get(..len)?)
 }
 
 /// What is wrong with the result of a command; nothing if it is part of normal life: probing, polling, queues that are
 /// full, passthrough commands that answer by sense data.
-pub fn classify(cmd: &ScsiCmd) -> Option<ScsiFault> {
+pub(crate) fn classify(cmd: &ScsiCmd) -> Option<ScsiFault> {
     let data_path = command(cmd).is_some_and(|c| c.op.is_some());
     match (host_byte(cmd.result), status_byte(cmd.result)) {
         (DID_OK, CHECK_CONDITION) => match sense::of(cmd) {
@@ -193,7 +193,7 @@ pub fn classify(cmd: &ScsiCmd) -> Option<ScsiFault> {
 
 /// Whether sense data say that a path is not the active one: a change of the port's state is under way, or it is in standby or
 /// unavailable (SPC-4, 5.15.2), or the unit is owned by the other controller (LSI's RDAC, EMC's CLARiiON).
-pub const fn is_path_state(key: u8, asc: u8, ascq: u8) -> bool {
+pub(crate) const fn is_path_state(key: u8, asc: u8, ascq: u8) -> bool {
     matches!((key, asc, ascq), (2, 0x04, 0x0a..=0x0c) | (5, 0x94, 0x01) | (5, 0x25, 0x01))
 }
 

@@ -1,12 +1,12 @@
 //! SCSI commands that did not simply succeed.
 
-pub mod cdb;
+pub(crate) mod cdb;
 mod fault;
-pub mod sense;
+pub(crate) mod sense;
 #[cfg(test)]
 mod tests;
 
-pub use fault::{ScsiFault, classify, command, is_path_state};
+pub(crate) use fault::{ScsiFault, classify, command, is_path_state};
 use peripety_common::{
     Header,
     scsi_cmd::{NO_SECTOR, ScsiCmd},
@@ -80,23 +80,23 @@ fn failed(h: &Header, cmd: &ScsiCmd, event_type: EventType, time: Stamp) -> RawE
 }
 
 /// The command's address.
-pub const fn hctl(cmd: &ScsiCmd) -> Hctl {
+pub(crate) const fn hctl(cmd: &ScsiCmd) -> Hctl {
     Hctl { host: cmd.host, channel: cmd.channel, target: cmd.target, lun: cmd.lun }
 }
 
 /// What the command asked of the medium: none for a command that does not touch it.
-pub fn io(cmd: &ScsiCmd) -> Option<Io> {
+pub(crate) fn io(cmd: &ScsiCmd) -> Option<Io> {
     let op = command(cmd)?.op?;
     Some(Io { op, sector: sector(cmd), nr_sectors: sectors(cmd), bad_lba: bad_sector(cmd), ..Io::default() })
 }
 
 /// The operation; [`Op::Passthrough`] for a command that does not touch the medium.
-pub fn op(cmd: &ScsiCmd) -> Op {
+pub(crate) fn op(cmd: &ScsiCmd) -> Op {
     command(cmd).and_then(|c| c.op).unwrap_or(Op::Passthrough)
 }
 
 /// First sector of the request in units of 512 bytes: from the request, or from the command of a disk with 512 byte blocks.
-pub fn sector(cmd: &ScsiCmd) -> Option<u64> {
+pub(crate) fn sector(cmd: &ScsiCmd) -> Option<u64> {
     if cmd.sector != NO_SECTOR {
         return Some(cmd.sector);
     }
@@ -131,7 +131,7 @@ fn sectors_per_block(cmd: &ScsiCmd) -> Option<u64> {
 }
 
 /// The bad block that the sense data names, in units of 512 bytes.
-pub fn bad_sector(cmd: &ScsiCmd) -> Option<u64> {
+pub(crate) fn bad_sector(cmd: &ScsiCmd) -> Option<u64> {
     let sense = sense::of(cmd)?;
     // For other keys the field means something else, or nothing.
     let about_blocks = matches!(sense.key, 1 | 3 | 4 | 0xb | 0xe) && !sense.deferred;
@@ -139,7 +139,7 @@ pub fn bad_sector(cmd: &ScsiCmd) -> Option<u64> {
 }
 
 /// What is known of a SCSI command.
-pub fn facts(cmd: &ScsiCmd) -> ScsiFacts {
+pub(crate) fn facts(cmd: &ScsiCmd) -> ScsiFacts {
     let sense = sense::of(cmd);
     let bytes = command(cmd).and_then(|_| cmd.cdb.get(..usize::from(cmd.cmd_len).min(cmd.cdb.len())));
     let mut facts = ScsiFacts {

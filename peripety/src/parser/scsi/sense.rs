@@ -4,7 +4,7 @@ use peripety_common::scsi_cmd::ScsiCmd;
 
 /// What sense data says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sense {
+pub(crate) struct Sense {
     /// Sense key.
     pub key: u8,
     /// Additional sense code.
@@ -18,7 +18,7 @@ pub struct Sense {
 }
 
 /// The sense of a command: from its bytes if the probe reached them, else what the tracepoint had decoded.
-pub fn of(cmd: &ScsiCmd) -> Option<Sense> {
+pub(crate) fn of(cmd: &ScsiCmd) -> Option<Sense> {
     let decoded = || Sense {
         key: cmd.sense_key & 0xf,
         asc: cmd.asc,
@@ -34,7 +34,7 @@ pub fn of(cmd: &ScsiCmd) -> Option<Sense> {
 }
 
 /// Reads sense data in the fixed (0x70, 0x71) or descriptor (0x72, 0x73) format, cut off anywhere.
-pub fn decode(bytes: &[u8]) -> Option<Sense> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Sense> {
     let code = bytes.first()? & 0x7f;
     let at = |place: usize| bytes.get(place).copied().unwrap_or_default();
     match code {
