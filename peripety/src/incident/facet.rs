@@ -207,6 +207,9 @@ impl Names {
                 add(&mut names.below, format!("n:host{host}"));
             }
         }
+        if let Some(adapter) = event.facts.adapter.as_ref().and_then(|adapter| adapter.name.as_deref()) {
+            named(&mut names.below, adapter);
+        }
         let own = names.own.clone();
         names.below.retain(|name| !own.contains(name));
         names.above.retain(|name| !own.contains(name));

@@ -548,7 +548,14 @@ fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
         let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
         facet.unplaced && facet.own.iter().any(named)
     };
-    (is_nameless(cause) && is_disk(effect)) || (is_disk(cause) && is_nameless(effect))
+    // The line about the disk may itself say which adapter it is behind.
+    let elsewhere = |line: &Facet, disk: &Facet| {
+        !line.own.is_empty()
+            && disk.below.iter().any(is_adapter)
+            && !line.own.iter().any(|name| disk.below.contains(name))
+    };
+    (is_nameless(cause) && is_disk(effect) && !elsewhere(cause, effect))
+        || (is_disk(cause) && is_nameless(effect) && !elsewhere(effect, cause))
 }
 
 fn is_named(facet: &Facet, start: &str) -> bool {

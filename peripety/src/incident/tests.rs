@@ -340,7 +340,14 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
                 event("SCSI_TRANSPORT_ERROR", "", 0),
                 with(event("SCSI_DEVICE_OFFLINED", "sdb", 25_000), "scsi.hctl", "1:0:0:0"),
             ],
-            vec![event("SCSI_TRANSPORT_ERROR", "", 0), event("SCSI_DEVICE_OFFLINED", "nvme0n1", 25_000)],
+            vec![
+                event("SCSI_TRANSPORT_ERROR", "mpt2sas1", 0),
+                with(
+                    with(event("SCSI_ERROR_RECOVERY", "7:0:14:0", 25_000), "scsi.hctl", "7:0:14:0"),
+                    "adapter.name",
+                    "mpt2sas3",
+                ),
+            ],
         ),
         (
             "only-path-at-the-time",

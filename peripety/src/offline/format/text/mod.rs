@@ -169,9 +169,9 @@ impl Reader {
         None
     }
 
-    /// A line that somebody indented as a whole, else one without a time.
+    /// A line that somebody indented as a whole or quoted in a mail, else one without a time.
     fn indented<'t>(&mut self, line: &'t str) -> Piece<'t> {
-        let text = line.trim_start_matches([' ', '\t']);
+        let text = line.trim_start_matches([' ', '\t', '>']);
         if text.len() < line.len()
             && text
                 .starts_with(|c: char| c == '[' || c == '<' || c.is_ascii_digit() || c.is_ascii_uppercase())

@@ -57,6 +57,7 @@ fn the_kernels_line_is_found_in_every_form() {
         ("db1 kernel: [ 1234.567890] ", up, None),
         ("[ 1234.567890] kernel: ", up, None),
         ("    [ 1234.567890] ", up, None),
+        ("> > [ 1234.567890] ", up, None),
         ("\tNov 21 13:16:50 db1 kernel: ", None, wall),
         ("<3>[ 1234.567890]  [3:  kworker/3:1:   45] ", up, None),
         ("[ 1234.567890] (2)[123:kworker/2:0]", up, None),
