@@ -62,7 +62,8 @@ fn unit(machine: &Machine) -> Result<()> {
     let exposure: f64 = one("exposure")?.parse()?;
     ensure!(exposure <= EXPOSURE, "its exposure is {exposure}");
     ensure!(one("network")? == "own", "{told}");
-    ensure!(values("group") == ["00000001", "00000002"], "{told}");
+    // Of udev only in the initial pid namespace, where it can be known by its process.
+    ensure!(values("group").first().is_some_and(|group| group == "00000001"), "{told}");
     let back: Vec<u64> = values("back").iter().map(|ms| ms.parse()).collect::<Result<_, _>>()?;
     ensure!(back.len() == 12 && back.iter().all(|ms| *ms < BACK), "{told}");
     ensure!(one("socket")? == "active", "the sockets are gone after so many kills: {told}");

@@ -71,8 +71,9 @@ pub(super) fn line(format: &Format, payload: &str, random: &mut Random) -> Strin
             }
         }
     }
-    // The kernel does not cut a line within the prefix of a firewall's rule.
-    let least = if format.0.contains(&Part::User(User::Prefix)) { 160 } else { 1 };
+    // The kernel does not cut a line within the prefix of a firewall's rule, nor right behind the name of a process (15 bytes):
+    // it says something of it.
+    let least = if format.0.contains(&Part::User(User::Prefix)) { 160 } else { 17 };
     let cut = match random.below(4) {
         0 => random.one(CUTS),
         1 => 1 + random.below(1100),
