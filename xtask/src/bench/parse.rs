@@ -79,9 +79,11 @@ fn on(bench: &Bench, kind: &str, what: &str, log: &Path) -> Result<Vec<Figure>> 
 
 /// Seconds that it takes. That nothing is found is no fault.
 fn time(command: &mut Command) -> Result<f64> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Not into /dev/null: grep would end with the first line that it finds.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("running {:?}", command.get_program()))?;
+    let output = command.output().with_context(|| format!("running {:?}", command.get_program()))?;
+    let status = output.status;
     ensure!(status.code().is_some_and(|code| code <= 1), "{:?}: {status}", command.get_program());
     Ok(start.elapsed().as_secs_f64())
 }
