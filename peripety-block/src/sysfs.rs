@@ -149,6 +149,8 @@ fn disk(roots: &Roots, device: &mut SysDevice) {
         device.id.raid_level = attr::text(files, &dir.join("md/level")).unwrap_or_default();
     }
     let reached = transport::of(roots, device);
+    device.id.command_timeout_s = transport::command_timeout_s(&roots.files, &device.dir);
+    device.id.recovery_s = transport::recovery_s(roots, device, reached.transport.as_ref());
     device.id.transport = reached.transport;
     device.id.paths = u32::try_from(reached.ways.len()).ok().filter(|ways| *ways > 1);
     device.ways = reached.ways;

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use super::{BlkType, Transport, attr, sysfs::SysDevice};
-use crate::Roots;
+use crate::{Roots, files::Files};
 
 /// How a device is reached.
 #[derive(Debug, Default)]
@@ -44,6 +44,31 @@ pub(super) fn of(roots: &Roots, device: &SysDevice) -> Reached {
         _ => String::new(),
     };
     Reached { id, transport, ways: Vec::new() }
+}
+
+/// After how many seconds the kernel stops waiting for a command: SCSI's own attribute, or that of the queue in milliseconds
+/// (Linux 5.0).
+pub(super) fn command_timeout_s(files: &Files, dir: &Path) -> Option<u64> {
+    let of_queue = || attr::parsed::<u64>(files, &dir.join("queue/io_timeout")).map(|ms| ms.div_ceil(1000));
+    attr::parsed(files, &dir.join("device/timeout")).or_else(of_queue).filter(|seconds| *seconds > 0)
+}
+
+/// For how many seconds a lost session, port or controller is waited for. None where that has no end, or is not so.
+pub(super) fn recovery_s(roots: &Roots, device: &SysDevice, transport: Option<&Transport>) -> Option<u64> {
+    let of = |class: &str, name: &str, attribute: &str| {
+        attr::parsed(&roots.files, &roots.sysfs.join("class").join(class).join(name).join(attribute))
+    };
+    match transport? {
+        Transport::Iscsi { session, .. } => of("iscsi_session", session, "recovery_tmo"),
+        Transport::Nvme { controller, .. } => of("nvme", controller, "ctrl_loss_tmo"),
+        Transport::Fc { .. } => {
+            let mut parts = device.dir.components();
+            let is_rport = |part: &Component<'_>| part.as_os_str().to_string_lossy().starts_with("rport-");
+            let rport = parts.find(is_rport)?.as_os_str().to_str()?.to_owned();
+            of("fc_remote_ports", &rport, "dev_loss_tmo")
+        }
+        _ => None,
+    }
 }
 
 /// The last part of the path for which `is` holds.

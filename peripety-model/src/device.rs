@@ -77,6 +77,12 @@ pub struct BlkId {
     /// By how many controllers an NVMe namespace is reached, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<u32>,
+    /// After how many seconds without an answer the kernel begins to recover from a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_timeout_s: Option<u64>,
+    /// For how many seconds its transport waits for a lost session, port or controller before requests fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_s: Option<u64>,
     /// Size in sectors of 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_sectors: Option<u64>,

@@ -73,6 +73,9 @@ pub struct Incident {
     /// What is wrong still, by the names of the conditions of `prpt status`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,
+    /// How far the rebuild or resync is, where one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// What to do next, the first thing first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
@@ -82,6 +85,24 @@ pub struct Incident {
     /// Who knows of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
+}
+
+/// How far a rebuild or resync is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Progress {
+    /// The device that is rebuilt: `md0`.
+    pub device: String,
+    /// What is done: `recover`, `resync`, `reshape`, `check`.
+    pub action: String,
+    /// How much of it is done.
+    pub percent: f64,
+    /// Its speed, as the kernel measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kib_per_s: Option<u64>,
+    /// Seconds that it takes still, at that speed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
 }
 
 /// Whether an incident is over.

@@ -60,6 +60,7 @@ mod incident;
 pub mod internal;
 mod journal;
 pub mod log;
+mod names;
 mod notifier;
 mod offline;
 mod parser;

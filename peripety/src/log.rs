@@ -26,7 +26,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     engine::RuleSet,
     event::Event,
-    offline::{Calendar, Given, Input, Item, Line, Logs, Taker, read_into, unpack},
+    offline::{ByHost, Calendar, Given, Input, Item, Line, Logs, Taker, read_into, unpack},
 };
 
 /// The log cannot be read to its end.
@@ -98,12 +98,17 @@ impl<R: Read> Log<R> {
     /// The log cannot be read to its end, or not be unpacked; the events until there were handed over.
     pub fn for_each(self, mut each: impl FnMut(Event)) -> Result<(), ReadError> {
         let logs = Logs::new(self.rules, self.given, false);
+        let mut incidents = ByHost::default();
+        let mut each = |mut event: Event| {
+            incidents.push(&mut event);
+            each(event);
+        };
         let mut input = Input::new(unpack(self.from)?);
         let mut events = Events { logs, out: Vec::new(), each: &mut each };
         read_into(&mut input, Calendar::new(self.zone, self.newest), &mut events);
         let Events { mut logs, mut out, .. } = events;
         logs.finish(&mut out);
-        out.drain(..).for_each(each);
+        out.drain(..).for_each(&mut each);
         input.into_failure().map_or(Ok(()), |error| Err(error.into()))
     }
 }

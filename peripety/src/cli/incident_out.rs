@@ -71,7 +71,7 @@ pub(super) fn show(incidents: &[Incident], picture: Picture, verbose: bool) -> a
                     text.push_str(&incident_text::screen(incident, &zone, width().unwrap_or(120)));
                     text.push('\n');
                 } else {
-                    text.push_str(&incident_text::line(incident, &zone, several));
+                    text.push_str(&incident_text::line(incident, &zone, several, width().unwrap_or(120)));
                 }
             }
             print(text.trim_end_matches("\n\n"))?;

@@ -7,14 +7,13 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     event::{
         EventId, Severity,
-        incident::{Incident, Member, Relation, State},
+        incident::{Incident, Member, Progress, Relation, State},
     },
+    names,
     notifier::plain::wrap,
     text::printable,
 };
 
-/// Columns of a line where there is no terminal.
-const WIDTH: usize = 120;
 /// Levels of a tree.
 const DEPTH_MAX: usize = 12;
 /// Characters of an event's words.
@@ -25,12 +24,15 @@ pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn clock(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
+/// The time of day, with the day where that is not the one of `since`.
+fn clock(at: Timestamp, since: Timestamp, zone: &TimeZone) -> String {
+    let (at, since) = (at.to_zoned(zone.clone()), since.to_zoned(zone.clone()));
+    let format = if at.date() == since.date() { "%H:%M:%S" } else { "%m-%d %H:%M:%S" };
+    at.strftime(format).to_string()
 }
 
 /// One line: since when, how bad, what, how often.
-pub(super) fn line(incident: &Incident, zone: &TimeZone, host: bool) -> String {
+pub(super) fn line(incident: &Incident, zone: &TimeZone, host: bool, width: usize) -> String {
     let state = if incident.state == State::Open && incident.needs_acknowledgement {
         "to ack"
     } else {
@@ -43,7 +45,8 @@ pub(super) fn line(incident: &Incident, zone: &TimeZone, host: bool) -> String {
         String::new()
     };
     let head = format!("{} {:<8} {:<10} {at}", time(incident.opened, zone), incident.severity, state);
-    let room = WIDTH.saturating_sub(head.chars().count() + times.chars().count());
+    let times = format!("{}{times}", recovery(incident));
+    let room = width.max(60).saturating_sub(head.chars().count() + times.chars().count());
     format!("{head}{}{times}\n", cut(&printable(&incident.title), room))
 }
 
@@ -52,7 +55,25 @@ pub(super) fn full_line(incident: &Incident, zone: &TimeZone) -> String {
     let state = if incident.needs_acknowledgement { "to ack" } else { incident.state.as_str() };
     let times = if incident.failures > 1 { format!(" (x{})", incident.failures) } else { String::new() };
     let (since, severity) = (time(incident.opened, zone), incident.severity);
-    format!("{since} {severity} {state} {}{times}", printable(&incident.title))
+    format!("{since} {severity} {state} {}{}{times}", printable(&incident.title), recovery(incident))
+}
+
+/// How far a rebuild is, as it stands in a line.
+fn recovery(incident: &Incident) -> String {
+    incident.progress.as_ref().map(|p| format!(", {} {:.0} %", p.action, p.percent)).unwrap_or_default()
+}
+
+/// The same in full.
+fn recovery_in_words(progress: &Progress) -> String {
+    let mut words = format!("{} of {}: {:.1} %", progress.action, progress.device, progress.percent);
+    if let Some(speed) = progress.kib_per_s {
+        words.push_str(&format!(", {speed} KiB/s"));
+    }
+    if let Some(seconds) = progress.seconds_left {
+        let left = if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
+        words.push_str(&format!(", {left} left"));
+    }
+    words
 }
 
 fn cut(text: &str, room: usize) -> String {
@@ -84,6 +105,9 @@ pub(super) fn screen(incident: &Incident, zone: &TimeZone, width: usize) -> Stri
         state.push_str(&format!(", {} episodes", incident.episodes));
     }
     say(&format!("{state}; since {}, last {}", time(incident.opened, zone), time(incident.updated, zone)), 2);
+    if let Some(progress) = &incident.progress {
+        say(&printable(&recovery_in_words(progress)), 2);
+    }
     if let Some(ack) = &incident.acknowledged {
         let words = format!("acknowledged by {} at {}: {}", ack.by, time(ack.at, zone), ack.reason);
         say(&printable(&words), 2);
@@ -148,12 +172,11 @@ fn tree(incident: &Incident, zone: &TimeZone, width: usize) -> String {
         below.entry(because).or_default().push(member);
     }
     let mut out = String::new();
-    let mut shown = 0;
     for root in below.get(&None).into_iter().flatten() {
-        branch(root, &below, "  ", "", &mut out, 0, &mut shown, zone, width);
+        branch(root, &below, "  ", "", &mut out, 0, incident.opened, zone, width);
     }
     for member in incident.events.iter().filter(|member| member.relation == Relation::Recovery) {
-        out.push_str(&entry(member, "  ✓ ", zone, width));
+        out.push_str(&entry(member, "  ✓ ", incident.opened, zone, width));
     }
     out
 }
@@ -166,12 +189,11 @@ fn branch(
     mark: &str,
     out: &mut String,
     depth: usize,
-    shown: &mut usize,
+    since: Timestamp,
     zone: &TimeZone,
     width: usize,
 ) {
-    *shown += 1;
-    out.push_str(&entry(member, &format!("{indent}{mark}"), zone, width));
+    out.push_str(&entry(member, &format!("{indent}{mark}"), since, zone, width));
     if depth >= DEPTH_MAX {
         return;
     }
@@ -183,29 +205,24 @@ fn branch(
     };
     for (n, child) in children.iter().enumerate() {
         let mark = if n + 1 == children.len() { "└ " } else { "├ " };
-        branch(child, below, &inner, mark, out, depth + 1, shown, zone, width);
+        branch(child, below, &inner, mark, out, depth + 1, since, zone, width);
     }
 }
 
-fn entry(member: &Member, lead: &str, zone: &TimeZone, width: usize) -> String {
+fn entry(member: &Member, lead: &str, since: Timestamp, zone: &TimeZone, width: usize) -> String {
     let times = if member.count > 1 { format!(" x{}", member.count) } else { String::new() };
     let until = if member.last.duration_since(member.first).as_secs() >= 1 {
-        format!("–{}", clock(member.last, zone))
+        format!("–{}", clock(member.last, member.first, zone))
     } else {
         String::new()
     };
     let device = if member.device.is_empty() { String::new() } else { format!(" {}", member.device) };
-    let words: String = cut(&without(&member.msg, &member.device), WORDS_MAX);
-    let head = format!("{lead}{}{until}{device} {}{times}", clock(member.first, zone), member.event_type);
+    let words: String = cut(&names::without(&member.msg, &member.device), WORDS_MAX);
+    let head =
+        format!("{lead}{}{until}{device} {}{times}", clock(member.first, since, zone), member.event_type);
     let text = format!("{head}: {words}");
     let text = printable(&text);
     cut(&text, width.max(40)) + "\n"
-}
-
-/// The words without the device that they begin with.
-fn without(msg: &str, device: &str) -> String {
-    let said = msg.split_once(": ").filter(|(before, _)| !device.is_empty() && before.ends_with(device));
-    said.map_or(msg, |(_, rest)| rest).to_owned()
 }
 
 /// Worst first, then the oldest.

@@ -19,6 +19,7 @@ use crate::{
         time,
     },
     roots::Roots,
+    state::note_progress,
 };
 
 /// Which state.
@@ -94,6 +95,7 @@ pub(super) fn known(roots: &Roots, since: Option<Timestamp>) -> anyhow::Result<V
     }
     let mut all: Vec<Incident> = all.into_values().collect();
     all.sort_by_key(|incident| (incident.opened, incident.incident_id));
+    note_progress(roots, &mut all);
     Ok(all)
 }
 

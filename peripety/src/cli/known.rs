@@ -11,7 +11,7 @@ use crate::{
         socket::{Client, ClientError},
     },
     roots::Roots,
-    state::{Known, Limit, Table, journal},
+    state::{Known, Limit, Table, journal, note_progress},
 };
 
 /// How long the daemon may take to read the journal before it is said that it still does.
@@ -45,6 +45,7 @@ pub(super) fn incidents(roots: &Roots) -> Vec<Incident> {
             .unwrap_or_default(),
     };
     all.retain(|incident| incident.state.is_open());
+    note_progress(roots, &mut all);
     all
 }
 

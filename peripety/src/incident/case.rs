@@ -20,7 +20,7 @@ use crate::{
             Relation, State, incident_id,
         },
     },
-    state::{Condition, End, rows},
+    state::{Condition, End, Subject, rows},
 };
 
 /// Events that are kept in full.
@@ -49,6 +49,22 @@ pub struct Link {
     pub certainty: Certainty,
 }
 
+/// A condition that ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    condition: String,
+    device: Subject,
+    at: Timestamp,
+}
+
+/// What an event told of when it was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    harm: Vec<ImpactKind>,
+    is_below: bool,
+    is_error: bool,
+}
+
 /// One incident with what is needed to go on with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
@@ -58,6 +74,9 @@ pub struct Case {
     pub facets: Vec<Facet>,
     /// What is wrong still.
     pub conditions: Vec<Condition>,
+    /// What was wrong and ended, with when: a late revision of an event before does not open it again.
+    #[serde(default)]
+    pub ended: Vec<Ended>,
     /// Names of further devices.
     pub keys: Vec<String>,
     /// What its devices have in common, where that is the cause.
@@ -75,14 +94,21 @@ pub struct Case {
     pub certainty: Certainty,
     /// It had a condition once.
     pub had_condition: bool,
-    /// Something of it was an error, and no mere warning.
-    pub had_error: bool,
+    /// How many of its events were errors, and no mere warnings.
+    #[serde(default)]
+    pub errors: u32,
+    /// What events that may still grow told of so far: a later revision may know that a copy served it.
+    #[serde(default)]
+    pub told: BTreeMap<EventId, Told>,
     /// When it was last written.
     pub written: Option<Timestamp>,
     /// How often it was written while it only grew.
     pub writings: u32,
     /// It changed since it was last written.
     pub dirty: bool,
+    /// It has to be written at once: something became part of it.
+    #[serde(skip)]
+    pub is_news: bool,
     /// Its timers: when it is to be written, and when it is over if it stays quiet.
     #[serde(skip)]
     pub timers: (Option<Timestamp>, Option<Timestamp>),
@@ -122,6 +148,7 @@ impl Case {
             event_count: 0,
             failures: 0,
             conditions: Vec::new(),
+            progress: None,
             actions: Vec::new(),
             needs_acknowledgement: false,
             acknowledged: None,
@@ -130,6 +157,7 @@ impl Case {
             incident,
             facets: Vec::new(),
             conditions: Vec::new(),
+            ended: Vec::new(),
             keys: Vec::new(),
             part: None,
             blamed_by: 0,
@@ -138,10 +166,12 @@ impl Case {
             growing: BTreeMap::new(),
             certainty: Certainty::Certain,
             had_condition: false,
-            had_error: false,
+            errors: 0,
+            told: BTreeMap::new(),
             written: None,
             writings: 0,
             dirty: true,
+            is_news: false,
             timers: (None, None),
         };
         case.add(event, facet, None);
@@ -203,6 +233,7 @@ impl Case {
             member.msg.clone_from(&event.msg);
         }
         if let Some(facet) = facet {
+            self.forget_told(event.event_id);
             self.note_harm(event, facet.class, &facet);
             if let Some(known) = self.facets.iter_mut().find(|f| f.event_id == event.event_id) {
                 known.class = facet.class;
@@ -213,7 +244,23 @@ impl Case {
             }
             self.note_conditions(event);
         }
+        if event.is_final {
+            self.told.remove(&event.event_id);
+        }
         self.touch(event);
+    }
+
+    /// Takes back what an event told of before.
+    fn forget_told(&mut self, id: EventId) {
+        let Some(told) = self.told.remove(&id) else { return };
+        let harm = if told.is_below { &mut self.harm_below } else { &mut self.harm };
+        for kind in told.harm {
+            if let Some(many) = harm.get_mut(&kind) {
+                *many = many.saturating_sub(1);
+            }
+        }
+        harm.retain(|_, many| *many > 0);
+        self.errors = self.errors.saturating_sub(u32::from(told.is_error));
     }
 
     fn touch(&mut self, event: &Event) {
@@ -259,17 +306,17 @@ impl Case {
     }
 
     fn note_harm(&mut self, event: &Event, class: Class, facet: &Facet) {
-        self.had_error |= event.severity.at_least(Severity::Error);
-        for kind in impact::kinds(event, class, &facet.failed) {
-            let is_below = matches!(
-                class,
-                Class::Way
-                    | Class::Removed
-                    | Class::NoAnswer
-                    | Class::GivenUp
-                    | Class::Command
-                    | Class::Request
-            );
+        let is_error = event.severity.at_least(Severity::Error);
+        self.errors = self.errors.saturating_add(u32::from(is_error));
+        let is_below = matches!(
+            class,
+            Class::Way | Class::Removed | Class::NoAnswer | Class::GivenUp | Class::Command | Class::Request
+        );
+        let kinds = impact::kinds(event, class, &facet.failed);
+        if !event.is_final && self.told.len() < GROWING_MAX {
+            self.told.insert(event.event_id, Told { harm: kinds.clone(), is_below, is_error });
+        }
+        for kind in kinds {
             let harm = if is_below { &mut self.harm_below } else { &mut self.harm };
             *harm.entry(kind).or_default() += 1;
             // A person who knew of less has to know of this.
@@ -283,10 +330,26 @@ impl Case {
     }
 
     fn note_conditions(&mut self, event: &Event) {
-        for new in Condition::all_opened_by(event) {
+        let opened = Condition::all_opened_by(event);
+        // What only an earlier revision of it opened is not so.
+        let mine = Some(event.event_id);
+        self.conditions.retain(|c| {
+            let is_only_mine = c.event_id == mine && c.last_event_id == mine;
+            !is_only_mine || opened.iter().any(|new| new.condition == c.condition)
+        });
+        for new in opened {
+            let ended = |e: &Ended| {
+                e.condition == new.condition
+                    && e.device.is(&new.device)
+                    && new.last.is_none_or(|last| last <= e.at)
+            };
+            if self.ended.iter().any(ended) {
+                continue;
+            }
             let same = |c: &&mut Condition| c.condition == new.condition && c.device.is(&new.device);
             if let Some(known) = self.conditions.iter_mut().find(same) {
                 known.last = known.last.max(new.last);
+                known.last_event_id = new.last_event_id;
                 known.count = new.count;
                 known.msg = new.msg;
             } else if self.conditions.len() < CONDITIONS_MAX {
@@ -298,13 +361,27 @@ impl Case {
 
     /// Takes an event that says that something is over. Whether it is about this incident.
     pub(crate) fn end(&mut self, event: &Event, end: &End) -> bool {
-        let before = self.conditions.len();
-        self.conditions.retain(|condition| !end.is_end_of(condition));
-        let ended = self.conditions.len() < before;
+        let ended = self.drop_conditions(event.last_timestamp, &|condition| end.is_end_of(condition));
         if ended {
             self.note_recovery(event, "end-of-condition");
         }
         ended
+    }
+
+    /// Ends conditions. Whether there were any.
+    pub(crate) fn drop_conditions(&mut self, at: Timestamp, is_over: &dyn Fn(&Condition) -> bool) -> bool {
+        let (over, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.conditions).into_iter().partition(|condition| is_over(condition));
+        self.conditions = left;
+        let any = !over.is_empty();
+        for Condition { condition, device, .. } in over {
+            self.ended.retain(|e| e.condition != condition || !e.device.is(&device));
+            if self.ended.len() >= CONDITIONS_MAX {
+                self.ended.remove(0);
+            }
+            self.ended.push(Ended { condition, device, at });
+        }
+        any
     }
 
     /// Notes an event that is no fault.
@@ -333,7 +410,7 @@ impl Case {
     pub fn resolve(&mut self, at: Timestamp, by: String) {
         let data_lost = self.harm.contains_key(&ImpactKind::DataLost);
         self.incident.needs_acknowledgement = data_lost && self.incident.acknowledged.is_none();
-        self.conditions.clear();
+        self.drop_conditions(at, &|_| true);
         self.dirty = true;
         self.incident.resolved_by = Some(by);
         self.incident.updated = self.incident.updated.max(at);
@@ -356,6 +433,8 @@ impl Case {
             self.incident.episodes += 1;
             self.incident.needs_acknowledgement = false;
         }
+        // What ended before says nothing of how this ends.
+        (self.had_condition, self.errors) = (false, 0);
         self.dirty = true;
     }
 
@@ -393,10 +472,14 @@ impl Case {
         }
         other.keys.iter().for_each(|name| push(&mut self.keys, name));
         self.keys.truncate(KEYS_MAX);
+        self.is_news = true;
+        self.ended.append(&mut other.ended);
+        self.ended.truncate(CONDITIONS_MAX);
         self.conditions.append(&mut other.conditions);
         self.conditions.truncate(CONDITIONS_MAX);
         self.had_condition |= other.had_condition;
-        self.had_error |= other.had_error;
+        self.errors = self.errors.saturating_add(other.errors);
+        self.told.append(&mut other.told);
         other.harm.iter().for_each(|(kind, n)| *self.harm.entry(*kind).or_default() += n);
         other.harm_below.iter().for_each(|(kind, n)| *self.harm_below.entry(*kind).or_default() += n);
         self.growing.append(&mut other.growing);
@@ -450,7 +533,7 @@ impl Case {
         if let Some(seconds) = longest {
             return self.incident.updated.checked_add(SignedDuration::from_secs(seconds)).ok();
         }
-        if self.had_condition || self.had_error {
+        if self.had_condition || self.errors > 0 {
             return None;
         }
         let patience = self.facets.iter().map(|f| f.patience).max().unwrap_or(SignedDuration::from_secs(180));
@@ -461,6 +544,9 @@ impl Case {
     pub fn render(&mut self) {
         let root = self.root().cloned();
         self.render_cause(root.as_ref());
+        let telling = root.as_ref().map(|root| self.telling(root));
+        let telling =
+            telling.map_or((Class::Other, None), |facet| (facet.class, words::of_type(&facet.event_type)));
         let incident = &mut self.incident;
         let mut kinds: Vec<ImpactKind> = self.harm.keys().chain(self.harm_below.keys()).copied().collect();
         kinds.sort_unstable();
@@ -480,16 +566,13 @@ impl Case {
         incident.conditions = self.conditions.iter().map(|c| c.condition.clone()).collect();
         incident.conditions.sort_by_key(|name| rows::ROWS.iter().position(|row| row.name == name));
         incident.conditions.dedup();
-        let class = root.as_ref().map_or(Class::Other, |root| root.class);
-        let mut what = words::class(class, incident.cause.kind).to_owned();
-        if class == Class::Own {
-            what = match root.as_ref().map(|root| root.event_type.as_str()) {
-                Some("PERIPETY_EVENTS_LOST") => "records lost".to_owned(),
-                Some("PERIPETY_CONFIG_REJECTED") => "configuration refused".to_owned(),
-                Some("PERIPETY_NOTIFICATION_FAILED") => "notifications do not arrive".to_owned(),
-                _ => what,
-            };
-        }
+        let (class, root_type) = telling;
+        let said = words::class(class, incident.cause.kind);
+        // The worst that was said of the root's kind: an adapter that was reset, and then given up.
+        let of_type = |facet: &Facet| words::of_type(&facet.event_type).filter(|_| facet.class == class);
+        let worst = self.facets.iter().filter_map(of_type).min_by_key(|(rank, _)| *rank);
+        let worst = worst.filter(|_| class == Class::Adapter).or(root_type);
+        let mut what = worst.map_or(said, |(_, words)| words).to_owned();
         if self.part.is_some() && incident.cause.event_id.is_none() {
             what = format!("{} devices: {what}", self.blamed_by.max(2));
         }
@@ -513,14 +596,23 @@ impl Case {
         })
     }
 
+    /// What says most of the cause: what was repaired at first, or only foretold, failed later on the same device.
+    fn telling<'f>(&'f self, root: &'f Facet) -> &'f Facet {
+        if !matches!(root.class, Class::Mended | Class::Predicted) {
+            return root;
+        }
+        let same = self.facets.iter().filter(|facet| facet.is_of(root) && facet.class != root.class);
+        same.min_by_key(|facet| (rank(facet.class), facet.first)).unwrap_or(root)
+    }
+
     fn render_cause(&mut self, root: Option<&Facet>) {
         let Some(root) = root else { return };
+        let telling = self.telling(root);
+        let kind = class::cause_kind(telling.class, &telling.failed, &telling.event_type);
+        let sure = class::sureness(telling.class, kind, &telling.event_type);
         let cause = &mut self.incident.cause;
-        cause.kind = class::cause_kind(root.class, &root.failed, &root.event_type);
-        cause.certainty = self.certainty.min(Certainty::Certain);
-        if cause.rules.is_empty() && cause.kind == CauseKind::Unknown {
-            cause.certainty = Certainty::Possible;
-        }
+        cause.kind = kind;
+        cause.certainty = self.certainty.min(sure);
         let by_event = matches!(root.class, Class::Adapter | Class::Bus | Class::Way | Class::Server)
             && !root.name.is_empty();
         match &self.part {

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     correlate::layer::{self, Answer, Failed, Layer},
-    event::{Event, EventType, Nature, Severity, incident::CauseKind},
+    event::{
+        Event, EventType, Nature, Severity,
+        incident::{CauseKind, Certainty},
+    },
 };
 
 /// What failed.
@@ -123,6 +126,13 @@ pub(super) fn of(event: &Event, failed: &Failed) -> Option<Class> {
     if info.nature != Nature::Fault {
         return None;
     }
+    let fs = event.facts.fs.as_deref();
+    // Nodes of a cluster that lost each other, and a heartbeat that was not written in time, are no damage.
+    match info.name {
+        "FS_WARNING" if event.facts.net.is_some() => return Some(Class::Server),
+        "FS_ERROR" if fs.is_some_and(|fs| fs.milliseconds.is_some()) => return Some(Class::Fs),
+        _ => {}
+    }
     if let Some((_, class)) = BY_TYPE.iter().find(|(name, _)| *name == info.name) {
         return Some(*class);
     }
@@ -192,6 +202,9 @@ pub(super) fn cause_kind(class: Class, failed: &Failed, event_type: &EventType) 
         return CauseKind::Space;
     }
     match (class, event_type.as_str()) {
+        // Power was cut, or it was pulled, while it was mounted.
+        (_, "FS_NOT_CLEAN") => CauseKind::PowerOrRemoval,
+        (_, "FS_WARNING" | "IOMMU_FAULT") => CauseKind::Unknown,
         (_, "SCSI_MEDIUM_ERROR" | "BLK_MEDIUM_ERROR" | "NVME_MEDIUM_ERROR") => CauseKind::Medium,
         (Class::Guard | Class::Contents | Class::Checksum, _) => CauseKind::Medium,
         (Class::Removed, _) => CauseKind::PowerOrRemoval,
@@ -209,5 +222,22 @@ pub(super) fn cause_kind(class: Class, failed: &Failed, event_type: &EventType) 
         (Class::Request, "BLK_IO_ERROR") => CauseKind::Unknown,
         (Class::Request, _) => CauseKind::Target,
         _ => CauseKind::Unknown,
+    }
+}
+
+/// How sure an event of this class by itself says which kind of fault it is: of what does not answer nobody knows whether it is
+/// the device or the way to it.
+pub fn sureness(class: Class, kind: CauseKind, event_type: &EventType) -> Certainty {
+    match (class, event_type.as_str()) {
+        _ if kind == CauseKind::Unknown => Certainty::Possible,
+        (_, "FS_NOT_CLEAN") => Certainty::Possible,
+        _ if kind == CauseKind::Space => Certainty::Certain,
+        (_, "SCSI_MEDIUM_ERROR" | "BLK_MEDIUM_ERROR" | "NVME_MEDIUM_ERROR" | "SCSI_HARDWARE_ERROR") => {
+            Certainty::Certain
+        }
+        (Class::Adapter | Class::Way | Class::Removed | Class::NoPath | Class::Own | Class::Bug, _) => {
+            Certainty::Certain
+        }
+        _ => Certainty::Likely,
     }
 }

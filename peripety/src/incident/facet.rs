@@ -186,6 +186,7 @@ impl Names {
             zfs.as_ref().and_then(|zfs| zfs.vdev.clone()),
             systemd.as_ref().and_then(|systemd| systemd.device.clone()),
             systemd.as_ref().and_then(|systemd| systemd.mount.clone()),
+            drbd.as_ref().and_then(|drbd| drbd.resource.clone()),
         ];
         own.iter().flatten().for_each(|name| named(&mut names.own, name));
         let above = [
@@ -338,28 +339,55 @@ fn parents(list: &mut Vec<String>, name: &str) {
     }
 }
 
-/// How long the error handling of a device may take: its command timeout, for each retry, and what its transport adds.
+/// How often the kernel tries a command again that timed out (SD_MAX_RETRIES; nvme_max_retries).
+const RETRIES: u64 = 5;
+/// What error handling itself takes for each try: an abort, a reset, a TEST UNIT READY (scsi_device.eh_timeout).
+const HANDLING_S: u64 = 10;
+/// No device is waited for longer than that.
+const LONGEST_S: u64 = 86_400;
+
+/// How long the error handling of a device may take: its own command timeout for each try, and what its transport waits for a
+/// way that is lost. Of what is made of others, that of the slowest of them.
 fn patience(event: &Event, class: Class) -> SignedDuration {
     let Facts { task, scsi, .. } = &event.facts;
-    let sane = |seconds: Option<u64>| seconds.filter(|s| *s < 86_400).and_then(|s| i64::try_from(s).ok());
+    let seconds = |seconds: u64| i64::try_from(seconds.min(LONGEST_S)).unwrap_or(i64::MAX);
     let block = event.block.as_deref();
-    let id = block.map(|block| &block.id);
+    let own = block.map(|block| &block.id).and_then(of_device);
+    let below = block.into_iter().flat_map(|block| &block.owners).filter_map(of_device).max();
+    let handling = own.max(below).unwrap_or_else(|| usual(event));
+    let sane = |waited: Option<u64>| waited.filter(|s| *s < LONGEST_S).unwrap_or(0);
+    let waited = match class {
+        Class::Blocked => sane(task.as_ref().and_then(|task| task.seconds)).max(120),
+        // A log does not tell the timeout; how long a command waited does.
+        _ => sane(scsi.as_ref().and_then(|scsi| scsi.cmd_age)),
+    };
+    SignedDuration::from_secs(seconds(handling) + seconds(waited))
+}
+
+/// By the timeouts that sysfs tells of a device.
+fn of_device(id: &BlkId) -> Option<u64> {
+    let tries = match &id.transport {
+        // An abort is waited for as long again, then the controller is reset.
+        Some(Transport::Nvme { .. }) => id.command_timeout_s.map(|s| s.saturating_mul(2)),
+        // Nobody aborts a request of virtio: what is slow stays slow.
+        Some(Transport::Virtio { .. }) => id.command_timeout_s,
+        _ => id.command_timeout_s.map(|s| s.saturating_add(HANDLING_S).saturating_mul(RETRIES + 1)),
+    }?;
+    Some(tries.saturating_add(id.recovery_s.unwrap_or(0)))
+}
+
+/// Where nothing tells: the defaults of the kernel. SD_TIMEOUT and its retries; nvme_core.io_timeout;
+/// node.session.timeo.replacement_timeout; dev_loss_tmo.
+fn usual(event: &Event) -> u64 {
     let name = event.kdev.as_str();
-    // The kernel's own: SD_TIMEOUT and five retries; nvme_core.io_timeout; node.session.timeo.replacement_timeout; dev_loss_tmo.
-    let usual = match id.and_then(|id| id.transport.as_ref()) {
+    match event.block.as_ref().and_then(|block| block.id.transport.as_ref()) {
         Some(Transport::Iscsi { .. }) => 120 + 60,
         Some(Transport::Fc { .. }) => 60 + 180,
         Some(Transport::Nvme { transport, .. }) if transport == "pcie" => 60,
         Some(Transport::Nvme { .. }) => 600,
         Some(Transport::Virtio { .. }) => 30,
         _ if name.starts_with("nvme") => 60,
-        _ if name.starts_with("session") || name.starts_with("connection") => 180,
         _ if name.starts_with("vd") => 30,
         _ => 180,
-    };
-    let waited = match class {
-        Class::Blocked => sane(task.as_ref().and_then(|task| task.seconds)).unwrap_or(120),
-        _ => sane(scsi.as_ref().and_then(|scsi| scsi.cmd_age)).unwrap_or(0),
-    };
-    SignedDuration::from_secs(usual + waited)
+    }
 }

@@ -138,7 +138,8 @@ impl Incidents {
             let rule = RULES.iter().find(|rule| {
                 rule.either_order
                     && (rule.place == Place::Unplaced) == unplaced
-                    && lower(facet) < lower(root)
+                    // Of two names of one device the one that says more is the cause.
+                    && (lower(facet) < lower(root) || rule.relation == Relation::SameDevice && unplaced)
                     && rule.explains(facet, root)
             })?;
             Some(Head { slot, root: root.event_id, link: link_of(rule, None) })
@@ -216,7 +217,7 @@ impl Incidents {
 fn is_of_common_kind(facet: &Facet) -> bool {
     let of_hypervisor = || facet.parts.iter().any(|part| part.part == Part::Hypervisor);
     facet.is_unserved()
-        || facet.class == Class::Missing
+        || matches!(facet.class, Class::Missing | Class::Server)
         || (facet.class == Class::Command && facet.own.iter().all(|name| !name.starts_with("h:")))
         || (facet.class == Class::Request && of_hypervisor() && !facet.is_space())
 }
@@ -224,6 +225,8 @@ fn is_of_common_kind(facet: &Facet) -> bool {
 /// Whether two faults are of one moment, as failures of a part that they have in common are.
 fn together(one: &Facet, two: &Facet, part: &SharedPart) -> bool {
     let seconds = match part.part {
+        // One server after the other is tried.
+        Part::Network if one.class == Class::Server => one.patience.max(two.patience).as_secs(),
         Part::Adapter | Part::HostPort | Part::Network | Part::Hypervisor => 2,
         Part::Software if one.class == Class::Missing => 5,
         Part::Software => 10,

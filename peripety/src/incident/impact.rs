@@ -2,12 +2,13 @@
 
 use super::class::Class;
 use crate::{
-    block::{BlkId, BlkType},
+    block::BlkType,
     correlate::layer::{Answer, Failed},
     event::{
         Event, Severity,
         incident::{Impact, ImpactKind},
     },
+    names,
 };
 
 /// Names that are kept of what is hurt.
@@ -24,6 +25,7 @@ pub(super) fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactK
             return vec![Unavailable];
         }
         "FS_NOT_CLEAN" => return vec![DataAtRisk],
+        "FS_WARNING" => return vec![None],
         _ => {}
     }
     let known = event.facts.impact.as_deref();
@@ -70,7 +72,7 @@ pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class) {
     add(&mut impact.devices, name);
     let Some(block) = event.block.as_deref() else {
         if matches!(class, Class::Cache | Class::Fs | Class::Contents | Class::Checksum | Class::Reaction) {
-            add(&mut impact.filesystems, filesystem(&event.kdev, event.sub_system.as_str()));
+            add_filesystem(impact, event.kdev.strip_prefix("/dev/").unwrap_or(&event.kdev), kind_of(event));
         }
         return;
     };
@@ -81,24 +83,40 @@ pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class) {
     for id in std::iter::once(&block.id).chain(&block.holders) {
         let is_mounted = !id.mount_points.is_empty();
         if is_mounted {
-            let kind = if id.fs_type.is_empty() { event.sub_system.as_str() } else { &id.fs_type };
-            add(&mut impact.filesystems, filesystem(&super::words::short_of(id), kind));
+            let kind = if id.fs_type.is_empty() { kind_of(event) } else { &id.fs_type };
+            add_filesystem(impact, &names::of_id(id), kind);
         }
         id.mount_points.iter().for_each(|point| add(&mut impact.mount_points, point.clone()));
     }
     if matches!(class, Class::Cache | Class::Fs | Class::Contents | Class::Checksum | Class::Reaction)
         && block.id.mount_points.is_empty()
     {
-        add(&mut impact.filesystems, filesystem(&shown(&block.id), event.sub_system.as_str()));
+        let kind = if block.id.fs_type.is_empty() { kind_of(event) } else { &block.id.fs_type };
+        add_filesystem(impact, &names::of_id(&block.id), kind);
     }
 }
 
-fn shown(id: &BlkId) -> String {
-    super::words::short_of(id)
+/// The type of the filesystem, where the subsystem is one.
+fn kind_of(event: &Event) -> &str {
+    match event.sub_system.as_str() {
+        "block" | "fs" | "filemap" | "jbd2" => "",
+        kind => kind,
+    }
 }
 
-fn filesystem(name: &str, kind: &str) -> String {
-    if kind.is_empty() || kind == "block" { name.to_owned() } else { format!("{name} ({kind})") }
+/// Adds a filesystem once, with its type as soon as that is known.
+fn add_filesystem(impact: &mut Impact, name: &str, kind: &str) {
+    if name.is_empty() {
+        return;
+    }
+    let is_it =
+        |known: &String| known == name || known.strip_prefix(name).is_some_and(|r| r.starts_with(" ("));
+    let whole = if kind.is_empty() { name.to_owned() } else { format!("{name} ({kind})") };
+    match impact.filesystems.iter_mut().find(|known| is_it(known)) {
+        Some(known) if known == name => *known = whole,
+        Some(_) => {}
+        None => add(&mut impact.filesystems, whole),
+    }
 }
 
 fn add(list: &mut Vec<String>, name: String) {

@@ -8,7 +8,7 @@ use crate::{
         Event, EventType, Nature,
         incident::{Acknowledged, Incident, IncidentId, State},
     },
-    state::{Condition, rows},
+    state::{Condition, End, rows},
 };
 
 /// Boots that are remembered: what one of them could not write down in time may come late.
@@ -62,7 +62,25 @@ impl Incidents {
             touched = Some(slot);
             self.write_if_due(slot, out);
         }
-        touched
+        touched.or_else(|| self.end_unnamed(event, end.as_ref()?, out))
+    }
+
+    /// What could not be named, and is the only one of its kind, ends with what ends its kind.
+    fn end_unnamed(&mut self, event: &Event, end: &End, out: &mut Vec<Incident>) -> Option<Slot> {
+        let could = |case: &Case| {
+            case.incident.state.is_open() && case.conditions.iter().any(|condition| end.could_end(condition))
+        };
+        let mut fitting = self.cases.iter().filter(|(_, case)| could(case)).map(|(slot, _)| *slot);
+        let (Some(slot), None) = (fitting.next(), fitting.next()) else { return None };
+        let case = self.cases.get_mut(&slot)?;
+        case.drop_conditions(event.last_timestamp, &|condition| end.could_end(condition));
+        case.note_recovery(event, "only-one-of-its-kind");
+        if case.conditions.is_empty() {
+            case.resolve(event.last_timestamp, event.event_type.as_str().to_owned());
+            self.unplan_quiet(slot);
+        }
+        self.write_if_due(slot, out);
+        Some(slot)
     }
 
     /// The incidents that have something to do with an event's device.
@@ -97,7 +115,7 @@ impl Incidents {
         case.incident.needs_acknowledgement = false;
         case.dirty = true;
         if resolves || only_waits {
-            case.conditions.clear();
+            case.drop_conditions(event.last_timestamp, &|_| true);
             let known = case.incident.resolved_by.clone().filter(|_| !resolves);
             case.resolve(event.last_timestamp, known.unwrap_or_else(|| format!("{by}: {reason}")));
             self.unplan_quiet(slot);
@@ -112,12 +130,10 @@ impl Incidents {
         let slots: Vec<Slot> = self.cases.keys().copied().collect();
         for slot in slots {
             let Some(case) = self.cases.get_mut(&slot) else { continue };
-            let before = case.conditions.len();
             let is = |one: &Condition, two: &Condition| {
                 one.condition == two.condition && one.device.is(&two.device) && one.last >= two.last
             };
-            case.conditions.retain(|mine| !over.iter().any(|other| is(other, mine)));
-            if case.conditions.len() == before {
+            if !case.drop_conditions(at, &|mine| over.iter().any(|other| is(other, mine))) {
                 continue;
             }
             if case.conditions.is_empty() && case.incident.state.is_open() {
@@ -213,7 +229,7 @@ impl Case {
     }
 
     /// A fault is added: what was over is back.
-    pub(super) fn reopen_for(&mut self, event: &Event, _now: Option<Timestamp>) {
+    pub(super) fn reopen_for(&mut self, event: &Event) {
         let over = self.incident.state == State::Resolved || self.incident.resolved_by.is_some();
         let after = self.incident.resolved.unwrap_or(self.incident.updated);
         if over && event.last_timestamp >= after {

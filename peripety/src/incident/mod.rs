@@ -18,7 +18,7 @@ pub(crate) mod rules;
 mod tests;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{
     event::{
-        Event, EventType, Severity,
+        Event, EventId, EventType, Severity,
         incident::{Certainty, Incident, Relation, State},
     },
     state::End,
@@ -43,6 +43,8 @@ pub(crate) const OPEN_MAX: usize = 10_000;
 const OVER_MAX: usize = 2048;
 /// For so many new ones room is made at a time.
 const ROOM: u64 = 64;
+/// Causes that are waited for.
+const WAITING_MAX: usize = 256;
 /// How long after its end a fault that is back is the same one.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How soon an incident that only grew is written again, doubled each time up to a minute.
@@ -67,6 +69,8 @@ pub struct Incidents {
     quiet: BTreeSet<(Timestamp, Slot)>,
     /// Those that changed since they were last saved.
     changed: BTreeSet<Slot>,
+    /// Causes that were not written yet, and what came of them.
+    waiting: VecDeque<(EventId, EventId)>,
     /// Those that were dropped for lack of room.
     dropped: u64,
 }
@@ -92,8 +96,37 @@ impl Incidents {
         event.incident_id = slot.and_then(|slot| self.cases.get(&slot)).map(|case| case.incident.incident_id);
         if let Some(slot) = slot {
             self.index.note_event(event.event_id, slot);
+            let slot = self.explain_waiting(event, slot, out);
+            event.incident_id = self.cases.get(&slot).map(|case| case.incident.incident_id);
             self.write_if_due(slot, out);
         }
+    }
+
+    /// A cause may be written after what came of it. The incident that has both then.
+    fn explain_waiting(&mut self, event: &Event, slot: Slot, out: &mut Vec<Incident>) -> Slot {
+        if let Some(root) = event.root_cause_event_id.filter(|root| self.index.of_event(*root).is_none()) {
+            if self.waiting.len() >= WAITING_MAX {
+                self.waiting.pop_front();
+            }
+            self.waiting.push_back((root, event.event_id));
+        }
+        let is_for = |(root, _): &(EventId, EventId)| *root == event.event_id;
+        let effects: Vec<EventId> = self.waiting.iter().filter(|w| is_for(w)).map(|(_, id)| *id).collect();
+        if !effects.is_empty() {
+            self.waiting.retain(|w| !is_for(w));
+        }
+        let mut now = slot;
+        for id in effects {
+            let Some(other) = self.index.of_event(id).filter(|other| *other != now) else { continue };
+            // What was linked to an earlier failure makes one of the two only where both are of one device.
+            let (Some(mine), Some(theirs)) = (self.cases.get(&now), self.cases.get(&other)) else { continue };
+            let is_root = theirs.roots().any(|facet| facet.event_id == id);
+            let same_device = || theirs.roots().any(|root| mine.roots().any(|other| other.is_of(root)));
+            if is_root || same_device() {
+                now = self.explain_by(event.event_id, id, now, other, out);
+            }
+        }
+        now
     }
 
     /// Takes revisions that the engine gave, in their order.
@@ -190,6 +223,14 @@ impl Incidents {
 
     fn grow(&mut self, slot: Slot, event: &Event, facet: Option<Facet>) {
         let Some(case) = self.cases.get_mut(&slot) else { return };
+        // One event may go on over the end of what it opened: it fails again.
+        let end = case
+            .incident
+            .resolved
+            .or(Some(case.incident.updated).filter(|_| case.incident.resolved_by.is_some()));
+        if facet.is_some() && end.is_some_and(|end| event.last_timestamp > end) {
+            case.reopen_for(event);
+        }
         case.grow(event, facet);
         self.plan_quiet(slot);
     }
@@ -201,16 +242,28 @@ impl Incidents {
         else {
             return slot;
         };
+        self.explain_by(root, event.event_id, other, slot, out)
+    }
+
+    /// `root` is the cause of `effect`: of their incidents the older one goes on.
+    fn explain_by(
+        &mut self,
+        root: EventId,
+        effect: EventId,
+        of_root: Slot,
+        of_effect: Slot,
+        out: &mut Vec<Incident>,
+    ) -> Slot {
         let link = Link {
             because: Some(root),
             rule: "failure-below",
             relation: Relation::Consequence,
             certainty: Certainty::Certain,
         };
-        if let Some(case) = self.cases.get_mut(&slot) {
-            case.explain(event.event_id, &link);
+        if let Some(case) = self.cases.get_mut(&of_effect) {
+            case.explain(effect, &link);
         }
-        let (older, newer) = (slot.min(other), slot.max(other));
+        let (older, newer) = (of_root.min(of_effect), of_root.max(of_effect));
         self.merge(older, newer, out);
         self.plan_quiet(older);
         older
@@ -284,7 +337,7 @@ impl Incidents {
 
     fn add(&mut self, slot: Slot, event: &Event, facet: Facet, link: Option<&Link>) {
         let Some(case) = self.cases.get_mut(&slot) else { return };
-        case.reopen_for(event, self.now);
+        case.reopen_for(event);
         self.index.add_facet(slot, &facet);
         case.add(event, facet, link);
         self.index.touch(slot);
@@ -368,8 +421,10 @@ impl Incidents {
             case.incident.impact.kinds.clone(),
         );
         case.render();
+        let merged = std::mem::take(&mut case.is_news);
         let incident = &case.incident;
-        let is_change = case.written.is_none()
+        let is_news = case.written.is_none()
+            || merged
             || before
                 != (
                     incident.state,
@@ -399,7 +454,7 @@ impl Incidents {
             case.writings = case.writings.saturating_add(1);
         }
         case.written = self.now;
-        case.dirty = false;
+        (case.dirty, case.is_news) = (false, false);
         self.changed.insert(slot);
         out.push(case.incident.clone());
     }

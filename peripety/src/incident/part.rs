@@ -59,6 +59,9 @@ pub(super) fn of(event: &Event, class: Class) -> Vec<SharedPart> {
     if class == Class::Missing {
         return vec![SharedPart::new(Part::Software, "udev")];
     }
+    if event.event_type == EventType::CEPH_CONNECTION_LOST {
+        return vec![SharedPart::new(Part::Network, "Ceph network")];
+    }
     let id = event.block.as_ref().map(|block| &block.id);
     match id.and_then(|id| id.transport.as_ref()) {
         Some(Transport::Sas { port, enclosure, .. }) => {

@@ -68,6 +68,11 @@ pub(crate) struct Rule {
 }
 
 const HARDWARE: &[Class] = &[Way, Removed, NoAnswer, GivenUp, Command, Request];
+/// What may be said with no name in it.
+const UNNAMED: &[Class] = &[
+    Adapter, Bus, Way, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member, Array, Low, Pool,
+    Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Server, Bug,
+];
 const ON_FILESYSTEM: &[Class] = &[Cache, Fs, Contents, Checksum, Reaction];
 
 /// Every rule, the surest first.
@@ -181,7 +186,7 @@ pub(crate) static RULES: &[Rule] = &[
     },
     Rule {
         name: "repaired-from-copy",
-        cause: &[Request, Command, Guard, Checksum, Contents, NoAnswer],
+        cause: &[Request, Command, Guard, Checksum, Contents, NoAnswer, Member, Mended],
         effect: &[Mended],
         place: Place::SameOrBelow,
         within: Within::Patience,
@@ -189,6 +194,17 @@ pub(crate) static RULES: &[Rule] = &[
         certainty: Certainty::Likely,
         either_order: true,
         fits: no_space,
+    },
+    Rule {
+        name: "failing-after-repairs",
+        cause: &[Mended],
+        effect: &[Request, Command, Guard, Member],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: of_data,
     },
     Rule {
         name: "pool-runs-full",
@@ -336,7 +352,7 @@ pub(crate) static RULES: &[Rule] = &[
     Rule {
         name: "port-of-unknown-disk",
         cause: &[Adapter, Way, NoAnswer, GivenUp, Removed],
-        effect: &[Way, NoAnswer, Command, Request, GivenUp, Path],
+        effect: &[Way, NoAnswer, Command, Request, GivenUp, Removed, Path],
         place: Place::Unplaced,
         within: Within::Patience,
         relation: Relation::DeviceAbove,
@@ -389,6 +405,39 @@ pub(crate) static RULES: &[Rule] = &[
         fits: ceph_and_rbd,
     },
     Rule {
+        name: "same-failure-unnamed",
+        cause: UNNAMED,
+        effect: UNNAMED,
+        place: Place::Unplaced,
+        within: Within::Open,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Possible,
+        either_order: false,
+        fits: both_unnamed,
+    },
+    Rule {
+        name: "only-device-of-the-moment",
+        cause: &[Request, NoAnswer, GivenUp],
+        effect: &[Request, Command],
+        place: Place::Unplaced,
+        within: Within::Prompt,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Possible,
+        either_order: true,
+        fits: names_differ,
+    },
+    Rule {
+        name: "only-filesystem-of-the-moment",
+        cause: ON_FILESYSTEM,
+        effect: &[Fs, Contents, Reaction],
+        place: Place::Unplaced,
+        within: Within::Prompt,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Possible,
+        either_order: true,
+        fits: effect_unnamed,
+    },
+    Rule {
         name: "only-path-at-the-time",
         cause: &[Path],
         effect: &[NoPath],
@@ -401,7 +450,9 @@ pub(crate) static RULES: &[Rule] = &[
     },
     Rule {
         name: "only-failure-at-the-time",
-        cause: &[Adapter, Way, NoAnswer, GivenUp, Request, Array, NoPath, Guard, Reaction, Zfs, Stacked],
+        cause: &[
+            Adapter, Way, NoAnswer, GivenUp, Request, Array, NoPath, Guard, Reaction, Zfs, Stacked, Server,
+        ],
         effect: &[Zfs, Stacked, Service, Blocked],
         place: Place::Unplaced,
         within: Within::Patience,
@@ -455,6 +506,8 @@ impl Rule {
         let patience = cause.patience.max(effect.patience);
         match self.within {
             // What came first is explained late only while error handling goes on.
+            // That a device is gone explains what its end was seen by, and not what troubled it before.
+            _ if later && cause.class == Removed => cause.first.duration_since(effect.first) <= PROMPT,
             Within::Open => !later || gap <= patience,
             Within::Patience => gap <= patience,
             Within::Prompt => gap <= PROMPT,
@@ -515,6 +568,58 @@ fn of_medium(cause: &Facet, effect: &Facet) -> bool {
     served(cause) && served(effect)
 }
 
+/// What is stored could not be read, or was not what was written: no matter of space.
+fn of_data(cause: &Facet, effect: &Facet) -> bool {
+    no_space(cause, effect) && !effect.is_unserved()
+}
+
+/// What could not be named is one fault, not one more for each event.
+fn both_unnamed(cause: &Facet, effect: &Facet) -> bool {
+    cause.own.is_empty() && effect.own.is_empty() && cause.event_type == effect.event_type
+}
+
+/// A filesystem that does not say which one it is.
+fn effect_unnamed(cause: &Facet, effect: &Facet) -> bool {
+    !cause.own.is_empty() && effect.own.is_empty() && cause.is_space() == effect.is_space()
+}
+
+/// One names a device by its address or controller, the other by its node, and nothing tells whether they are the same.
+fn names_differ(cause: &Facet, effect: &Facet) -> bool {
+    if !cause.unplaced || !effect.unplaced || cause.is_space() || effect.is_space() {
+        return false;
+    }
+    let by_address = |facet: &Facet| facet.own.iter().any(|name| name.starts_with("h:"));
+    let by_node =
+        |facet: &Facet| facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is_disk_node);
+    match (cause.class, effect.class) {
+        (Request, Command) => {
+            let by_other_name = by_address(effect) && !by_address(cause) && !by_node(effect);
+            by_node(cause) && (effect.own.is_empty() || by_other_name)
+        }
+        (NoAnswer | GivenUp, Request) => {
+            let of_scsi = by_address(cause) && !by_node(cause) && by_node(effect) && !by_address(effect);
+            of_scsi || other_number(cause, effect)
+        }
+        _ => false,
+    }
+}
+
+fn is_disk_node(name: &str) -> bool {
+    let rest = name.strip_prefix("sd").or_else(|| name.strip_prefix("hd"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+/// A controller and a namespace of NVMe whose numbers differ: with native multipath that of a namespace is its subsystem's.
+fn other_number(controller: &Facet, namespace: &Facet) -> bool {
+    let nvme = |facet: &Facet| {
+        facet.own.iter().filter_map(|name| name.strip_prefix("n:nvme")).find_map(|rest| {
+            let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            (!number.is_empty()).then_some((number.len() == rest.len(), number))
+        })
+    };
+    matches!((nvme(controller), nvme(namespace)), (Some((true, one)), Some((false, two))) if one != two)
+}
+
 fn other_device(cause: &Facet, effect: &Facet) -> bool {
     !cause.is_of(effect)
 }
@@ -539,11 +644,18 @@ fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
     (of_adapter || behind) && cause.is_unserved() && (effect.is_unserved() || effect.class == Path)
 }
 
-/// An adapter's line about a command that names no device at all, and a disk that fails.
+/// The name that a driver gives to its adapter: `ioc1`, `mpt2sas3`, `mpt3sas_cm0`.
+fn is_adapter(name: &str) -> bool {
+    let name = name.strip_prefix("n:").unwrap_or(name);
+    let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    base.len() < name.len() && (base == "ioc" || base.starts_with("mpt") || base.starts_with("mpi"))
+}
+
+/// An adapter's line about a command that names no device, or only the adapter, and a disk that fails.
 fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
-    let is_adapter = |name: &String| ["n:mpt2sas", "n:mpt3sas", "n:ioc"].iter().any(|a| name.starts_with(a));
-    let is_nameless =
-        |facet: &Facet| facet.own.iter().all(is_adapter) && matches!(facet.class, Command | NoAnswer);
+    let is_nameless = |facet: &Facet| {
+        facet.own.iter().all(|name| is_adapter(name)) && matches!(facet.class, Command | NoAnswer)
+    };
     let is_disk = |facet: &Facet| {
         let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
         facet.unplaced && facet.own.iter().any(named)
@@ -551,7 +663,7 @@ fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
     // The line about the disk may itself say which adapter it is behind.
     let elsewhere = |line: &Facet, disk: &Facet| {
         !line.own.is_empty()
-            && disk.below.iter().any(is_adapter)
+            && disk.below.iter().any(|name| is_adapter(name))
             && !line.own.iter().any(|name| disk.below.contains(name))
     };
     (is_nameless(cause) && is_disk(effect) && !elsewhere(cause, effect))

@@ -368,6 +368,26 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             ],
         ),
         (
+            "failing-after-repairs",
+            vec![event("MD_READ_ERROR_CORRECTED", "sdc1", 0), event("MD_DISK_FAILED", "sdc1", 82_000)],
+            vec![event("MD_READ_ERROR_CORRECTED", "sdc1", 0), event("MD_DISK_FAILED", "sdd1", 82_000)],
+        ),
+        (
+            "same-failure-unnamed",
+            vec![event("CIFS_ERROR", "", 0), event("CIFS_ERROR", "", 700_000)],
+            vec![event("CIFS_ERROR", "", 0), event("FS_SHUTDOWN", "", 700_000)],
+        ),
+        (
+            "only-device-of-the-moment",
+            vec![event("SCSI_SENSE_OTHER", "2:0:1:0", 0), medium("sdb", 8, 5)],
+            vec![event("SCSI_SENSE_OTHER", "2:0:1:0", 0), medium("sdb", 8, 60_000)],
+        ),
+        (
+            "only-filesystem-of-the-moment",
+            vec![event("FS_PANIC", "", 0), event("FS_ERROR", "dm-5", 5)],
+            vec![event("FS_PANIC", "", 0), event("FS_ERROR", "dm-5", 60_000)],
+        ),
+        (
             "only-failure-of-the-moment",
             vec![event("DM_VERITY_CORRUPTION", "179:8", 0), event("FS_IO_ERROR", "", 4)],
             vec![event("DM_VERITY_CORRUPTION", "179:8", 0), event("FS_IO_ERROR", "", 60_000)],
@@ -569,6 +589,103 @@ fn a_fault_of_the_medium_is_open_over_a_reboot_and_a_state_of_the_kernel_is_not(
     better.boot_id = "f".repeat(32);
     run.stage.push(&mut better, &mut run.written);
     assert!(run.found().iter().all(|i| i.state == State::Resolved));
+}
+
+/// A log of an ATA port that gives its disk up, within a minute and with resets between.
+#[test]
+fn the_error_handling_of_a_port_is_one_incident() {
+    let ladder = [
+        ("ATA_TIMEOUT", "ata2.00", 0),
+        ("ATA_LINK_RESET", "ata2", 100),
+        ("ATA_COMMAND_ERROR", "ata2.00", 15_000),
+        ("ATA_SPEED_LIMITED", "ata2", 35_000),
+        ("ATA_LINK_RESET", "ata2", 36_000),
+        ("ATA_DEVICE_DISABLED", "ata2.00", 66_000),
+    ];
+    let run = run(ladder.map(|(kind, kdev, at)| event(kind, kdev, at)).to_vec());
+    assert_eq!(run.found().len(), 1, "{:#?}", run.found());
+    assert_eq!(run.found()[0].cause.name, "ata2.00");
+}
+
+#[test]
+fn how_long_an_effect_is_waited_for_follows_from_the_timeouts_of_the_device() {
+    let pair = |timeout: Option<u64>, recovery: Option<u64>, gap| {
+        let timed = |mut event: Event| {
+            let own = BlkId { command_timeout_s: timeout, recovery_s: recovery, ..id(&event.kdev) };
+            event.block = Some(Arc::new(BlkInfo { id: own, owners: vec![], holders: vec![] }));
+            event
+        };
+        run(vec![timed(event("SCSI_TIMEOUT", "sda", 0)), timed(medium("sda", 8, gap))]).found().len()
+    };
+    // 180 s and what error handling takes, where the kernel's default is set or nothing is known.
+    assert_eq!((pair(None, None, 170_000), pair(None, None, 300_000)), (1, 2));
+    assert_eq!((pair(Some(30), None, 230_000), pair(Some(30), None, 300_000)), (1, 2));
+    assert_eq!((pair(Some(5), None, 80_000), pair(Some(5), None, 100_000)), (1, 2));
+    assert_eq!((pair(Some(180), None, 900_000), pair(Some(30), Some(600), 800_000)), (1, 1));
+}
+
+#[test]
+fn a_cause_that_is_written_after_what_came_of_it_is_its_cause() {
+    let cause = io(event("BLK_IO_ERROR", "sda", 0), Op::Write, 8, 5);
+    let effect = Event { root_cause_event_id: Some(cause.event_id), ..event("BLK_LOST_WRITE", "dm-7", 0) };
+    let run = run(vec![effect, cause]);
+    let found = run.found();
+    assert_eq!((found.len(), found[0].cause.name.as_str()), (1, "sda"), "{found:#?}");
+}
+
+#[test]
+fn what_could_not_be_named_is_over_with_what_ends_its_kind_where_it_is_the_only_one() {
+    let lost = || with(event("DRBD_STATE_CHANGED", "", 0), "drbd.resource", "r0");
+    let mut one = run(vec![lost()]);
+    assert_eq!(one.found()[0].cause.name, "r0");
+    one.stage.push(&mut event("DRBD_CONNECTED", "drbd0", 9_000), &mut one.written);
+    assert_eq!(one.found()[0].state, State::Resolved);
+    let mut two = run(vec![lost(), with(event("DRBD_STATE_CHANGED", "", 5), "drbd.resource", "r1")]);
+    two.stage.push(&mut event("DRBD_CONNECTED", "drbd0", 9_000), &mut two.written);
+    assert!(two.found().iter().all(|i| i.state == State::Open), "nobody knows which of the two it is");
+}
+
+#[test]
+fn a_late_revision_of_an_event_does_not_open_again_what_ended_and_one_that_goes_on_does() {
+    let fails = |at| stacked(io(event("BLK_IO_ERROR", "sda", at), Op::Read, 8, 5), &[], &["dm-0"], &[]);
+    let first = Event { is_final: false, ..fails(0) };
+    let back = stacked(event("DM_MPATH_PATH_REINSTATED", "sda", 4_000), &[], &["dm-0"], &[]);
+    let mut run = run(vec![first.clone(), back]);
+    assert_eq!(run.found()[0].state, State::Resolved);
+    let mut last = Event { revision: 1, is_final: true, ..first.clone() };
+    run.stage.push(&mut last, &mut run.written);
+    assert_eq!((run.found()[0].state, run.found()[0].conditions.len()), (State::Resolved, 0));
+    let mut again = Event { revision: 2, count: 2, last_timestamp: fails(9_000).last_timestamp, ..first };
+    run.stage.push(&mut again, &mut run.written);
+    assert_eq!((run.found()[0].state, run.found()[0].episodes), (State::Open, 2));
+}
+
+#[test]
+fn what_became_part_of_another_is_in_what_is_written_at_once() {
+    let at = |hctl: &str, event| placed(event, hctl, None);
+    let mut stage = Incidents::default();
+    let mut written = Vec::new();
+    for mut event in [
+        at("2:0:0:0", transport("sda", 0)),
+        at("2:0:1:0", transport("sdb", 300)),
+        event("SCSI_HOST_ADAPTER_RESET", "host2", 400),
+    ] {
+        written.clear();
+        stage.push(&mut event, &mut written);
+    }
+    let over = written.iter().filter(|i| i.state == State::Superseded).count();
+    let open: Vec<&Incident> = written.iter().filter(|i| i.state == State::Open).collect();
+    assert_eq!((over, open.len()), (1, 1), "{written:#?}");
+    assert_eq!((open[0].supersedes.len(), open[0].event_count), (1, 3));
+}
+
+#[test]
+fn trouble_before_a_device_went_is_the_cause_of_its_going() {
+    let gone = |at| event("USB_DISCONNECTED", "sda", at);
+    let trouble = || with(event("USB_STORAGE_ERROR", "sda", 0), "usb.port", "1-1.2");
+    let found = run(vec![trouble(), gone(63_000)]).found();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].cause.event_id, found[0].events.first().map(|m| m.event_id), "{found:#?}");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use super::class::Class;
 use crate::{
-    block::BlkId,
     event::{
-        Event, Facts, advice,
+        Event, EventType, Facts, advice,
         incident::{CauseKind, Device, ImpactKind, Incident, Part},
     },
+    names,
 };
 
 /// Characters of a title.
@@ -14,44 +14,27 @@ const TITLE_MAX: usize = 200;
 
 /// The shortest name that people use of an event's device: `vg/lv`, `mpatha`, `md0`, `sda`.
 pub(super) fn short(event: &Event) -> String {
-    let of_block = event.block.as_ref().map(|block| short_of(&block.id)).filter(|name| !name.is_empty());
-    let name = of_block.unwrap_or_else(|| {
-        let kdev = event.kdev.as_str();
-        let by_id = kdev.strip_prefix("/dev/disk/").and_then(|path| path.rsplit('/').next());
-        by_id.or_else(|| kdev.strip_prefix("/dev/")).unwrap_or(kdev).to_owned()
-    });
+    let name = names::of_event(event);
     if !name.is_empty() {
         return name;
     }
     if event.sub_system.as_str() == "peripety" {
         return "peripety".to_owned();
     }
-    let Facts { zfs, net, adapter, pci, md, bcache, .. } = &event.facts;
+    let is_bug = event.event_type == EventType::KERNEL_BUG_IN_STORAGE;
+    let Facts { zfs, net, adapter, pci, md, bcache, drbd, kernel, .. } = &event.facts;
     None.or_else(|| zfs.as_ref()?.pool.as_deref())
         .or_else(|| net.as_ref()?.volume.as_deref())
         .or_else(|| adapter.as_ref()?.name.as_deref())
         .or_else(|| pci.as_ref()?.function.as_deref())
         .or_else(|| md.as_ref()?.array.as_deref())
         .or_else(|| bcache.as_ref()?.device.as_deref())
+        .or_else(|| drbd.as_ref()?.resource.as_deref())
+        .or_else(|| net.as_ref()?.server.as_deref())
+        .or_else(|| adapter.as_ref()?.vmbus.as_deref())
+        .or_else(|| kernel.as_ref().filter(|_| is_bug)?.module.as_deref())
         .unwrap_or_default()
         .to_owned()
-}
-
-/// The same of a device.
-pub(super) fn short_of(id: &BlkId) -> String {
-    let path = id.preferred_blk_path.as_str();
-    let mapped = path.strip_prefix("/dev/mapper/").filter(|name| !name.is_empty());
-    let volume = path.strip_prefix("/dev/").filter(|name| {
-        name.split('/').count() == 2 && !name.starts_with("md/") && !name.starts_with("disk/")
-    });
-    if let Some(name) = mapped.or(volume) {
-        return name.to_owned();
-    }
-    let node = id.blk_path.strip_prefix("/dev/").unwrap_or(&id.blk_path);
-    if !node.is_empty() {
-        return node.to_owned();
-    }
-    if id.dev.is_none() { String::new() } else { id.dev.to_string() }
 }
 
 /// What a person who is to replace a device has to know of it.
@@ -131,6 +114,36 @@ pub(super) fn class(class: Class, kind: CauseKind) -> &'static str {
     }
 }
 
+/// The same where the type of the event says more than its class, with the worst of a class first.
+pub(super) fn of_type(event_type: &EventType) -> Option<(u8, &'static str)> {
+    Some(match event_type.as_str() {
+        "SCSI_HOST_ADAPTER_FAILED" => (0, "adapter failed"),
+        "USB_HOST_CONTROLLER_FAILED" => (0, "USB host controller failed"),
+        "SCSI_HOST_ADAPTER_RESET" => (1, "adapter reset"),
+        "IOMMU_FAULT" => (0, "access to memory refused"),
+        "PCIE_LINK_DOWN" => (0, "PCIe link down"),
+        "FS_NOT_CLEAN" => (0, "not cleanly unmounted"),
+        "FS_WARNING" => (0, "filesystem warns"),
+        "FS_MOUNT_FAILED" => (0, "not mounted"),
+        "DRBD_STATE_CHANGED" => (0, "replication broken"),
+        "SMART_ATTRIBUTE_WARNING" => (1, "health attribute below its limit"),
+        "PERIPETY_EVENTS_LOST" => (0, "records lost"),
+        "PERIPETY_CONFIG_REJECTED" => (0, "configuration refused"),
+        "PERIPETY_NOTIFICATION_FAILED" => (0, "notifications do not arrive"),
+        _ => return None,
+    })
+}
+
+/// The order in which people name devices: sdb before sdaa, sd9 before sd10.
+fn by_number(one: &str, two: &str) -> std::cmp::Ordering {
+    let key = |name: &str| {
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let number = name.get(base.len()..).and_then(|n| n.parse::<u64>().ok());
+        (base.len(), base, number)
+    };
+    key(one).cmp(&key(two))
+}
+
 /// The line that people see.
 pub(super) fn title(incident: &Incident, what: &str) -> String {
     let name = &incident.cause.name;
@@ -141,7 +154,8 @@ pub(super) fn title(incident: &Incident, what: &str) -> String {
         title.push_str(&format!("; {}", kinds.join(", ")));
     }
     let points = &incident.impact.mount_points;
-    let others: Vec<&String> = incident.impact.devices.iter().filter(|device| *device != name).collect();
+    let mut others: Vec<&String> = incident.impact.devices.iter().filter(|device| *device != name).collect();
+    others.sort_by(|one, two| by_number(one, two));
     if points.is_empty() {
         match others.as_slice() {
             [] => {}

@@ -12,6 +12,7 @@ use self::layout::Line;
 pub(crate) use self::layout::wrap;
 use crate::{
     event::{Event, Nature, Severity},
+    names,
     text::printable,
 };
 
@@ -42,7 +43,7 @@ impl Default for Style {
 /// The event, newline included.
 pub(crate) fn event(event: &Event, style: &Style) -> String {
     let mut line = head(event, style);
-    let mut said = printable(without_device(event)).into_owned();
+    let mut said = printable(&names::without(&event.msg, &names::of_event(event))).into_owned();
     let so_far = if event.is_final { "" } else { " so far" };
     if said.ends_with(&format!(", {} times", event.count)) {
         said.push_str(so_far);
@@ -56,16 +57,6 @@ pub(crate) fn event(event: &Event, style: &Style) -> String {
     line.finish()
 }
 
-/// The message without the device that it begins with, for the device stands before it.
-fn without_device(event: &Event) -> &str {
-    let reported = event.msg.split_once(": ").filter(|(before, _)| {
-        let device = device(event);
-        !device.is_empty()
-            && before.strip_prefix(&device).is_some_and(|rest| rest.is_empty() || rest.starts_with(" on "))
-    });
-    reported.map_or(&event.msg, |(_, said)| said)
-}
-
 /// Time, severity, type, device, mount points.
 fn head(event: &Event, style: &Style) -> Line {
     let mut line = Line::default();
@@ -75,7 +66,7 @@ fn head(event: &Event, style: &Style) -> Line {
     if style.host.as_ref().is_some_and(|own| !event.hostname.is_empty() && *own != event.hostname) {
         line.push(&format!("at {}", printable(&event.hostname)), Ansi::new().bold(), style.colour);
     }
-    line.push(&printable(&device(event)), Ansi::new().bold(), style.colour);
+    line.push(&printable(&names::of_event(event)), Ansi::new().bold(), style.colour);
     line.push(&printable(&mounts(event)), Ansi::new(), style.colour);
     line
 }
@@ -83,16 +74,6 @@ fn head(event: &Event, style: &Style) -> Line {
 /// Local time to the second, without the zone: the zone is the reader's own.
 fn time(at: Timestamp, style: &Style) -> String {
     at.to_zoned(style.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// The name that a human uses for the device at fault.
-fn device(event: &Event) -> String {
-    match &event.block {
-        Some(block) if !block.id.preferred_blk_path.is_empty() || !block.id.blk_path.is_empty() => {
-            block.id.name()
-        }
-        _ => event.kdev.clone(),
-    }
 }
 
 /// Where the device, and what is made of it, is mounted.
@@ -195,11 +176,11 @@ mod tests {
             ("/dev/vg0/data on /srv/data: it failed, 3 times", ": it failed, 3 times so far"),
             ("/dev/vg0/data: it failed", ": it failed (x3 so far)"),
             ("/dev/vg0/database: it failed", ": /dev/vg0/database: it failed (x3 so far)"),
-            ("it failed on /dev/vg0/data: EIO", ": it failed on /dev/vg0/data: EIO (x3 so far)"),
+            ("it failed on /dev/vg0/data: EIO", ": it failed: EIO (x3 so far)"),
         ] {
             event.msg = msg.into();
             let out = super::event(&event, &style(None, false));
-            assert!(out.trim_end().ends_with(&format!("/dev/vg0/data on /srv/data{said}")), "{out}");
+            assert!(out.trim_end().ends_with(&format!(" vg0/data on /srv/data{said}")), "{out}");
         }
     }
 

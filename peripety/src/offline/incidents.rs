@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     event::{
-        Event,
+        Event, EventType,
         incident::{Incident, IncidentId},
     },
     incident::Incidents,
@@ -47,6 +47,10 @@ impl ByHost {
 
     /// Takes an event, which is given its incident.
     pub fn push(&mut self, event: &mut Event) {
+        // Lines that the kernel left out are no fault, and nobody can look for them any more.
+        if event.event_type == EventType::PERIPETY_EVENTS_LOST {
+            return;
+        }
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&event.hostname) {
             self.forget_silent();
         }

@@ -509,7 +509,8 @@ impl Row {
             return false;
         }
         match event.event_type.as_str() {
-            REMOVED => super::condition::is_in_use(event),
+            // A member whose place another copy takes, and one that somebody took out, is a notice.
+            REMOVED => event.severity.at_least(self.from) && super::condition::is_in_use(event),
             // Lines that the kernel left out and a probe counted are no loss, and what a retry healed is over.
             _ => event.severity.at_least(self.from) && self.fits(event),
         }
@@ -535,14 +536,6 @@ impl Row {
     /// Whether this event ends it, if it is about the same.
     pub(crate) fn is_closed_by(&self, event_type: &str) -> bool {
         self.closes.contains(&event_type)
-    }
-
-    /// Whether requests that failed opened it: what is made of the device fails with it.
-    pub(crate) fn is_of_requests(&self) -> bool {
-        matches!(
-            self.name,
-            "medium_errors" | "not_answering" | "device_failing" | "device_offline" | "out_of_space"
-        )
     }
 }
 

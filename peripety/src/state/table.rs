@@ -75,6 +75,15 @@ impl End {
         !later && row(&condition.condition).is_some_and(|row| self.ends(row, &condition.device))
     }
 
+    /// Whether a condition of which nobody knows what it is about may be over by it.
+    pub(crate) fn could_end(&self, condition: &Condition) -> bool {
+        let later = condition.last.is_some_and(|last| last.duration_since(self.at) > APART);
+        let device = &condition.device;
+        let unnamed = device.dev.is_none() && device.name.is_empty() && device.path.is_empty();
+        let closes = row(&condition.condition).is_some_and(|row| row.is_closed_by(&self.event_type));
+        unnamed && closes && !later && self.event_type != "BLK_DEVICE_REMOVED"
+    }
+
     fn of(event: &Event) -> Self {
         let event_type = event.event_type.as_str().to_owned();
         let (resolved, subjects) = if event_type == RESOLVED {

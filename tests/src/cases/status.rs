@@ -71,10 +71,8 @@ fn status(machine: &Machine) -> Result<Status> {
 fn conditions(machine: &Machine, device: &str) -> Result<(Option<i32>, Vec<String>)> {
     let status = status(machine)?;
     ensure!(status.code.is_some_and(|code| code < 2), "exit {:?}", status.code);
-    let parts = |problem: &Value| {
-        let also = problem.get("also").and_then(Value::as_array).cloned().unwrap_or_default();
-        [problem.clone()].into_iter().chain(also).collect::<Vec<_>>()
-    };
+    let parts =
+        |problem: &Value| problem.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
     let is_mine = |problem: &&Value| parts(problem).iter().any(|c| text(c, "/device/name") == device);
     let mine: Vec<&Value> = status.problems.iter().filter(is_mine).collect();
     ensure!(mine.len() < 2, "one problem on {} lines: {mine:?}", mine.len());

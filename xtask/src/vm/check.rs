@@ -72,8 +72,69 @@ pub fn check(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<Str
             wrong.push(format!("not expected: {}", short(event)));
         }
     }
+    wrong.extend(of_incidents(scenario, kernel, given)?);
     wrong.extend(of_status(scenario, given));
     Ok(wrong)
+}
+
+/// Where the incidents differ from those that the scenario must give.
+fn of_incidents(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    let mut claimed = vec![false; given.incidents.len()];
+    for expect in scenario.incidents.iter().filter(|e| is_listed(&e.kernels, kernel)) {
+        let (cause, event) = (filled(&expect.cause, &given.facts), filled(&expect.event, &given.facts));
+        let what = format!("incident of {cause} ({event})");
+        let mut found = Vec::new();
+        for (incident, is_claimed) in given.incidents.iter().zip(&mut claimed) {
+            if !*is_claimed
+                && matches(&cause, text(incident, "/cause/name"))
+                && matches(&event, cause_type(incident))
+            {
+                *is_claimed = true;
+                found.push(incident);
+            }
+        }
+        if !Range::parse(&expect.number)?.has(found.len() as f64) {
+            wrong.push(format!("{what}: {} incidents, expected {}", found.len(), expect.number));
+        }
+        for incident in found {
+            let mut fields = expect.fields.clone();
+            for (pointer, pattern) in [
+                ("/cause/kind", &expect.kind),
+                ("/impact/kinds/0", &expect.impact),
+                ("/state", &expect.state),
+                ("/episodes", &expect.episodes),
+            ] {
+                fields.insert(pointer.to_owned(), pattern.clone());
+            }
+            for (pointer, pattern) in &fields {
+                let pattern = filled(pattern, &given.facts);
+                let value = &at(incident, pointer);
+                if !fits(&pattern, value) {
+                    wrong.push(format!("{what}: {pointer} is {value}, expected {pattern}"));
+                }
+            }
+            let types = at(incident, "/events/*/event_type");
+            let types: Vec<&str> = types.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            for pattern in &expect.has {
+                if !types.iter().any(|kind| matches(pattern, kind)) {
+                    wrong.push(format!("{what}: none of its events is {pattern}: {types:?}"));
+                }
+            }
+        }
+    }
+    for (incident, _claimed) in given.incidents.iter().zip(claimed).filter(|(_incident, claimed)| !claimed) {
+        let title = text(incident, "/title");
+        wrong.push(format!("incident of {} not expected: {title}", text(incident, "/cause/name")));
+    }
+    Ok(wrong)
+}
+
+/// The type of the event that is an incident's cause.
+fn cause_type(incident: &Value) -> &str {
+    let Some(id) = incident.pointer("/cause/event_id") else { return "-" };
+    let mut events = incident["events"].as_array().into_iter().flatten();
+    events.find(|event| &event["event_id"] == id).map_or("-", |event| text(event, "/event_type"))
 }
 
 /// Where the status differs from what the scenario leaves behind.
@@ -224,6 +285,7 @@ mod tests {
         let service = [("ActiveState", "active"), ("NRestarts", "0")];
         Given {
             events,
+            incidents: Vec::new(),
             facts: [("disk".to_owned(), "sda".to_owned())].into(),
             service: service.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             replay_diff: String::new(),
@@ -274,6 +336,27 @@ mod tests {
             wrong("status = ['{disk}: disk_*', 'sdb: disk_*']"),
             ["status: sdb: disk_* is not listed"]
         );
+    }
+
+    #[test]
+    fn incidents_are_those_that_are_expected_and_no_others() {
+        let scene = scenario(
+            "summary = ''\nrun = ''\n[[incident]]\ncause = '{disk}'\nevent = 'A'\nkind = 'medium'\nimpact = 'data_at_risk'\nstate = 'open'\nhas = ['B*']\n",
+        );
+        let incident = |name: &str, state: &str, also: &str| {
+            json!({
+                "title": name, "state": state, "episodes": 1,
+                "cause": { "name": name, "kind": "medium", "event_id": "1" },
+                "impact": { "kinds": ["data_at_risk"] },
+                "events": [{ "event_id": "1", "event_type": "A" }, { "event_id": "2", "event_type": also }],
+            })
+        };
+        let wrong = |incidents| check(&scene, "6.1", &Given { incidents, ..given(Vec::new()) }).unwrap();
+        assert!(wrong(vec![incident("sda", "open", "BB")]).is_empty());
+        assert_eq!(wrong(vec![]), ["incident of sda (A): 0 incidents, expected 1"]);
+        assert_eq!(wrong(vec![incident("sda", "resolved", "C")]).len(), 2);
+        let more = wrong(vec![incident("sda", "open", "BB"), incident("sdb", "open", "BB")]);
+        assert_eq!(more, ["incident of sdb not expected: sdb"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use serde_json::Value;
 pub struct Given {
     /// The last revision of each event, in the order they began.
     pub events: Vec<Value>,
-    /// What the scenario's script reported by `fact`.
+    /// The last revision of each incident, superseded ones left out, in the order they began.
+    pub incidents: Vec<Value>,
+    /// What the scenario's script told by `fact`.
     pub facts: BTreeMap<String, String>,
     /// What systemd says about the daemon.
     pub service: BTreeMap<String, String>,
@@ -40,7 +42,12 @@ pub fn read(dir: &Path) -> Result<Given> {
         let title = problem.pointer("/incident/title").and_then(Value::as_str);
         status.push(title.map_or_else(|| problem.to_string(), str::to_owned));
     }
+    let mut incidents = Vec::new();
+    for incident in serde_json::Deserializer::from_str(&text("incidents.json")?).into_iter::<Value>() {
+        incidents.push(incident.context("incidents.json")?);
+    }
     Ok(Given {
+        incidents,
         status,
         events: latest(revisions),
         facts: pairs(&text("facts").unwrap_or_default()),

@@ -170,7 +170,7 @@ fn start(kernel: &Kernel, scenario: &Scenario, root: &Root, dir: &Path) -> Resul
     let mut qemu = Command::new("qemu-system-x86_64");
     // Kernels of distributions do not boot on every machine's KVM; emulation is slow and always there.
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536"])
-        .args(["-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"])
+        .args(["-nodefaults", "-display", "none", "-nic", "none"])
         .args(["-serial", &format!("file:{}", show(&dir.join("console.log")))])
         .args([
             "-kernel",
@@ -187,6 +187,9 @@ fn start(kernel: &Kernel, scenario: &Scenario, root: &Root, dir: &Path) -> Resul
         .args(["-chardev", &format!("file,id=out,path={}", show(&dir.join("out.tar")))])
         .args(["-device", "virtserialport,chardev=out,name=org.peripety.out"])
         .args(scenario.qemu.iter().map(|arg| arg.replace("{dir}", &show(dir))));
+    if !scenario.reboots {
+        qemu.arg("-no-reboot");
+    }
     let log = File::create(dir.join("qemu.log")).context("making qemu's log")?;
     qemu.stdin(Stdio::null())
         .stdout(Stdio::null())

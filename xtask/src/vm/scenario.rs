@@ -34,14 +34,20 @@ pub struct Scenario {
     /// What is done: lines of bash, with the helpers of `guest/agent.sh`.
     pub run: String,
     /// Seconds after which the machine is ended.
-    #[serde(default = "four_minutes")]
+    #[serde(default = "eight_minutes")]
     pub limit_s: u64,
+    /// The machine starts again when its guest says so, with what is on its disks.
+    #[serde(default)]
+    pub reboots: bool,
     /// The events in `expect` begin in this order.
     #[serde(default)]
     pub ordered: bool,
     /// What must be reported.
     #[serde(default)]
     pub expect: Vec<Expect>,
+    /// The incidents that it must give, all of them: one that is listed here with no entry, and one too many, are wrong.
+    #[serde(default, rename = "incident")]
+    pub incidents: Vec<ExpectIncident>,
     /// What `prpt status` lists at the end, all of it: patterns of the incidents' titles. Not compared where it is not there.
     #[serde(default)]
     pub status: Option<Vec<String>>,
@@ -50,8 +56,8 @@ pub struct Scenario {
     pub allow: Vec<Allow>,
 }
 
-fn four_minutes() -> u64 {
-    240
+fn eight_minutes() -> u64 {
+    480
 }
 
 /// A disk.
@@ -108,6 +114,37 @@ pub struct Expect {
 
 fn one() -> String {
     "1".to_owned()
+}
+
+/// An incident that must be there, superseded ones left out. Patterns as in [`Expect`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectIncident {
+    /// Pattern of the name of its cause, and of nothing else: it selects the incident together with `event`.
+    pub cause: String,
+    /// Pattern of the type of the event that is the cause; `-` where a shared part is, that no event is about.
+    pub event: String,
+    /// Pattern of the kind of its cause.
+    pub kind: String,
+    /// Pattern of the worst harm.
+    pub impact: String,
+    /// Pattern of its state at the end.
+    pub state: String,
+    /// How often it happened.
+    #[serde(default = "one")]
+    pub episodes: String,
+    /// Patterns of event types, each of which one of its events must have.
+    #[serde(default)]
+    pub has: Vec<String>,
+    /// How many such incidents.
+    #[serde(default = "one")]
+    pub number: String,
+    /// Only on these kernels.
+    #[serde(default)]
+    pub kernels: Vec<String>,
+    /// Values at places of its JSON, as those of an event.
+    #[serde(default)]
+    pub fields: std::collections::BTreeMap<String, String>,
 }
 
 /// What some kernels cannot give, with the reason; expectations that name kernels leave it out there.

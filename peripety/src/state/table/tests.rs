@@ -115,7 +115,10 @@ fn a_disk_that_goes_while_it_is_mounted_stays_wrong() {
     is(&table, &[]);
     disk.holders =
         vec![BlkId { mount_points: vec!["/mnt".into()], blk_type: BlkType::Partition, ..BlkId::default() }];
-    assert_eq!(table.apply(&event("BLK_DEVICE_REMOVED", 11, &disk)), Change::Opened);
+    let mut gone = event("BLK_DEVICE_REMOVED", 11, &disk);
+    assert_eq!(table.apply(&gone), Change::Nothing, "a notice says that another copy takes its place");
+    gone.severity = Severity::Critical;
+    assert_eq!(table.apply(&gone), Change::Opened);
     assert_eq!(table.conditions()[0].device.mount_points, ["/mnt"]);
     // Another disk gets the name.
     table.apply(&event("BLK_IO_ERROR", 12, &block("sda", Dev::new(8, 0), 2)));

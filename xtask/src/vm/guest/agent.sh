@@ -37,9 +37,21 @@ same_ids() {
 
 read_at() { dd if="$1" of=/dev/null bs=512 count="${3:-8}" skip="$2" iflag=direct; }
 write_at() { dd if=/dev/zero of="$1" bs=512 count="${3:-8}" seek="$2" oflag=direct; }
+# A scenario that goes on after a reboot of its machine, with the facts of before.
+kept=/var/lib/peripety-machine
+is_rebooted() { [ -e $kept/facts ]; }
+reboot_machine() {
+    mkdir -p $kept
+    cat "$out/facts" > $kept/facts
+    cat "$out/script.log" > $kept/script.log
+    sync
+    systemctl reboot
+    sleep 600
+}
 export -f fact until_ok scsi_debug_disk lsblk_paths owners_of holders_of same_ids read_at write_at
 export out
 
+is_rebooted && cat $kept/facts > "$out/facts"
 until_ok systemctl is-active peripetyd
 udevadm settle
 fact boot_seconds "$(cut -d' ' -f1 /proc/uptime)"
@@ -47,7 +59,9 @@ fact boot_seconds "$(cut -d' ' -f1 /proc/uptime)"
     set -x
     . /usr/lib/peripety-machine/scenario.sh
 ) > "$out/script.log" 2>&1
-echo $? > "$out/script.exit"
+code=$?
+is_rebooted && cat $kept/script.log "$out/script.log" > "$out/script.all" && mv "$out/script.all" "$out/script.log"
+echo $code > "$out/script.exit"
 
 # An event that grows is final some seconds after its last failure.
 sleep 6
@@ -70,6 +84,8 @@ done
 
 prpt status --format Json > "$out/status.json" 2> "$out/status.err"
 prpt status > "$out/status" 2>&1
+prpt incidents --format Json > "$out/incidents.json" 2> "$out/incidents.err"
+prpt incidents --verbose > "$out/incidents" 2>&1
 systemctl show peripetyd -p ActiveState,SubState,NRestarts,MainPID,MemoryCurrent,CPUUsageNSec,StatusText > "$out/service"
 prpt doctor > "$out/doctor" 2>&1
 prpt probes > "$out/probes" 2>&1

@@ -17,7 +17,7 @@ $b mount -t ext4 /dev/vda /root || { echo "cannot mount the root"; $b poweroff -
 $b mkdir -p /root/usr/lib/modules
 $b mount -t tmpfs modules /root/usr/lib/modules
 $b cp -a /lib/modules/. /root/usr/lib/modules/
-$b cp -a /payload/. /root/
+$b cp -af /payload/. /root/
 $b umount /proc
 $b umount /sys
 $b mount --move /dev /root/dev
