@@ -386,7 +386,13 @@ impl Case {
 
     /// Notes an event that is no fault.
     pub fn note_recovery(&mut self, event: &Event, rule: &str) {
-        if self.incident.events.iter().any(|m| m.event_id == event.event_id) {
+        if let Some(known) = self.incident.events.iter_mut().find(|m| m.event_id == event.event_id) {
+            // Between two recoveries that one event counts it failed again, however few of its revisions are written.
+            let more = event.count.saturating_sub(known.count);
+            (known.count, known.last) = (known.count.max(event.count), known.last.max(event.last_timestamp));
+            let unseen = u32::try_from(more.saturating_sub(1)).unwrap_or(u32::MAX);
+            self.incident.episodes = self.incident.episodes.saturating_add(unseen);
+            self.touch(event);
             return;
         }
         self.incident.event_count += 1;

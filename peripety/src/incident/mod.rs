@@ -84,6 +84,8 @@ impl Incidents {
         let known = self.index.of_event(event.event_id).filter(|slot| self.cases.contains_key(slot));
         let facet = Facet::of(event);
         let slot = match (known, facet) {
+            // It ended something before, and may do so again.
+            (Some(slot), None) if !self.is_fault_of(slot, event) => None,
             (Some(slot), facet) => {
                 self.grow(slot, event, facet);
                 Some(self.explain_late(slot, event, out))
@@ -100,6 +102,13 @@ impl Incidents {
             event.incident_id = self.cases.get(&slot).map(|case| case.incident.incident_id);
             self.write_if_due(slot, out);
         }
+    }
+
+    /// Whether an event that is no fault was one when an incident took it.
+    fn is_fault_of(&self, slot: Slot, event: &Event) -> bool {
+        let case = self.cases.get(&slot);
+        let member = case.and_then(|case| case.incident.events.iter().find(|m| m.event_id == event.event_id));
+        member.is_some_and(|member| member.relation != Relation::Recovery)
     }
 
     /// A cause may be written after what came of it. The incident that has both then.
@@ -423,7 +432,7 @@ impl Incidents {
         case.render();
         let merged = std::mem::take(&mut case.is_news);
         let incident = &case.incident;
-        let is_news = case.written.is_none()
+        let is_change = case.written.is_none()
             || merged
             || before
                 != (

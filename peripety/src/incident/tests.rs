@@ -661,6 +661,32 @@ fn a_late_revision_of_an_event_does_not_open_again_what_ended_and_one_that_goes_
 }
 
 #[test]
+fn recoveries_that_one_event_counts_are_episodes_also_where_few_of_its_revisions_are_written() {
+    let path = |kind, at| stacked(event(kind, "sda", at), &[], &["dm-0"], &[]);
+    let back = |count, revision, at| Event {
+        event_id: path("DM_MPATH_PATH_REINSTATED", 2_000).event_id,
+        count,
+        revision,
+        is_final: false,
+        first_timestamp: path("DM_MPATH_PATH_REINSTATED", 2_000).first_timestamp,
+        ..path("DM_MPATH_PATH_REINSTATED", at)
+    };
+    let fails = |at| path("DM_MPATH_PATH_FAILED", at);
+    let run = run(vec![
+        fails(0),
+        back(1, 0, 2_000),
+        fails(4_000),
+        fails(8_000),
+        fails(12_000),
+        back(4, 1, 14_000),
+        fails(16_000),
+        back(5, 2, 18_000),
+    ]);
+    let found = run.found();
+    assert_eq!((found.len(), found[0].episodes, found[0].state), (1, 5, State::Resolved), "{found:#?}");
+}
+
+#[test]
 fn what_became_part_of_another_is_in_what_is_written_at_once() {
     let at = |hctl: &str, event| placed(event, hctl, None);
     let mut stage = Incidents::default();
