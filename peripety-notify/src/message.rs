@@ -189,6 +189,7 @@ pub(crate) fn sample() -> Incident {
         failures: 3,
         conditions: Vec::new(),
         actions: vec!["read the disk's own log".to_owned()],
+        progress: None,
         needs_acknowledgement: false,
         acknowledged: None,
     }
