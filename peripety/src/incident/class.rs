@@ -227,7 +227,7 @@ pub(super) fn cause_kind(class: Class, failed: &Failed, event_type: &EventType) 
 
 /// How sure an event of this class by itself says which kind of fault it is: of what does not answer nobody knows whether it is
 /// the device or the way to it.
-pub fn sureness(class: Class, kind: CauseKind, event_type: &EventType) -> Certainty {
+pub(super) fn sureness(class: Class, kind: CauseKind, event_type: &EventType) -> Certainty {
     match (class, event_type.as_str()) {
         _ if kind == CauseKind::Unknown => Certainty::Possible,
         (_, "FS_NOT_CLEAN") => Certainty::Possible,
