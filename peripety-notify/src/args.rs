@@ -11,7 +11,7 @@ use crate::{
     receiver::{Places, Receiver, StartError},
 };
 
-/// Tells people of storage failures: mail, webhooks, chat, syslog, programs; and gives metrics.
+/// Notifies people of storage failures: mail, webhooks, chat, syslog, programs; and gives metrics.
 #[derive(Debug, Parser)]
 #[command(name = "peripety-notify", version, max_term_width = 100)]
 pub struct Args {

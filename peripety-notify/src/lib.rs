@@ -1,4 +1,4 @@
-//! Tells people of storage failures: mail, webhooks, chat, syslog, programs; and gives metrics.
+//! Notifies people of storage failures: mail, webhooks, chat, syslog, programs; and gives metrics.
 //!
 //! The way of a message: `follow` hands each revision of an incident to every `receiver`; its
 //! `queue` decides whether that is a message, writes it down (`store`), and its thread gives it

@@ -35,10 +35,9 @@ fn memory(machine: &Machine) -> Result<()> {
             && event.block.as_ref().is_some_and(|block| block.id.uuid == uuid)
     };
     events::expect("the mount", || prpt::events(machine, &["query", "-J"]), is_it)?;
-    let path = disk.path.display().to_string();
     cmd::wait_for("the event on stdout", events::SOON, || {
         let stdout = daemon.stdout();
-        ensure!(stdout.lines().any(|line| line.contains("FS_MOUNTED") && line.contains(&path)), "{stdout}");
+        ensure!(stdout.lines().any(|line| line.contains("FS_MOUNTED") && line.contains(&disk.name)), "{stdout}");
         Ok(())
     })
 }
