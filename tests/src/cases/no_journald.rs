@@ -37,7 +37,10 @@ fn memory(machine: &Machine) -> Result<()> {
     events::expect("the mount", || prpt::events(machine, &["query", "-J"]), is_it)?;
     cmd::wait_for("the event on stdout", events::SOON, || {
         let stdout = daemon.stdout();
-        ensure!(stdout.lines().any(|line| line.contains("FS_MOUNTED") && line.contains(&disk.name)), "{stdout}");
+        ensure!(
+            stdout.lines().any(|line| line.contains("FS_MOUNTED") && line.contains(&disk.name)),
+            "{stdout}"
+        );
         Ok(())
     })
 }

@@ -96,7 +96,8 @@ fn same_events(machine: &Machine) -> Result<()> {
 
 /// Every request that fails is counted, whatever becomes of the recording.
 fn full_disk(machine: &Machine) -> Result<()> {
-    let small = Tmpfs::new(machine, "256k")?;
+    // It begins with the rules, which take half of that.
+    let small = Tmpfs::new(machine, "640k")?;
     let file = small.dir.join("r.jsonl");
     let recording = file.to_string_lossy();
     let failing = FailingDisk::new(machine, 256)?;
