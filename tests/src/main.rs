@@ -87,17 +87,26 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
             let machine = machine.as_deref().ok_or("only listed")?;
             // Loop devices, the load and the kernel's rate limits are shared with the rest of the machine: what fails by that
             // passes when it is run again. The first failure is printed, so that a case that does so often is seen.
+            forget_incidents();
             let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (case.run)(machine)));
             match first {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => eprintln!("{} failed and is run again: {error:#}", case.name),
                 Err(_) => eprintln!("{} panicked and is run again", case.name),
             }
+            forget_incidents();
             (case.run)(machine).map_err(|error| Failed::from(format!("{error:#}")))
         };
         trials.push(Trial::test(case.name, body).with_ignored_flag(unmet.is_some()));
     }
     Ok(trials)
+}
+
+/// Incidents last over restarts: those of one case are none of the next one's.
+fn forget_incidents() {
+    for entry in std::fs::read_dir("/var/lib/peripety").into_iter().flatten().flatten() {
+        let _not_there = std::fs::remove_file(entry.path());
+    }
 }
 
 /// Says that something is skipped: here, and to `cargo xtask test` for its closing lines.

@@ -7,6 +7,7 @@ mod condition;
 pub(crate) mod journal;
 mod known;
 pub(crate) mod look;
+mod problem;
 mod progress;
 pub(crate) mod resolve;
 pub(crate) mod rows;
@@ -14,6 +15,7 @@ mod table;
 
 pub(crate) use condition::{Condition, Subject, is_in_use};
 pub(crate) use known::{Known, Limit};
+pub(crate) use problem::{Problem, problems};
 pub(crate) use progress::note as note_progress;
 pub use table::Table;
 pub(crate) use table::{Change, End};

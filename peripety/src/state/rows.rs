@@ -516,6 +516,14 @@ impl Row {
         }
     }
 
+    /// Whether requests that failed opened it: what is made of the device fails with it.
+    pub(crate) fn is_of_requests(&self) -> bool {
+        matches!(
+            self.name,
+            "medium_errors" | "not_answering" | "device_failing" | "device_offline" | "out_of_space"
+        )
+    }
+
     /// Whether an event whose type opens several conditions opens this one.
     fn fits(&self, event: &Event) -> bool {
         const EIO: i32 = 5;

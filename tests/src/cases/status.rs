@@ -67,17 +67,41 @@ fn status(machine: &Machine) -> Result<Status> {
     Ok(Status { code: ran.code, problems, limits })
 }
 
+/// The disk that has a name now, among all that had it in this boot.
+#[derive(Clone, Debug)]
+struct Disk {
+    name: String,
+    diskseq: Option<u64>,
+}
+
+impl Disk {
+    fn now(name: &str) -> Self {
+        let file = format!("/sys/class/block/{name}/diskseq");
+        let diskseq = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+        Self { name: name.to_owned(), diskseq }
+    }
+
+    /// Whether a condition is of it. The kernel's log has failures of earlier disks of this name.
+    fn has(&self, condition: &Value) -> bool {
+        let diskseq = condition.pointer("/device/diskseq").and_then(Value::as_u64);
+        text(condition, "/device/name") == self.name
+            && diskseq.zip(self.diskseq).is_none_or(|(one, two)| one == two)
+    }
+}
+
 /// The conditions of a device, with the exit status. They are one problem.
-fn conditions(machine: &Machine, device: &str) -> Result<(Option<i32>, Vec<String>)> {
+fn conditions(machine: &Machine, device: &Disk) -> Result<(Option<i32>, Vec<String>)> {
     let status = status(machine)?;
     ensure!(status.code.is_some_and(|code| code < 2), "exit {:?}", status.code);
-    let parts =
-        |problem: &Value| problem.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let is_mine = |problem: &&Value| parts(problem).iter().any(|c| text(c, "/device/name") == device);
+    let parts = |problem: &Value| {
+        let also = problem.get("also").and_then(Value::as_array).cloned().unwrap_or_default();
+        [problem.clone()].into_iter().chain(also).collect::<Vec<_>>()
+    };
+    let is_mine = |problem: &&Value| parts(problem).iter().any(|c| device.has(c));
     let mine: Vec<&Value> = status.problems.iter().filter(is_mine).collect();
     ensure!(mine.len() < 2, "one problem on {} lines: {mine:?}", mine.len());
     let parts = mine.iter().flat_map(|problem| parts(problem));
-    let of_device = parts.filter(|c| text(c, "/device/name") == device);
+    let of_device = parts.filter(|c| device.has(c));
     Ok((status.code, of_device.map(|condition| text(&condition, "/condition")).collect()))
 }
 
@@ -86,18 +110,19 @@ fn until_gone(machine: &Machine, kind: &str, wanted: &[&str]) -> Result<()> {
     let daemon = Daemon::start(machine, "")?;
     let failing = FailingDisk::new(machine, 512)?;
     let name = failing.disk.name.clone();
+    let disk = Disk::now(&name);
     fs::make(kind, &failing.disk)?;
     let mount = Mount::new(machine, &failing.disk, "")?;
     let mut file = File::create(mount.dir.join("file"))?;
     file.sync_all()?;
-    ensure!(conditions(machine, &name)?.1.is_empty(), "before: {:?}", conditions(machine, &name)?);
+    ensure!(conditions(machine, &disk)?.1.is_empty(), "before: {:?}", conditions(machine, &disk)?);
     std::fs::write(mount.dir.join("other"), b"not yet on disk")?;
     failing.fail()?;
     ensure!(file.write_all(&vec![7; 1 << 20]).and_then(|()| file.sync_all()).is_err(), "a sync succeeded");
     let _fails_too = cmd::run(Command::new("sync").arg("--file-system").arg(&mount.dir));
     let has = |wanted: &[&str]| {
         cmd::wait_for(&format!("{wanted:?}"), SOON, || {
-            let (code, found) = conditions(machine, &name)?;
+            let (code, found) = conditions(machine, &disk)?;
             let all = wanted.iter().all(|w| found.iter().any(|f| f == w));
             ensure!(all && code == Some(1), "exit {code:?}, {found:?}");
             Ok(())
@@ -120,20 +145,20 @@ fn until_gone(machine: &Machine, kind: &str, wanted: &[&str]) -> Result<()> {
     drop(file);
     drop(mount);
     cmd::wait_for("the filesystem to be right", SOON, || {
-        let (_, found) = conditions(machine, &name)?;
+        let (_, found) = conditions(machine, &disk)?;
         ensure!(found == ["device_failing"], "{found:?}");
         Ok(())
     })?;
     drop(failing);
     cmd::wait_for("the device to be right", SOON, || {
-        let (_, found) = conditions(machine, &name)?;
+        let (_, found) = conditions(machine, &disk)?;
         ensure!(found.is_empty(), "{found:?}");
         Ok(())
     })?;
     drop(daemon);
     // What the kernel could not write any more is lost only now.
     cmd::wait_for("the journal to say the same", SOON, || {
-        let (_, found) = conditions(machine, &name)?;
+        let (_, found) = conditions(machine, &disk)?;
         ensure!(found.is_empty(), "{found:?}");
         Ok(())
     })
@@ -165,6 +190,7 @@ fn resolved(machine: &Machine) -> Result<()> {
     let daemon = Daemon::start(machine, "")?;
     let full = FullDisk::new(machine)?;
     let name = full.disk.name.clone();
+    let full_disk = Disk::now(&name);
     let fill = || -> Result<()> {
         let mut dd = Command::new("dd");
         dd.args(["if=/dev/zero", "bs=64k", "oflag=direct"]).arg(format!("of={}", full.disk.path.display()));
@@ -173,7 +199,7 @@ fn resolved(machine: &Machine) -> Result<()> {
     };
     let is = |wanted: &[&str]| {
         cmd::wait_for(&format!("{wanted:?}"), SOON, || {
-            let found = conditions(machine, &name)?.1;
+            let found = conditions(machine, &full_disk)?.1;
             let events = || -> Result<String> {
                 let mut all = String::new();
                 for words in [
@@ -258,7 +284,7 @@ fn corrupt(machine: &Machine) -> Result<()> {
     let _fails = std::fs::read_dir(mount.dir.join("x")).map(Iterator::count);
     let is = |wanted: &[&str]| {
         cmd::wait_for(&format!("{wanted:?}"), SOON, || {
-            let found = conditions(machine, &disk.name)?.1;
+            let found = conditions(machine, &Disk::now(&disk.name))?.1;
             ensure!(found == wanted, "{found:?}");
             Ok(())
         })
