@@ -178,6 +178,11 @@ impl Incidents {
         self.cases.len()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All that is needed to go on with them.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.values()
