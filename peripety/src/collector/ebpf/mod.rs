@@ -1,6 +1,6 @@
 //! The eBPF probes: the only place that names aya.
 //!
-//! [`table`] lists the probes, [`btf`] and [`mod@format`] find out where their fields are on the running kernel, [`loader`]
+//! [`probes`] lists the probes, [`btf`] and [`mod@format`] find out where their fields are on the running kernel, [`loader`]
 //! attaches each of them alone, [`status`] says what became of them.
 
 mod bio_disks;
