@@ -131,8 +131,8 @@ impl Fold {
     }
 
     /// One more failure: numbers only.
-    pub(super) fn add(&mut self, witness: Origin, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
-        self.count(witness, count);
+    pub(super) fn add(&mut self, origin: Origin, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
+        self.count(origin, count);
         let later = match (time.monotonic_ns, self.last.monotonic_ns) {
             (Some(new), Some(old)) => new >= old,
             _ => time.realtime_us >= self.last.realtime_us,
@@ -163,9 +163,9 @@ impl Fold {
     }
 
     /// Counts failures by who reported them.
-    pub(super) fn count(&mut self, witness: Origin, count: u64) {
+    pub(super) fn count(&mut self, origin: Origin, count: u64) {
         let [probe, uevent, text, text_alone, program] = &mut self.counts;
-        let counter = match witness {
+        let counter = match origin {
             Origin::Probe => probe,
             Origin::Uevent => uevent,
             Origin::Text => text,

@@ -24,15 +24,6 @@ use crate::{
 };
 
 impl Correlator {
-    /// Closes what an event that was found is no longer open for: see [`Self::open_at`].
-    fn is_still_open(&mut self, place: FoldId, time: Stamp, cx: &mut Context<'_>) -> bool {
-        let is_stale = self.table.get(place).is_none_or(|fold| super::opening::is_stale(fold, time, cx));
-        if is_stale {
-            self.close(place, cx);
-        }
-        !is_stale
-    }
-
     pub(super) fn request(&mut self, rq: Request, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
         let command = if self.pending.is_empty() {
             None
@@ -51,7 +42,7 @@ impl Correlator {
         let decided = loop {
             let decided = decide_request(&self.view(), &failed);
             let Some(place) = decided.fold() else { break decided };
-            if !self.is_still_open(place, time, cx) {
+            if self.still_open(place, time, cx).is_none() {
                 continue;
             }
             if matches!(decided, RequestMatch::Repeat(_)) && self.is_of_other_request(place, &rq) {
@@ -61,27 +52,16 @@ impl Correlator {
             break decided;
         };
         match decided {
-            RequestMatch::Repeat(place) => self.repeat_request(place, &failed),
-            RequestMatch::Refine(place) => {
-                self.refine_requests(place, &failed);
-                self.repeat_request(place, &failed);
-            }
-            RequestMatch::Attempts(place) => {
-                self.join_attempts(place, &failed);
-                self.repeat_request(place, &failed);
-            }
-            RequestMatch::AttemptsWithoutPlace(place) => {
-                self.join_attempts_without_place(place, &failed);
-                self.repeat_request(place, &failed);
-            }
-            RequestMatch::FlushOfIt(place) => {
-                if let Some(fold) = self.table.get_mut(place) {
-                    fold.was_flush_of_write((rq.sector, rq.nr_sectors));
-                }
-                self.table.add_key(place, failed.key(None));
-            }
-            RequestMatch::OtherDevices(place) => self.count_with_other_devices(place, &rq, time),
-            RequestMatch::Open => self.first_request(rq, record, time, command, refined, cx),
+            RequestMatch::Open => return self.first_request(rq, record, time, command, refined, cx),
+            RequestMatch::OtherDevices(place) => return self.count_with_other_devices(place, &rq, time),
+            RequestMatch::FlushOfIt(place) => return self.join_flush(place, &failed),
+            RequestMatch::Refine(place) => self.refine_requests(place, &failed),
+            RequestMatch::Attempts(place) => self.join_attempts(place, &failed),
+            RequestMatch::AttemptsWithoutPlace(place) => self.join_attempts_without_place(place, &failed),
+            RequestMatch::Repeat(_) => {}
+        }
+        if let Some(place) = decided.fold() {
+            self.repeat_request(place, &failed);
         }
     }
 
@@ -122,8 +102,17 @@ impl Correlator {
         });
     }
 
+    /// Its flush failed first, and counted: it is the same failure.
+    fn join_flush(&mut self, place: FoldId, failed: &Failed<'_>) {
+        let Request { sector, nr_sectors, .. } = failed.request;
+        if let Some(fold) = self.table.get_mut(place) {
+            fold.was_flush_of_write((sector, nr_sectors));
+        }
+        self.table.add_key(place, failed.key(None));
+    }
+
     fn join_attempts(&mut self, place: FoldId, failed: &Failed<'_>) {
-        let Request { dev, errno, .. } = failed.request;
+        let errno = failed.request.errno;
         let Some(fold) = self.table.get_mut(place) else { return };
         fold.request_failed(errno, errno::name(errno), 0);
         let fault = match failed.refined {
@@ -138,14 +127,19 @@ impl Correlator {
         if let Some(command) = failed.command {
             add_details(fold.event_mut(), command);
         }
+        self.counts_requests(place, failed, fault);
+    }
+
+    /// From now on requests find the event of the attempts at them, and lines about them do.
+    fn counts_requests(&mut self, place: FoldId, failed: &Failed<'_>, fault: Option<Fault>) {
         self.table.add_key(place, failed.key(fault));
         self.table.add_key(place, failed.key(None));
-        self.table.add_key(place, FoldKey::latest_request(Scope::dev(dev)));
+        self.table.add_key(place, FoldKey::latest_request(Scope::dev(failed.request.dev)));
         self.attach_held(place);
     }
 
     fn join_attempts_without_place(&mut self, place: FoldId, failed: &Failed<'_>) {
-        let Request { dev, op, errno, sector, nr_sectors, .. } = failed.request;
+        let Request { op, errno, sector, nr_sectors, .. } = failed.request;
         let Some(fold) = self.table.get_mut(place) else { return };
         if let Some(io) = &mut fold.event_mut().io {
             io.op = op;
@@ -153,10 +147,7 @@ impl Correlator {
             io.nr_sectors = Some(nr_sectors);
         }
         fold.request_failed(errno, errno::name(errno), 0);
-        self.table.add_key(place, failed.key(fault_without_place(errno)));
-        self.table.add_key(place, failed.key(None));
-        self.table.add_key(place, FoldKey::latest_request(Scope::dev(dev)));
-        self.attach_held(place);
+        self.counts_requests(place, failed, fault_without_place(errno));
     }
 
     /// Requests that the kernel side counted and for which the ring had no room: with the others of their kind, or by
@@ -249,7 +240,9 @@ impl Correlator {
         let decided = loop {
             let decided = decide_command(&self.view(), command, scope);
             let Some(place) = decided.fold() else { break decided };
-            if matches!(decided, CommandMatch::Request(_)) || self.is_still_open(place, command.time, cx) {
+            if matches!(decided, CommandMatch::Request(_))
+                || self.still_open(place, command.time, cx).is_some()
+            {
                 break decided;
             }
         };

@@ -307,24 +307,24 @@ impl Correlator {
         raw: &RawEvent,
         scope: Scope,
         block: Option<Arc<BlkInfo>>,
-        witness: Origin,
+        origin: Origin,
         cx: &mut Context<'_>,
     ) {
         let key = FoldKey::typed(scope, raw.event_type.as_str(), detail(raw));
         if let Some(place) = self.open_at(&key, raw.time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
                 let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
-                fold.add(witness, raw.count, raw.time, sectors);
+                fold.add(origin, raw.count, raw.time, sectors);
                 fold.learn(raw);
                 fold.kernel_knows_better(raw);
             }
             self.state_ends(&raw.event_type, &[key]);
             return;
         }
-        if self.goes_with_the_rest(raw, scope, block.as_ref(), witness, None, cx) {
+        if self.goes_with_the_rest(raw, scope, block.as_ref(), origin, None, cx) {
             return;
         }
-        if let Some(place) = self.open(raw, block, &[key], witness, None, cx) {
+        if let Some(place) = self.open(raw, block, &[key], origin, None, cx) {
             self.attach_held(place);
         }
     }

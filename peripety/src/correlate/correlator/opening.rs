@@ -36,7 +36,7 @@ impl Correlator {
         raw: &RawEvent,
         scope: Scope,
         block: Option<&Arc<BlkInfo>>,
-        witness: Origin,
+        origin: Origin,
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) -> bool {
@@ -58,13 +58,13 @@ impl Correlator {
         let place = open.or_else(|| {
             let mut raw = raw.clone();
             clear_detail(&mut raw);
-            self.open(&raw, block.cloned(), &[rest, of_type], witness, kind, cx)
+            self.open(&raw, block.cloned(), &[rest, of_type], origin, kind, cx)
         });
         // There was no room even for that: it was counted with other devices.
         let Some(place) = place else { return true };
         let Some(fold) = self.table.touch(place, self.now_ns) else { return true };
         if !is_new {
-            fold.add(witness, raw.count, raw.time, None);
+            fold.add(origin, raw.count, raw.time, None);
             match kind {
                 Some(kind) => fold.reported_by(kind),
                 None => fold.source(&raw.source),
@@ -81,7 +81,7 @@ impl Correlator {
         &mut self,
         raw: &RawEvent,
         block: Option<&Arc<BlkInfo>>,
-        witness: Origin,
+        origin: Origin,
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) {
@@ -108,7 +108,7 @@ impl Correlator {
             self.table.add_key(place, request);
         }
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
-        fold.add(witness, raw.count, raw.time, None);
+        fold.add(origin, raw.count, raw.time, None);
         match kind {
             Some(kind) => fold.reported_by(kind),
             None => fold.source(&raw.source),
@@ -124,11 +124,12 @@ impl Correlator {
     /// another device that had the name and number before (promise 3).
     pub(super) fn open_at(&mut self, key: &FoldKey, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
         let place = self.table.find(key)?;
-        if is_stale(self.table.get(place)?, time, cx) {
-            self.close(place, cx);
-            return None;
-        }
-        Some(place)
+        self.still_open(place, time, cx)
+    }
+
+    /// The same for a fold that was found in another way.
+    pub(super) fn still_open(&mut self, place: FoldId, time: Stamp, cx: &mut Context<'_>) -> Option<FoldId> {
+        self.unless(is_stale, place, time, cx)
     }
 
     /// The open fold with this key, however long it was quiet.
@@ -139,7 +140,18 @@ impl Correlator {
         cx: &mut Context<'_>,
     ) -> Option<FoldId> {
         let place = self.table.find(key)?;
-        if is_of_predecessor(self.table.get(place)?, time, cx) {
+        self.unless(is_of_predecessor, place, time, cx)
+    }
+
+    /// A fold, unless it is over, and then it is closed.
+    fn unless(
+        &mut self,
+        is_over: fn(&Fold, Stamp, &Context<'_>) -> bool,
+        place: FoldId,
+        time: Stamp,
+        cx: &mut Context<'_>,
+    ) -> Option<FoldId> {
+        if is_over(self.table.get(place)?, time, cx) {
             self.close(place, cx);
             return None;
         }
@@ -152,7 +164,7 @@ impl Correlator {
         raw: &RawEvent,
         block: Option<Arc<BlkInfo>>,
         keys: &[FoldKey],
-        witness: Origin,
+        origin: Origin,
         kind: Option<Kind>,
         cx: &mut Context<'_>,
     ) -> Option<FoldId> {
@@ -160,7 +172,7 @@ impl Correlator {
             || raw.severity.at_least(Severity::Critical)
             || raw.sub_system.as_str() == "peripety";
         if !goes_alone && self.table.is_busy(self.now_ns) {
-            self.goes_with_other_devices(raw, block.as_ref(), witness, kind, cx);
+            self.goes_with_other_devices(raw, block.as_ref(), origin, kind, cx);
             return None;
         }
         let dev = match (&raw.kdev, &block) {
@@ -182,10 +194,10 @@ impl Correlator {
             event.lost_before = std::mem::take(&mut self.lost_before);
         }
         let first_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
-        let node = Node::of(&event, dev, first_ns, witness == Origin::Probe);
+        let node = Node::of(&event, dev, first_ns, origin == Origin::Probe);
         let mut fold = Fold::new(event, node);
         fold.known.watched = self.live.requests();
-        fold.count(witness, raw.count);
+        fold.count(origin, raw.count);
         match kind {
             Some(kind) => fold.reported_by(kind),
             None => fold.learn(raw),
@@ -250,7 +262,7 @@ pub(super) fn rest_of_requests(raw: &RawEvent) -> Option<FoldKey> {
 }
 
 /// Whether the device of a fold had its number before another device got it, which has it at `time`.
-pub(super) fn is_of_predecessor(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
+fn is_of_predecessor(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
     let Some(then) = fold.event().block.as_ref().filter(|block| !block.id.dev.is_none()) else {
         return false;
     };
@@ -269,7 +281,7 @@ pub(super) fn is_of_predecessor(fold: &Fold, time: Stamp, cx: &Context<'_>) -> b
 }
 
 /// Whether what happens at `time` is another failure than that of a fold: it was quiet for too long, or the device is another.
-pub(super) fn is_stale(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
+fn is_stale(fold: &Fold, time: Stamp, cx: &Context<'_>) -> bool {
     let last = fold.last();
     let gap = match (time.monotonic_ns, last.monotonic_ns) {
         (Some(new), Some(old)) => new.saturating_sub(old),

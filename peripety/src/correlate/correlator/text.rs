@@ -198,11 +198,11 @@ impl Correlator {
         let own =
             if super::opening::happens_once(&raw.event_type, &keys) { None } else { raw.raw_msg.take() };
         let covered = self.live.covers(probes_for(&raw), raw.time.monotonic_ns);
-        let witness = if covered { Origin::Text } else { Origin::TextAlone };
-        if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), witness, None, cx) {
+        let origin = if covered { Origin::Text } else { Origin::TextAlone };
+        if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), origin, None, cx) {
             return;
         }
-        let Some(place) = self.open(&raw, block, &keys, witness, None, cx) else { return };
+        let Some(place) = self.open(&raw, block, &keys, origin, None, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
             if let Some(is_path_state) = senses(&raw) {
                 fold.sensed(is_path_state);
@@ -268,11 +268,11 @@ impl Correlator {
             || (is_exception(fold) && is_ata_command(raw))
             || (fold.has_probe() && covered)
             || (is_chain(raw) && !opens_chain(raw, fold.has_requests));
-        let witness = if covered { Origin::Text } else { Origin::TextAlone };
+        let origin = if covered { Origin::Text } else { Origin::TextAlone };
         if !counted_elsewhere {
             let sectors = raw.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                fold.add(witness, raw.count, raw.time, sectors);
+                fold.add(origin, raw.count, raw.time, sectors);
             }
             self.state_ends(&raw.event_type, &[FoldKey::typed(scope, raw.event_type.as_str(), 0)]);
         }
