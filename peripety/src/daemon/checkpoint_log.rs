@@ -7,7 +7,7 @@
 //! after it.
 //!
 //! The file stays open: where no new one can be made (/run is full, no descriptor is left), all is written in the place of
-//! the old one. Where that fails too, nothing is written until [`Logbook::try_again`].
+//! the old one. Where that fails too, nothing is written until [`CheckpointLog::try_again`].
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -98,7 +98,7 @@ pub struct Left {
 
 /// The logbook.
 #[derive(Debug)]
-pub struct Logbook {
+pub struct CheckpointLog {
     path: PathBuf,
     /// The lines that a file begins with.
     title: Vec<u8>,
@@ -108,7 +108,7 @@ pub struct Logbook {
     trouble: Option<String>,
 }
 
-impl Logbook {
+impl CheckpointLog {
     /// Reads what an earlier daemon of this boot left; nothing if there was none, or its notes cannot be understood.
     pub fn open(runtime: &Path, boot_id: &str) -> (Self, Option<Left>) {
         let path = runtime.join("logbook");
@@ -146,7 +146,7 @@ impl Logbook {
         self.file.is_none() || self.len > LONG
     }
 
-    /// Why it cannot be written; nothing is, until [`Logbook::try_again`]. A successor would know less.
+    /// Why it cannot be written; nothing is, until [`CheckpointLog::try_again`]. A successor would know less.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
@@ -159,7 +159,7 @@ impl Logbook {
         }
     }
 
-    /// Leaves the file alone until [`Logbook::try_again`].
+    /// Leaves the file alone until [`CheckpointLog::try_again`].
     pub fn leave_alone(&mut self, why: &str) {
         self.trouble = Some(why.to_owned());
     }
@@ -253,7 +253,7 @@ impl Logbook {
 
 /// Why nothing of a checkpoint log can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LogbookError {
+pub enum CheckpointError {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
@@ -265,7 +265,7 @@ pub enum LogbookError {
     Foreign,
 }
 
-fn read(path: &Path, boot_id: &str) -> Result<Option<Left>, LogbookError> {
+fn read(path: &Path, boot_id: &str) -> Result<Option<Left>, CheckpointError> {
     match File::open(path) {
         Ok(file) => decode(BufReader::new(file), boot_id),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -277,7 +277,7 @@ fn read(path: &Path, boot_id: &str) -> Result<Option<Left>, LogbookError> {
 ///
 /// # Errors
 /// Nothing of it can be used.
-pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, LogbookError> {
+pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, CheckpointError> {
     let mut lines = Lines::new(input);
     let (mut left, mut notes, mut titles) = (Left::default(), Vec::new(), 0);
     while let Some((piece, _)) = lines.next_piece()? {
@@ -310,14 +310,14 @@ pub fn decode(input: impl BufRead, boot_id: &str) -> Result<Option<Left>, Logboo
                 return Ok(None);
             }
             if title.logbook != VERSION {
-                return Err(LogbookError::Version(title.logbook));
+                return Err(CheckpointError::Version(title.logbook));
             }
             titles += 1;
         }
     }
     match (titles, left.bad_lines) {
         (0, 0) => Ok(None),
-        (0, _) => Err(LogbookError::Foreign),
+        (0, _) => Err(CheckpointError::Foreign),
         _ => Ok(Some(left)),
     }
 }
@@ -331,13 +331,13 @@ mod tests {
     }
 
     fn left(dir: &Path, boot: &str) -> Option<Commit> {
-        Logbook::open(dir, boot).1.map(|left| left.commit)
+        CheckpointLog::open(dir, boot).1.map(|left| left.commit)
     }
 
     #[test]
     fn whole_commits_of_this_boot_count() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut book, none) = Logbook::open(dir.path(), "boot");
+        let (mut book, none) = CheckpointLog::open(dir.path(), "boot");
         assert!(none.is_none());
         book.commit(&commit(1));
         book.commit(&Commit { spooled: Some(7), ..Commit::default() });
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn damage_costs_the_lines_that_it_hits() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        let (mut book, _) = CheckpointLog::open(dir.path(), "boot");
         for seq in 1..=5 {
             book.note(&format!("{{\"lost_before\":{seq}}}"));
             book.commit(&commit(seq));
@@ -383,7 +383,7 @@ mod tests {
             bytes[at..end].fill(with);
             fs::write(&path, &bytes).unwrap();
             let last_commit_is_hit = end > ends[ends.len() - 2];
-            let found = Logbook::open(dir.path(), "boot").1;
+            let found = CheckpointLog::open(dir.path(), "boot").1;
             if at < ends[1] && end > ends[0] {
                 continue; // Both titles.
             }
@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn where_no_new_file_can_be_made_it_is_written_in_place() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        let (mut book, _) = CheckpointLog::open(dir.path(), "boot");
         book.commit(&commit(1));
         // A directory stands where the new file would be made.
         fs::create_dir(dir.path().join("logbook.new")).unwrap();
@@ -414,7 +414,7 @@ mod tests {
             assert_eq!(left(dir.path(), "boot").unwrap().kmsg_seq, Some(seq));
         }
         assert!(fs::metadata(dir.path().join("logbook")).unwrap().len() < 2 * LONG);
-        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        let (mut book, _) = CheckpointLog::open(dir.path(), "boot");
         book.commit(&commit(50));
         assert_eq!(left(dir.path(), "boot").unwrap().kmsg_seq, Some(50), "also a successor's first");
     }
@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn a_long_one_is_written_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut book, _) = Logbook::open(dir.path(), "boot");
+        let (mut book, _) = CheckpointLog::open(dir.path(), "boot");
         let note = format!("{{\"lost_before\":{}}}", "1".repeat(15));
         let mut anew = 0;
         for seq in 0..100 {
@@ -441,7 +441,7 @@ mod tests {
     fn without_room_it_begins_anew_later() {
         let dir = tempfile::tempdir().unwrap();
         let runtime = dir.path().join("not yet");
-        let (mut book, _) = Logbook::open(&runtime, "boot");
+        let (mut book, _) = CheckpointLog::open(&runtime, "boot");
         book.commit(&commit(1));
         assert!(book.wants_all() && book.trouble().is_some());
         fs::create_dir(&runtime).unwrap();

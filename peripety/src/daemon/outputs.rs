@@ -184,13 +184,8 @@ impl Outputs {
         for event in &events {
             if let Some(incident) = carrier::carried(event) {
                 self.status.note_incident(incident);
-                for queue in self
-                    .queues
-                    .iter()
-                    .filter(|(name, _)| **name == crate::notifier::journald::NAME)
-                    .map(|(_, q)| q)
-                {
-                    queue.send(Arc::clone(event));
+                if let Some(journal) = self.queues.get(crate::notifier::journald::NAME) {
+                    journal.send(Arc::clone(event));
                 }
                 continue;
             }

@@ -6,18 +6,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::loss_totals::{self, OTHER};
 use crate::{
     checkpoint::Checkpoint,
     event::{Event, EventId, EventType, Nature, Op},
 };
 
-/// Rows that are told apart; what is more is counted for the device alone, then for no device.
+/// Rows that are distinguished; what is more is counted for the device alone, then for no device.
 const ROWS_MAX: usize = 4096;
 const DEVICES_MAX: usize = 2048;
 /// Events that may grow.
 const OPEN_MAX: usize = 65_536;
-/// What stands for all that is not told apart.
-const OTHER: &str = "other";
 
 /// What failures are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,12 +86,8 @@ impl Tally {
             self.changed_open.insert(event.event_id);
         }
         if event.event_type == EventType::PERIPETY_EVENTS_LOST {
-            let loss = event.facts.loss.as_deref().cloned().unwrap_or_default();
-            let word = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
-            let mut key = (word(loss.source), word(loss.reason));
-            if self.losses.len() >= ROWS_MAX && !self.losses.contains_key(&key) {
-                key = (OTHER.to_owned(), OTHER.to_owned());
-            }
+            let key =
+                loss_totals::key(event, |key| self.losses.len() < ROWS_MAX || self.losses.contains_key(key));
             add(self.losses.entry(key.clone()).or_default(), more);
             self.changed_losses.insert(key);
             return;

@@ -15,7 +15,7 @@ const ROWS_MAX: usize = 1 << 17;
 
 /// The book of one ring.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct DropAccounting {
     received: HashMap<CountKey, u64>,
     /// The latest key, whose count is not yet in `received`: in a storm it is the same again and again.
     latest: Option<(CountKey, u64)>,
@@ -71,7 +71,7 @@ impl Found {
     }
 }
 
-impl Book {
+impl DropAccounting {
     /// A book for a ring that others have read before, and which is written up to `produced`.
     pub(super) fn begin_at(
         counts: impl Iterator<Item = (CountKey, u64)>,
@@ -210,7 +210,7 @@ impl Book {
     }
 }
 
-impl Checkpoint for Book {
+impl Checkpoint for DropAccounting {
     /// Counts by key. What is written later adds to it.
     type State = Saved;
 
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_was_dropped_is_found_by_device_and_told_once() {
-        let mut book = Book::default();
+        let mut book = DropAccounting::default();
         for dev in [1, 1, 2] {
             book.note(key(dev), 0);
         }
@@ -371,7 +371,7 @@ mod tests {
 
         let saved = book.save(false).unwrap();
         assert_eq!(book.save(false), None);
-        let mut again = Book::default();
+        let mut again = DropAccounting::default();
         again.restore(saved.clone());
         assert_eq!(again.save(true), Some(saved));
         assert!(!again.wants_look(7));
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_record_that_was_under_way_is_not_missed() {
-        let mut book = Book::default();
+        let mut book = DropAccounting::default();
         assert!(book.look([(key(1), 2)].into_iter(), 1, 0, 5).look_again);
         assert!(book.look([(key(1), 2)].into_iter(), 1, 0, 10).look_again);
         book.note(key(1), 5);
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn what_the_map_has_forgotten_is_given_up_and_still_counted() {
-        let mut book = Book::default();
+        let mut book = DropAccounting::default();
         let mut looks = 0;
         let given_up = loop {
             looks += 1;
@@ -412,9 +412,9 @@ mod tests {
     /// Ten records come in between two looks, for as long as it takes, and seven were dropped in the beginning.
     #[test]
     fn a_storm_that_goes_on_hides_nothing_for_good() {
-        let mut book = Book::default();
+        let mut book = DropAccounting::default();
         let (mut counted, mut position, mut found) = (7, 0, 0);
-        let mut look = |book: &mut Book, counted: u64, position: u64| {
+        let mut look = |book: &mut DropAccounting, counted: u64, position: u64| {
             let now = book.look([(key(1), counted)].into_iter(), 7, position, position);
             assert_eq!(now.given_up, 0);
             found += now.missed.iter().map(|m| m.count).sum::<u64>();
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn the_last_look_needs_no_other() {
-        let mut book = Book::default();
+        let mut book = DropAccounting::default();
         book.note(key(1), 0);
         let found = book.last_look([(key(1), 4), (key(2), 1)].into_iter(), 5);
         assert_eq!((reported(&found), found.given_up, found.look_again), (vec![(1, 3), (2, 1)], 1, false));
@@ -447,7 +447,7 @@ mod tests {
 
     #[test]
     fn what_waits_in_a_ring_that_is_taken_up_is_counted_already() {
-        let mut book = Book::begin_at([(key(1), 5)].into_iter(), 0, 100);
+        let mut book = DropAccounting::begin_at([(key(1), 5)].into_iter(), 0, 100);
         book.note(key(1), 36);
         book.note(key(1), 100);
         assert_eq!(reported(&book.last_look([(key(1), 8)].into_iter(), 2)), [(1, 2)]);
@@ -455,9 +455,9 @@ mod tests {
 
     #[test]
     fn a_book_is_saved_by_what_changed_and_restored_whole() {
-        let mut book = Book::default();
+        let mut book = DropAccounting::default();
         let mut states = Vec::new();
-        let save = |book: &mut Book, states: &mut Vec<RingState>| {
+        let save = |book: &mut DropAccounting, states: &mut Vec<RingState>| {
             let saved = book.save(false).unwrap();
             let rows = saved.received.0.len() + saved.missed.0.len();
             let state = RingState { map: 1, position: 0, book: Some(saved), checked_runs: None };
@@ -474,7 +474,7 @@ mod tests {
         assert_eq!(save(&mut book, &mut states), 1);
         RingState { map: 1, position: 64, book: None, checked_runs: None }.replace_in(&mut states);
         assert_eq!((states.len(), states[0].position), (1, 64));
-        let mut again = Book::default();
+        let mut again = DropAccounting::default();
         again.restore(states[0].book.clone().unwrap());
         assert_eq!(again.save(true), book.save(true));
     }

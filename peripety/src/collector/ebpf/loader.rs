@@ -13,7 +13,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     bio_disks,
-    drop_accounting::{Book, Found, RingState},
+    drop_accounting::{DropAccounting, Found, RingState},
     kernel::KernelVersion,
     maps::Maps,
     probes::{Need, PROBES, Probe, Situation},
@@ -33,7 +33,7 @@ mod pins;
 mod prototype;
 
 use instance::{Loaded, Programs, RowVerdict, Source};
-use missed_runs::Unseen;
+use missed_runs::MissedRuns;
 use pins::Pinned;
 pub(crate) use pins::{clear as clear_pins, prepare as prepare_pins};
 
@@ -64,7 +64,7 @@ struct Instance {
     maps: Maps,
     ring: AsyncFd<Ring>,
     ring_bytes: u64,
-    book: Book,
+    book: DropAccounting,
     pinned: Option<PathBuf>,
     /// Its records of this time count (CLOCK_MONOTONIC); before and after it another instance's do.
     from_ns: u64,
@@ -75,7 +75,7 @@ impl Instance {
     fn new(loaded: Loaded) -> io::Result<Self> {
         let Loaded { programs, maps, ring, ring_bytes, pinned } = loaded;
         let ring = watch(ring, Interest::READABLE)?;
-        let book = Book::default();
+        let book = DropAccounting::default();
         Ok(Self { programs, maps, ring, ring_bytes, book, pinned, from_ns: 0, until_ns: u64::MAX })
     }
 }
@@ -87,7 +87,7 @@ pub(crate) struct Ebpf {
     /// Verdict on each row of the table, and the instance and program that runs it.
     verdicts: Vec<(Verdict, Option<(usize, &'static str)>)>,
     undecodable: u64,
-    unseen: Unseen,
+    missed_runs: MissedRuns,
     /// The last visit ended before the rings were empty.
     unfinished: bool,
 }
@@ -126,7 +126,7 @@ impl Ebpf {
             instances: Vec::new(),
             verdicts: Vec::new(),
             undecodable: 0,
-            unseen: Unseen::default(),
+            missed_runs: MissedRuns::default(),
             unfinished: false,
         };
         this.verdicts = PROBES.iter().map(|probe| (this.first_verdict(probe), None)).collect();
@@ -139,7 +139,7 @@ impl Ebpf {
         this
     }
 
-    /// Takes up what an earlier daemon left attached; gives what of it this one would load otherwise.
+    /// Adopts what an earlier daemon left attached; gives what of it this one would load otherwise.
     fn adopt_pinned(&mut self) -> Vec<Pinned> {
         let source = Arc::clone(&self.source);
         let Ok(pins) = &source.pins else { return Vec::new() };
@@ -159,15 +159,15 @@ impl Ebpf {
         others
     }
 
-    /// Relieves the programs of an earlier daemon, which saw everything until the new ones were attached: what both saw in
+    /// Replaces the programs of an earlier daemon, which saw everything until the new ones were attached: what both saw in
     /// between counts once.
     fn replace_stale(&mut self, others: &[Pinned]) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now_ns = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
         for pinned in others {
-            let drain_stale = self.source.drain_stale(pinned).and_then(|loaded| Instance::new(loaded).ok());
+            let stale = self.source.drain_stale(pinned).and_then(|loaded| Instance::new(loaded).ok());
             pins::detach(&pinned.dir);
-            match drain_stale {
+            match stale {
                 Some(instance) => self.instances.push(Instance { until_ns: now_ns, ..instance }),
                 None => pins::remove(&pinned.dir),
             }
@@ -381,8 +381,8 @@ impl Ebpf {
     }
 
     /// Whether programs of an earlier daemon go on.
-    pub(crate) fn has_taken_up(&self) -> bool {
-        self.instances.iter().any(|instance| matches!(instance.programs, Programs::TakenUp(_)))
+    pub(crate) fn has_adopted(&self) -> bool {
+        self.instances.iter().any(|instance| matches!(instance.programs, Programs::Adopted(_)))
     }
 
     /// Goes on where an earlier daemon was, in the rings that are still the same. Whether there is any.
@@ -392,22 +392,23 @@ impl Ebpf {
         for (at, instance) in self.instances.iter_mut().enumerate() {
             let ring = instance.ring.get_mut();
             let state = states.iter().find(|state| state.map == ring.id());
-            if matches!(instance.programs, Programs::TakenUp(_)) {
+            if matches!(instance.programs, Programs::Adopted(_)) {
                 taken_up.push((at, state.and_then(|state| state.checked_runs)));
             }
             match state {
                 Some(state) => {
                     ring.skip_to(state.position);
-                    instance.book = Book::default();
+                    instance.book = DropAccounting::default();
                     if let Some(saved) = &state.book {
                         instance.book.restore(saved.clone());
                     }
                     any = true;
                 }
                 // Taken up, and its notes are gone: what was counted until now was reported, or never will be.
-                None if matches!(instance.programs, Programs::TakenUp(_)) => {
+                None if matches!(instance.programs, Programs::Adopted(_)) => {
                     let produced = ring.produced();
-                    instance.book = Book::begin_at(instance.maps.exact(), instance.maps.dropped(), produced);
+                    instance.book =
+                        DropAccounting::begin_at(instance.maps.exact(), instance.maps.dropped(), produced);
                 }
                 None => {}
             }
@@ -459,7 +460,7 @@ impl Ebpf {
             all.folded += counts.folded;
         }
         if kind == missed_runs::KIND {
-            all.unseen = self.unseen.found();
+            all.unseen = self.missed_runs.found();
             all.unchecked = self.unchecked();
         }
         all

@@ -159,10 +159,10 @@ impl<'a, W: Write> Reader<'a, W> {
         files.seek(&start(&self.after), Direction::Forward, &behind, &mut touch)?;
         self.stall.pause();
         self.files = Some(files);
-        self.tell_unread()
+        self.send_unread()
     }
 
-    fn tell_unread(&mut self) -> Result<(), ReadError> {
+    fn send_unread(&mut self) -> Result<(), ReadError> {
         for unread in self.files.as_mut().map(Files::take_unread).unwrap_or_default() {
             self.send(&Item::Unread(unread))?;
         }
@@ -191,7 +191,7 @@ impl<'a, W: Write> Reader<'a, W> {
         self.looked = files.headers(&mut touch)?;
         stall.pause();
         out.flush()?;
-        self.tell_unread()?;
+        self.send_unread()?;
         if !self.is_through {
             self.is_through = true;
             self.send(&Item::Read)?;

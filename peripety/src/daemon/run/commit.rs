@@ -21,7 +21,7 @@ impl Daemon {
             self.plan_chores();
         }
         for event in &self.pipeline.events {
-            self.pipeline.ledger.note(event);
+            self.pipeline.loss_totals.note(event);
             self.pipeline.tally.note(event);
         }
         let incidents = self.pipeline.engine.take_incidents();
@@ -31,8 +31,8 @@ impl Daemon {
         let events: Vec<Arc<Event>> = self.pipeline.events.drain(..).chain(carried).map(Arc::new).collect();
         if std::mem::take(&mut self.pipeline.changed) {
             let spooled = self.outputs.write_down(&events);
-            self.write_logbook(spooled);
-            if self.persistence.logbook.trouble().is_some() && !events.is_empty() {
+            self.write_checkpoint(spooled);
+            if self.persistence.checkpoint_log.trouble().is_some() && !events.is_empty() {
                 self.outputs.commit_in_spool();
             }
             self.persistence.note_files(&self.outputs);
@@ -54,13 +54,13 @@ impl Daemon {
         self.refresh_snapshot();
     }
 
-    fn write_logbook(&mut self, spooled: Option<u64>) {
-        if self.persistence.logbook.trouble().is_some() {
+    fn write_checkpoint(&mut self, spooled: Option<u64>) {
+        if self.persistence.checkpoint_log.trouble().is_some() {
             return;
         }
-        let all = self.persistence.logbook.wants_all();
-        let logbook = &mut self.persistence.logbook;
-        if let Err(error) = self.pipeline.engine.save(all, |note| logbook.note(&note)) {
+        let all = self.persistence.checkpoint_log.wants_all();
+        let checkpoint_log = &mut self.persistence.checkpoint_log;
+        if let Err(error) = self.pipeline.engine.save(all, |note| checkpoint_log.note(&note)) {
             tracing::error!(%error, "an open event cannot be noted");
         }
         let commit = Commit {
@@ -77,7 +77,7 @@ impl Daemon {
             losses: self.sources.losses.save(all),
             tally: self.pipeline.tally.save(all),
         };
-        self.persistence.logbook.commit(&commit);
+        self.persistence.checkpoint_log.commit(&commit);
     }
 
     /// Lets out what there is. What is open is closed, unless a successor is to go on with it: the probes see on meanwhile.

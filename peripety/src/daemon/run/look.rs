@@ -99,14 +99,14 @@ impl Daemon {
         self.service.looks.last_ns = Some(clock::monotonic_ns());
         self.pipeline.engine.looked(&over, clock::now().realtime_us);
         for condition in new {
-            self.tell_of(&condition);
+            self.report_condition(&condition);
         }
         self.put_out();
         self.answer_status(false);
     }
 
     /// What sysfs shows and nothing reported becomes an event.
-    fn tell_of(&mut self, condition: &Condition) {
+    fn report_condition(&mut self, condition: &Condition) {
         let Some((_, event_type, sub_system)) = EVENTS.iter().find(|row| row.0 == condition.condition) else {
             return;
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::{
-    checkpoint_log::{Left, Logbook},
+    checkpoint_log::{CheckpointLog, Left},
     clock,
     outputs::Outputs,
     runtime::Runtime,
@@ -17,7 +17,7 @@ const NOT_OURS: &str = "the directory is not this daemon's";
 
 /// The directory in /run, and the checkpoint in it.
 pub(super) struct Persistence {
-    pub(super) logbook: Logbook,
+    pub(super) checkpoint_log: CheckpointLog,
     pub(super) runtime: Runtime,
 }
 
@@ -33,22 +33,22 @@ impl Persistence {
         listen_on: &UnboundedSender<Listening>,
     ) -> anyhow::Result<(Self, Option<Left>)> {
         let mut runtime = Runtime::open(roots)?;
-        let (mut logbook, left) = Logbook::open(&roots.runtime, boot_id);
+        let (mut checkpoint_log, left) = CheckpointLog::open(&roots.runtime, boot_id);
         if runtime.is_held() {
             runtime.listen(listen_on);
         } else {
-            logbook.leave_alone(NOT_OURS);
+            checkpoint_log.leave_alone(NOT_OURS);
         }
         // What lies in a directory that is not this daemon's is another one's.
         let left = left.filter(|_| runtime.is_held());
-        Ok((Self { logbook, runtime }, left))
+        Ok((Self { checkpoint_log, runtime }, left))
     }
 
     /// Takes note of files that cannot be written.
     pub(super) fn note_files(&mut self, outputs: &Outputs) {
         if self.runtime.is_held() {
             self.runtime.note("spool", outputs.files_trouble());
-            self.runtime.note("logbook", self.logbook.trouble().map(str::to_owned));
+            self.runtime.note("logbook", self.checkpoint_log.trouble().map(str::to_owned));
         }
         self.runtime.settle(clock::monotonic_ns(), false);
     }
@@ -59,12 +59,12 @@ impl Persistence {
             Ok(true) => {
                 self.runtime.listen(listen_on);
                 outputs.repair();
-                self.logbook.try_again();
+                self.checkpoint_log.try_again();
                 true
             }
             // Not to be touched.
             Ok(false) | Err(_) => {
-                self.logbook.leave_alone(NOT_OURS);
+                self.checkpoint_log.leave_alone(NOT_OURS);
                 false
             }
         }

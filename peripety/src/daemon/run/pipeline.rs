@@ -1,6 +1,6 @@
 //! The engine with what it works on: devices that it may ask about, events that wait to go out, counts of all of them.
 
-use super::super::{clock, host::Host, loss_totals::Ledger, self_events, tally::Tally};
+use super::super::{clock, host::Host, loss_totals::LossTotals, self_events, tally::Tally};
 use crate::{
     block::BlkCache,
     event::{Event, EventType},
@@ -15,7 +15,7 @@ pub(super) struct Pipeline {
     pub(super) cache: BlkCache,
     /// Not written down yet.
     pub(super) events: Vec<Event>,
-    pub(super) ledger: Ledger,
+    pub(super) loss_totals: LossTotals,
     pub(super) tally: Tally,
     /// Something was read, or made, since the last commit.
     pub(super) changed: bool,
@@ -29,7 +29,7 @@ impl Pipeline {
             engine,
             cache,
             events: Vec::new(),
-            ledger: Ledger::default(),
+            loss_totals: LossTotals::default(),
             tally: Tally::default(),
             changed: true,
         }

@@ -102,7 +102,7 @@ impl Daemon {
     pub(super) fn refresh_snapshot(&self) {
         let mut stats = self.outputs.stats();
         if let serde_json::Value::Object(all) = &mut stats {
-            all.insert("ledger".to_owned(), self.pipeline.ledger.to_json());
+            all.insert("loss_totals".to_owned(), self.pipeline.loss_totals.to_json());
             all.insert("runtime".to_owned(), self.persistence.runtime.to_json());
             let incidents = self.pipeline.engine.incidents();
             let open = incidents.all().filter(|incident| incident.state.is_open()).count();

@@ -75,7 +75,7 @@ impl Daemon {
             if ebpf.resume(&left.rings) {
                 live_since_ns = left.live_since_ns.unwrap_or(live_since_ns);
             } else {
-                if ebpf.has_taken_up() {
+                if ebpf.has_adopted() {
                     // Its notes are gone. Text that waits for a record in vain is reported as well, only later.
                     live_since_ns = 0;
                 }

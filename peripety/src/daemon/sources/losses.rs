@@ -50,7 +50,7 @@ struct LostWrites {
 
 impl LostWrites {
     /// `count` of an inode is reported, of which there was reported `before`.
-    fn tell(&mut self, count: u64, before: Option<u64>) {
+    fn report(&mut self, count: u64, before: Option<u64>) {
         // A lower count: the map had forgotten the inode and began again.
         let before = before.filter(|before| *before <= count).unwrap_or_default();
         self.reported = self.reported.saturating_add(count - before);
@@ -141,7 +141,7 @@ impl Losses {
     pub(in crate::daemon) fn note(&mut self, record: &KernelRecord) {
         match &record.payload {
             Payload::WbErr(wb) => {
-                self.tell_inode(wb);
+                self.report_inode(wb);
                 // The kernel folds what follows within the second: its map has the last word.
                 self.another_look = true;
             }
@@ -218,10 +218,10 @@ impl Losses {
         }
     }
 
-    fn tell_inode(&mut self, wb: &WbErr) {
+    fn report_inode(&mut self, wb: &WbErr) {
         let key = (wb.dev, wb.ino, wb.errno);
         let before = self.inodes.insert(key, wb.count);
-        self.lost_writes.tell(wb.count, before);
+        self.lost_writes.report(wb.count, before);
         self.changed_inodes.insert(key);
         self.changed = true;
     }
@@ -233,7 +233,7 @@ impl Losses {
             let key = (wb.dev, wb.ino, wb.errno);
             current.insert(key);
             if self.inodes.get(&key).is_some_and(|reported| wb.count > *reported) {
-                self.tell_inode(&wb);
+                self.report_inode(&wb);
                 records.push(record_of(wb, now));
             }
         }
@@ -277,13 +277,13 @@ mod tests {
     #[test]
     fn what_the_map_of_inodes_forgot_is_counted_when_they_stand_still() {
         let mut writes = LostWrites::default();
-        writes.tell(1, None);
+        writes.report(1, None);
         // 99 more within the second, of which the map knows.
         assert_eq!(writes.look(100, 0), None);
-        writes.tell(100, Some(1));
+        writes.report(100, Some(1));
         assert_eq!((writes.look(100, 0), writes.look(100, 0)), (None, Some(0)));
         // The inode is forgotten after 50 more, and begins again; one record finds no room in the ring.
-        writes.tell(1, Some(100));
+        writes.report(1, Some(100));
         assert_eq!(
             (writes.look(152, 1), writes.look(152, 1), writes.look(152, 1)),
             (None, Some(50), Some(0))
@@ -296,11 +296,11 @@ mod tests {
         let wb = |ino: u64, count: u64| WbErr { ino, count, dev: 1, errno: 5 };
         let mut losses = Losses::default();
         for ino in 0..1000 {
-            losses.tell_inode(&wb(ino, 1));
+            losses.report_inode(&wb(ino, 1));
         }
         let mut saved = losses.save(false).unwrap();
         assert_eq!(saved.inodes.len(), 1000);
-        losses.tell_inode(&wb(7, 5));
+        losses.report_inode(&wb(7, 5));
         losses.inodes.remove(&(1, 8, 5));
         losses.changed_inodes.insert((1, 8, 5));
         let later = losses.save(false).unwrap();

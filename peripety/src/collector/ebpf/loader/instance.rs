@@ -50,7 +50,7 @@ pub(super) enum Programs {
     /// Loaded by this process.
     Own(Box<aya::Ebpf>),
     /// Taken up from an earlier daemon.
-    TakenUp(BTreeMap<&'static str, Adopted>),
+    Adopted(BTreeMap<&'static str, Adopted>),
 }
 
 /// A program of an earlier daemon.
@@ -67,7 +67,7 @@ impl Programs {
     pub(super) fn info(&self, name: &str) -> Option<ProgramInfo> {
         let program = match self {
             Self::Own(ebpf) => ebpf.program(name)?,
-            Self::TakenUp(programs) => match programs.get(name)? {
+            Self::Adopted(programs) => match programs.get(name)? {
                 Adopted::Open(program) => program,
                 Adopted::Pinned(pin) => return ProgramInfo::from_pin(pin).ok(),
             },
@@ -116,7 +116,7 @@ impl Source {
         Some(self.pins.as_ref().ok()?.place(OBJECT, &options, layout, rows))
     }
 
-    /// Takes up what an earlier daemon pinned, if it is what this one would load. None if not.
+    /// Adopts what an earlier daemon pinned, if it is what this one would load. None if not.
     pub(super) fn adopt_pinned(
         &self,
         pinned: &Pinned,
@@ -135,7 +135,7 @@ impl Source {
         if self.place(&layout, &pinned.rows).as_ref() != Some(&pinned.dir) {
             return None;
         }
-        let adopt_pinned = || -> Result<_, PinFailure> {
+        let open = || -> Result<_, PinFailure> {
             let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel)?;
             let mut programs = BTreeMap::new();
             let mut verdicts = Vec::new();
@@ -148,9 +148,9 @@ impl Source {
                 };
                 verdicts.push((row, Verdict::Attached { way, fallback }, Some(name)));
             }
-            Ok((maps, ring, Programs::TakenUp(programs), verdicts))
+            Ok((maps, ring, Programs::Adopted(programs), verdicts))
         };
-        match adopt_pinned() {
+        match open() {
             Ok((maps, ring, programs, verdicts)) => {
                 let ring = Ring::new(ring).ok()?;
                 let loaded = Loaded {
@@ -172,11 +172,11 @@ impl Source {
         }
     }
 
-    /// Ring and counters of programs that this daemon does not take up, to be read to their end.
+    /// Ring and counters of programs that this daemon does not adopt, to be read to their end.
     pub(super) fn drain_stale(&self, pinned: &Pinned) -> Option<Loaded> {
         let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel).ok()?;
         let ring = Ring::new(ring).ok()?;
-        let programs = Programs::TakenUp(BTreeMap::new());
+        let programs = Programs::Adopted(BTreeMap::new());
         Some(Loaded { programs, maps, ring, ring_bytes: 0, pinned: Some(pinned.dir.clone()) })
     }
 

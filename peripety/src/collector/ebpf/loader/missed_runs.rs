@@ -27,7 +27,7 @@ const FRUITLESS_MAX: u32 = 3;
 
 /// perf's count, and what of it was reported.
 #[derive(Default)]
-pub(super) struct Unseen {
+pub(super) struct MissedRuns {
     perf: Hits,
     /// Runs that our program had counted when perf began to count.
     runs_before: u64,
@@ -45,7 +45,7 @@ pub(super) struct Unseen {
     unchecked_before: u64,
 }
 
-impl Unseen {
+impl MissedRuns {
     /// perf's count so far. It is read before the runs: what fails between the two readings hides an unseen one until the
     /// next look, and makes none up.
     fn hits(&mut self) -> u64 {
@@ -159,7 +159,8 @@ impl Ebpf {
         let runs_before = instance.maps.runs_of(KIND);
         match Hits::count(&self.source.roots, probe) {
             Ok(perf) => {
-                self.unseen = Unseen { perf, runs_before, checked: runs_before, ..Unseen::default() };
+                self.missed_runs =
+                    MissedRuns { perf, runs_before, checked: runs_before, ..MissedRuns::default() };
             }
             Err(error) => tracing::info!("perf does not count {} beside the program: {error}", KIND.name()),
         }
@@ -167,30 +168,30 @@ impl Ebpf {
 
     /// Runs of the hook's program that were compared with perf's count, if it is of this instance.
     pub(super) fn checked_runs(&self, instance: usize) -> Option<u64> {
-        self.unseen_probe().filter(|(_, at)| *at == instance).map(|_| self.unseen.checked)
+        self.unseen_probe().filter(|(_, at)| *at == instance).map(|_| self.missed_runs.checked)
     }
 
     /// Takes over how far an earlier daemon had come, in an instance whose program went on since.
     pub(super) fn resume_checked(&mut self, instance: usize, checked: Option<u64>) {
         if self.unseen_probe().is_some_and(|(_, at)| at == instance) {
-            let before = self.unseen.runs_before;
-            self.unseen.unchecked_before = before.saturating_sub(checked.unwrap_or(0));
+            let before = self.missed_runs.runs_before;
+            self.missed_runs.unchecked_before = before.saturating_sub(checked.unwrap_or(0));
         }
     }
 
     /// Failures that the hook's program saw and beside which perf did not count.
     pub(super) fn unchecked(&self) -> u64 {
         let Some((_probe, at)) = self.unseen_probe() else { return 0 };
-        self.instances.get(at).map_or(0, |instance| self.unseen.unchecked(instance.maps.runs_of(KIND)))
+        self.instances.get(at).map_or(0, |instance| self.missed_runs.unchecked(instance.maps.runs_of(KIND)))
     }
 
     /// Finds what the program did not see.
     pub(super) fn find_unseen(&mut self, found: &mut Found) {
         let Some((_probe, at)) = self.unseen_probe() else { return };
         let Some(instance) = self.instances.get_mut(at) else { return };
-        let hits = self.unseen.hits();
+        let hits = self.missed_runs.hits();
         let runs = instance.maps.runs_of(KIND);
-        self.unseen.look(hits, runs, instance.book.take_recent(), found);
+        self.missed_runs.look(hits, runs, instance.book.take_recent(), found);
     }
 }
 
@@ -219,24 +220,24 @@ mod tests {
 
     #[test]
     fn a_program_that_is_about_to_run_is_not_missed() {
-        let mut unseen = Unseen { runs_before: 5, ..Unseen::default() };
-        assert_eq!(unseen.newly_found(10, 14), (0, true));
-        assert_eq!(unseen.newly_found(10, 15), (0, false));
+        let mut missed = MissedRuns { runs_before: 5, ..MissedRuns::default() };
+        assert_eq!(missed.newly_found(10, 14), (0, true));
+        assert_eq!(missed.newly_found(10, 15), (0, false));
         // Three that are never run; meanwhile others come and go.
-        assert_eq!(unseen.newly_found(23, 24), (0, true));
-        assert_eq!(unseen.newly_found(33, 35), (3, false));
-        assert_eq!(unseen.newly_found(33, 35), (0, false));
+        assert_eq!(missed.newly_found(23, 24), (0, true));
+        assert_eq!(missed.newly_found(33, 35), (3, false));
+        assert_eq!(missed.newly_found(33, 35), (0, false));
         // CPUs that came later are not counted by perf.
-        assert_eq!(unseen.newly_found(33, 99), (0, false));
+        assert_eq!(missed.newly_found(33, 99), (0, false));
     }
 
     #[test]
     fn it_is_given_to_what_failed_before_it_was_sure() {
-        let mut unseen = Unseen::default();
+        let mut missed = MissedRuns::default();
         let one = || HashMap::from([(key(1, KIND), 4)]);
         let mut look = |hits, runs, recent| {
             let mut found = Found::default();
-            unseen.look(hits, runs, recent, &mut found);
+            missed.look(hits, runs, recent, &mut found);
             let missed: Vec<_> = found.missed.iter().map(|m| (m.dev, m.count)).collect();
             (missed, found.look_again, found.unexplained)
         };

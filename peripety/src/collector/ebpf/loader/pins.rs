@@ -1,7 +1,7 @@
 //! Programs that go on while the daemon is away: pinned in the BPF filesystem, with their maps and links.
 //!
 //! Each load of the object has a directory of its own below `/sys/fs/bpf/peripety`. Its name says what was loaded (object,
-//! options, offsets) and for which rows of the table, so that a successor takes up only what it would load itself. What
+//! options, offsets) and for which rows of the table, so that a successor adopts only what it would load itself. What
 //! fails meanwhile waits in the ring, and is counted where the ring is full: bounded, and nothing is lost by a restart.
 //! `peripetyd --detach` removes all of it.
 
@@ -160,16 +160,16 @@ impl Pins {
 
     /// The directory for a load: the same for the same object, options, offsets and rows.
     pub(super) fn place(&self, object: &[u8], options: &str, layout: &Layout, rows: &[usize]) -> PathBuf {
-        let mut reported = object.to_vec();
-        reported.extend_from_slice(options.as_bytes());
+        let mut parts = object.to_vec();
+        parts.extend_from_slice(options.as_bytes());
         for (name, offset) in &layout.offsets {
-            reported.extend_from_slice(format!("\0{name}={offset}").as_bytes());
+            parts.extend_from_slice(format!("\0{name}={offset}").as_bytes());
         }
         for (name, switch) in &layout.switches {
-            reported.extend_from_slice(format!("\0{name}={switch}").as_bytes());
+            parts.extend_from_slice(format!("\0{name}={switch}").as_bytes());
         }
         let rows = rows.iter().filter(|row| **row < 32).fold(0u32, |bits, row| bits | 1 << row);
-        let id = Uuid::new_v5(&NAMESPACE, &reported).simple().to_string();
+        let id = Uuid::new_v5(&NAMESPACE, &parts).simple().to_string();
         self.dir.join(format!("{rows:08x}_{id}"))
     }
 
