@@ -12,7 +12,7 @@ use crate::BlkInfo;
 /// Version of the JSON that an [`Event`] becomes; raised by an incompatible change only.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// One storage event: a failure, its end, or news about a device.
+/// One storage event: a failure, its end, or a change of a device.
 ///
 /// An event that grows keeps its `event_id` and is written again with a higher `revision`; `count` is the total so far.
 /// Every key of this level is always present, but `confirmed`.

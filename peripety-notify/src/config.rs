@@ -68,7 +68,7 @@ pub(crate) struct Config {
     pub(crate) metrics: metrics::Config,
 }
 
-/// What a receiver is told of.
+/// What a receiver is notified of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
@@ -89,7 +89,7 @@ pub(crate) struct Notify {
     pub(crate) name: String,
     #[serde(default = "yes")]
     pub(crate) enabled: bool,
-    /// What it is told of.
+    /// What it is notified of.
     #[serde(default)]
     pub(crate) what: What,
 
@@ -111,7 +111,7 @@ pub(crate) struct Notify {
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
 
-    /// When it is told again of what is still open, the first time; then after twice as long each time.
+    /// When it is reminded of what is still open, the first time; then after twice as long each time.
     #[serde(default = "values::remind", deserialize_with = "values::duration_or_never")]
     pub(crate) remind: Option<SignedDuration>,
     /// Times of the day (of this machine) in which messages wait.

@@ -1,4 +1,4 @@
-//! Which incidents and events a receiver is told of.
+//! Which incidents and events a receiver is notified of.
 
 use peripety_model::{Event, Incident, TYPES};
 

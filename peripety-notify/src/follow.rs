@@ -30,9 +30,9 @@ pub(crate) fn forever(roots: &Roots, places: &Places, receivers: &[Arc<Receiver>
                 }
                 Item::Event(event) => receivers.iter().for_each(|receiver| receiver.take_event(event)),
                 Item::Live => {}
-                Item::Gap(why) => tracing::warn!("some incidents may not be told: {why}"),
+                Item::Gap(why) => tracing::warn!("nobody may be notified of some incidents: {why}"),
             }
-            // After what it stands for is written down: who is killed here hears it again, and knows that it has it.
+            // After what it stands for is written down: who is killed here gets it again, and knows that it has it.
             if let Some(at) = at {
                 write(&path, at);
                 if matches!(item, Item::Live) {

@@ -1,4 +1,4 @@
-//! A message: what one receiver is told once.
+//! A message: what one receiver gets once.
 
 use jiff::Timestamp;
 use peripety_model::{Event, Incident, Severity};
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// What one receiver is told once.
+/// What one receiver gets once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Message {
     /// The same however often it is sent: the id of the incident or event, its revision, and why.

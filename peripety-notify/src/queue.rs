@@ -1,4 +1,4 @@
-//! What one receiver was told, what it is to be told, and what waits. No clock, no file, no thread: what changes it is a
+//! What one receiver got, what it is to get, and what waits. No clock, no file, no thread: what changes it is a
 //! [`Record`], which is written down before it counts.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -16,7 +16,7 @@ use crate::{
     message::{Kind, Message},
 };
 
-/// Incidents, and events, of which is known what was told.
+/// Incidents, and events, of which is known what the receiver got.
 const KNOWN_MAX: usize = 8192;
 /// Longest time between two reminders.
 const REMIND_MAX: SignedDuration = SignedDuration::from_hours(32 * 24);
@@ -37,7 +37,7 @@ pub(crate) enum Record {
     Counted(Counters),
 }
 
-/// What a receiver was told of an incident or event.
+/// What a receiver last got of an incident or event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Known {
     revision: u32,
@@ -45,7 +45,7 @@ pub(crate) struct Known {
     severity: Severity,
     impact: Option<ImpactKind>,
     cause: String,
-    /// When it was told last.
+    /// When that was.
     at: Timestamp,
     reminders: u32,
     /// The latest revision, while it is open.

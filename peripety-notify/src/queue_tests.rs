@@ -23,7 +23,7 @@ fn offer(queue: &mut Queue, notify: &Notify, incident: &Incident, now: Timestamp
 #[test]
 fn an_incident_is_told_when_it_opens_when_it_changes_and_when_it_is_over() {
     let (mut queue, notify, mut incident) = (Queue::default(), notify(""), sample());
-    let mut told = Vec::new();
+    let mut sent = Vec::new();
     type Change = fn(&mut Incident);
     let changes: [Change; 10] = [
         |_| {},
@@ -39,8 +39,8 @@ fn an_incident_is_told_when_it_opens_when_it_changes_and_when_it_is_over() {
     ];
     for change in changes {
         change(&mut incident);
-        told.push(offer(&mut queue, &notify, &incident, at(0)));
-        // However often it comes, it is told once.
+        sent.push(offer(&mut queue, &notify, &incident, at(0)));
+        // However often it comes, it is sent once.
         assert_eq!(offer(&mut queue, &notify, &incident, at(1)), None);
         incident.revision += 1;
     }
@@ -57,7 +57,7 @@ fn an_incident_is_told_when_it_opens_when_it_changes_and_when_it_is_over() {
         None,
         Some(Opened),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(sent, expected);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_snapshot_makes_the_same_queue() {
     let mut again = Queue::default();
     queue.snapshot().iter().for_each(|record| again.apply(record));
     assert_eq!((again.len(), again.counters, again.snapshot()), (1, queue.counters, queue.snapshot()));
-    assert_eq!(offer(&mut again, &notify, &incident, at(2)), None, "it was told");
+    assert_eq!(offer(&mut again, &notify, &incident, at(2)), None, "it was sent");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use peripety_model::Incident;
 
 use crate::message::{Kind, Message};
 
-/// Messages that are told in full when several are sent as one; the others have a line each.
+/// Messages that stand in full when several are sent as one; the others have a line each.
 const FULL_MAX: usize = 10;
 
 /// One line.

@@ -29,7 +29,7 @@ impl Daemon {
         Ok(Self::start_watched(machine, config, args, None)?.0)
     }
 
-    /// The same under a watchdog that wants to hear of it so often. With what it says to systemd from then on.
+    /// The same under a watchdog that wants a ping so often. With what it says to systemd from then on.
     pub fn start_watched(
         machine: &Machine,
         config: &str,

@@ -1,6 +1,6 @@
 //! All block devices, in memory: filled by a scan, kept true by uevents and changes of mountinfo.
 //!
-//! Answers touch no file. Reading happens when the daemon hands over a uevent or the news that mountinfo changed, never
+//! Answers touch no file. Reading happens when the daemon hands over a uevent or says that mountinfo changed, never
 //! with the memory locked, and a device node is read only by the threads of [`superblock_reader`].
 
 mod lookup;
@@ -62,7 +62,7 @@ struct Shared {
     store: Mutex<Store>,
     /// Whether udev runs: its word on what lies on a device is waited for.
     udev: AtomicBool,
-    /// Time of the latest news.
+    /// Time of the latest uevent.
     latest_ns: AtomicU64,
     readers: superblock_reader::Readers,
 }
@@ -76,7 +76,7 @@ impl Shared {
 
 /// How long a scan waits for the superblocks of devices that udev does not report.
 const SCAN_WAIT: Duration = Duration::from_secs(2);
-/// How long news about one device waits for its superblock; it comes in later if that takes longer.
+/// How long a uevent about one device waits for its superblock; it comes in later if that takes longer.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
 /// A device that udev met later than this after the boot was not there for the whole boot.
 const HOTPLUG_US: u64 = 300_000_000;
@@ -191,7 +191,7 @@ impl BlkCache {
         self.take(device, udev, now_ns, wait);
     }
 
-    /// Takes what was read of a device because of news at `now_ns`.
+    /// Takes what was read of a device because of a uevent at `now_ns`.
     fn take(&self, device: SysDevice, from_udev: bool, now_ns: u64, wait: Duration) {
         let entry = UdevEntry::read(&self.shared.roots, device.id.dev);
         let (at, wanted) = {

@@ -52,7 +52,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Takes what was read of a device at `now_ns`: news about a known one, or a new generation.
+    /// Takes what was read of a device at `now_ns`: an update of a known one, or a new generation.
     pub(super) fn put(&mut self, reading: Reading, now_ns: u64) -> Gen {
         self.epoch += 1;
         let (dev, name) = (reading.device.id.dev, reading.device.name.clone());

@@ -185,7 +185,7 @@ impl Smtp {
         for to in &self.to {
             mail = mail.to(to.clone());
         }
-        // The same however often it is sent: a mailbox that has it can tell.
+        // The same however often it is sent: a mailbox that has it can see that.
         mail = mail.message_id(Some(address(&first.id)));
         if first.incident.is_some() && first.kind != Kind::Opened {
             mail = mail.references(address(&first.subject));

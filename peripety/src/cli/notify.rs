@@ -122,7 +122,7 @@ fn ask(path: &PathBuf, request: &str, name: Option<String>) -> anyhow::Result<Va
     stream.set_read_timeout(Some(PATIENCE))?;
     writeln!(stream, "{}", json!({ "version": 1, "request": request, "target": name }))?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).context("cannot hear from peripety-notify")?;
+    BufReader::new(stream).read_line(&mut line).context("cannot read the answer of peripety-notify")?;
     let mut reply: Value =
         serde_json::from_str(&line).context("peripety-notify gave no answer that is understood")?;
     if let Some(error) = reply.get("error").and_then(Value::as_str) {

@@ -110,6 +110,6 @@ pub(super) fn columns(rows: &[Vec<String>]) -> String {
 
 /// Says something to the user, beside the data.
 pub(super) fn note(words: &str) {
-    // Nobody is left to hear it when stderr is closed.
+    // Nobody is left to read it when stderr is closed.
     let _closed = writeln!(anstream::stderr(), "prpt: {}", text::printable(words));
 }

@@ -13,7 +13,7 @@ what a program says in the journal instead: identifier = \"multipathd\", or a li
 says. A program is believed only where journald itself proves that it ran as root, and as an executable of that name or, \
 where the executable was not seen, as NAME.service; what a sender says of itself, such as a syslog tag, counts for nothing. \
 There are built-in rules for multipathd, iscsid, dmeventd, mdadm and smartd. What they say is joined to the kernel's event \
-about the same failure. Without a journal they are not heard.";
+about the same failure. Without a journal they are not read.";
 
 /// Turns storage failures of the Linux kernel into structured events.
 #[derive(Clone, Debug, Parser)]

@@ -268,7 +268,7 @@ impl Programs {
             }
             Item::Journal => {
                 self.journal = true;
-                tracing::info!("journald runs now: daemons such as multipathd are heard");
+                tracing::info!("journald runs now: daemons such as multipathd are read");
                 return None;
             }
             Item::Touch(touched) => {

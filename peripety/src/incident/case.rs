@@ -57,9 +57,9 @@ pub struct Ended {
     at: Timestamp,
 }
 
-/// What an event told of when it was last seen.
+/// What an event reported when it was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Reported {
     harm: Vec<ImpactKind>,
     is_below: bool,
     is_error: bool,
@@ -97,9 +97,9 @@ pub struct Case {
     /// How many of its events were errors, and no mere warnings.
     #[serde(default)]
     pub errors: u32,
-    /// What events that may still grow told of so far: a later revision may know that a copy served it.
+    /// What events that may still grow reported so far: a later revision may know that a copy served it.
     #[serde(default)]
-    pub told: BTreeMap<EventId, Told>,
+    pub reported: BTreeMap<EventId, Reported>,
     /// When it was last written.
     pub written: Option<Timestamp>,
     /// How often it was written while it only grew.
@@ -167,7 +167,7 @@ impl Case {
             certainty: Certainty::Certain,
             had_condition: false,
             errors: 0,
-            told: BTreeMap::new(),
+            reported: BTreeMap::new(),
             written: None,
             writings: 0,
             dirty: true,
@@ -245,22 +245,22 @@ impl Case {
             self.note_conditions(event);
         }
         if event.is_final {
-            self.told.remove(&event.event_id);
+            self.reported.remove(&event.event_id);
         }
         self.touch(event);
     }
 
-    /// Takes back what an event told of before.
+    /// Takes back what an event reported before.
     fn forget_told(&mut self, id: EventId) {
-        let Some(told) = self.told.remove(&id) else { return };
-        let harm = if told.is_below { &mut self.harm_below } else { &mut self.harm };
-        for kind in told.harm {
+        let Some(reported) = self.reported.remove(&id) else { return };
+        let harm = if reported.is_below { &mut self.harm_below } else { &mut self.harm };
+        for kind in reported.harm {
             if let Some(many) = harm.get_mut(&kind) {
                 *many = many.saturating_sub(1);
             }
         }
         harm.retain(|_, many| *many > 0);
-        self.errors = self.errors.saturating_sub(u32::from(told.is_error));
+        self.errors = self.errors.saturating_sub(u32::from(reported.is_error));
     }
 
     fn touch(&mut self, event: &Event) {
@@ -313,8 +313,8 @@ impl Case {
             Class::Way | Class::Removed | Class::NoAnswer | Class::GivenUp | Class::Command | Class::Request
         );
         let kinds = impact::kinds(event, class, &facet.failed);
-        if !event.is_final && self.told.len() < GROWING_MAX {
-            self.told.insert(event.event_id, Told { harm: kinds.clone(), is_below, is_error });
+        if !event.is_final && self.reported.len() < GROWING_MAX {
+            self.reported.insert(event.event_id, Reported { harm: kinds.clone(), is_below, is_error });
         }
         for kind in kinds {
             let harm = if is_below { &mut self.harm_below } else { &mut self.harm };
@@ -485,7 +485,7 @@ impl Case {
         self.conditions.truncate(CONDITIONS_MAX);
         self.had_condition |= other.had_condition;
         self.errors = self.errors.saturating_add(other.errors);
-        self.told.append(&mut other.told);
+        self.reported.append(&mut other.reported);
         other.harm.iter().for_each(|(kind, n)| *self.harm.entry(*kind).or_default() += n);
         other.harm_below.iter().for_each(|(kind, n)| *self.harm_below.entry(*kind).or_default() += n);
         self.growing.append(&mut other.growing);
@@ -550,9 +550,9 @@ impl Case {
     pub fn render(&mut self) {
         let root = self.root().cloned();
         self.render_cause(root.as_ref());
-        let telling = root.as_ref().map(|root| self.telling(root));
-        let telling =
-            telling.map_or((Class::Other, None), |facet| (facet.class, words::of_type(&facet.event_type)));
+        let naming = root.as_ref().map(|root| self.naming(root));
+        let naming =
+            naming.map_or((Class::Other, None), |facet| (facet.class, words::of_type(&facet.event_type)));
         let incident = &mut self.incident;
         let mut kinds: Vec<ImpactKind> = self.harm.keys().chain(self.harm_below.keys()).copied().collect();
         kinds.sort_unstable();
@@ -572,7 +572,7 @@ impl Case {
         incident.conditions = self.conditions.iter().map(|c| c.condition.clone()).collect();
         incident.conditions.sort_by_key(|name| rows::ROWS.iter().position(|row| row.name == name));
         incident.conditions.dedup();
-        let (class, root_type) = telling;
+        let (class, root_type) = naming;
         let said = words::class(class, incident.cause.kind);
         // The worst that was said of the root's kind: an adapter that was reset, and then given up.
         let of_type = |facet: &Facet| words::of_type(&facet.event_type).filter(|_| facet.class == class);
@@ -603,7 +603,7 @@ impl Case {
     }
 
     /// What says most of the cause: what was repaired at first, or only foretold, failed later on the same device.
-    fn telling<'f>(&'f self, root: &'f Facet) -> &'f Facet {
+    fn naming<'f>(&'f self, root: &'f Facet) -> &'f Facet {
         if !matches!(root.class, Class::Mended | Class::Predicted) {
             return root;
         }
@@ -613,9 +613,9 @@ impl Case {
 
     fn render_cause(&mut self, root: Option<&Facet>) {
         let Some(root) = root else { return };
-        let telling = self.telling(root);
-        let kind = class::cause_kind(telling.class, &telling.failed, &telling.event_type);
-        let sure = class::sureness(telling.class, kind, &telling.event_type);
+        let naming = self.naming(root);
+        let kind = class::cause_kind(naming.class, &naming.failed, &naming.event_type);
+        let sure = class::sureness(naming.class, kind, &naming.event_type);
         let cause = &mut self.incident.cause;
         cause.kind = kind;
         cause.certainty = self.certainty.min(sure);

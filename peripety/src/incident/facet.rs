@@ -358,13 +358,13 @@ fn patience(event: &Event, class: Class) -> SignedDuration {
     let sane = |waited: Option<u64>| waited.filter(|s| *s < LONGEST_S).unwrap_or(0);
     let waited = match class {
         Class::Blocked => sane(task.as_ref().and_then(|task| task.seconds)).max(120),
-        // A log does not tell the timeout; how long a command waited does.
+        // A log does not say the timeout; how long a command waited does.
         _ => sane(scsi.as_ref().and_then(|scsi| scsi.cmd_age)),
     };
     SignedDuration::from_secs(seconds(handling) + seconds(waited))
 }
 
-/// By the timeouts that sysfs tells of a device.
+/// By the timeouts that sysfs has for a device.
 fn of_device(id: &BlkId) -> Option<u64> {
     let tries = match &id.transport {
         // An abort is waited for as long again, then the controller is reset.
@@ -376,7 +376,7 @@ fn of_device(id: &BlkId) -> Option<u64> {
     Some(tries.saturating_add(id.recovery_s.unwrap_or(0)))
 }
 
-/// Where nothing tells: the defaults of the kernel. SD_TIMEOUT and its retries; nvme_core.io_timeout;
+/// Where nothing says it: the defaults of the kernel. SD_TIMEOUT and its retries; nvme_core.io_timeout;
 /// node.session.timeo.replacement_timeout; dev_loss_tmo.
 fn usual(event: &Event) -> u64 {
     let name = event.kdev.as_str();

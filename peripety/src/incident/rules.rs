@@ -583,7 +583,7 @@ fn effect_unnamed(cause: &Facet, effect: &Facet) -> bool {
     !cause.own.is_empty() && effect.own.is_empty() && cause.is_space() == effect.is_space()
 }
 
-/// One names a device by its address or controller, the other by its node, and nothing tells whether they are the same.
+/// One names a device by its address or controller, the other by its node, and nothing says whether they are the same.
 fn names_differ(cause: &Facet, effect: &Facet) -> bool {
     if !cause.unplaced || !effect.unplaced || cause.is_space() || effect.is_space() {
         return false;

@@ -312,9 +312,9 @@ impl Logs {
         let middle = numbers.len() / 2;
         let (_, limit, _) = numbers.select_nth_unstable(middle);
         let limit = *limit;
-        let (silent, heard): (Vec<Host>, _) =
+        let (silent, busy): (Vec<Host>, _) =
             std::mem::take(&mut self.hosts).into_iter().partition(|host| host.last < limit);
-        self.hosts = heard;
+        self.hosts = busy;
         self.places = self.hosts.iter().enumerate().map(|(place, host)| (host.name.clone(), place)).collect();
         self.busy =
             self.hosts.iter().enumerate().filter(|(_, host)| host.is_busy).map(|(at, _)| at).collect();

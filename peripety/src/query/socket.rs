@@ -283,7 +283,7 @@ impl Events {
                 // The daemon went away in the middle of it.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
                 Err(source) => {
-                    return Err(ClientError::System { what: "hear from", path: self.path.clone(), source });
+                    return Err(ClientError::System { what: "read from", path: self.path.clone(), source });
                 }
             }
         }

@@ -33,7 +33,7 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// mkfs, mount, use and unmount: news at most, and the news is reported.
+/// mkfs, mount, use and unmount: notices at most, and they are reported.
 fn quiet(machine: &Machine, kind: &str) -> Result<()> {
     let scene = Scene::start(machine, "")?;
     let files = Tmpfs::new(machine, "1g")?;

@@ -115,7 +115,7 @@ fn heard(machine: &Machine) -> Result<()> {
     for events in [scene.seen(FORGED)?, scene.found(FORGED)?] {
         ensure!(events.is_empty(), "{}", crate::events::reported(&events));
     }
-    // It says so again for as long as that lasts: no news.
+    // It says so again for as long as that lasts: nothing new.
     say(&[], &multipathd, &[], &failed(DEVICE))?;
     thread::sleep(Duration::from_secs(6));
     say(&[], &multipathd, &[], &failed(DEVICE))?;

@@ -116,7 +116,7 @@ impl Certificates {
     }
 }
 
-/// An HTTPS server that notes requests, and answers as it is told to.
+/// An HTTPS server that notes requests, and answers as it is asked to.
 pub struct Http {
     pub dir: PathBuf,
     pub port: u16,

@@ -11,7 +11,7 @@ pub struct Given {
     pub events: Vec<Value>,
     /// The last revision of each incident, superseded ones left out, in the order they began.
     pub incidents: Vec<Value>,
-    /// What the scenario's script told by `fact`.
+    /// What the scenario's script reported by `fact`.
     pub facts: BTreeMap<String, String>,
     /// What systemd says about the daemon.
     pub service: BTreeMap<String, String>,

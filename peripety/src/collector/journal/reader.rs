@@ -28,7 +28,7 @@ const FIELDS: [&str; 8] =
 /// What the reader is asked to read, as it stands on its command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Orders {
-    /// The programs that are heard.
+    /// The programs that are read.
     pub programs: Vec<String>,
     /// Boot whose entries are wanted, 32 hexadecimal digits.
     pub boot_id: String,
@@ -278,7 +278,7 @@ fn numbers(headers: &[Header]) -> BTreeMap<u128, (u64, u64)> {
     numbers
 }
 
-/// The entry as an item; none if nobody that is heard said it.
+/// The entry as an item; none if no program that is read said it.
 fn item(entry: &Entry, speakers: &[Speaker]) -> Option<Item> {
     let field = |name: &str| entry.get(name).map(str::to_owned);
     let fields = Fields {
@@ -312,9 +312,9 @@ fn suppressed(entry: &Entry, fields: &Fields, key: &Key, speakers: &[Speaker]) -
     let message = entry.get("MESSAGE")?;
     let (_, unit) = message.rsplit_once(" from ")?;
     let unit = Path::new(unit).file_name()?.to_str()?;
-    let heard = speakers.iter().any(|speaker| speaker.units.iter().any(|of| of == unit));
+    let is_wanted = speakers.iter().any(|speaker| speaker.units.iter().any(|of| of == unit));
     let dropped = entry.get("N_DROPPED").or_else(|| message.split(' ').nth(1));
-    heard.then(|| Item::Lost {
+    is_wanted.then(|| Item::Lost {
         count: dropped.and_then(|n| n.parse().ok()).unwrap_or(1),
         reason: format!("journald's rate limit for {unit}"),
         sequence: format!("{:032x}/{}", key.numbering, key.number),

@@ -161,10 +161,10 @@ fn the_kernel_is_heard_and_nobody_can_speak_for_it() {
         let mut monitor = monitor();
         let disk = a_disk();
         std::fs::write(disk.join("uevent"), "change").unwrap();
-        let heard = next(&mut monitor, |u| !u.udev && disk.ends_with(u.devpath.rsplit('/').next().unwrap()))
+        let got = next(&mut monitor, |u| !u.udev && disk.ends_with(u.devpath.rsplit('/').next().unwrap()))
             .await
             .expect("the kernel was not read");
-        assert!(!heard.udev && heard.action == "change" && heard.seq > 0);
+        assert!(!got.udev && got.action == "change" && got.seq > 0);
         let before = monitor.ignored();
         send(&kernel(DM), Sender::Kernel as u32, 0);
         assert_eq!(next(&mut monitor, |u| !u.udev && u.get("DM_PATH").is_some()).await, None);
@@ -189,8 +189,8 @@ fn udev_is_believed_when_it_is_root() {
         // The kernel's form in udev's group is nobody's.
         send(&kernel(&forged), Sender::Udev as u32, 0);
         send(&udev(DM), Sender::Udev as u32, 0);
-        let heard = next(&mut monitor, |u| u.udev).await.expect("udev was not read");
-        assert_eq!((heard.get("FORGED"), heard.seq), (None, 4711));
+        let got = next(&mut monitor, |u| u.udev).await.expect("udev was not read");
+        assert_eq!((got.get("FORGED"), got.seq), (None, 4711));
         assert!(monitor.ignored() >= 2);
     });
 }

@@ -54,7 +54,7 @@ impl Daemon {
         };
         let msg = format!("{receiver}: {what}: {reason}");
         let mut event = self_events::event(&self.pipeline.host, event_type, msg, clock::now());
-        // Not the name of a device: what tells receivers apart.
+        // Not the name of a device: what distinguishes receivers.
         event.kdev = format!("notify:{receiver}");
         let answer = json!({ "event_id": event.event_id });
         self.pipeline.emit(event);

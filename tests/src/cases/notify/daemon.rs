@@ -107,7 +107,7 @@ fn gap(machine: &Machine) -> Result<()> {
     let all = told(&notifier);
     for (n, (kind, subject, title)) in all.iter().enumerate() {
         let again = all.iter().skip(n + 1).any(|(k, s, _)| k == kind && s == subject && k == "opened");
-        ensure!(!again, "{title} was told twice: {all:?}");
+        ensure!(!again, "{title} was sent twice: {all:?}");
     }
     Ok(())
 }

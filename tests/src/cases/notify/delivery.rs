@@ -89,7 +89,7 @@ fn through_kills(machine: &Machine) -> Result<()> {
     let mut twice = 0;
     for (subject, kind, id) in &all {
         let told = by_incident.entry(subject).or_default();
-        // What was taken and not answered comes again with the same id: who takes it can tell.
+        // What was taken and not answered comes again with the same id: who takes it can see that.
         if told.iter().any(|(_, known)| known == id) {
             twice += 1;
         } else {
@@ -123,7 +123,7 @@ fn late(machine: &Machine) -> Result<()> {
     daemon.say(&over(1, 1)?)?;
     notifier.start_again()?;
     notifier.wait_until_sent(machine, "out", 3, Duration::from_secs(10))?;
-    // Nothing new: nothing is told again.
+    // Nothing new: nothing is sent again.
     notifier.kill_and_start()?;
     thread::sleep(Duration::from_millis(500));
     let lines = notifier.stdout();

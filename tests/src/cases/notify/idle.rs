@@ -35,7 +35,7 @@ fn switches(pid: u32) -> Result<u64> {
 
 fn idle(machine: &Machine) -> Result<()> {
     let daemon = FakeDaemon::start(1)?;
-    // Those with the network are told of nothing here.
+    // Those with the network get nothing here.
     let config = CONFIG.replace("[[notify]]\nname = 'web'", "[[notify]]\nhosts = ['none']\nname = 'web'");
     let config = config.replace("name = 'irc'", "hosts = ['none']\nname = 'irc'");
     let config = config.replace("name = 'mail'", "hosts = ['none']\nname = 'mail'");

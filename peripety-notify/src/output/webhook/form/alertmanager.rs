@@ -1,4 +1,4 @@
-//! Alertmanager API v2: one alert for an incident. What is open is sent again each minute, for an alert that it does not hear of
+//! Alertmanager API v2: one alert for an incident. What is open is sent again each minute, for an alert that it does not get
 //! ends after five; no id of a revision and no count is a label, for each would be another alert.
 
 use std::collections::BTreeMap;

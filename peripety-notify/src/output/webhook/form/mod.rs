@@ -115,7 +115,7 @@ impl Form {
         self.row().token
     }
 
-    /// An alert that Alertmanager is not told of again ends by itself after five minutes.
+    /// An alert that Alertmanager does not get again ends by itself after five minutes.
     pub(super) fn refresh(self) -> Option<Duration> {
         (self == Self::Alertmanager).then_some(Duration::from_secs(60))
     }
