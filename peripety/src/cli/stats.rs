@@ -21,7 +21,7 @@ pub(super) struct Args {
     output: Output,
 }
 
-/// A row of the ledger.
+/// A row of the loss totals.
 #[derive(Debug, Deserialize)]
 struct Loss {
     source: String,
@@ -64,7 +64,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let versions = "prpt and the running peripetyd are of different versions";
     let status: Status = serde_json::from_value(probes).context(versions)?;
     let part = |key: &str| stats.get(key).cloned().unwrap_or_default();
-    let mut losses: Vec<Loss> = serde_json::from_value(part("ledger")).context(versions)?;
+    let mut losses: Vec<Loss> = serde_json::from_value(part("loss_totals")).context(versions)?;
     let runtime: Runtime = serde_json::from_value(part("runtime")).unwrap_or_default();
     let notifiers: BTreeMap<String, Notifier> =
         serde_json::from_value(part("notifiers")).context(versions)?;
