@@ -195,6 +195,11 @@ impl Subject {
         subject
     }
 
+    /// Whether nobody knows what it is.
+    pub(super) const fn is_unnamed(&self) -> bool {
+        self.dev.is_none() && self.name.is_empty() && self.path.is_empty()
+    }
+
     /// Whether it is the same thing: a name that was given to another disk since is not.
     pub fn is(&self, other: &Self) -> bool {
         if !self.boot_id.is_empty() && !other.boot_id.is_empty() && self.boot_id != other.boot_id {

@@ -71,17 +71,21 @@ impl End {
 
     /// Whether a condition is over by it: what happened later is not.
     pub(crate) fn is_end_of(&self, condition: &Condition) -> bool {
-        let later = condition.last.is_some_and(|last| last.duration_since(self.at) > APART);
-        !later && row(&condition.condition).is_some_and(|row| self.ends(row, &condition.device))
+        !self.is_before(condition)
+            && row(&condition.condition).is_some_and(|row| self.ends(row, &condition.device))
     }
 
     /// Whether a condition of which nobody knows what it is about may be over by it.
     pub(crate) fn could_end(&self, condition: &Condition) -> bool {
-        let later = condition.last.is_some_and(|last| last.duration_since(self.at) > APART);
-        let device = &condition.device;
-        let unnamed = device.dev.is_none() && device.name.is_empty() && device.path.is_empty();
-        let closes = row(&condition.condition).is_some_and(|row| row.is_closed_by(&self.event_type));
-        unnamed && closes && !later && self.event_type != "BLK_DEVICE_REMOVED"
+        condition.device.is_unnamed()
+            && self.event_type != "BLK_DEVICE_REMOVED"
+            && !self.is_before(condition)
+            && row(&condition.condition).is_some_and(|row| row.is_closed_by(&self.event_type))
+    }
+
+    /// Whether a condition was reported after it, by more than clocks differ.
+    fn is_before(&self, condition: &Condition) -> bool {
+        condition.last.is_some_and(|last| last.duration_since(self.at) > APART)
     }
 
     fn of(event: &Event) -> Self {
@@ -319,22 +323,28 @@ impl Table {
     }
 
     fn close(&mut self, event: &Event) -> bool {
-        let event_type = event.event_type.as_str();
-        if event_type != RESOLVED && !ROWS.iter().any(|row| row.is_closed_by(event_type)) {
-            return false;
-        }
-        let end = End::of(event);
+        let Some(mut end) = End::by(event) else { return false };
         let before = self.conditions.len();
-        self.conditions.retain(|condition| {
-            let later = condition.last.is_some_and(|last| last.duration_since(end.at) > APART);
-            let Some(row) = row(&condition.condition) else { return true };
-            later || !end.ends(row, &condition.device)
-        });
+        self.conditions.retain(|condition| !end.is_end_of(condition));
+        if self.conditions.len() == before
+            && let Some(place) = self.only_unnamed(&end)
+        {
+            // A late revision of what opened it opens it no more.
+            end.subjects.push(self.conditions.remove(place).device);
+        }
         if self.ends.len() >= ENDS_MAX {
             self.ends.pop_front();
         }
         self.ends.push_back(end);
         self.conditions.len() < before
+    }
+
+    /// What could not be named, and is the only one of its kind: it ends with what ends its kind.
+    fn only_unnamed(&self, end: &End) -> Option<usize> {
+        let mut fitting =
+            self.conditions.iter().enumerate().filter(|(_, condition)| end.could_end(condition));
+        let (place, _) = fitting.next()?;
+        fitting.next().is_none().then_some(place)
     }
 }
 

@@ -261,6 +261,36 @@ fn what_a_person_resolves_is_over_until_it_fails_again() {
 }
 
 #[test]
+fn what_could_not_be_named_is_over_with_what_ends_its_kind_where_it_is_the_only_one() {
+    let unnamed = |name, second| Event { block: None, ..event(name, second, &BlkInfo::default()) };
+    let drbd = |name, second| event(name, second, &block("drbd0", Dev::new(147, 0), 1));
+    let mut table = Table::default();
+    let lost = unnamed("DRBD_STATE_CHANGED", 10);
+    assert_eq!(table.apply(&lost), Change::Opened);
+    // What ended before it, and what ends no such thing.
+    assert_eq!(table.apply(&drbd("DRBD_CONNECTED", 9)), Change::Nothing);
+    assert_eq!(table.apply(&drbd("BLK_READ_BACK", 12)), Change::Nothing);
+    assert_eq!(table.apply(&drbd("BLK_DEVICE_REMOVED", 12)), Change::Nothing, "another device went");
+    assert_eq!(table.apply(&drbd("DRBD_CONNECTED", 12)), Change::Closed);
+    is(&table, &[]);
+    // The last revision of what was lost comes after it.
+    assert_eq!(table.apply(&lost), Change::Nothing);
+    assert_eq!(table.apply(&unnamed("DRBD_STATE_CHANGED", 13)), Change::Opened);
+    // What is named ends by its name, and leaves alone what is not.
+    table.apply(&drbd("DRBD_STATE_CHANGED", 14));
+    assert_eq!(table.apply(&drbd("DRBD_CONNECTED", 15)), Change::Closed);
+    is(&table, &[("replication_broken", "")]);
+    // Two that an end may be of: nobody knows which it is.
+    let mut two = Table::default();
+    for name in ["FS_SHUTDOWN", "FS_IO_ERROR"] {
+        assert_eq!(two.apply(&unnamed(name, 10)), Change::Opened, "{name}");
+    }
+    let unmounted = event("FS_UNMOUNTED", 12, &block("sda1", Dev::new(8, 1), 1));
+    assert_eq!(two.apply(&unmounted), Change::Nothing);
+    assert_eq!(two.conditions().len(), 2);
+}
+
+#[test]
 fn a_look_changes_only_what_it_has_seen() {
     let mut table = Table::default();
     let disks: Vec<BlkInfo> =
