@@ -591,15 +591,7 @@ impl Case {
 
     /// The facet at the root: what nothing explains, the lowest in the stack, the first of those.
     pub fn root(&self) -> Option<&Facet> {
-        let known = |f: &Facet| f.own.is_empty();
-        self.roots().min_by(|a, b| {
-            (rank(a.class), a.is_bridge, known(a), a.first).cmp(&(
-                rank(b.class),
-                b.is_bridge,
-                known(b),
-                b.first,
-            ))
-        })
+        self.roots().min_by_key(|f| (rank(f.class), f.is_bridge, f.is_nameless(), f.first))
     }
 
     /// What says most of the cause: what was repaired at first, or only foretold, failed later on the same device.

@@ -124,6 +124,11 @@ impl Facet {
         class::is_space(self.class, &self.failed)
     }
 
+    /// Whether it names nothing that it is about: at most the kind of filesystem.
+    pub fn is_nameless(&self) -> bool {
+        self.own.iter().all(|name| name.starts_with("s:"))
+    }
+
     /// Whether both are about the same thing.
     pub fn is_of(&self, other: &Self) -> bool {
         let same_boot = self.boot == other.boot;

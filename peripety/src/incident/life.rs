@@ -67,6 +67,10 @@ impl Incidents {
 
     /// What could not be named, and is the only one of its kind, ends with what ends its kind.
     fn end_unnamed(&mut self, event: &Event, end: &End, out: &mut Vec<Incident>) -> Option<Slot> {
+        // It is about the device that went, and nothing else.
+        if event.event_type == EventType::BLK_DEVICE_REMOVED {
+            return None;
+        }
         let could = |case: &Case| {
             case.incident.state.is_open() && case.conditions.iter().any(|condition| end.could_end(condition))
         };
@@ -166,14 +170,12 @@ impl Incidents {
             .collect();
         for slot in open {
             let Some(case) = self.cases.get_mut(&slot) else { continue };
-            let before = case.conditions.len();
-            case.conditions.retain(|condition| {
+            let is_over = |condition: &Condition| {
                 let lasting =
                     rows::row(&condition.condition).is_none_or(|row| row.lasts == rows::Lasts::OverReboots);
-                lasting || condition.device.boot_id == event.boot_id
-            });
-            let ended = case.conditions.len() < before || !case.had_condition;
-            if ended {
+                !lasting && condition.device.boot_id != event.boot_id
+            };
+            if case.drop_conditions(event.first_timestamp, &is_over) || !case.had_condition {
                 case.dirty = true;
                 if case.conditions.is_empty() && case.incident.resolved_by.is_none() {
                     case.resolve(event.first_timestamp, "reboot".to_owned());

@@ -94,8 +94,9 @@ impl Incidents {
             (None, None) => None,
         };
         let ended = self.end(event, slot, out);
-        let slot = slot.or(ended);
-        event.incident_id = slot.and_then(|slot| self.cases.get(&slot)).map(|case| case.incident.incident_id);
+        // A revision that ends nothing more belongs to what an earlier one ended.
+        let slot = slot.or(ended).or(known);
+        event.incident_id = None;
         if let Some(slot) = slot {
             self.index.note_event(event.event_id, slot);
             let slot = self.explain_waiting(event, slot, out);
@@ -114,10 +115,13 @@ impl Incidents {
     /// A cause may be written after what came of it. The incident that has both then.
     fn explain_waiting(&mut self, event: &Event, slot: Slot, out: &mut Vec<Incident>) -> Slot {
         if let Some(root) = event.root_cause_event_id.filter(|root| self.index.of_event(*root).is_none()) {
-            if self.waiting.len() >= WAITING_MAX {
-                self.waiting.pop_front();
+            let pair = (root, event.event_id);
+            if !self.waiting.contains(&pair) {
+                if self.waiting.len() >= WAITING_MAX {
+                    self.waiting.pop_front();
+                }
+                self.waiting.push_back(pair);
             }
-            self.waiting.push_back((root, event.event_id));
         }
         let is_for = |(root, _): &(EventId, EventId)| *root == event.event_id;
         let effects: Vec<EventId> = self.waiting.iter().filter(|w| is_for(w)).map(|(_, id)| *id).collect();

@@ -71,7 +71,7 @@ const HARDWARE: &[Class] = &[Way, Removed, NoAnswer, GivenUp, Command, Request];
 /// What may be said with no name in it.
 const UNNAMED: &[Class] = &[
     Adapter, Bus, Way, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member, Array, Low, Pool,
-    Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Server, Bug,
+    Stacked, Zfs, Cache, Full, Checksum, Reaction, Mended, Server, Bug,
 ];
 const ON_FILESYSTEM: &[Class] = &[Cache, Fs, Contents, Checksum, Reaction];
 
@@ -580,7 +580,7 @@ fn both_unnamed(cause: &Facet, effect: &Facet) -> bool {
 
 /// A filesystem that does not say which one it is.
 fn effect_unnamed(cause: &Facet, effect: &Facet) -> bool {
-    !cause.own.is_empty() && effect.own.is_empty() && cause.is_space() == effect.is_space()
+    !cause.is_nameless() && effect.is_nameless() && cause.is_space() == effect.is_space()
 }
 
 /// One names a device by its address or controller, the other by its node, and nothing says whether they are the same.
@@ -709,8 +709,7 @@ fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
     let stacked = |name: &String| {
         ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|start| name.starts_with(start))
     };
-    let is_nameless = effect.own.iter().all(|name| name.starts_with("s:"));
-    let is_made_of_others = is_nameless || effect.own.iter().any(stacked);
+    let is_made_of_others = effect.is_nameless() || effect.own.iter().any(stacked);
     effect.unplaced && is_made_of_others && !cause.is_of(effect) && kernel_allows(cause, effect)
 }
 

@@ -6,7 +6,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Incidents, OPEN_MAX, OVER_MAX, rules::RULES};
+use super::{Case, Facet, Incidents, OPEN_MAX, OVER_MAX, WAITING_MAX, rules::RULES};
 use crate::{
     block::{BlkId, BlkInfo, Dev, Hctl, Transport},
     event::{
@@ -591,6 +591,19 @@ fn a_fault_of_the_medium_is_open_over_a_reboot_and_a_state_of_the_kernel_is_not(
     assert!(run.found().iter().all(|i| i.state == State::Resolved));
 }
 
+#[test]
+fn a_late_revision_of_an_earlier_boot_does_not_open_again_what_ended_with_it() {
+    let first = Event { is_final: false, ..event("NVME_PATH_FAILED", "nvme1", 0) };
+    let mut run = run(vec![first.clone()]);
+    let mut started = event("PERIPETY_STARTED", "", 60_000);
+    started.boot_id = "f".repeat(32);
+    run.stage.push(&mut started, &mut run.written);
+    let mut late = Event { revision: 1, is_final: true, ..first };
+    run.stage.push(&mut late, &mut run.written);
+    let found = run.found();
+    assert_eq!((found[0].state, found[0].conditions.as_slice()), (State::Resolved, [].as_slice()));
+}
+
 /// A log of an ATA port that gives its disk up, within a minute and with resets between.
 #[test]
 fn the_error_handling_of_a_port_is_one_incident() {
@@ -634,6 +647,52 @@ fn a_cause_that_is_written_after_what_came_of_it_is_its_cause() {
 }
 
 #[test]
+fn revisions_that_wait_for_one_cause_leave_room_for_what_waits_for_another() {
+    let cause = io(event("BLK_IO_ERROR", "sda", 0), Op::Write, 8, 5);
+    let effect = Event { root_cause_event_id: Some(cause.event_id), ..event("BLK_LOST_WRITE", "dm-7", 0) };
+    let other = io(event("BLK_IO_ERROR", "sdb", 0), Op::Write, 8, 5);
+    let growing = Event { root_cause_event_id: Some(other.event_id), ..event("BLK_LOST_WRITE", "dm-9", 0) };
+    let revision = |revision: u32| Event { revision, is_final: false, ..growing.clone() };
+    let mut events = vec![effect];
+    events.extend((0..WAITING_MAX as u32 + 1).map(revision));
+    events.extend([cause, other]);
+    let run = run(events);
+    let names: Vec<String> = run.found().iter().map(|incident| incident.cause.name.clone()).collect();
+    assert_eq!(names, ["sda", "sdb"]);
+}
+
+#[test]
+fn a_filesystem_that_names_no_device_is_the_named_one_of_the_moment_and_no_cause() {
+    for (named, nameless) in
+        [("FS_ERROR", "FS_ERROR"), ("FS_ERROR", "FS_PANIC"), ("FS_IO_ERROR", "FS_IO_ERROR")]
+    {
+        for events in [
+            vec![event(named, "dm-5", 0), event(nameless, "", 5)],
+            vec![event(nameless, "", 0), event(named, "dm-5", 5)],
+        ] {
+            let found = run(events).found();
+            let rules = &found[0].cause.rules;
+            assert_eq!(
+                (found.len(), found[0].cause.name.as_str()),
+                (1, "dm-5"),
+                "{named} {nameless} {rules:?}"
+            );
+            assert_eq!(rules, &["only-filesystem-of-the-moment"], "{named} {nameless}");
+        }
+    }
+    let apart = run(vec![event("FS_ERROR", "", 0), event("FS_PANIC", "", 5)]);
+    assert_eq!(apart.found().len(), 2, "none of the two says which filesystem it is");
+}
+
+#[test]
+fn of_two_roots_one_that_names_its_device_is_the_cause() {
+    let (nameless, named) = (event("FS_ERROR", "", 0), event("FS_ERROR", "dm-5", 5));
+    let mut case = Case::open(&nameless, Facet::of(&nameless).unwrap());
+    case.add(&named, Facet::of(&named).unwrap(), None);
+    assert_eq!(case.root().map(|root| root.event_id), Some(named.event_id));
+}
+
+#[test]
 fn what_could_not_be_named_is_over_with_what_ends_its_kind_where_it_is_the_only_one() {
     let lost = || with(event("DRBD_STATE_CHANGED", "", 0), "drbd.resource", "r0");
     let mut one = run(vec![lost()]);
@@ -672,7 +731,7 @@ fn recoveries_that_one_event_counts_are_episodes_also_where_few_of_its_revisions
         ..path("DM_MPATH_PATH_REINSTATED", at)
     };
     let fails = |at| path("DM_MPATH_PATH_FAILED", at);
-    let run = run(vec![
+    let mut run = run(vec![
         fails(0),
         back(1, 0, 2_000),
         fails(4_000),
@@ -684,6 +743,11 @@ fn recoveries_that_one_event_counts_are_episodes_also_where_few_of_its_revisions
     ]);
     let found = run.found();
     assert_eq!((found.len(), found[0].episodes, found[0].state), (1, 5, State::Resolved), "{found:#?}");
+    // Also a revision that ends nothing more belongs to what it ended.
+    let mut last = Event { is_final: true, ..back(5, 3, 18_000) };
+    run.stage.push(&mut last, &mut run.written);
+    assert_eq!(last.incident_id, Some(found[0].incident_id));
+    assert!(run.events.iter().all(|e| e.incident_id == last.incident_id));
 }
 
 #[test]

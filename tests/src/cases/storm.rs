@@ -306,7 +306,8 @@ fn whole(events: &[Event], failed: u64, submitted: u64) -> Result<()> {
 /// Whether each failure was counted for its device.
 fn nothing_is_forgotten(machine: &Machine) -> Result<()> {
     let stats = prpt::json(machine, &["stats", "-J"])?;
-    let totals = stats.first().and_then(|stats| stats.get("loss_totals")?.as_array()).context("no loss totals")?;
+    let totals =
+        stats.first().and_then(|stats| stats.get("loss_totals")?.as_array()).context("no loss totals")?;
     let forgotten = totals.iter().find(|row| {
         row.get("reason").is_some_and(|r| r.as_str().is_some_and(|reason| reason.contains("forgotten")))
     });
