@@ -325,6 +325,32 @@ pub enum ImpactKind {
 }
 
 impl ImpactKind {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 8] = [
+        Self::DataLost,
+        Self::Unavailable,
+        Self::ReadOnly,
+        Self::DataAtRisk,
+        Self::RedundancyLost,
+        Self::PathLost,
+        Self::Slow,
+        Self::None,
+    ];
+
+    /// As it stands in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DataLost => "data_lost",
+            Self::Unavailable => "unavailable",
+            Self::ReadOnly => "read_only",
+            Self::DataAtRisk => "data_at_risk",
+            Self::RedundancyLost => "redundancy_lost",
+            Self::PathLost => "path_lost",
+            Self::Slow => "slow",
+            Self::None => "none",
+        }
+    }
+
     /// In words.
     pub const fn words(self) -> &'static str {
         match self {
@@ -435,4 +461,17 @@ pub struct Acknowledged {
     pub at: Timestamp,
     /// Why.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_impact_is_named_as_in_json_the_worst_first() {
+        for kind in ImpactKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert!(ImpactKind::ALL.is_sorted() && ImpactKind::ALL[0] == ImpactKind::DataLost);
+    }
 }

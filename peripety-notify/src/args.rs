@@ -108,7 +108,7 @@ fn run(args: &Args) -> Result<(), RunError> {
     roots.journal.clone_from(&args.journal_dir);
     let roots = roots.for_program(args.daemon.as_deref());
     let places = Places { runtime: args.own_runtime_dir.clone(), state: args.state_dir.clone() };
-    let control = control::Control::bind(&places.runtime)?;
+    let control = control::Control::bind(&places.runtime, &roots)?;
     let mut receivers = Vec::new();
     for notify in config.notify.iter().filter(|notify| notify.enabled) {
         receivers.push(Receiver::start(notify, &places, &roots)?);

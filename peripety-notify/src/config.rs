@@ -2,10 +2,7 @@
 
 mod values;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use peripety_model::{Severity, incident::ImpactKind};
@@ -16,6 +13,7 @@ pub(crate) use values::{Quiet, Rate};
 use crate::{
     metrics,
     output::{self, exec, irc, mail, stdout, syslog, webhook},
+    secret::text_of,
 };
 
 /// Bytes of the file.
@@ -167,12 +165,7 @@ impl Config {
     /// What is wrong first.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
-        let length = fs::metadata(path).map_err(read)?.len();
-        if length > FILE_MAX {
-            let what = format!("it has {length} bytes; at most {FILE_MAX} are read");
-            return Err(read(std::io::Error::other(what)));
-        }
-        let text = fs::read_to_string(path).map_err(read)?;
+        let text = text_of(path, FILE_MAX).map_err(read)?;
         Self::from_text(path, &text)
     }
 

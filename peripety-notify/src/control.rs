@@ -2,44 +2,45 @@
 //! the daemon's socket (doc/socket.md).
 
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{
-        fs::{DirBuilderExt as _, PermissionsExt as _, chown},
+        fs::DirBuilderExt as _,
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     thread,
-    time::Duration,
 };
 
+use peripety::internal::{
+    Roots,
+    files::{SocketError, listen},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::receiver::Receiver;
+use crate::{receiver::Receiver, serve::serve};
 
 /// Its name in the runtime directory.
 const SOCKET: &str = "notify.sock";
 /// Longest request.
 const REQUEST_MAX: u64 = 4096;
-/// How long a client may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Clients at a time.
-const CLIENTS_MAX: usize = 8;
-
-/// Who may read the journal may ask.
-const READERS: &str = "systemd-journal";
 
 /// The socket cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {}: {source}; another peripety-notify may run", path.display())]
-pub(crate) struct ControlError {
-    path: PathBuf,
-    source: io::Error,
+pub(crate) enum ControlError {
+    /// Another process has it, or there is no thread.
+    #[error("cannot listen on {}: {source}; another peripety-notify may run", path.display())]
+    System {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be made.
+    #[error(transparent)]
+    Listen(#[from] SocketError),
 }
 
 /// The socket.
@@ -61,20 +62,15 @@ impl Control {
     ///
     /// # Errors
     /// Another process does, or the system refuses.
-    pub(crate) fn bind(runtime: &Path) -> Result<Self, ControlError> {
+    pub(crate) fn bind(runtime: &Path, roots: &Roots) -> Result<Self, ControlError> {
         let path = runtime.join(SOCKET);
-        let fail = |source| ControlError { path: path.clone(), source };
+        let fail = |source| ControlError::System { path: path.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime).map_err(fail)?;
         if UnixStream::connect(&path).is_ok() {
             return Err(fail(io::ErrorKind::AddrInUse.into()));
         }
-        let _none_there = fs::remove_file(&path);
-        let listener = UnixListener::bind(&path).map_err(fail)?;
         // Errors of receivers and names of hosts are for who may read the journal: the unit's group.
-        if let Some(gid) = group(READERS) {
-            let _not_a_member = chown(&path, None, Some(gid));
-        }
-        fs::set_permissions(&path, Permissions::from_mode(0o660)).map_err(fail)?;
+        let listener = listen(&path, Some(roots))?;
         Ok(Self { listener, path })
     }
 
@@ -84,42 +80,13 @@ impl Control {
     /// There is no thread.
     pub(crate) fn start(self, receivers: Vec<Arc<Receiver>>) -> Result<(), ControlError> {
         let Self { listener, path } = self;
-        let busy = Arc::new(AtomicUsize::new(0));
-        let serve = move || {
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else {
-                    thread::sleep(Duration::from_millis(200));
-                    continue;
-                };
-                if busy.fetch_add(1, Ordering::AcqRel) >= CLIENTS_MAX {
-                    busy.fetch_sub(1, Ordering::AcqRel);
-                    continue;
-                }
-                let (receivers, busy) = (receivers.clone(), Arc::clone(&busy));
-                let work = move || {
-                    let _gone = answer(stream, &receivers);
-                    busy.fetch_sub(1, Ordering::AcqRel);
-                };
-                let _no_thread =
-                    thread::Builder::new().name("client".to_owned()).stack_size(512 << 10).spawn(work);
-            }
-        };
-        let started = thread::Builder::new().name("control".to_owned()).stack_size(64 << 10).spawn(serve);
-        started.map(drop).map_err(|source| ControlError { path, source })
+        let accept = move || listener.accept().map(|(stream, _)| stream);
+        serve("control", accept, move |stream| answer(stream, &receivers))
+            .map_err(|source| ControlError::System { path, source })
     }
 }
 
-/// Id of a group.
-fn group(name: &str) -> Option<u32> {
-    fs::read_to_string("/etc/group").ok()?.lines().find_map(|line| {
-        let mut parts = line.split(':');
-        (parts.next() == Some(name)).then(|| parts.nth(1)?.parse().ok())?
-    })
-}
-
 fn answer(mut stream: UnixStream, receivers: &[Arc<Receiver>]) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(&stream).take(REQUEST_MAX).read_line(&mut line)?;
     let reply = match serde_json::from_str::<Request>(&line) {

@@ -1,23 +1,36 @@
 //! The daemon's revisions to the receivers, from where the last one came.
 
-use std::{fs, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use peripety::internal::{
     Roots, checked,
+    files::replace,
     follow::{Item, Kinds, Place, follow},
 };
 
-use crate::receiver::{Places, Receiver, file};
+use crate::{
+    receiver::{Places, Receiver},
+    store::Copy,
+};
 
 /// How long to wait for a daemon that is not there; ever longer.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How far the copy of the place is behind; longer than a queue takes to be copied.
+const LAG: Duration = Duration::from_secs(60);
 
 /// Follows the daemon, and waits for it while it is away.
 pub(crate) fn forever(roots: &Roots, places: &Places, receivers: &[Arc<Receiver>], events: bool) -> ! {
-    let path = file(places, "place");
-    let copy = places.state.join("place");
-    let mut place = read(&path).or_else(|| read(&copy));
+    let path = places.runtime.join("place");
+    let copied = places.state.join("place");
+    let mut place = read(&path).or_else(|| read(&copied));
+    let mut copy = Lagging { copy: Copy::new(copied), next: None };
     let kinds = Kinds { incidents: true, events };
     let (mut wait, mut said) = (WAIT_FIRST, false);
     loop {
@@ -34,9 +47,11 @@ pub(crate) fn forever(roots: &Roots, places: &Places, receivers: &[Arc<Receiver>
             }
             // After what it stands for is written down: who is killed here gets it again, and knows that it has it.
             if let Some(at) = at {
-                write(&path, at);
-                if matches!(item, Item::Live) {
-                    write(&copy, at);
+                if let Some(line) = line(at) {
+                    if let Err(error) = replace(&path, &line, 0o600) {
+                        tracing::debug!("{}: cannot write it: {error}", path.display());
+                    }
+                    copy.note(line);
                 }
                 place = Some(at.clone());
             }
@@ -59,13 +74,31 @@ fn read(path: &Path) -> Option<Place> {
     serde_json::from_slice(checked::unseal(text.strip_suffix(b"\n")?)?).ok()
 }
 
-/// Small, in one write, and with a checksum: what a kill leaves half is no place, and all is looked at again.
-fn write(path: &Path, place: &Place) {
-    let Ok(json) = serde_json::to_vec(place) else { return };
+/// With a checksum: what damage leaves of it is no place, and all is looked at again.
+fn line(place: &Place) -> Option<Vec<u8>> {
+    let json = serde_json::to_vec(place).ok()?;
     let mut line = Vec::new();
     checked::seal(&mut line, &json);
-    let new = path.with_extension("new");
-    if let Err(error) = fs::write(&new, &line).and_then(|()| fs::rename(&new, path)) {
-        tracing::debug!("{}: cannot write it: {error}", path.display());
+    Some(line)
+}
+
+/// The copy for the time after a reboot. It must not be ahead of the copies of the queues, which a disk may hold up: so it has
+/// the place of a while ago, and what came since comes again.
+struct Lagging {
+    copy: Copy,
+    /// The place that is written next, and when it was had.
+    next: Option<(Vec<u8>, Instant)>,
+}
+
+impl Lagging {
+    fn note(&mut self, line: Vec<u8>) {
+        let Some((next, since)) = &mut self.next else {
+            self.next = Some((line, Instant::now()));
+            return;
+        };
+        if since.elapsed() >= LAG && !self.copy.is_busy() {
+            self.copy.write(std::mem::replace(next, line));
+            *since = Instant::now();
+        }
     }
 }

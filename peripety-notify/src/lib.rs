@@ -16,6 +16,7 @@ mod queue;
 mod receiver;
 mod schedule;
 mod secret;
+mod serve;
 mod store;
 mod tls;
 mod words;

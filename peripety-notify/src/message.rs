@@ -73,12 +73,18 @@ const fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+/// An incident with as many of its events as a message has.
+pub(crate) fn cut(incident: &Incident) -> Box<Incident> {
+    let events = incident.events.iter().take(MEMBERS_MAX).cloned().collect();
+    let whole = Incident { events: Vec::new(), ..incident.clone() };
+    Box::new(Incident { events, ..whole })
+}
+
 impl Message {
     /// About an incident.
     pub(crate) fn of_incident(kind: Kind, incident: &Incident, at: Timestamp) -> Self {
         let subject = incident.incident_id.to_string();
-        let mut incident = Box::new(incident.clone());
-        incident.events.truncate(MEMBERS_MAX);
+        let incident = cut(incident);
         Self {
             id: format!("{subject}.{}.{}", incident.revision, kind.as_str()),
             subject,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Notify, What},
     filter,
-    message::{Kind, Message},
+    message::{Kind, Message, cut},
 };
 
 /// Incidents, and events, of which is known what the receiver got.
@@ -35,20 +35,21 @@ pub(crate) enum Record {
     Known(String, Box<Known>),
     /// Counters, when the log is written anew.
     Counted(Counters),
+    /// Whether it is an event of the daemon that this receiver takes nothing.
+    Reported(bool),
 }
 
 /// What a receiver last got of an incident or event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Known {
     revision: u32,
-    open: bool,
     severity: Severity,
     impact: Option<ImpactKind>,
     cause: String,
     /// When that was.
     at: Timestamp,
     reminders: u32,
-    /// The latest revision, while it is open.
+    /// The latest revision, while the receiver knows it to be open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     incident: Option<Box<Incident>>,
 }
@@ -71,6 +72,8 @@ pub(crate) struct Queue {
     /// Of `known`, the oldest first; one may stand here twice.
     order: VecDeque<String>,
     pub(crate) counters: Counters,
+    /// Whether it is an event of the daemon that this receiver takes nothing.
+    pub(crate) reported: bool,
 }
 
 impl Known {
@@ -79,21 +82,11 @@ impl Known {
         if let Some(event) = &message.event {
             let (severity, revision) = (event.severity, event.revision);
             let cause = String::new();
-            return Some(Self {
-                revision,
-                open: false,
-                severity,
-                impact: None,
-                cause,
-                at,
-                reminders: 0,
-                incident: None,
-            });
+            return Some(Self { revision, severity, impact: None, cause, at, reminders: 0, incident: None });
         }
         let incident = message.incident.as_ref()?;
         Some(Self {
             revision: incident.revision,
-            open: message.is_open(),
             severity: incident.severity,
             impact: incident.impact.kinds.first().copied(),
             cause: cause(incident),
@@ -103,9 +96,13 @@ impl Known {
         })
     }
 
+    fn is_open(&self) -> bool {
+        self.incident.is_some()
+    }
+
     /// When to remind of it.
     fn remind_at(&self, first: SignedDuration) -> Option<Timestamp> {
-        let incident = self.incident.as_ref().filter(|_| self.open)?;
+        let incident = self.incident.as_ref()?;
         let known = incident.acknowledged.is_some();
         let wait = first.checked_mul(1 << self.reminders.min(16)).unwrap_or(REMIND_MAX).min(REMIND_MAX);
         (!known).then(|| self.at.checked_add(wait).ok())?
@@ -132,6 +129,7 @@ impl Queue {
             Record::Dropped(id, _) => self.counters.dropped += u64::from(self.take(id)),
             Record::Known(subject, known) => self.know(subject, (**known).clone()),
             Record::Counted(counters) => self.counters = *counters,
+            Record::Reported(reported) => self.reported = *reported,
         }
     }
 
@@ -144,7 +142,7 @@ impl Queue {
         while self.known.len() > KNOWN_MAX {
             let Some(oldest) = self.order.pop_front() else { break };
             looked = looked.saturating_sub(1);
-            if looked > 0 && self.known.get(&oldest).is_some_and(|known| known.open) {
+            if looked > 0 && self.known.get(&oldest).is_some_and(Known::is_open) {
                 self.order.push_back(oldest);
             } else {
                 self.known.remove(&oldest);
@@ -157,13 +155,13 @@ impl Queue {
         at.and_then(|at| self.waiting.remove(at)).is_some()
     }
 
-    /// The message that a revision of an incident is for this receiver. `first` when it was open before this receiver came.
-    pub(crate) fn decide(&mut self, notify: &Notify, incident: &Incident, now: Timestamp) -> Option<Message> {
+    /// What a revision of an incident is for this receiver: a message, or something to know for the next reminder.
+    pub(crate) fn decide(&self, notify: &Notify, incident: &Incident, now: Timestamp) -> Option<Record> {
         if notify.what == What::Events {
             return None;
         }
         let subject = incident.incident_id.to_string();
-        let kind = match self.known.get_mut(&subject) {
+        let kind = match self.known.get(&subject) {
             None => match incident.state {
                 _ if !filter::takes_incident(notify, incident) => return None,
                 State::Open | State::Recovering => Kind::Opened,
@@ -172,10 +170,10 @@ impl Queue {
             },
             Some(known) if incident.revision <= known.revision => return None,
             Some(known) => match incident.state {
-                State::Superseded if known.open => Kind::Merged,
-                State::Resolved if known.open => Kind::Resolved,
+                State::Superseded if known.is_open() => Kind::Merged,
+                State::Resolved if known.is_open() => Kind::Resolved,
                 State::Superseded | State::Resolved => return None,
-                State::Open | State::Recovering if !known.open => Kind::Opened,
+                State::Open | State::Recovering if !known.is_open() => Kind::Opened,
                 State::Open | State::Recovering => {
                     let impact = incident.impact.kinds.first().copied();
                     let hurt = |kind: Option<ImpactKind>| kind.unwrap_or(ImpactKind::None);
@@ -184,17 +182,18 @@ impl Queue {
                     } else if cause(incident) != known.cause {
                         Kind::Cause
                     } else {
-                        // A reminder says how it is then.
-                        known.incident = Some(Box::new(incident.clone()));
-                        return None;
+                        // A reminder says how it is then, and there is none of what a person knows.
+                        let (revision, incident) = (incident.revision, Some(cut(incident)));
+                        let known = Known { revision, incident, ..known.clone() };
+                        return Some(Record::Known(subject, Box::new(known)));
                     }
                 }
             },
         };
-        Some(Message::of_incident(kind, incident, now))
+        Some(Record::Put(Box::new(Message::of_incident(kind, incident, now))))
     }
 
-    /// The message that a revision of an event is for this receiver: its last one, or a first one that is bad.
+    /// The message that an event is for this receiver: its first revision that it wants.
     pub(crate) fn decide_event(&self, notify: &Notify, event: &Event, now: Timestamp) -> Option<Message> {
         let wanted = notify.what != What::Incidents && filter::takes_event(notify, event);
         let known = self.known.contains_key(&event.event_id.to_string());
@@ -268,8 +267,8 @@ impl Queue {
 
     /// What this receiver knows to be open, the oldest first.
     pub(crate) fn open(&self) -> Vec<&Incident> {
-        let open = self.known.values().filter(|known| known.open);
-        let mut open: Vec<&Incident> = open.filter_map(|known| known.incident.as_deref()).collect();
+        let open = self.known.values().filter_map(|known| known.incident.as_deref());
+        let mut open: Vec<&Incident> = open.collect();
         open.sort_by_key(|incident| (incident.opened, incident.incident_id));
         open
     }
@@ -282,6 +281,7 @@ impl Queue {
         let mut all: Vec<Record> = known.chain(waiting).collect();
         // Last, for each message that waits is counted when it is put.
         all.push(Record::Counted(self.counters));
+        all.push(Record::Reported(self.reported));
         all
     }
 }

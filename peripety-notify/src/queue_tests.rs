@@ -14,10 +14,12 @@ fn at(second: i64) -> Timestamp {
 
 /// Offers a revision, and takes what comes of it.
 fn offer(queue: &mut Queue, notify: &Notify, incident: &Incident, now: Timestamp) -> Option<Kind> {
-    let message = queue.decide(notify, incident, now)?;
-    let kind = message.kind;
-    queue.apply(&Record::Put(Box::new(message)));
-    Some(kind)
+    let record = queue.decide(notify, incident, now)?;
+    queue.apply(&record);
+    match record {
+        Record::Put(message) => Some(message.kind),
+        _ => None,
+    }
 }
 
 #[test]
@@ -152,4 +154,24 @@ fn what_is_known_is_bounded_and_what_is_open_is_kept_longest() {
     }
     assert_eq!(queue.known.len(), KNOWN_MAX);
     assert_eq!(offer(&mut queue, &notify, &open, at(2)), None, "it is known still");
+}
+
+#[test]
+fn what_a_person_knows_is_known_after_a_restart() {
+    let (mut queue, notify, mut incident) = (Queue::default(), notify("remind = '1h'"), sample());
+    let mut log = vec![queue.decide(&notify, &incident, at(0)).unwrap()];
+    queue.apply(&log[0]);
+    incident.revision = 1;
+    incident.acknowledged = Some(peripety_model::incident::Acknowledged {
+        by: "root".into(),
+        at: at(1),
+        reason: "ordered".into(),
+    });
+    log.push(queue.decide(&notify, &incident, at(1)).unwrap());
+    log.push(Record::Reported(true));
+    let mut again = Queue::default();
+    log.iter().for_each(|record| again.apply(record));
+    assert_eq!(again.next_reminder(&notify), None);
+    assert_eq!(again.decide(&notify, &incident, at(2)), None, "that is known already");
+    assert!(again.reported, "so that its end is reported too");
 }

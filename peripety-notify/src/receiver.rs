@@ -3,7 +3,7 @@
 use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -85,7 +85,6 @@ struct Progress {
     last_error: Option<String>,
     tries: u32,
     next_try: Option<(Instant, Timestamp)>,
-    reported: bool,
     /// Milliseconds from decision to delivery, by the bounds of [`LATENCY`]; then their sum.
     latency: [u64; LATENCY.len() + 1],
     latency_ms: u64,
@@ -147,8 +146,15 @@ impl Receiver {
     pub(crate) fn take(&self, incident: &Incident) {
         let now = Timestamp::now();
         let mut inner = self.inner();
-        let message = inner.queue.decide(&self.notify, incident, now);
-        self.put(&mut inner, message.into_iter().collect());
+        match inner.queue.decide(&self.notify, incident, now) {
+            Some(Record::Put(message)) => self.put(&mut inner, vec![*message]),
+            Some(record) => {
+                inner.note(&[record]);
+                // It is copied to the disk in a while.
+                self.changed.notify_all();
+            }
+            None => {}
+        }
     }
 
     /// Takes a revision of an event.
@@ -213,13 +219,13 @@ impl Receiver {
         loop {
             let mut inner = self.inner();
             let now = Timestamp::now();
-            let waits = inner.progress.next_try.map(|(at, _)| at).filter(|at| *at > Instant::now());
+            let blocked = inner.progress.next_try.map(|(at, _)| at).filter(|at| *at > Instant::now());
             let full = schedule.is_full(&self.notify, now);
             // Without a wish for it each message is one.
             let (group, quiet) = (!self.notify.group.is_zero(), !self.notify.quiet.is_empty());
             let together = output.groups() && (group || quiet || self.notify.rate.is_some());
             let most = if together { GROUP_MAX } else { 1 };
-            let (ready, held) = match (waits, full) {
+            let (ready, held) = match (blocked, full) {
                 (None, None) => {
                     inner.queue.ready(most, &|message| schedule.holds(&self.notify, message, now))
                 }
@@ -229,8 +235,7 @@ impl Receiver {
             if !batch.is_empty() {
                 drop(inner);
                 idle = false;
-                let result = output.deliver(&batch);
-                self.settle(&batch, result, &mut schedule);
+                self.deliver(&mut *output, &batch, &mut schedule);
                 continue;
             }
             let reminders = inner.queue.reminders(&self.notify, now);
@@ -238,32 +243,35 @@ impl Receiver {
                 self.put(&mut inner, reminders);
                 continue;
             }
-            if waits.is_none() && !std::mem::replace(&mut idle, true) {
+            if blocked.is_none() && !std::mem::replace(&mut idle, true) {
                 drop(inner);
                 output.idle();
                 continue;
             }
-            let refresh = output.refresh().filter(|_| waits.is_none() && !inner.queue.open().is_empty());
+            let refresh = output.refresh().filter(|_| blocked.is_none() && !inner.queue.open().is_empty());
             if refresh.is_some_and(|after| refreshed.elapsed() >= after) {
                 refreshed = Instant::now();
                 let open: Vec<Message> =
                     inner.queue.open().iter().map(|i| Message::of_incident(Kind::Reminder, i, now)).collect();
                 drop(inner);
-                for message in &open {
-                    let _next_time = output.deliver(&[message]);
+                let open: Vec<&Message> = open.iter().collect();
+                for some in open.chunks(GROUP_MAX) {
+                    if output.deliver(some).is_err() {
+                        break;
+                    }
                 }
                 continue;
             }
             let refresh = refresh.map(|after| after.saturating_sub(refreshed.elapsed()));
             let Inner { queue, store, .. } = &mut *inner;
-            store.copy(queue);
+            let copy = store.copy(queue);
             let times = [held, full, inner.queue.next_reminder(&self.notify)];
             let until = |at: Timestamp| {
                 now.duration_until(at).try_into().unwrap_or(Duration::ZERO).max(Duration::from_millis(10))
             };
             let mut waits: Vec<Duration> = times.into_iter().flatten().map(until).collect();
-            waits.extend(inner.progress.next_try.map(|(at, _)| at.saturating_duration_since(Instant::now())));
-            waits.extend(refresh);
+            waits.extend(blocked.map(|at| at.saturating_duration_since(Instant::now())));
+            waits.extend(refresh.into_iter().chain(copy));
             match waits.into_iter().min() {
                 // Nothing to do: no wakeup until something comes (promise 5).
                 None => drop(self.changed.wait(inner)),
@@ -272,11 +280,28 @@ impl Receiver {
         }
     }
 
+    /// Delivers messages together. Where they are refused, one of them may be why: then each by itself.
+    fn deliver(&self, output: &mut dyn output::Output, batch: &[&Message], schedule: &mut Schedule) {
+        let result = output.deliver(batch);
+        if batch.len() < 2 || !matches!(result, Err(Failure::Refused { .. })) {
+            self.settle(batch, result, schedule);
+            return;
+        }
+        for message in batch {
+            let result = output.deliver(&[message]);
+            let comes_again = matches!(result, Err(Failure::Temporary { .. }));
+            self.settle(&[message], result, schedule);
+            if comes_again {
+                break;
+            }
+        }
+    }
+
     /// What a try brought.
     fn settle(&self, batch: &[&Message], result: Result<String, Failure>, schedule: &mut Schedule) {
         let now = Timestamp::now();
         let mut inner = self.inner();
-        let was_reported = inner.progress.reported;
+        let was_reported = inner.queue.reported;
         let ids = || batch.iter().map(|message| message.id.clone());
         match result {
             Ok(answer) => {
@@ -297,10 +322,12 @@ impl Receiver {
             Err(Failure::Refused { what }) => {
                 tracing::warn!(receiver = self.notify.name, "a message was refused and is given up: {what}");
                 inner.note(&ids().map(|id| Record::Dropped(id, what.clone())).collect::<Vec<_>>());
-                inner.progress.last_error = Some(what.clone());
-                inner.progress.reported = true;
+                // Who refuses one message answers, and is asked again with the next.
+                let progress = &mut inner.progress;
+                progress.last_error = Some(what.clone());
+                (progress.next_try, progress.tries, progress.failing_since) = (None, 0, None);
                 drop(inner);
-                self.report("notification_failed", &format!("a message was refused: {what}"));
+                self.report(true, &format!("a message was refused: {what}"));
                 return;
             }
             Err(Failure::Temporary { what, after }) => {
@@ -319,27 +346,34 @@ impl Receiver {
                 let wait = backoff(progress.tries, self.notify.retry_max, after, salt);
                 let std_wait: Duration = wait.try_into().unwrap_or(Duration::from_secs(1));
                 progress.next_try = Some((Instant::now() + std_wait, now.checked_add(wait).unwrap_or(now)));
-                if since.duration_until(now) >= self.notify.failed_after && !progress.reported {
-                    progress.reported = true;
+                if since.duration_until(now) >= self.notify.failed_after && !was_reported {
                     drop(inner);
-                    self.report("notification_failed", &what);
+                    self.report(true, &what);
                 }
                 return;
             }
         }
         drop(inner);
         if was_reported {
-            self.report("notification_restored", "messages arrive again");
+            self.report(false, "messages arrive again");
         }
     }
 
-    /// Has the daemon make an event of it, which `prpt status` and the other receivers see.
-    fn report(&self, request: &str, reason: &str) {
+    /// Has the daemon make an event of it, which `prpt status` and the other receivers see. What it cannot make one of now is
+    /// reported with the next try.
+    fn report(&self, failed: bool, reason: &str) {
+        let request = if failed { "notification_failed" } else { "notification_restored" };
         let target = Some(self.notify.name.clone());
         let reason = Some(reason.chars().take(500).collect());
         let request = Request { request: request.to_owned(), target, reason, ..Request::default() };
-        if let Err(error) = ask(&self.roots, request) {
-            tracing::warn!(receiver = self.notify.name, "cannot have peripetyd make an event of it: {error}");
+        match ask(&self.roots, request) {
+            Ok(_) => self.inner().note(&[Record::Reported(failed)]),
+            Err(error) => {
+                tracing::warn!(
+                    receiver = self.notify.name,
+                    "cannot have peripetyd make an event of it: {error}"
+                );
+            }
         }
     }
 }
@@ -364,7 +398,52 @@ impl Progress {
     }
 }
 
-/// A file below the runtime directory.
-pub(crate) fn file(places: &Places, name: &str) -> PathBuf {
-    Path::new(&places.runtime).join(name)
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+    use crate::{config::Config, message::sample};
+
+    /// Nanoseconds on a CPU of the thread with this name.
+    fn ran_ns(name: &str) -> u64 {
+        fs::read_dir("/proc/self/task")
+            .unwrap()
+            .flatten()
+            .filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name))
+            .filter_map(|task| {
+                fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok()
+            })
+            .sum()
+    }
+
+    #[test]
+    fn who_refuses_a_message_after_it_was_away_costs_no_cpu() {
+        let dir = tempfile::tempdir().unwrap();
+        let (program, seen) = (dir.path().join("program"), dir.path().join("seen"));
+        // It is to be asked again at first, then it refuses.
+        let script = format!(
+            "#!/bin/sh\nif test -e {0}; then echo no; exit 1; fi\ntouch {0}\nexit 75\n",
+            seen.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let text =
+            format!("[[notify]]\nname = 'refuses'\n[notify.exec]\nprogram = '{}'\n", program.display());
+        let notify = Config::from_text(dir.path(), &text).unwrap().notify.remove(0);
+        let places = Places { runtime: dir.path().join("run"), state: dir.path().join("state") };
+        let receiver = Receiver::start(&notify, &places, &Roots::under(dir.path())).unwrap();
+        receiver.take(&sample());
+        let soon = Instant::now() + Duration::from_secs(30);
+        while receiver.health().counters.dropped == 0 {
+            assert!(Instant::now() < soon, "{:?}", receiver.health());
+            thread::sleep(Duration::from_millis(20));
+        }
+        let health = receiver.health();
+        assert_eq!((health.failing_since, health.next_try, health.counters.tries_failed), (None, None, 1));
+        thread::sleep(Duration::from_millis(500));
+        let before = ran_ns("refuses");
+        thread::sleep(Duration::from_millis(500));
+        assert!(before > 0 && ran_ns("refuses") - before < 100_000_000, "it does not stand still");
+    }
 }

@@ -2,10 +2,11 @@
 //! a log.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
+use peripety::internal::files::{Bounded, read_bounded};
 use serde::Deserialize;
 
 /// Longest secret, bytes.
@@ -44,15 +45,28 @@ impl Source {
     pub(crate) fn read(&self) -> Result<Secret, SecretError> {
         let path = self.path();
         let fail = |source| SecretError { path: path.clone(), source };
-        if fs::metadata(&path).map_err(fail)?.len() > MAX {
-            return Err(fail(io::Error::other(format!("it has more than {MAX} bytes"))));
-        }
-        let text = fs::read_to_string(&path).map_err(fail)?;
+        let text = text_of(&path, MAX).map_err(fail)?;
         let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() {
             return Err(fail(io::Error::other("it is empty")));
         }
         Ok(Secret(text.to_owned()))
+    }
+}
+
+/// The text of a regular file of at most `most` bytes.
+///
+/// # Errors
+/// It is something else, or the system refuses.
+pub(crate) fn text_of(path: &Path, most: u64) -> io::Result<String> {
+    match read_bounded(path, most)? {
+        Bounded::Whole(bytes) => {
+            String::from_utf8(bytes).map_err(|_| io::Error::other("it is no UTF-8 text"))
+        }
+        Bounded::TooLarge(length) => {
+            Err(io::Error::other(format!("it has {length} bytes; at most {most} are read")))
+        }
+        Bounded::NoFile => Err(io::Error::other("it is no regular file")),
     }
 }
 
@@ -71,6 +85,8 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -4,36 +4,76 @@
 //! the lines that it hits.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs::File,
+    io::{self, BufReader, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
-use peripety::internal::checked;
+use peripety::internal::{
+    checked::{self, Lines, Piece},
+    files::replace,
+};
 
 use crate::queue::{Queue, Record};
 
 /// Bytes after which the log is written anew, if it is more than twice what it then has.
 const COMPACT_FROM: u64 = 1 << 20;
-/// Longest line that is read.
-const LINE_MAX: usize = 4 << 20;
+
+/// How often it is copied at most.
+const COPY_EVERY: Duration = Duration::from_secs(10);
+
+/// A copy on a disk, which may be the one that fails: written on a thread that nobody waits for.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    path: PathBuf,
+    busy: Arc<AtomicBool>,
+}
+
+impl Copy {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, busy: Arc::default() }
+    }
+
+    /// Whether one is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    /// Writes it anew, unless that is under way already.
+    pub(crate) fn write(&self, bytes: Vec<u8>) {
+        if self.busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (path, busy) = (self.path.clone(), Arc::clone(&self.busy));
+        let work = move || {
+            if let Err(error) = replace(&path, &bytes, 0o600) {
+                tracing::debug!("{}: cannot write it: {error}", path.display());
+            }
+            busy.store(false, Ordering::Release);
+        };
+        if thread::Builder::new().name("copy".to_owned()).stack_size(64 << 10).spawn(work).is_err() {
+            self.busy.store(false, Ordering::Release);
+        }
+    }
+}
 
 /// The log.
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    copy: PathBuf,
+    copy: Copy,
     file: Option<File>,
     length: u64,
     compacted: u64,
+    /// Something changed since it was copied.
     dirty: bool,
-    copying: Arc<AtomicBool>,
+    copied: Option<Instant>,
     trouble: Option<String>,
 }
 
@@ -53,12 +93,12 @@ impl Store {
         }
         let mut store = Self {
             path,
-            copy,
+            copy: Copy::new(copy),
             file: None,
             length: 0,
             compacted: 0,
             dirty: true,
-            copying: Arc::default(),
+            copied: None,
             trouble: None,
         };
         store.compact(&queue);
@@ -68,11 +108,11 @@ impl Store {
     /// Writes changes down, in one write. What cannot be written counts all the same: only a kill loses it then.
     pub(crate) fn append(&mut self, records: &[Record], queue: &Queue) {
         self.dirty = true;
-        let bytes = lines(records);
         if self.length > COMPACT_FROM.max(2 * self.compacted) || self.file.is_none() {
             return self.compact(queue);
         }
         let Some(file) = &mut self.file else { return };
+        let bytes = lines(records);
         match file.write_all(&bytes) {
             Ok(()) => self.length += bytes.len() as u64,
             Err(error) => {
@@ -85,13 +125,7 @@ impl Store {
     /// Writes the log anew.
     fn compact(&mut self, queue: &Queue) {
         let bytes = lines(&queue.snapshot());
-        let new = self.path.with_extension("new");
-        let written = create(&new).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            fs::rename(&new, &self.path)?;
-            Ok(file)
-        });
-        match written {
+        match replace(&self.path, &bytes, 0o600) {
             Ok(file) => {
                 self.file = Some(file);
                 self.length = bytes.len() as u64;
@@ -115,31 +149,20 @@ impl Store {
         self.trouble.as_deref()
     }
 
-    /// Copies it to the disk, on a thread, if something changed and no copying is under way: the disk may be the one that fails.
-    pub(crate) fn copy(&mut self, queue: &Queue) {
-        if !self.dirty || self.copying.swap(true, Ordering::AcqRel) {
-            return;
+    /// Copies it to the disk, if something changed and it was not just copied. In what time to ask again.
+    pub(crate) fn copy(&mut self, queue: &Queue) -> Option<Duration> {
+        if !self.dirty {
+            return None;
+        }
+        let since = self.copied.map_or(COPY_EVERY, |at| at.elapsed());
+        if since < COPY_EVERY || self.copy.is_busy() {
+            return Some(COPY_EVERY.saturating_sub(since).max(Duration::from_secs(1)));
         }
         self.dirty = false;
-        let (path, copying, bytes) = (self.copy.clone(), Arc::clone(&self.copying), lines(&queue.snapshot()));
-        let work = move || {
-            let new = path.with_extension("new");
-            let written = create(&new)
-                .and_then(|mut file| file.write_all(&bytes))
-                .and_then(|()| fs::rename(&new, &path));
-            if let Err(error) = written {
-                tracing::debug!("{}: cannot write it: {error}", path.display());
-            }
-            copying.store(false, Ordering::Release);
-        };
-        if thread::Builder::new().name("copy".to_owned()).stack_size(64 << 10).spawn(work).is_err() {
-            self.copying.store(false, Ordering::Release);
-        }
+        self.copied = Some(Instant::now());
+        self.copy.write(lines(&queue.snapshot()));
+        None
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn lines(records: &[Record]) -> Vec<u8> {
@@ -154,23 +177,30 @@ fn lines(records: &[Record]) -> Vec<u8> {
 }
 
 fn read(path: &Path, queue: &mut Queue) -> io::Result<()> {
-    let mut input = BufReader::new(File::open(path)?);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let limit = LINE_MAX as u64;
-        if io::Read::take(&mut input, limit).read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        let text = line.strip_suffix(b"\n").and_then(checked::unseal);
-        if let Some(record) = text.and_then(|text| serde_json::from_slice(text).ok()) {
-            queue.apply(&record);
+    let mut lines = Lines::new(BufReader::new(File::open(path)?));
+    let mut damaged = 0_u64;
+    while let Some((piece, _)) = lines.next_piece()? {
+        let record = match piece {
+            Piece::Line => serde_json::from_slice(lines.text()).ok(),
+            Piece::Bad => None,
+            // It was killed while it wrote: that did not count yet.
+            Piece::Torn => continue,
+        };
+        match record {
+            Some(record) => queue.apply(&record),
+            None => damaged += 1,
         }
     }
+    if damaged > 0 {
+        tracing::warn!("{}: {damaged} damaged lines are passed over", path.display());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use jiff::Timestamp;
 
     use super::*;
@@ -214,10 +244,14 @@ mod tests {
         let (mut store, mut queue) = Store::open(runtime.path(), state.path(), "x");
         queue.apply(&put(1));
         store.append(&[put(1)], &queue);
-        store.copy(&queue);
-        while store.copying.load(Ordering::Acquire) {
+        assert_eq!(store.copy(&queue), None);
+        while store.copy.is_busy() {
             thread::yield_now();
         }
+        assert_eq!(store.copy(&queue), None, "nothing changed");
+        queue.apply(&put(2));
+        store.append(&[put(2)], &queue);
+        assert!(store.copy(&queue).is_some_and(|wait| wait <= COPY_EVERY), "and it is asked again");
         let runtime = tempfile::tempdir().unwrap();
         let (_, queue) = Store::open(runtime.path(), state.path(), "x");
         assert_eq!(queue.len(), 1);

@@ -28,7 +28,7 @@ pub fn unseal(line: &[u8]) -> Option<&[u8]> {
 
 /// What stands in a file next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub enum Piece {
     /// A whole line, whose text is in the buffer.
     Line,
     /// Something else, up to a newline.
@@ -39,7 +39,7 @@ pub(crate) enum Piece {
 
 /// Reads the lines of a file.
 #[derive(Debug)]
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     input: R,
     at: u64,
     line: Vec<u8>,
@@ -47,7 +47,7 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// From the beginning of `input`.
-    pub(crate) const fn new(input: R) -> Self {
+    pub const fn new(input: R) -> Self {
         Self { input, at: 0, line: Vec::new() }
     }
 
@@ -55,7 +55,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(crate) fn next_piece(&mut self) -> io::Result<Option<(Piece, std::ops::Range<u64>)>> {
+    pub fn next_piece(&mut self) -> io::Result<Option<(Piece, std::ops::Range<u64>)>> {
         loop {
             let (start, whole) = self.fill()?;
             let nothing = self.line.iter().all(|byte| *byte == 0) && self.at - start <= LINE_MAX as u64;
@@ -77,7 +77,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The text of the last piece, if that was a line.
-    pub(crate) fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &[u8] {
         unseal(&self.line).unwrap_or_default()
     }
 

@@ -11,6 +11,7 @@ mod settings;
 use std::{collections::BTreeMap, path::PathBuf};
 
 pub(crate) use error::{ConfigError, ConfigErrors};
+pub use files::{Bounded, read_bounded};
 pub(crate) use settings::Main;
 
 use crate::{parser::rules::Rule, roots::Roots};

@@ -163,7 +163,13 @@ fn open_incidents(
     }
     let mut answer = Client::connect(roots)?.answer("status")?;
     let all = answer.get_mut("incidents").map(Value::take).unwrap_or_default();
-    let mut all: Vec<Incident> = serde_json::from_value(all).unwrap_or_default();
+    let Value::Array(all) = all else { return Ok(()) };
+    let (all, unknown): (Vec<_>, Vec<_>) =
+        all.into_iter().map(serde_json::from_value::<Incident>).partition(Result::is_ok);
+    for error in unknown.into_iter().filter_map(Result::err) {
+        sink(Item::Gap(format!("an open incident has no known form: {error}")), None);
+    }
+    let mut all: Vec<Incident> = all.into_iter().flatten().collect();
     all.retain(|incident| incident.state.is_open());
     all.sort_by_key(|incident| incident.opened);
     for incident in all {

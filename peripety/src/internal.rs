@@ -3,7 +3,7 @@
 pub use crate::{block, engine, event, log, record, roots::Roots};
 
 pub mod checked {
-    pub use crate::checked::{seal, unseal};
+    pub use crate::checked::{Lines, Piece, seal, unseal};
 }
 
 pub mod follow {
@@ -11,8 +11,16 @@ pub mod follow {
     pub use crate::notifier::socket::{Position, Request};
 }
 
+pub mod files {
+    pub use crate::{
+        config::{Bounded, read_bounded},
+        notifier::socket::{SocketError, listen},
+        replace::replace,
+    };
+}
+
 pub mod text {
-    pub use crate::text::printable;
+    pub use crate::{terminal::error_chain, text::printable};
 }
 
 pub mod cli {

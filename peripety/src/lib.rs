@@ -67,6 +67,7 @@ mod parser;
 mod query;
 pub mod record;
 mod recording;
+mod replace;
 mod roots;
 mod state;
 mod terminal;

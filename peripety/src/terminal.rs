@@ -14,15 +14,16 @@ pub(crate) fn width() -> Option<usize> {
     })
 }
 
-/// The error with its causes, without those that the words before report already.
-pub(crate) fn error_chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |before, cause| {
-        if before.contains(&cause) {
-            before
-        } else if before.is_empty() {
-            cause
-        } else {
-            format!("{before}: {cause}")
+/// The error with its causes, without those that the words before say already.
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |error| error.source()) {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
         }
-    })
+    }
+    text
 }

@@ -6,19 +6,12 @@ mod render;
 mod serve;
 mod text;
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use jiff::SignedDuration;
 use peripety::internal::{
     Roots,
+    files::{SocketError, replace},
     follow::{Request, ask},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -79,6 +72,9 @@ pub(crate) enum MetricsError {
         /// Why not.
         source: io::Error,
     },
+    /// The Unix socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 /// What the metrics are made of.
@@ -115,8 +111,8 @@ pub(crate) fn start(config: &Config, source: &Source) -> Result<(), MetricsError
             let mut said = false;
             loop {
                 // In the classic format: node_exporter reads no other.
-                match write(&path, &source.render(Format::Classic)) {
-                    Ok(()) => said = false,
+                match replace(&path, source.render(Format::Classic).as_bytes(), 0o644) {
+                    Ok(_) => said = false,
                     Err(error) if !std::mem::replace(&mut said, true) => {
                         tracing::warn!("{}: cannot write metrics: {error}", path.display());
                     }
@@ -129,18 +125,6 @@ pub(crate) fn start(config: &Config, source: &Source) -> Result<(), MetricsError
         thread.map_err(|source| MetricsError::Listen { place: "the text file".to_owned(), source })?;
     }
     Ok(())
-}
-
-/// In one step: who reads it never sees half of it.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    // node_exporter reads *.prom.
-    let new = path.with_extension("new");
-    let mut file = fs::File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    drop(file);
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]

@@ -143,18 +143,10 @@ fn of_daemon(daemon: &Daemon, text: &mut Text) {
         Kind::Gauge,
         "Incidents that are open, by severity and worst impact.",
     );
-    let known: BTreeMap<(&str, &str), u64> =
-        daemon.open_incidents.iter().map(|o| ((o.severity.as_str(), o.impact.as_str()), o.count)).collect();
-    let mut all: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for kind in IMPACTS {
-        let impact =
-            serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-        all.insert((kind.severity().as_str().to_owned(), impact), 0);
-    }
-    all.extend(
-        known.into_iter().map(|((severity, impact), n)| ((severity.to_owned(), impact.to_owned()), n)),
-    );
-    for ((severity, impact), count) in &all {
+    let none = ImpactKind::ALL.map(|kind| ((kind.severity().as_str(), kind.as_str()), 0));
+    let mut all: BTreeMap<(&str, &str), u64> = none.into_iter().collect();
+    all.extend(daemon.open_incidents.iter().map(|o| ((o.severity.as_str(), o.impact.as_str()), o.count)));
+    for ((severity, impact), count) in all {
         text.sample("peripety_open_incidents", &[("severity", severity), ("impact", impact)], count);
     }
 
@@ -166,17 +158,6 @@ fn of_daemon(daemon: &Daemon, text: &mut Text) {
         }
     }
 }
-
-const IMPACTS: [ImpactKind; 8] = [
-    ImpactKind::DataLost,
-    ImpactKind::Unavailable,
-    ImpactKind::ReadOnly,
-    ImpactKind::DataAtRisk,
-    ImpactKind::RedundancyLost,
-    ImpactKind::PathLost,
-    ImpactKind::Slow,
-    ImpactKind::None,
-];
 
 fn of_receivers(receivers: &[Arc<Receiver>], text: &mut Text) {
     let health: Vec<_> = receivers.iter().map(|receiver| receiver.health()).collect();

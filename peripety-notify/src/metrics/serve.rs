@@ -1,78 +1,42 @@
 //! HTTP for a scraper: one request on a connection, `GET /metrics`.
 
 use std::{
-    fs::{self, Permissions},
     io::{self, Read, Write},
     net::TcpListener,
-    os::unix::{
-        fs::PermissionsExt as _,
-        net::{UnixListener, UnixStream},
-    },
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::Duration,
+    os::unix::net::UnixStream,
 };
 
-use super::{Listen, MetricsError, Source, text::Format};
+use peripety::internal::files::listen;
 
-/// Bytes of a request, how long it may take, and clients at a time.
+use super::{Listen, MetricsError, Source, text::Format};
+use crate::serve::serve;
+
+/// Bytes of a request.
 const REQUEST_MAX: usize = 8 << 10;
-const PATIENCE: Duration = Duration::from_secs(5);
-const CLIENTS_MAX: usize = 8;
 
 /// Serves on a thread, for ever.
-pub(super) fn start(listen: &Listen, source: Source) -> Result<(), MetricsError> {
-    let place = match listen {
+pub(super) fn start(place: &Listen, source: Source) -> Result<(), MetricsError> {
+    let shown = match place {
         Listen::Unix(path) => path.display().to_string(),
         Listen::Port(address) => address.to_string(),
     };
-    let fail = |source| MetricsError::Listen { place: place.clone(), source };
-    let started = match listen {
+    let fail = |source| MetricsError::Listen { place: shown.clone(), source };
+    let started = match place {
         Listen::Unix(path) => {
             if UnixStream::connect(path).is_ok() {
                 return Err(fail(io::ErrorKind::AddrInUse.into()));
             }
-            let _none_there = fs::remove_file(path);
-            let listener = UnixListener::bind(path).map_err(fail)?;
-            fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(fail)?;
-            spawn(move || listener.accept().map(|(s, _)| (s.set_read_timeout(Some(PATIENCE)), s).1), source)
+            let listener = listen(path, None)?;
+            let accept = move || listener.accept().map(|(stream, _)| stream);
+            serve("metrics", accept, move |stream| answer(stream, &source))
         }
         Listen::Port(address) => {
             let listener = TcpListener::bind(address).map_err(fail)?;
-            spawn(move || listener.accept().map(|(s, _)| (s.set_read_timeout(Some(PATIENCE)), s).1), source)
+            let accept = move || listener.accept().map(|(stream, _)| stream);
+            serve("metrics", accept, move |stream| answer(stream, &source))
         }
     };
     started.map_err(fail)
-}
-
-fn spawn<S: Read + Write + Send + 'static>(
-    accept: impl Fn() -> io::Result<S> + Send + 'static,
-    source: Source,
-) -> io::Result<()> {
-    let busy = Arc::new(AtomicUsize::new(0));
-    let serve = move || {
-        loop {
-            let Ok(stream) = accept() else {
-                thread::sleep(Duration::from_millis(200));
-                continue;
-            };
-            if busy.fetch_add(1, Ordering::AcqRel) >= CLIENTS_MAX {
-                busy.fetch_sub(1, Ordering::AcqRel);
-                continue;
-            }
-            let (source, busy) = (source.clone(), Arc::clone(&busy));
-            let work = move || {
-                let _gone = answer(stream, &source);
-                busy.fetch_sub(1, Ordering::AcqRel);
-            };
-            let _no_thread =
-                thread::Builder::new().name("scrape".to_owned()).stack_size(512 << 10).spawn(work);
-        }
-    };
-    thread::Builder::new().name("metrics".to_owned()).stack_size(64 << 10).spawn(serve).map(drop)
 }
 
 fn answer(mut stream: impl Read + Write, source: &Source) -> io::Result<()> {

@@ -321,8 +321,7 @@ fn variables(message: &Message) -> Vec<(&'static str, String)> {
     // A variable has no NUL and a bounded length.
     for (_, value) in &mut all {
         value.retain(|c| c != '\0');
-        let end = (0..=value.len().min(8192)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
-        value.truncate(end);
+        value.truncate(value.floor_char_boundary(8192));
     }
     all
 }

@@ -145,7 +145,7 @@ impl Session {
     /// One line, whatever is in it.
     fn send(&mut self, line: &str) -> io::Result<()> {
         let mut line = line.replace(['\r', '\n', '\0'], " ");
-        line.truncate((0..=LINE_MAX - 2).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0));
+        line.truncate(line.floor_char_boundary(LINE_MAX - 2));
         line.push_str("\r\n");
         self.stream.write_all(line.as_bytes())?;
         self.stream.flush()
@@ -275,7 +275,7 @@ impl Session {
             self.said += 1;
             let head = format!("PRIVMSG {channel} :");
             let room = LINE_MAX - 2 - PREFIX_MAX - head.len().min(200);
-            let end = (0..=room.min(line.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+            let end = line.floor_char_boundary(room);
             self.send(&format!("{head}{}", line.get(..end).unwrap_or_default()))?;
         }
         let token = format!("peripety{}", self.said);

@@ -17,6 +17,8 @@ use lettre::{
 use serde::Deserialize;
 
 use super::{Failure, Output, OutputError, host_and_port, is_local, timeout};
+use peripety::internal::text::error_chain;
+
 use crate::{
     config::Notify,
     message::{Kind, Message},
@@ -217,15 +219,6 @@ fn hostname() -> String {
 }
 
 /// An error and what it comes of, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(&format!(": {more}"));
-        }
-        source = error.source();
-    }
-    text.replace(['\r', '\n'], " ")
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    error_chain(error).replace(['\r', '\n'], " ")
 }

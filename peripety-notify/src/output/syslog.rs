@@ -157,11 +157,7 @@ fn format(message: &Message, facility: u8, max: usize) -> Vec<u8> {
     let at = message.at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ");
     let head = format!("<{priority}>1 {at} {host} peripety {pid} {id} [peripety@32473{data}] \u{feff}");
     let text = format!("{head}{}", words::title(message).replace('\n', " "));
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().as_bytes().to_vec()
+    text.get(..text.floor_char_boundary(max)).unwrap_or_default().as_bytes().to_vec()
 }
 
 /// Printable ASCII without spaces; `-` is nothing.

@@ -197,7 +197,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) if closed_pipe(&error) => ExitCode::from(OK),
         Err(error) => {
-            anstream::eprintln!("prpt: {}", crate::text::printable(&error_chain(&error)));
+            anstream::eprintln!("prpt: {}", crate::text::printable(&error_chain(error.as_ref())));
             ExitCode::from(FAILED)
         }
     }
@@ -260,7 +260,7 @@ mod tests {
     fn a_cause_is_told_once() {
         let inner = std::io::Error::other("disk on fire");
         let error = anyhow::Error::new(inner).context("cannot read x: disk on fire").context("--blk");
-        assert_eq!(error_chain(&error), "--blk: cannot read x: disk on fire");
+        assert_eq!(error_chain(error.as_ref()), "--blk: cannot read x: disk on fire");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `prpt notify`: receivers of notifications, their queues, and a test.
 
 use std::{
-    io::{self, BufRead as _, BufReader, ErrorKind, Write},
+    io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write},
     os::unix::net::UnixStream,
     path::PathBuf,
     time::Duration,
@@ -17,6 +17,8 @@ use crate::{roots::Roots, text::printable};
 
 /// How long a test may take: the longest timeout of a receiver that makes sense.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest answer.
+const ANSWER_MAX: u64 = 16 << 20;
 
 /// Options.
 #[derive(Debug, clap::Args)]
@@ -122,7 +124,10 @@ fn ask(path: &PathBuf, request: &str, name: Option<String>) -> anyhow::Result<Va
     stream.set_read_timeout(Some(PATIENCE))?;
     writeln!(stream, "{}", json!({ "version": 1, "request": request, "target": name }))?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).context("cannot read the answer of peripety-notify")?;
+    BufReader::new(stream)
+        .take(ANSWER_MAX)
+        .read_line(&mut line)
+        .context("cannot read the answer of peripety-notify")?;
     let mut reply: Value =
         serde_json::from_str(&line).context("peripety-notify gave no answer that is understood")?;
     if let Some(error) = reply.get("error").and_then(Value::as_str) {

@@ -115,7 +115,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
             Ok(reported) => code = code.max(run.print_notices(&reported, args.verbose)),
             Err(error) => {
                 run.progress.clear();
-                note(&error_chain(&error));
+                note(&error_chain(error.as_ref()));
                 code = FAILED;
             }
         }

@@ -1,7 +1,7 @@
 //! The files of the configuration, read with care: what lies there may be anything.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{ErrorKind, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -68,23 +68,16 @@ pub(super) fn read(path: &Path) -> Result<String, (String, String)> {
         };
         (format!("cannot read it: {e}"), fix)
     };
-    // A named pipe or a device must not make the daemon wait.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
-        .open(path)
-        .map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(("it is no regular file".to_owned(), "put a text file there, or remove it".to_owned()));
-    }
-    if metadata.len() > FILE_MAX {
-        return Err(too_large(metadata.len()));
-    }
-    let bytes = bounded(file).map_err(failed)?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(too_large(bytes.len() as u64));
-    }
+    let bytes = match read_bounded(path, FILE_MAX).map_err(failed)? {
+        Bounded::Whole(bytes) => bytes,
+        Bounded::TooLarge(bytes) => return Err(too_large(bytes)),
+        Bounded::NoFile => {
+            return Err((
+                "it is no regular file".to_owned(),
+                "put a text file there, or remove it".to_owned(),
+            ));
+        }
+    };
     String::from_utf8(bytes).map_err(|e| {
         let valid = e.utf8_error().valid_up_to();
         let line = 1 + e.as_bytes().iter().take(valid).filter(|b| **b == b'\n').count();
@@ -92,11 +85,38 @@ pub(super) fn read(path: &Path) -> Result<String, (String, String)> {
     })
 }
 
-/// A file may grow while it is read.
-fn bounded(file: File) -> std::io::Result<Vec<u8>> {
+/// What a file that somebody named has.
+#[derive(Debug)]
+pub enum Bounded {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// More bytes than are read.
+    TooLarge(u64),
+    /// It is a directory, a named pipe or a device.
+    NoFile,
+}
+
+/// Reads a regular file of at most `most` bytes. A named pipe or a device makes nobody wait.
+///
+/// # Errors
+/// The system refuses.
+pub fn read_bounded(path: &Path, most: u64) -> std::io::Result<Bounded> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Bounded::NoFile);
+    }
+    if metadata.len() > most {
+        return Ok(Bounded::TooLarge(metadata.len()));
+    }
+    // It may grow while it is read.
     let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    let length = bytes.len() as u64;
+    Ok(if length > most { Bounded::TooLarge(length) } else { Bounded::Whole(bytes) })
 }
 
 fn too_large(bytes: u64) -> (String, String) {

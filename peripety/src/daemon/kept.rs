@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -18,6 +18,7 @@ use std::{
 
 use crate::{
     incident::{Case, Incidents},
+    replace::replace,
     roots::Roots,
 };
 
@@ -82,7 +83,7 @@ impl Kept {
         }
         let (path, busy) = (self.path.clone(), Arc::clone(&self.busy));
         let work = move || {
-            if let Err(error) = write(&path, &text) {
+            if let Err(error) = replace(&path, &text, 0o600) {
                 tracing::warn!("{} cannot be written: {error}", path.display());
             }
             busy.store(false, Ordering::Release);
@@ -91,14 +92,6 @@ impl Kept {
             self.busy.store(false, Ordering::Release);
         }
     }
-}
-
-fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = fs::File::create(&new)?;
-    file.write_all(text)?;
-    drop(file);
-    fs::rename(&new, path)
 }
 
 fn read(path: &Path) -> Vec<Case> {

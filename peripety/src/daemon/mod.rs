@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
             let hint = if denied { "; start it as root" } else { "" };
             anstream::eprintln!(
                 "peripetyd: {}{hint}",
-                crate::text::printable(&crate::terminal::error_chain(&error))
+                crate::text::printable(&crate::terminal::error_chain(error.as_ref()))
             );
             ExitCode::from(2)
         }

@@ -145,9 +145,10 @@ impl Memory {
     ///
     /// The event has no JSON.
     pub fn store(&self, event: Arc<Event>) -> Result<(), NotifyError> {
+        let line = line(&event)?;
         let mut state = self.state();
         let sequence = state.next;
-        let stored = Arc::new(Stored { line: line(&event, sequence)?, event, sequence });
+        let stored = Arc::new(Stored { line: numbered(line, sequence), event, sequence });
         state.next += 1;
         if stored.is_incident() {
             state.insert_incident(Arc::clone(&stored), self.0.limits);
@@ -238,21 +239,24 @@ impl State {
     }
 }
 
-fn line(event: &Event, sequence: u64) -> Result<Bytes, NotifyError> {
+fn line(event: &Event) -> Result<Vec<u8>, NotifyError> {
     #[derive(Serialize)]
     struct Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         event: Option<&'a Event>,
         #[serde(skip_serializing_if = "Option::is_none")]
         incident: Option<&'a serde_json::Value>,
-        sequence: u64,
     }
     let incident = carrier::json(event);
-    let line = Line { event: incident.is_none().then_some(event), incident, sequence };
-    let mut line =
-        serde_json::to_vec(&line).map_err(|source| NotifyError::Json { event_id: event.event_id, source })?;
-    line.push(b'\n');
-    Ok(line.into())
+    let line = Line { event: incident.is_none().then_some(event), incident };
+    serde_json::to_vec(&line).map_err(|source| NotifyError::Json { event_id: event.event_id, source })
+}
+
+/// An object with its number in it, as a line.
+fn numbered(mut line: Vec<u8>, sequence: u64) -> Bytes {
+    line.pop();
+    line.extend_from_slice(format!(",\"sequence\":{sequence}}}\n").as_bytes());
+    line.into()
 }
 
 impl Notifier for Memory {
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let one = line(&event(1, 0), 1).unwrap().len();
+        let one = numbered(line(&event(1, 0)).unwrap(), 1).len();
         let memory = Memory::new(Limits { bytes: one * 2 + one / 2, ..Limits::default() });
         for id in 1..=5 {
             memory.store(event(id, 0)).unwrap();
@@ -335,7 +339,7 @@ mod tests {
 
     #[test]
     fn revisions_of_incidents_are_bounded_by_their_bytes() {
-        let one = line(&incident(1, 0), 1).unwrap().len();
+        let one = numbered(line(&incident(1, 0)).unwrap(), 1).len();
         let memory = Memory::new(Limits { incident_bytes: one * 2 + one / 2, ..Limits::default() });
         for revision in 0..4 {
             memory.store(incident(1, revision)).unwrap();

@@ -155,28 +155,11 @@ impl Listening {
     /// The system refuses.
     pub fn bind(roots: &Roots) -> Result<Self, SocketError> {
         let path = roots.socket();
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(system("remove the old socket", &path)(error));
-            }
-            _ => {}
-        }
-        let listener = std::os::unix::net::UnixListener::bind(&path).map_err(system("listen on", &path))?;
+        let listener = listen(&path, Some(roots))?;
         listener.set_nonblocking(true).map_err(system("listen on", &path))?;
         rustix::net::listen(&listener, WAITING_CLIENTS)
             .map_err(io::Error::from)
             .map_err(system("listen on", &path))?;
-        // Until here only root could connect: connect(2) wants write permission, which umask 022 takes from others.
-        if let Some(gid) = group(&roots.etc.join("group"), READERS)
-            && let Err(error) = chown(&path, None, Some(gid))
-        {
-            tracing::warn!(
-                "cannot give {} to group {READERS}: {error}; only root can read it",
-                path.display()
-            );
-        }
-        fs::set_permissions(&path, Permissions::from_mode(0o660))
-            .map_err(system("set the mode of", &path))?;
         let inode = inode(&path);
         Ok(Self { listener, path, inode })
     }
@@ -399,6 +382,32 @@ fn lock_soon(file: &File, patience: Duration) -> rustix::io::Result<()> {
     }
 }
 
+/// Makes a socket that its owner and its group can connect to, in place of a file that is there. With `readers` the group is
+/// that of those who may read the journal.
+///
+/// # Errors
+/// The system refuses.
+pub fn listen(path: &Path, readers: Option<&Roots>) -> Result<std::os::unix::net::UnixListener, SocketError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(system("remove the old socket", path)(error));
+        }
+        _ => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(system("listen on", path))?;
+    // Until here only its owner could connect: connect(2) wants write permission, which umask 022 takes from others.
+    if let Some(gid) = readers.and_then(|roots| group(&roots.etc.join("group"), READERS))
+        && let Err(error) = chown(path, None, Some(gid))
+    {
+        tracing::warn!(
+            "cannot give {} to group {READERS}: {error}; only its owner can read it",
+            path.display()
+        );
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(system("set the mode of", path))?;
+    Ok(listener)
+}
+
 /// Id of a group, from a file like /etc/group.
 fn group(file: &Path, name: &str) -> Option<u32> {
     fs::read_to_string(file).ok()?.lines().find_map(|line| {
@@ -507,7 +516,7 @@ impl<'a> Client<'a> {
     async fn revisions(&mut self, request: &Request, memory: &Memory) -> io::Result<()> {
         let kinds = request.kinds.as_deref().unwrap_or_default();
         let wants = |kind: &str| kinds.iter().any(|k| k == kind);
-        let (events, incidents) = (wants("events"), wants("incidents"));
+        let (events, incidents) = (request.kinds.is_none() || wants("events"), wants("incidents"));
         let after = request.after.as_ref().filter(|p| p.boot_id == memory.boot_id()).map(|p| p.sequence);
         let held = memory.follow_after(after, events, incidents);
         let complete = after.is_some_and(|after| after >= held.since);

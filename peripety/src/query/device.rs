@@ -84,7 +84,7 @@ fn names(id: &BlkId) -> impl Iterator<Item = String> {
     .filter(|name| !name.is_empty())
 }
 
-/// What else reports the device from others.
+/// What else distinguishes the device from others.
 fn marks(id: &BlkId) -> impl Iterator<Item = String> {
     [&id.wwid, &id.uuid, &id.label, &id.serial, &id.transport_id]
         .into_iter()

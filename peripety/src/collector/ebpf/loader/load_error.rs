@@ -7,7 +7,7 @@ use caps::{CapSet, Capability};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::super::kernel::{KernelVersion, Lockdown};
-use crate::roots::Roots;
+use crate::{roots::Roots, terminal::error_chain};
 
 /// Lines of the verifier's log that are kept.
 const LOG_LINES: usize = 4;
@@ -53,16 +53,7 @@ pub(super) fn explain(roots: &Roots, error: &(dyn Error + 'static)) -> String {
         tracing::debug!(log, "the verifier's log");
         return format!("the verifier refused it ({io_error}): {tail}");
     }
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let inner = error.to_string();
-        if !text.contains(&inner) {
-            text = format!("{text}: {inner}");
-        }
-        source = error.source();
-    }
-    text
+    error_chain(error)
 }
 
 const EPERM: i32 = 1;
