@@ -69,6 +69,7 @@ mod device;
 mod event;
 mod event_id;
 pub mod facts;
+mod filter;
 mod ids;
 pub mod incident;
 #[cfg(feature = "schema")]
@@ -83,6 +84,7 @@ pub use device::{BlkId, BlkInfo, BlkType, Identity, Transport};
 pub use event::{Event, Extent, Io, Op, SCHEMA_VERSION, SectorRange};
 pub use event_id::{EventId, MessageId, event_id, message_id};
 pub use facts::Facts;
+pub use filter::{FILTER_NAMES_MAX, Filter, name_fits};
 pub use ids::{Dev, Hctl, ParseDevError, ParseHctlError};
 pub use incident::{INCIDENT_SCHEMA_VERSION, Incident, IncidentId};
 #[cfg(feature = "schema")]

@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod capi;
 mod ci;
 mod deny;
 mod fuzz;
@@ -40,6 +41,8 @@ enum Command {
     Vm(vm::Args),
     /// Measure what peripety costs and reaches, as ratios of the same run
     Bench(bench::Args),
+    /// Build the C library, libperipety (with --test also its tests)
+    Capi(capi::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
     /// Make the table of the kernel's format strings anew, and say what changed
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Capi(args) => capi::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::KernelStrings(args) => kernel_strings::run(args),
         Command::Ci => ci::run(),

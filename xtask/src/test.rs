@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     build::{self, Profile},
+    capi,
     setup::{self, Purpose},
     sh, vm,
 };
@@ -42,8 +43,11 @@ pub fn run(args: Args) -> Result<()> {
     let filter = args.filter.as_deref();
     // Every part runs, whatever became of the one before it.
     let mut skipped = Vec::new();
-    let mut parts =
-        vec![part("unit tests", || unit(filter)), part("end to end", || end_to_end(filter, &mut skipped))];
+    let mut parts = vec![part("unit tests", || unit(filter))];
+    if filter.is_none_or(|filter| "libperipety".contains(filter)) {
+        parts.push(part("C library", || capi::check(&mut skipped)));
+    }
+    parts.push(part("end to end", || end_to_end(filter, &mut skipped)));
     if !args.no_vm {
         parts.push(part("virtual machines", || vm::core(filter, !args.no_setup, &mut skipped)));
     }

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 pub(crate) use super::believed::Foreign;
-use super::believed::{Believed, Judge};
+use super::believed::{Believed, Judge, judge};
 use crate::{
     event::{Event, EventId, Incident},
     journal::{
@@ -212,7 +212,7 @@ impl Reader {
         let source = Source::new(roots, &place, patience, mark);
         let mut this = Self {
             source,
-            judge: Judge::new(roots),
+            judge: judge(roots),
             heads_only: false,
             own_only: false,
             from: From::Head,

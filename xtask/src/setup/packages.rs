@@ -43,6 +43,8 @@ const ITEMS: &[Item] = {
         item(Test, Program("unshare"), "util-linux", "util-linux-core"),
         item(Test, Program("openssl"), "openssl", "openssl"),
         item(Test, Program("python3"), "python3", "python3"),
+        item(Test, Program("valgrind"), "valgrind", "valgrind"),
+        item(Test, Program("abidiff"), "abigail-tools", "libabigail"),
         item(Test, Program("logger"), "bsdutils", "util-linux"),
         item(Test, File("/lib/systemd/systemd-journald"), "systemd", "systemd"),
         item(Fuzz, Program("c++"), "g++", "gcc-c++"),
