@@ -94,7 +94,7 @@ fn gap(machine: &Machine) -> Result<()> {
     two.fail()?;
     read(&two);
     cmd::wait_for("the incident in the journal", Duration::from_secs(20), || {
-        let incidents = prpt::run(machine, &["incidents"])?.stdout;
+        let incidents = prpt::run(machine, &["incidents", "--verbose"])?.stdout;
         ensure!(incidents.contains(&two.disk.name), "{incidents}");
         Ok(())
     })?;
