@@ -25,13 +25,22 @@ mod sandbox;
 mod scene;
 mod slow;
 
-use std::{env, os::unix::net::UnixDatagram, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    env,
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::machine::Machine;
 
+/// What takes longer is listed with its time: the whole is to stay short.
+const LONG: Duration = Duration::from_secs(10);
 /// Names a file whose contents this program, under whatever name, sends to journald.
 const SEND: &str = "PERIPETY_E2E_SEND";
 
@@ -88,9 +97,15 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
             // Loop devices, the load and the kernel's rate limits are shared with the rest of the machine: what fails by that
             // passes when it is run again. The first failure is printed, so that a case that does so often is seen.
             forget_incidents();
+            let start = Instant::now();
             let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (case.run)(machine)));
             match first {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => {
+                    if start.elapsed() >= LONG {
+                        eprintln!("{}: {:.0} s", case.name, start.elapsed().as_secs_f64());
+                    }
+                    return Ok(());
+                }
                 Ok(Err(error)) => eprintln!("{} failed and is run again: {error:#}", case.name),
                 Err(_) => eprintln!("{} panicked and is run again", case.name),
             }
