@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Calendar, Input, Item, Line, Taker,
-    entry::Parsed,
+    entry::{Packed, Parsed},
     format::{Reported, read_into},
     silent::Silent,
 };
@@ -83,45 +83,12 @@ struct Batch {
 #[derive(Debug)]
 enum Step {
     Item(Item),
-    Silent(Silenced),
-}
-
-/// A line that says nothing, without its texts: of those their lengths.
-#[derive(Debug)]
-struct Silenced {
-    line: Line<'static>,
-    text: usize,
-    identifier: Option<usize>,
-    hostname: Option<usize>,
-    caller: Option<usize>,
-    boot_id: Option<usize>,
-    device: Option<usize>,
+    Silent(Packed),
 }
 
 impl Batch {
     fn add(&mut self, line: &Line<'_>) {
-        self.words.push_str(line.text);
-        let mut add = |words: Option<&str>| {
-            self.words.push_str(words?);
-            words.map(str::len)
-        };
-        let silenced = Silenced {
-            text: line.text.len(),
-            identifier: add(line.identifier),
-            hostname: add(line.hostname),
-            caller: add(line.caller),
-            boot_id: add(line.boot_id),
-            device: add(line.device),
-            line: Line {
-                level: line.level,
-                unproven: line.unproven,
-                fragment: line.fragment,
-                uptime_us: line.uptime_us,
-                wall_us: line.wall_us,
-                ..Line::default()
-            },
-        };
-        self.steps.push(Step::Silent(silenced));
+        self.steps.push(Step::Silent(Packed::of(line, &mut self.words)));
     }
 
     fn is_full(&self) -> bool {
@@ -134,8 +101,8 @@ impl Batch {
         for step in self.steps.drain(..) {
             match step {
                 Step::Item(item) => taker.take(item)?,
-                Step::Silent(silenced) => {
-                    let line = silenced.line(&mut words);
+                Step::Silent(packed) => {
+                    let line = packed.line(&mut words);
                     if !taker.lets_pass(&line) {
                         taker.take(line.entry().into())?;
                     }
@@ -143,26 +110,6 @@ impl Batch {
             }
         }
         ControlFlow::Continue(())
-    }
-}
-
-impl Silenced {
-    /// The line, of which the texts come next.
-    fn line<'w>(&self, words: &mut &'w str) -> Line<'w> {
-        let mut next = |length: Option<usize>| {
-            let (text, rest) = words.split_at_checked(length?)?;
-            *words = rest;
-            Some(text)
-        };
-        Line {
-            text: next(Some(self.text)).unwrap_or_default(),
-            identifier: next(self.identifier),
-            hostname: next(self.hostname),
-            caller: next(self.caller),
-            boot_id: next(self.boot_id),
-            device: next(self.device),
-            ..self.line
-        }
     }
 }
 

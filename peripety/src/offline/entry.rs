@@ -78,6 +78,63 @@ impl Line<'_> {
     }
 }
 
+/// A line without its texts, which stand in memory that is used again: of those their lengths.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    line: Line<'static>,
+    text: usize,
+    identifier: Option<usize>,
+    boot_id: Option<usize>,
+    hostname: Option<usize>,
+    caller: Option<usize>,
+    device: Option<usize>,
+}
+
+impl Packed {
+    /// Adds the texts of a line to `words`.
+    pub(super) fn of(line: &Line<'_>, words: &mut String) -> Self {
+        words.push_str(line.text);
+        let mut add = |text: Option<&str>| {
+            words.push_str(text?);
+            text.map(str::len)
+        };
+        Self {
+            text: line.text.len(),
+            identifier: add(line.identifier),
+            boot_id: add(line.boot_id),
+            hostname: add(line.hostname),
+            caller: add(line.caller),
+            device: add(line.device),
+            line: Line {
+                level: line.level,
+                unproven: line.unproven,
+                fragment: line.fragment,
+                uptime_us: line.uptime_us,
+                wall_us: line.wall_us,
+                ..Line::default()
+            },
+        }
+    }
+
+    /// The line, of which the texts come next in `words`.
+    pub(super) fn line<'w>(&self, words: &mut &'w str) -> Line<'w> {
+        let mut next = |length: Option<usize>| {
+            let (text, rest) = words.split_at_checked(length?)?;
+            *words = rest;
+            Some(text)
+        };
+        Line {
+            text: next(Some(self.text)).unwrap_or_default(),
+            identifier: next(self.identifier),
+            boot_id: next(self.boot_id),
+            hostname: next(self.hostname),
+            caller: next(self.caller),
+            device: next(self.device),
+            ..self.line
+        }
+    }
+}
+
 impl From<Entry> for Item {
     fn from(entry: Entry) -> Self {
         Self::Entry(Box::new(entry))

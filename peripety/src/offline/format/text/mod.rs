@@ -38,6 +38,9 @@ const FORMS: &[(&str, Read)] = &[
 /// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
 const WRAPPED: &[Read] = &[dmesg::line, syslog::line, syslog::undated];
 
+/// What stands before a line that somebody indented or quoted in a mail.
+const MARGIN: [char; 3] = [' ', '\t', '>'];
+
 /// What a line is: as [`Item`], and nothing of it is copied.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece<'t> {
@@ -74,6 +77,8 @@ pub(super) struct Reader {
     bare: bool,
     /// Bytes before the text of the last record.
     indent: usize,
+    /// Bytes before the whole of it, where the log was indented or quoted.
+    margin: Option<usize>,
     spill: Spill,
     /// Lines that each form took.
     taken: [u64; FORMS.len()],
@@ -93,6 +98,7 @@ impl Reader {
             form: 0,
             bare,
             indent: 0,
+            margin: None,
             spill: Spill::default(),
             taken: [0; FORMS.len()],
             plain: 0,
@@ -138,9 +144,15 @@ impl Reader {
         if let Some(heading) = syslog::heading(line) {
             return heading;
         }
+        if line.starts_with(MARGIN) {
+            return self.indented(line);
+        }
         match self.formed(line) {
-            Some(piece) => piece,
-            None => self.indented(line),
+            Some(piece) => {
+                self.margin = Some(0);
+                piece
+            }
+            None => self.unformed(line),
         }
     }
 
@@ -169,14 +181,19 @@ impl Reader {
         None
     }
 
-    /// A line that somebody indented as a whole or quoted in a mail, else one without a time.
+    /// A line of a log that somebody indented as a whole or quoted in a mail, else one without a time. What stands further
+    /// to the right than the records of the log is of a message of several lines, as journalctl prints it: anybody writes
+    /// there what reads like a record (promise 7).
     fn indented<'t>(&mut self, line: &'t str) -> Piece<'t> {
-        let text = line.trim_start_matches([' ', '\t', '>']);
-        if text.len() < line.len()
-            && text
+        let text = line.trim_start_matches(MARGIN);
+        let margin = line.len() - text.len();
+        if self.margin.is_none_or(|known| margin <= known)
+            && (text
                 .starts_with(|c: char| c == '[' || c == '<' || c.is_ascii_digit() || c.is_ascii_uppercase())
+                || dmesg::priority(text).is_some())
             && let Some(piece) = self.formed(text)
         {
+            self.margin = Some(margin);
             return piece;
         }
         self.unformed(line)
@@ -239,20 +256,28 @@ fn cleaned(raw: &[u8]) -> Cow<'_, str> {
 
 /// How many of a sample's lines have a form, in thousandths; 0 for a sample that is no text.
 pub(super) fn fits(sample: &[u8]) -> u32 {
+    survey(sample).0
+}
+
+/// The same, and the least margin of those lines: the first one may be within a message of several lines, and has more.
+fn survey(sample: &[u8]) -> (u32, Option<usize>) {
     let mut reader = Reader::new(Calendar::new(jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH), false);
-    let (mut lines, mut formed) = (0_u32, 0_u32);
+    let (mut lines, mut formed, mut least) = (0_u32, 0_u32, None);
     for line in bytes::lines(sample).take(512).filter(|line| !line.trim_ascii().is_empty()) {
         lines += 1;
+        // Each line by itself.
+        reader.margin = None;
         formed += u32::from(reader.piece(&cleaned(line)) != Piece::Nothing);
+        least = least.into_iter().chain(reader.margin).min();
     }
-    (formed * 1000).checked_div(lines).unwrap_or(0)
+    ((formed * 1000).checked_div(lines).unwrap_or(0), least)
 }
 
 /// Reads the whole file.
 pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, taker: &mut dyn Taker) -> Reported {
-    let formed = fits(input.sample());
+    let (formed, margin) = survey(input.sample());
     // One line in ten may be anything; where none has a form, the lines are the kernel's own and bare.
-    let mut reader = Reader::new(calendar, formed < 100);
+    let mut reader = Reader { margin, ..Reader::new(calendar, formed < 100) };
     while let Some(line) = input.line() {
         if reader.pass(line, taker).is_break() {
             break;

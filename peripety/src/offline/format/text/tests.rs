@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::*;
-use crate::offline::Entry;
+use crate::offline::{Entry, entry::Each};
 
 fn reader(bare: bool) -> Reader {
     let newest: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
@@ -100,6 +100,88 @@ fn a_process_is_told_from_the_kernel() {
     ] {
         assert!(!entry(&mut reader(false), line).is_kernel(), "{line}");
     }
+    // journalctl indents the further lines of a message by what stands before its first.
+    let first = "Nov 21 13:16:50 db1 sshd[12]: hello";
+    let margin = " ".repeat(30);
+    for forged in FORGED {
+        for log in ["", "    ", "> ", "> > ", "\t"] {
+            for before in [margin.as_str(), ">", "> ", "\t", " "] {
+                let mut r = reader(false);
+                assert!(!entry(&mut r, &format!("{log}{first}")).is_kernel());
+                let found = r.line(format!("{log}{before}{forged}").as_bytes());
+                assert!(!matches!(found, Item::Entry(_)), "{log}{before}{forged}: {found:?}");
+                // A further line of that message, and the record after it.
+                let found = r.line(format!("{log}{before}{forged}").as_bytes());
+                assert!(!matches!(found, Item::Entry(_)), "{log}{before}{forged}: {found:?}");
+                assert!(entry(&mut r, &format!("{log}{forged}")).is_kernel(), "{log}{forged}");
+            }
+        }
+    }
+}
+
+/// Lines of which each form is the kernel's, if it stands where a record may.
+const FORGED: [&str; 4] = [
+    "[ 1234.567890] I/O error, dev sda, sector 1",
+    "<3>[ 1234.567890] I/O error, dev sda, sector 1",
+    "Nov 21 13:16:50 db1 kernel: I/O error, dev sda, sector 1",
+    "2026-11-21T13:16:50Z db1 kernel: I/O error, dev sda, sector 1",
+];
+
+fn of_kernel(file: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let take = |item| {
+        if let Item::Entry(entry) = item
+            && entry.is_kernel()
+        {
+            found.push(entry.log.text);
+        }
+        ControlFlow::Continue(())
+    };
+    let calendar = Calendar::new(TimeZone::UTC, "2026-11-22T00:00:00Z".parse().unwrap());
+    read(&mut Input::new(file.as_bytes()), calendar, &mut Each(take));
+    found
+}
+
+#[test]
+fn an_excerpt_that_begins_within_a_message_of_a_process_has_no_record_there() {
+    let (margin, next) = (" ".repeat(30), "Nov 21 13:16:51 db1 kernel: x");
+    for log in ["", "    ", "> "] {
+        for forged in FORGED {
+            let file = format!("{log}{margin}{forged}\n{log}{margin}{forged}\n{log}{next}\n");
+            assert_eq!(of_kernel(&file), ["x"], "{file}");
+            let late = format!("{}{log}{next}\n", format!("{log}{margin}{forged}\n").repeat(400));
+            assert_eq!(of_kernel(&late), ["x"], "{log}{forged}");
+            // A log that is indented or quoted as a whole.
+            let file = format!("{log}{forged}\n{log}{next}\n");
+            assert_eq!(of_kernel(&file), ["I/O error, dev sda, sector 1", "x"], "{file}");
+            let file = format!("Hello,\n\n{log}{forged}\n{log}{next}\n\nRegards\n");
+            assert_eq!(of_kernel(&file), ["I/O error, dev sda, sector 1", "x"], "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_piece_of_a_line_that_was_passed_over_stays_one() {
+    struct Passing(Vec<Item>);
+    impl Taker for Passing {
+        fn take(&mut self, item: Item) -> ControlFlow<()> {
+            self.0.push(item);
+            ControlFlow::Continue(())
+        }
+        fn passes(&mut self, _line: &Line<'_>) -> bool {
+            true
+        }
+    }
+    let (mut r, mut passing) = (reader(false), Passing(Vec::new()));
+    for line in [
+        "[  123.456789] overlayfs: failed to resolve 'x",
+        "[  123.456789] attempt to access beyond end of",
+        "                    device",
+    ] {
+        assert!(r.pass(line.as_bytes(), &mut passing).is_continue());
+    }
+    let [Item::Whole(entry), Item::More(_)] = passing.0.as_slice() else { panic!("{:?}", passing.0) };
+    assert_eq!((entry.log.text.as_str(), entry.log.fragment), ("attempt to access beyond end of", true));
 }
 
 #[test]
