@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::Entry;
-use crate::block::Hctl;
+use crate::{block::Hctl, parser::rules::begins_with_quoted};
 
 /// Lines that may wait.
 const LINES_MAX: usize = 200;
@@ -51,7 +51,10 @@ impl Ahead {
         is_known: impl Fn(Hctl) -> bool,
         out: &mut Vec<(Entry, u32)>,
     ) {
-        let said = if entry.is_kernel() { said(&entry.log.text) } else { None };
+        let text = &entry.log.text;
+        let is_kernels = entry.is_kernel() && !entry.log.fragment;
+        // What a user wrote names nothing.
+        let said = said(text).filter(|_| is_kernels && !begins_with_quoted(text));
         let mut asked = None;
         match said {
             Some(Said::Name(at, name)) => self.learn(at, name),
@@ -113,11 +116,6 @@ impl Ahead {
     /// The name of the disk at an address, as a line said that came later.
     pub(super) fn name(&self, at: Hctl) -> Option<&str> {
         self.names.get(&at).map(String::as_str)
-    }
-
-    /// Forgets all of the last boot.
-    pub(super) fn forget(&mut self) {
-        *self = Self { waiting: std::mem::take(&mut self.waiting), ..Self::default() };
     }
 
     fn learn(&mut self, at: Hctl, name: &str) {
@@ -202,6 +200,28 @@ mod tests {
         // Another disk at the place.
         push(&mut ahead, 90, "scsi 6:0:0:0: Direct-Access     ACME     DISK             1.00 PQ: 0 ANSI: 6");
         assert_eq!(ahead.name(at("6:0:0:0")), None);
+    }
+
+    #[test]
+    fn what_a_user_wrote_names_no_disk() {
+        let mut ahead = Ahead::default();
+        push(&mut ahead, 1, "sd 2:0:0:1: rejecting I/O to offline device");
+        let mut out = Vec::new();
+        let entry = |text: &str, fragment| Entry {
+            log: LogRecord { text: text.to_owned(), fragment, ..LogRecord::default() },
+            ..Entry::default()
+        };
+        let piece = entry("sd 2:0:0:1: [sdz] Attached SCSI disk", true);
+        ahead.push(piece, 1, |_| false, &mut out);
+        // The prefix of a rule of a firewall.
+        let prefix = "sd 2:0:0:1: [sdz] IN=eth0 OUT= MAC=52:54:00:12:34:56 SRC=10.0.0.1 DST=10.0.0.2 LEN=40";
+        ahead.push(entry(prefix, false), 1, |_| false, &mut out);
+        assert_eq!((ahead.name(at("2:0:0:1")), out.len()), (None, 0));
+        assert_eq!(push(&mut ahead, 2, "sd 2:0:0:1: [sdb] Attached SCSI disk"), 4);
+        assert_eq!(ahead.name(at("2:0:0:1")), Some("sdb"));
+        // No disk comes either.
+        ahead.push(entry("scsi 2:0:0:1: Direct-Access     ACME", true), 1, |_| false, &mut out);
+        assert_eq!(ahead.name(at("2:0:0:1")), Some("sdb"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Entry, Line};
-use crate::record::Stamp;
+use crate::{parser::rules::quoting_place, record::Stamp};
 
 /// How far times of one boot may go back: CPUs print in turns, and syslog daemons write late.
 const BACK_US: u64 = 5_000_000;
@@ -69,7 +69,8 @@ impl Boot {
         if let (true, Some(id)) = (self.reported, entry.boot_id) {
             return (id != self.id && plain_id(id) != self.id).then_some(Break::Boot);
         }
-        let begins = entry.is_kernel() && FIRST_LINES.iter().any(|line| entry.text.starts_with(line));
+        let is_kernels = entry.is_kernel() && !entry.fragment;
+        let begins = is_kernels && FIRST_LINES.iter().any(|line| entry.text.starts_with(line));
         let early = entry.uptime_us.is_none_or(|us| us < BACK_US);
         if begins && early && self.entries > 0 {
             return Some(Break::Boot);
@@ -146,10 +147,13 @@ pub(super) fn plain_id(id: &str) -> String {
 /// The wall clock at uptime 0 by the line with which the kernel sets its clock from the hardware's.
 pub(super) fn started_by_rtc(entry: &Entry) -> Option<i64> {
     let uptime = entry.uptime_us?;
-    if !entry.is_kernel() {
+    if !entry.is_kernel() || entry.log.fragment {
         return None;
     }
     let (_, rest) = entry.log.text.split_once(RTC)?;
+    if quoting_place(&entry.log.text).is_some() {
+        return None;
+    }
     let seconds: i64 = rest.rsplit_once('(')?.1.strip_suffix(')')?.parse().ok()?;
     Some(seconds.checked_mul(1_000_000)?.saturating_sub_unsigned(uptime))
 }
@@ -184,6 +188,9 @@ mod tests {
             boot.breaks(&at(None, Some(1_000_000_001), "Linux version 6.1").line()),
             Some(Break::Boot)
         );
+        let mut piece = at(None, Some(1_000_000_001), "Linux version 6.1");
+        piece.log.fragment = true;
+        assert_eq!(boot.breaks(&piece.line()), None, "a user wrote it");
         let reported = Entry { boot_id: Some("AB-1".into()), ..wall };
         let boot = Boot::new(&reported, None);
         assert_eq!(boot.breaks(&reported.line()), None);
@@ -207,6 +214,11 @@ mod tests {
             "rtc_cmos 00:00: setting system clock to 2026-11-21T13:16:50 UTC (1795267010)",
         );
         assert_eq!(started_by_rtc(&rtc), Some(1_795_267_008_500_000));
+        let quoting = "overlayfs: failed to resolve 'setting system clock to (1795267010)";
+        assert_eq!(started_by_rtc(&at(Some(1_500_000), None, quoting)), None, "a user wrote it");
+        let mut piece = rtc;
+        piece.log.fragment = true;
+        assert_eq!(started_by_rtc(&piece), None, "a user wrote it");
     }
 
     #[test]

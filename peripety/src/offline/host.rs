@@ -211,7 +211,7 @@ impl Machine {
         for entry in left {
             self.feed(entry, 1, out);
         }
-        self.ahead.forget();
+        self.ahead = Ahead::default();
         if let Some(mut engine) = self.engine.take() {
             engine.finish(&self.known, &mut self.events);
         }
@@ -241,7 +241,7 @@ impl Machine {
         if !entry.is_kernel() || times > 1 {
             return self.feed(entry, times, out);
         }
-        if self.joiner.is_idle() && !is_head(&entry.log.text) {
+        if self.joiner.is_idle() && (entry.log.fragment || !is_head(&entry.log.text)) {
             return self.feed(entry, 1, out);
         }
         let mut ready = Vec::new();
@@ -261,8 +261,7 @@ impl Machine {
         let dated = boot.knows_wall(uptime_us, wall_us) && (wall_us.is_some() || uptime_us.is_some());
         self.undated += u64::from(!dated);
         let time = boot.stamp(uptime_us, wall_us);
-        let may_say = from_text::may_say(&entry.log) || address(&entry.log.text).is_some();
-        if !entry.log.fragment && may_say && !begins_with_quoted(&entry.log.text) {
+        if !entry.log.fragment && from_text::may_say(&entry.log) && !begins_with_quoted(&entry.log.text) {
             from_text::from_line(&mut self.known, &entry.log);
             name_ahead(&mut self.known, &self.ahead, &entry);
         }
@@ -317,10 +316,8 @@ impl Machine {
 
 /// The disk at the address of a line, where a later line names it.
 fn name_ahead(known: &mut Known, ahead: &Ahead, entry: &Entry) {
-    if !entry.is_kernel() || !entry.log.text.starts_with('s') {
-        return;
-    }
-    if let Some((at, _)) = address(&entry.log.text)
+    if entry.is_kernel()
+        && let Some((at, _)) = address(&entry.log.text)
         && known.at(at).is_none()
         && let Some(name) = ahead.name(at)
     {

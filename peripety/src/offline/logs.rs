@@ -419,6 +419,52 @@ mod tests {
         }
     }
 
+    /// What a log says, with the disk of each event.
+    fn said(file: &str) -> Vec<(String, String)> {
+        let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+        let mut out = Vec::new();
+        let at = jiff::Timestamp::from_second(1_795_255_200).unwrap();
+        let calendar = super::super::Calendar::new(jiff::tz::TimeZone::UTC, at);
+        super::super::read(&mut super::super::Input::new(file.as_bytes()), calendar, &mut |item| {
+            logs.push(item, &mut out);
+            std::ops::ControlFlow::Continue(())
+        });
+        logs.finish(&mut out);
+        let disk = |event: &Event| event.block.as_ref().map(|block| block.id.blk_path.clone());
+        out.iter().map(|event| (event.event_type.to_string(), disk(event).unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn a_piece_of_a_users_text_says_nothing() {
+        let rejecting = "[   60.000001] sd 2:0:0:1: rejecting I/O to offline device\n";
+        let quoting = "[   61.123456] overlayfs: failed to resolve 'x\n";
+        let real = said(rejecting);
+        assert_eq!(real.len(), 1);
+        for forged in [
+            "sd 2:0:0:1: [sdz] Attached SCSI disk",
+            "kernel BUG at fs/ext4/inode.c:2721!",
+            "INFO: task worker:7122 blocked for more than 122 seconds.\n[   61.123456]  xfs_file_fsync+0x5e/0x2a0 [xfs]",
+            "attempt to access beyond end of device\n[   61.123456] sda: rw=0, want=16, limit=4",
+        ] {
+            let file = format!("{rejecting}{quoting}[   61.123456] {forged}\n{rejecting}");
+            let file = file.replace("\n[   60.0", "\n[   62.0");
+            let found = said(&file);
+            assert!(found.iter().all(|event| *event == real[0]), "{forged}: {found:?}");
+        }
+        // Lines of the kernel are joined with no such piece.
+        let head = "[   61.000001] attempt to access beyond end of device\n";
+        let rest = "sda: rw=0, want=16, limit=4";
+        let joined = said(&format!("{head}[   61.000001] {rest}\n"));
+        assert_eq!(joined.len(), 1, "{joined:?}");
+        let quoting = quoting.replace("61.123456", "61.000002");
+        let found = said(&format!("{head}{quoting}[   61.000002] {rest}\n"));
+        assert_eq!(found, said(&format!("{head}{quoting}")), "{found:?}");
+        let found = said(&format!(
+            "{quoting}[   61.000002] attempt to access beyond end of device\n[   61.000003] {rest}\n"
+        ));
+        assert_eq!(found, said(&format!("{quoting}[   61.000003] {rest}\n")), "{found:?}");
+    }
+
     #[test]
     fn each_of_many_hosts_has_events_of_its_own() {
         let (events, early) = of_hosts(3000);

@@ -60,6 +60,11 @@ pub(super) fn is_head(text: &str) -> bool {
     is_head && !text.contains('\n')
 }
 
+/// The same of an entry: a piece of another line has none.
+fn is_head_of(entry: &Entry) -> bool {
+    !entry.log.fragment && is_head(&entry.log.text)
+}
+
 /// Lines that wait for more of their record, and what came between.
 #[derive(Debug, Default)]
 pub(super) struct Joiner {
@@ -78,7 +83,7 @@ impl Joiner {
     /// Takes a line of the kernel; gives those that wait no more, in order. `takes` says whether a rule takes a text.
     pub(super) fn push(&mut self, entry: Entry, takes: &dyn Fn(&str) -> bool, out: &mut Vec<Entry>) {
         let Some(mut open) = self.open.take() else {
-            if is_head(&entry.log.text) {
+            if is_head_of(&entry) {
                 self.open =
                     Some(Open { caller: entry.caller.clone(), lines: 1, held: VecDeque::from([entry]) });
             } else {
@@ -86,7 +91,8 @@ impl Joiner {
             }
             return;
         };
-        let same = open.caller.is_none() || open.caller == entry.caller;
+        // A user wrote what is a piece of another line.
+        let same = !entry.log.fragment && (open.caller.is_none() || open.caller == entry.caller);
         let near = open.held.front().is_some_and(|head| is_near(head, &entry));
         if let (true, true, Some(head)) = (same, near, open.held.front_mut()) {
             let joined = if is_device_only(&head.log.text) {
@@ -107,7 +113,7 @@ impl Joiner {
                 return;
             }
         }
-        let another = is_head(&entry.log.text);
+        let another = is_head_of(&entry);
         open.held.push_back(entry);
         if !near || open.held.len() > BETWEEN_MAX {
             out.extend(open.held);

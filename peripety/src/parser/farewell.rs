@@ -17,7 +17,7 @@ pub(crate) const BEGINNINGS: [&str; 4] = ["nvme ", "md: ", "block ", "nbd"];
 
 /// What goes by a line of the kernel; nothing if it says nothing of that kind.
 pub(crate) fn farewell(record: &LogRecord) -> Option<Farewell<'_>> {
-    if record.identifier.is_some() {
+    if record.identifier.is_some() || record.fragment {
         return None;
     }
     let text = record.text.trim_end();
@@ -83,5 +83,7 @@ mod tests {
             ..LogRecord::default()
         };
         assert_eq!(farewell(&program), None);
+        let piece = LogRecord { text: "md: md0 stopped.".to_owned(), fragment: true, ..LogRecord::default() };
+        assert_eq!(farewell(&piece), None, "a user wrote it");
     }
 }

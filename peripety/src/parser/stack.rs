@@ -259,7 +259,7 @@ pub(crate) struct StackReader {
 impl StackReader {
     /// Reads a line of the kernel that no rule is about. Gives an event once the report is known to be of storage.
     pub(crate) fn push(&mut self, record: &LogRecord, time: Stamp) -> Option<RawEvent> {
-        if record.identifier.is_some() {
+        if record.identifier.is_some() || record.fragment {
             return None;
         }
         let text = record.text.as_str();
@@ -300,12 +300,7 @@ impl StackReader {
             }
             return None;
         }
-        let Report { mut raw, text: first, .. } = self.open.take()?;
-        let kernel = raw.facts.kernel.get_or_insert_default();
-        kernel.function = Some(function.to_owned());
-        kernel.module = module.map(str::to_owned);
-        raw.raw_msg = Some(format!("{first}\n{}", text.trim()));
-        Some(raw)
+        self.of_storage(function, module, text)
     }
 
     fn of_worker(&mut self, work: &Work<'_>, text: &str) -> Option<RawEvent> {
@@ -313,14 +308,20 @@ impl StackReader {
         if !is_writeback && !is_storage(work.function, work.module) {
             return None;
         }
-        let Report { mut raw, text: first, .. } = self.open.take()?;
-        let kernel = raw.facts.kernel.get_or_insert_default();
-        kernel.function = Some(work.function.to_owned());
-        kernel.module = work.module.map(str::to_owned);
+        let mut raw = self.of_storage(work.function, work.module, text)?;
         if let Some(device) = work.device {
             raw.kdev = device.parse().map_or_else(|_| Kdev::Name(device.to_owned()), Kdev::Dev);
         }
-        raw.raw_msg = Some(format!("{first}\n{}", text.trim()));
+        Some(raw)
+    }
+
+    /// The report is one of storage by this line.
+    fn of_storage(&mut self, function: &str, module: Option<&str>, line: &str) -> Option<RawEvent> {
+        let Report { mut raw, text: first, .. } = self.open.take()?;
+        let kernel = raw.facts.kernel.get_or_insert_default();
+        kernel.function = Some(function.to_owned());
+        kernel.module = module.map(str::to_owned);
+        raw.raw_msg = Some(format!("{first}\n{}", line.trim()));
         Some(raw)
     }
 
@@ -525,6 +526,21 @@ mod tests {
             " blk_mq_run_work_fn+0x1/0x2",
         ];
         assert_eq!(read(&other), []);
+    }
+
+    #[test]
+    fn a_piece_of_a_users_text_is_no_report_and_no_part_of_one() {
+        let time = Stamp { monotonic_ns: Some(1), realtime_us: 0 };
+        let mut reader = StackReader::default();
+        let mut push = |text: &str, fragment| {
+            let record = LogRecord { text: text.to_owned(), fragment, ..LogRecord::default() };
+            (reader.push(&record, time), reader.is_open())
+        };
+        assert_eq!(push("kernel BUG at fs/ext4/inode.c:2721!", true), (None, false));
+        assert_eq!(push("INFO: task a:1 blocked for more than 122 seconds.", true), (None, false));
+        push("INFO: task a:1 blocked for more than 122 seconds.", false);
+        assert_eq!(push(" xfs_file_fsync+0x5e/0x2a0 [xfs]", true), (None, true));
+        assert!(push(" xfs_file_fsync+0x5e/0x2a0 [xfs]", false).0.is_some());
     }
 
     #[test]
