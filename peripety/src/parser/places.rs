@@ -26,7 +26,10 @@ const NEAR_US: i64 = 10_000_000;
 
 /// What the lines begin with of which anything is learned or said.
 pub(crate) fn beginnings() -> impl Iterator<Item = &'static str> {
-    ["usb-storage ", "usb ", "scsi host", "sd ", "ata"].into_iter().chain(pci::beginnings())
+    ["usb-storage ", "usb ", "scsi host", "sd ", "ata"]
+        .into_iter()
+        .chain(pci::beginnings())
+        .chain(arrays::BEGINNINGS)
 }
 
 /// What such lines have in them that may begin as they like.
@@ -87,17 +90,9 @@ impl Places {
             return;
         }
         let text = record.text.as_str();
-        let changed = match text.as_bytes().first() {
-            Some(b'u') => self.usb(text).unwrap_or_default(),
-            Some(b's') => match self.scsi(text) {
-                Some(changed) => changed,
-                None => self.known.functions.learn(text),
-            },
-            Some(b'a') => self.known.ata.learn(text) || self.known.functions.learn(text),
-            Some(b'm' | b'r') => self.known.functions.learn(text) || self.known.arrays.learn(text),
-            Some(b'b'..=b'z' | b'3') => self.known.functions.learn(text),
-            _ => false,
-        };
+        let changed = self.usb(text).or_else(|| self.scsi(text)).unwrap_or_else(|| {
+            self.known.ata.learn(text) || self.known.functions.learn(text) || self.known.arrays.learn(text)
+        });
         self.changed |= changed;
     }
 
@@ -156,15 +151,16 @@ impl Places {
                 (Some(raw), None)
             }
             (event_type, _) if *event_type == EventType::MD_DISK_FAILED => {
-                let failed = self.known.arrays.failed_with(&raw);
-                self.changed = true;
+                let (failed, changed) = self.known.arrays.failed_with(&raw);
+                self.changed |= changed;
                 (Some(raw), failed)
             }
             (event_type, _) if raw.sub_system.as_str() == "ata" => {
                 let is_link =
                     *event_type == EventType::ATA_LINK_UP || *event_type == EventType::ATA_LINK_DOWN;
-                let is_start = self.known.ata.is_start(&raw, is_link);
-                ((!is_start).then_some(raw), None)
+                let was_starting = self.known.ata.end_start(&raw);
+                self.changed |= was_starting;
+                ((!(was_starting && is_link)).then_some(raw), None)
             }
             (_, _) if raw.sub_system.as_str() == "pcie" => {
                 let port = raw.facts.pci.as_ref().and_then(|pci| pci.function.as_deref());
@@ -273,13 +269,17 @@ impl Places {
             return Some(false);
         }
         let port = port.get(..port.len().min(32))?;
-        port.clone_into(&mut self.known.last_port);
-        if is_new && self.port(port).is_none() && !self.known.plugged.iter().any(|known| known == port) {
-            if self.known.plugged.len() >= MOST {
-                self.known.plugged.pop_front();
-            }
-            self.known.plugged.push_back(port.to_owned());
+        let is_other = self.known.last_port != port;
+        if is_other {
+            port.clone_into(&mut self.known.last_port);
         }
+        if !is_new || self.port(port).is_some() || self.known.plugged.iter().any(|known| known == port) {
+            return Some(is_other);
+        }
+        if self.known.plugged.len() >= MOST {
+            self.known.plugged.pop_front();
+        }
+        self.known.plugged.push_back(port.to_owned());
         Some(true)
     }
 
@@ -350,23 +350,22 @@ mod tests {
     use crate::parser::rules::RuleSet;
 
     fn reported(lines: &[(i64, &str)]) -> Vec<String> {
-        let (rules, mut places) = (RuleSet::built_in(), Places::default());
-        let mut out = Vec::new();
-        for (second, text) in lines {
-            let record = LogRecord { text: (*text).to_owned(), ..LogRecord::default() };
-            places.learn(&record);
-            let time = Stamp { monotonic_ns: None, realtime_us: second * 1_000_000 };
-            if let Some(raw) = rules.parse(&record, time).or_else(|| places.said(&record, time)) {
-                let (first, second) = places.pass(raw);
-                out.extend(
-                    [first, second]
-                        .into_iter()
-                        .flatten()
-                        .map(|raw| format!("{} {}", raw.event_type, raw.kdev.to_text())),
-                );
-            }
-        }
-        out
+        let mut places = Places::default();
+        lines.iter().flat_map(|(second, text)| take(&mut places, *second, text)).collect()
+    }
+
+    /// Takes a line, and gives what is reported.
+    fn take(places: &mut Places, second: i64, text: &str) -> Vec<String> {
+        static RULES: std::sync::LazyLock<RuleSet> = std::sync::LazyLock::new(RuleSet::built_in);
+        let record = LogRecord { text: text.to_owned(), ..LogRecord::default() };
+        places.learn(&record);
+        let time = Stamp { monotonic_ns: None, realtime_us: second * 1_000_000 };
+        let Some(raw) = RULES.parse(&record, time).or_else(|| places.said(&record, time)) else {
+            return Vec::new();
+        };
+        let (first, second) = places.pass(raw);
+        let events = [first, second].into_iter().flatten();
+        events.map(|raw| format!("{} {}", raw.event_type, raw.kdev.to_text())).collect()
     }
 
     const PLUGGED: &[(i64, &str)] = &[
@@ -434,6 +433,66 @@ mod tests {
         assert_eq!(reported(&[port, empty, (9, up.1)]), ["ATA_LINK_UP ata3"], "a disk was plugged in");
         assert_eq!(reported(&[empty]), ["ATA_LINK_DOWN ata3"], "nobody saw it start");
         assert_eq!(reported(&[port, error, empty]).last().map(String::as_str), Some("ATA_LINK_DOWN ata3"));
+    }
+
+    #[test]
+    fn a_port_that_came_up_is_saved_as_such() {
+        let port = "ata3: SATA max UDMA/133 abar m2048@0xf7f36000 port 0xf7f36200 irq 31";
+        for next in
+            ["ata3: SATA link up 6.0 Gbps (SStatus 133 SControl 300)", "ata3: COMRESET failed (errno=-16)"]
+        {
+            let mut places = Places::default();
+            take(&mut places, 1, port);
+            assert!(places.save(false).is_some());
+            take(&mut places, 2, next);
+            let saved = places.save(false).unwrap_or_else(|| panic!("nothing is saved of: {next}"));
+            let mut successor = Places::default();
+            successor.restore(saved);
+            let down = take(&mut successor, 9, "ata3: SATA link down (SStatus 0 SControl 300)");
+            assert_eq!(down, ["ATA_LINK_DOWN ata3"], "{next}");
+            assert!(successor.save(false).is_none(), "of a port that was up nothing changes");
+        }
+    }
+
+    /// Lines of which something is learned: of each driver of storage, and of all else.
+    fn lines_to_learn() -> Vec<String> {
+        let others = [
+            "usb 2-1: new SuperSpeed USB device number 2 using xhci_hcd",
+            "usb-storage 2-1:1.0: USB Mass Storage device detected",
+            "scsi host6: usb-storage 2-1:1.0",
+            "ata3: SATA max UDMA/133 abar m2048@0xf7f36000 port 0xf7f36200 irq 31",
+            "pci 0000:00:1c.5: PCI bridge to [bus 02-03]",
+            "nvme nvme0: pci function 0000:03:00.0",
+            "md/raid:md0: raid level 5 active with 4 out of 4 devices, algorithm 2",
+            "raid5: raid level 5 set md1 active with 4 out of 4 devices, algorithm 2",
+            "qla2xxx [0000:05:00.0]-500b:0: LOOP DOWN detected (2 7 0 0).",
+            "r8169 0000:04:00.0: can't recover (no error_detected callback)",
+            "8139too 0000:05:00.0: AER: can't recover (no error_detected callback)",
+            "usbhid 0000:06:00.0: can't recover (no error_detected callback)",
+        ];
+        let drivers = pci::DRIVERS.iter().map(|driver| format!("{driver} 0000:07:00.0: starts"));
+        others.into_iter().map(str::to_owned).chain(drivers).collect()
+    }
+
+    #[test]
+    fn of_each_such_line_something_is_learned_and_it_is_known_by_what_is_in_it() {
+        for text in lines_to_learn() {
+            let mut places = Places::default();
+            places.learn(&LogRecord { text: text.clone(), ..LogRecord::default() });
+            assert!(places.save(false).is_some(), "{text}");
+            let is_named =
+                beginnings().any(|start| text.starts_with(start)) || parts().any(|part| text.contains(part));
+            assert!(is_named, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_dma_is_reported_of_each_driver_of_storage() {
+        let fault = "DMAR: [DMA Read] Request device [03:00.0] fault addr ffe0000 [fault reason 06] PTE Read access is not set";
+        for driver in pci::DRIVERS {
+            let start = format!("{driver} 0000:03:00.0: starts");
+            assert_eq!(reported(&[(1, &start), (9, fault)]).len(), 1, "{driver}");
+        }
     }
 
     #[test]

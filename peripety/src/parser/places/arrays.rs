@@ -13,6 +13,9 @@ use crate::{
 /// Arrays that are remembered.
 const MOST: usize = 128;
 
+/// What the lines begin with that say how many members an array has.
+pub(super) const BEGINNINGS: [&str; 2] = ["md/raid", "raid"];
+
 /// Arrays, each with how many members it needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Arrays(VecDeque<(String, u64)>);
@@ -21,7 +24,8 @@ impl Arrays {
     /// `md/raid:md0: raid level 5 active with 3 out of 4 devices, algorithm 2`, and of old kernels `raid5: raid level 5 set md0
     /// active with 4 out of 4 devices, algorithm 2`. Whether anything changed.
     pub(super) fn learn(&mut self, text: &str) -> bool {
-        self.started(text).unwrap_or_default()
+        let is_named = BEGINNINGS.iter().any(|start| text.starts_with(start));
+        is_named && self.started(text).unwrap_or_default()
     }
 
     fn started(&mut self, text: &str) -> Option<bool> {
@@ -55,8 +59,14 @@ impl Arrays {
         true
     }
 
-    /// That an array cannot go on, where a member failed and fewer are left than it needs.
-    pub(super) fn failed_with(&mut self, raw: &RawEvent) -> Option<RawEvent> {
+    /// That an array cannot go on, where a member failed and fewer are left than it needs; and whether anything was learned of
+    /// the array.
+    pub(super) fn failed_with(&mut self, raw: &RawEvent) -> (Option<RawEvent>, bool) {
+        let mut changed = false;
+        (self.failed(raw, &mut changed), changed)
+    }
+
+    fn failed(&mut self, raw: &RawEvent, changed: &mut bool) -> Option<RawEvent> {
         if raw.event_type != EventType::MD_DISK_FAILED || raw.program {
             return None;
         }
@@ -68,7 +78,7 @@ impl Arrays {
         let needed = self.0.iter().find(|(name, _)| *name == array).map(|(_, needed)| *needed);
         let Some(needed) = needed else {
             if is_single {
-                self.set(&array, left);
+                *changed = self.set(&array, left);
             }
             return None;
         };

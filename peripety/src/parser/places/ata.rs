@@ -17,6 +17,9 @@ pub(super) struct AtaPorts(VecDeque<String>);
 impl AtaPorts {
     /// `ata1: SATA max UDMA/133 abar m2048@0xf7f36000 port 0xf7f36100 irq 31`. Whether anything changed.
     pub(super) fn learn(&mut self, text: &str) -> bool {
+        if !text.starts_with("ata") {
+            return false;
+        }
         let Some((port, said)) = text.split_once(": ") else { return false };
         if !said.starts_with("SATA max ") || !is_port(port) || self.0.iter().any(|known| known == port) {
             return false;
@@ -28,14 +31,13 @@ impl AtaPorts {
         true
     }
 
-    /// Whether a line about a link is the first that is said of its port. Anything else that is said of the port, an error
-    /// before all, ends its start.
-    pub(super) fn is_start(&mut self, raw: &RawEvent, is_link: bool) -> bool {
+    /// Ends the start of the port that a line is about: the first that is said of it, an error before all, does. Whether it
+    /// was still starting.
+    pub(super) fn end_start(&mut self, raw: &RawEvent) -> bool {
         let Kdev::Name(name) = &raw.kdev else { return false };
         let port = name.split('.').next().unwrap_or(name);
-        let Some(at) = self.0.iter().position(|known| known == port) else { return false };
-        self.0.remove(at);
-        is_link
+        let at = self.0.iter().position(|known| known == port);
+        at.and_then(|at| self.0.remove(at)).is_some()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const MOST: usize = 256;
 
 /// Drivers of storage that name their function: `ahci 0000:00:17.0: …`.
-const DRIVERS: &[&str] = &[
+pub(super) const DRIVERS: &[&str] = &[
     "ahci",
     "nvme",
     "megaraid_sas",
@@ -43,7 +43,7 @@ const DRIVERS: &[&str] = &[
 
 /// What lines begin with that report a function's driver, or what is behind a port.
 pub(super) fn beginnings() -> impl Iterator<Item = &'static str> {
-    DRIVERS.iter().copied().chain(["pci ", "pci_bus "])
+    DRIVERS.iter().copied().chain(["pci "])
 }
 
 /// What a driver says of an error of its function.
@@ -63,29 +63,33 @@ pub(super) struct Functions {
 impl Functions {
     /// Learns from a line; whether anything changed.
     pub(super) fn learn(&mut self, text: &str) -> bool {
-        let Some((driver, rest)) = text.split_once(' ') else { return false };
-        let (place, said) = match rest.split_once(": pci function ") {
-            Some((_, place)) => (place.trim_end(), ""),
-            None => match rest.split_once(": ") {
-                Some((place, said)) => (place.trim_matches(['[', ']']), said),
-                None => return false,
+        self.said(text).unwrap_or_default()
+    }
+
+    fn said(&mut self, text: &str) -> Option<bool> {
+        let (driver, rest) = text.split_once(' ')?;
+        let (place, said) = rest.split_once(' ')?;
+        let (place, said) = match said.strip_prefix("pci function ") {
+            Some(place) => (place.trim_end(), ""),
+            // `qla2xxx [0000:05:00.0]-500b:0: …`
+            None => match place.strip_prefix('[') {
+                Some(place) => (place.split_once(']')?.0, said),
+                None => (place.strip_suffix(':')?, said),
             },
         };
         if !is_place(place) {
-            return false;
+            return None;
         }
         let place = short(place);
         if DRIVERS.contains(&driver) {
-            return remember(&mut self.storage, place.to_owned());
+            return Some(remember(&mut self.storage, place.to_owned()));
         }
-        if driver == "pci" || driver == "pci_bus" {
-            let Some((first, last)) = said.strip_prefix("PCI bridge to [bus ").and_then(buses) else {
-                return false;
-            };
+        if driver == "pci" {
+            let (first, last) = said.strip_prefix("PCI bridge to [bus ").and_then(buses)?;
             self.bridges.retain(|(known, ..)| known != place);
-            return remember(&mut self.bridges, (place.to_owned(), first, last));
+            return Some(remember(&mut self.bridges, (place.to_owned(), first, last)));
         }
-        driver != "pcieport" && is_error(said) && remember(&mut self.others, place.to_owned())
+        Some(driver != "pcieport" && is_error(said) && remember(&mut self.others, place.to_owned()))
     }
 
     /// Whether a driver of storage has the function.
