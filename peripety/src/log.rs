@@ -98,7 +98,7 @@ impl<R: Read> Log<R> {
     /// The log cannot be read to its end, or not be unpacked; the events until there were handed over.
     pub fn for_each(self, mut each: impl FnMut(Event)) -> Result<(), ReadError> {
         let logs = Logs::new(self.rules, self.given, false);
-        let mut incidents = ByHost::default();
+        let mut incidents = ByHost::only_events();
         let mut each = |mut event: Event| {
             incidents.push(&mut event);
             each(event);

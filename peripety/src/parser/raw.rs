@@ -47,20 +47,19 @@ const OPTICAL_MAJOR: u32 = 11;
 impl Kdev {
     /// Whether it is a floppy drive: mostly there is none, or no medium in it, and every probe of it fails.
     pub fn is_floppy(&self) -> bool {
-        match self {
-            Self::Dev(dev) => dev.major == FLOPPY_MAJOR,
-            Self::Name(name) => name
-                .strip_prefix("fd")
-                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())),
-            Self::Hctl(_) | Self::None => false,
-        }
+        self.is_kind(FLOPPY_MAJOR, &["fd"])
     }
 
     /// Whether it is an optical drive: each that is asked for its contents without a readable disc fails requests.
     pub fn is_optical(&self) -> bool {
+        self.is_kind(OPTICAL_MAJOR, &["sr", "scd"])
+    }
+
+    /// Whether its number has this major, or its name is one of these with digits.
+    fn is_kind(&self, major: u32, names: &[&str]) -> bool {
         match self {
-            Self::Dev(dev) => dev.major == OPTICAL_MAJOR,
-            Self::Name(name) => ["sr", "scd"].iter().any(|start| {
+            Self::Dev(dev) => dev.major == major,
+            Self::Name(name) => names.iter().any(|start| {
                 name.strip_prefix(start)
                     .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
             }),

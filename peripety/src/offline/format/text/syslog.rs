@@ -83,9 +83,7 @@ fn facility(rest: &str) -> Option<(bool, &str)> {
 fn tagged<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)> {
     // OpenWrt has no host, BusyBox has it before.
     if let Some((of_kernel, rest)) = facility(rest) {
-        let (tag, text) = rest.split_once(':')?;
-        let is_known = is_tag(tag) && (of_kernel || tag != "kernel");
-        return Some((if is_known { tag } else { "" }, text.strip_prefix(' ').unwrap_or(text)));
+        return tag_and_text(rest, of_kernel);
     }
     let (first, after) = rest.split_once(' ')?;
     // metalog, and those that name the facility and the level only.
@@ -94,19 +92,22 @@ fn tagged<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)>
         return is_tag(tag).then_some((if of_kernel { "kernel" } else { tag }, after));
     }
     if let Some((of_kernel, rest)) = facility(after) {
-        let (tag, text) = rest.split_once(':')?;
         entry.hostname = Some(first);
-        let is_known = is_tag(tag) && (of_kernel || tag != "kernel");
-        return Some((if is_known { tag } else { "" }, text.strip_prefix(' ').unwrap_or(text)));
+        return tag_and_text(rest, of_kernel);
     }
     if let Some(tag) = first.strip_suffix(':') {
         return is_tag(tag).then_some((tag, after));
     }
-    let (tag, text) = after.split_once(':')?;
-    // Where the tag would have a space in it, there is none: the line is nobody's.
-    let tag = if is_tag(tag) { tag } else { "" };
     entry.hostname = Some(first);
-    Some((tag, text.strip_prefix(' ').unwrap_or(text)))
+    tag_and_text(after, true)
+}
+
+/// Where the tag would have a space in it, there is none: the line is nobody's. The same holds for the kernel's of a facility
+/// that is not the kernel's.
+fn tag_and_text(rest: &str, may_be_kernel: bool) -> Option<(&str, &str)> {
+    let (tag, text) = rest.split_once(':')?;
+    let is_known = is_tag(tag) && (may_be_kernel || tag != "kernel");
+    Some((if is_known { tag } else { "" }, text.strip_prefix(' ').unwrap_or(text)))
 }
 
 fn is_tag(tag: &str) -> bool {
