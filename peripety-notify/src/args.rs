@@ -1,8 +1,8 @@
 //! The command line, and what runs.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use peripety::internal::{Roots, follow as daemon, text::printable};
 
 use crate::{
@@ -21,6 +21,9 @@ pub struct Args {
     /// Check the configuration, and end
     #[arg(long)]
     check: bool,
+    /// Print the completions of a shell, and end: for packages
+    #[arg(long, value_name = "SHELL", hide = true)]
+    completions: Option<clap_complete::Shell>,
     /// Directory of the daemon's socket
     #[arg(long, value_name = "DIR", env = "PERIPETY_RUNTIME_DIR", hide = true)]
     runtime_dir: Option<PathBuf>,
@@ -72,6 +75,12 @@ pub fn main() -> ExitCode {
         return code;
     }
     let args = Args::parse();
+    if let Some(shell) = args.completions {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Args::command(), "peripety-notify", &mut script);
+        let written = std::io::stdout().lock().write_all(&script);
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_not_set| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()

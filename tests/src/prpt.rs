@@ -102,7 +102,7 @@ impl Drop for Monitor {
     }
 }
 
-fn command(machine: &Machine) -> Command {
+pub fn command(machine: &Machine) -> Command {
     let mut command = Command::new(machine.program("prpt"));
     command.env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
     command

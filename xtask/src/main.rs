@@ -7,6 +7,7 @@ mod build;
 mod capi;
 mod ci;
 mod deny;
+mod dist;
 mod fuzz;
 mod kernel_strings;
 mod run;
@@ -47,6 +48,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Make the table of the kernel's format strings anew, and say what changed
     KernelStrings(kernel_strings::Args),
+    /// Make packages: .deb and .rpm
+    Dist(dist::Args),
     /// Check formatting, lints and documentation, warnings denied
     Ci,
     /// Check licences, sources and versions of all dependencies
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Capi(args) => capi::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::KernelStrings(args) => kernel_strings::run(args),
+        Command::Dist(args) => dist::run(args),
         Command::Ci => ci::run(),
         Command::Deny(args) => deny::run(&args),
     };

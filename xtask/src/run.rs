@@ -22,6 +22,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    if !sh::target_dir().join(if args.release { "release" } else { "debug" }).join("peripetyd").exists() {
+        eprintln!(
+            "run: the first time this takes some minutes (3.5 measured on a machine with 2 cores and nothing set up): packages \
+             and bpf-linker are installed where they are missing, then it builds; after that it starts at once"
+        );
+    }
     setup::ensure(Purpose::Build)?;
     let dir = build::binaries(if args.release { Profile::Release } else { Profile::Debug })?;
     if !sh::can_be_root() {

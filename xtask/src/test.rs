@@ -37,6 +37,7 @@ struct Part {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    announce(&args);
     if !args.no_setup {
         setup::ensure(Purpose::Test)?;
     }
@@ -66,6 +67,29 @@ pub fn run(args: Args) -> Result<()> {
         bail!("{}", failed.join("; "));
     }
     Ok(())
+}
+
+/// How long it will take, and what it will bring, before it begins.
+fn announce(args: &Args) {
+    if args.filter.is_some() {
+        return;
+    }
+    if sh::target_dir().join("debug/peripetyd").exists() {
+        eprintln!("test: unit tests, then end to end on this kernel: some minutes");
+    } else {
+        eprintln!(
+            "test: the first time this takes a quarter of an hour (12.7 minutes measured on a machine with 2 cores and nothing \
+             set up): packages and bpf-linker are installed where they are missing, then it builds and tests"
+        );
+    }
+    if !args.no_vm {
+        let bring =
+            if vm::is_there() { "" } else { " They are brought first: 1 GB, into ~/.cache/peripety/vm." };
+        eprintln!(
+            "test: after that five faults in virtual machines with other kernels, about a minute each; --no-vm leaves them \
+             out.{bring}"
+        );
+    }
 }
 
 fn part(name: &'static str, body: impl FnOnce() -> Result<()>) -> Part {

@@ -6,6 +6,8 @@
 mod ack;
 mod blk_text;
 mod check_config;
+mod completions;
+mod demo;
 mod doctor;
 mod explain;
 mod filter;
@@ -115,10 +117,10 @@ impl Output {
 }
 
 macro_rules! commands {
-    ($($(#[doc = $doc:literal])* $variant:ident $module:ident,)*) => {
+    ($($(#[$meta:meta])* $variant:ident $module:ident,)*) => {
         #[derive(Debug, clap::Subcommand)]
         enum Command {
-            $($(#[doc = $doc])* $variant($module::Args),)*
+            $($(#[$meta])* $variant($module::Args),)*
         }
 
         impl Command {
@@ -164,12 +166,17 @@ commands! {
     Stats stats,
     /// Say what this machine can and cannot see, and what to do about it
     Doctor doctor,
+    /// Make a disk that fails, show what is reported of it, and clean up
+    Demo demo,
     /// List the types of events
     Types types,
     /// Show which rule takes a line of the kernel, and what it makes of it
     Match match_line,
     /// Check a configuration file
     CheckConfig check_config,
+    /// Print the completions of a shell
+    #[command(hide = true)]
+    Completions completions,
 }
 
 /// Runs `prpt` with the arguments of the process.

@@ -2,6 +2,7 @@
 
 mod cli;
 mod damaged_journal;
+mod demo;
 mod filesystems;
 mod floods;
 mod forgery;
@@ -50,6 +51,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         notify::CASES,
         programs::CASES,
         damaged_journal::CASES,
+        demo::CASES,
         removed::CASES,
         replay::CASES,
         status::CASES,

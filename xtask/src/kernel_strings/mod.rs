@@ -170,7 +170,7 @@ fn fetch(kernel: &str, suite: &str, dir: &Path, scope: &Scope) -> Result<PathBuf
     fs::create_dir_all(&tree).with_context(|| format!("cannot make {}", tree.display()))?;
     let packages = dir.join("package");
     fs::create_dir_all(&packages).context("making a directory for the package")?;
-    let suite = Suite::open(suite, dir.join("apt"))?;
+    let suite = Suite::open(suite, "amd64", dir.join("apt"))?;
     let package = suite.source_package()?;
     suite.unpack(&[package], &packages)?;
     let archives = packages.join("usr/src");

@@ -3,7 +3,8 @@
 //! All checks are cheap, because `run` and `test` make them on every call.
 
 mod crates;
-mod packages;
+pub mod cross;
+pub mod packages;
 mod receivers;
 pub mod toolchain;
 mod tracefs;
@@ -25,6 +26,7 @@ pub enum Purpose {
     Test,
     Fuzz,
     Deny,
+    Dist,
     Machine,
 }
 
@@ -42,7 +44,7 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
     packages::ensure(purpose)?;
     match purpose {
         Purpose::Fuzz => return crates::ensure_cargo_fuzz(),
-        Purpose::Deny | Purpose::Machine => return Ok(()),
+        Purpose::Deny | Purpose::Dist | Purpose::Machine => return Ok(()),
         Purpose::Build | Purpose::Test => {}
     }
     toolchain::ensure()?;

@@ -26,7 +26,7 @@ enum Sign {
 }
 
 const ITEMS: &[Item] = {
-    use Purpose::{Build, Fuzz, Machine, Test};
+    use Purpose::{Build, Dist, Fuzz, Machine, Test};
     use Sign::{File, Library, Program};
     const fn item(purpose: Purpose, sign: Sign, apt: &'static str, dnf: &'static str) -> Item {
         Item { purpose, sign, apt, dnf }
@@ -47,6 +47,9 @@ const ITEMS: &[Item] = {
         item(Test, Program("abidiff"), "abigail-tools", "libabigail"),
         item(Test, Program("logger"), "bsdutils", "util-linux"),
         item(Test, File("/lib/systemd/systemd-journald"), "systemd", "systemd"),
+        item(Dist, Program("dpkg-deb"), "dpkg", "dpkg"),
+        item(Dist, Program("rpmbuild"), "rpm", "rpm-build"),
+        item(Dist, Program("readelf"), "binutils", "binutils"),
         item(Fuzz, Program("c++"), "g++", "gcc-c++"),
         item(Machine, Program("qemu-system-x86_64"), "qemu-system-x86", "qemu-system-x86-core"),
         item(Machine, Program("busybox"), "busybox-static", "busybox"),

@@ -35,17 +35,18 @@ fn archive_in(sources: &str) -> Option<String> {
 /// One suite.
 pub struct Suite {
     dir: PathBuf,
+    arch: &'static str,
 }
 
 impl Suite {
-    /// Reads the suite's list of packages into `dir`.
-    pub fn open(suite: &str, dir: PathBuf) -> Result<Self> {
+    /// Reads the suite's list of packages for an architecture, by Debian's name, into `dir`.
+    pub fn open(suite: &str, arch: &'static str, dir: PathBuf) -> Result<Self> {
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(dir.join(part)).with_context(|| format!("cannot make {}", dir.display()))?;
         }
         let line = format!("deb [signed-by={KEYRING}] {} {suite} main\n", archive()?);
         fs::write(dir.join("sources.list"), line).context("writing a list of sources")?;
-        let this = Self { dir };
+        let this = Self { dir, arch };
         announced(this.apt("apt-get").args(["-qq", "update"]))?;
         Ok(this)
     }
@@ -63,6 +64,8 @@ impl Suite {
         option("Dir::State::status", Path::new("/dev/null"));
         option("APT::Sandbox::User", Path::new("root"));
         option("Acquire::Languages", Path::new("none"));
+        option("APT::Architecture", Path::new(self.arch));
+        option("APT::Architectures", Path::new(self.arch));
         command
     }
 

@@ -1,7 +1,7 @@
 //! What machines are made of, and many of them played.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::{
     cache::Cache,
@@ -26,7 +26,7 @@ use crate::{
 
 /// Kernels and a root file system, ready to boot.
 pub struct Bench {
-    root: Root,
+    roots: Vec<Root>,
     pub kernels: Vec<Kernel>,
 }
 
@@ -47,12 +47,12 @@ pub struct Outcome {
 
 impl Bench {
     /// Brings what is not here yet.
-    pub fn set_up(kinds: &[&'static kernel::Kind]) -> Result<Self> {
+    pub fn set_up(kinds: &[&'static kernel::Kind], suites: &BTreeSet<&str>) -> Result<Self> {
         setup::ensure(Purpose::Machine)?;
         let cache = Cache::open()?;
-        let root = Root::ensure(&cache)?;
+        let roots = suites.iter().map(|suite| Root::ensure(&cache, suite)).collect::<Result<Vec<_>>>()?;
         let kernels = kinds.iter().map(|kind| Kernel::ensure(kind, &cache)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { root, kernels })
+        Ok(Self { roots, kernels })
     }
 
     /// Plays all, and reports each when it is done.
@@ -80,7 +80,11 @@ impl Bench {
         let dir = sh::target_dir().join("vm").join(format!("{}-{}", kernel.name, scenario.name));
         let start = Instant::now();
         let _it_may_not_be_there = fs::remove_dir_all(&dir);
-        let run = || machine::run(kernel, scenario, &self.root, binaries, &dir);
+        let run = || {
+            let root = self.roots.iter().find(|root| root.suite == scenario.root);
+            let root = root.with_context(|| format!("no root of {} was made", scenario.root))?;
+            machine::run(kernel, scenario, root, binaries, &dir)
+        };
         // On a busy host emulation is too slow for the kernel: its timer check fails, or code that it patches is run (int3).
         let fell = || {
             fs::read_to_string(dir.join("console.log"))

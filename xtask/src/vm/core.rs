@@ -1,5 +1,7 @@
 //! The few scenarios that are part of `cargo xtask test`.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 use super::{
@@ -61,7 +63,8 @@ fn set_up(bring: bool) -> Result<Bench> {
          system are brought (1 GB, some minutes)",
         names.join(", ")
     );
-    Bench::set_up(&kernel::chosen(&names)?).context("they cannot be set up here")
+    Bench::set_up(&kernel::chosen(&names)?, &BTreeSet::from([super::root::USUAL]))
+        .context("they cannot be set up here")
 }
 
 #[cfg(test)]

@@ -32,6 +32,12 @@ const KINDS: &[Kind] = &[
     Kind { name: "7.2", suite: "sid", classic: false },
 ];
 
+impl Kind {
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// The kernels by name, and the suite whose newest sources each stands for.
 pub fn sources() -> Vec<(&'static str, &'static str)> {
     KINDS.iter().map(|kind| (kind.name, kind.suite)).collect()
@@ -153,7 +159,7 @@ impl Kernel {
         let _it_may_not_be_there = fs::remove_dir_all(&dir);
         let tree = dir.join("tree");
         fs::create_dir_all(&tree).with_context(|| format!("cannot make {}", tree.display()))?;
-        let suite = Suite::open(kind.suite, dir.join("apt"))?;
+        let suite = Suite::open(kind.suite, "amd64", dir.join("apt"))?;
         let packages = suite.kernel_packages()?;
         suite.unpack(&packages, &tree)?;
         kernel.make(kind, &tree, &dir.join("initrd"))?;

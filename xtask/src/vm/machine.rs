@@ -18,7 +18,7 @@ use super::{
     root::Root,
     scenario::Scenario,
 };
-use crate::sh;
+use crate::{dist, sh};
 
 const AGENT: &str = include_str!("guest/agent.sh");
 const SERVICE: &str = include_str!("guest/peripety-machine.service");
@@ -98,22 +98,18 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).context("setting permissions")
     };
-    let dist = |name: &str| {
+    let in_dist = |name: &str| {
         let file = sh::root().join("dist").join(name);
         fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
     };
     write("usr/lib/peripety-machine/agent.sh", AGENT, 0o755)?;
     write("usr/lib/peripety-machine/scenario.sh", &scenario.run, 0o644)?;
     write("etc/systemd/system/peripety-machine.service", SERVICE, 0o644)?;
-    write("usr/lib/systemd/system/peripetyd.service", &dist("peripetyd.service")?, 0o644)?;
-    write("usr/lib/systemd/system/peripetyd.socket", &dist("peripetyd.socket")?, 0o644)?;
     write("etc/systemd/system/peripetyd.service.d/record.conf", RECORD, 0o644)?;
     if kernel.classic {
         let name = "classic-tracepoints.conf";
-        write(&format!("etc/systemd/system/peripetyd.service.d/{name}"), &dist(name)?, 0o644)?;
+        write(&format!("etc/systemd/system/peripetyd.service.d/{name}"), &in_dist(name)?, 0o644)?;
     }
-    write("usr/lib/systemd/catalog/peripety.catalog", &dist("peripety.catalog")?, 0o644)?;
-    write("etc/peripetyd.conf", &dist("peripetyd.conf")?, 0o644)?;
     write("etc/hostname", "machine\n", 0o644)?;
     for file in &scenario.files {
         write(file.path.trim_start_matches('/'), &file.text, 0o644)?;
@@ -123,11 +119,6 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
         "peripety-machine.service",
         "/etc/systemd/system",
     )?;
-    link(
-        &root.join("etc/systemd/system/sysinit.target.wants"),
-        "peripetyd.service",
-        "/usr/lib/systemd/system",
-    )?;
     for name in MASKED {
         symlink("/dev/null", root.join("etc/systemd/system").join(name)).context("masking a service")?;
     }
@@ -136,6 +127,26 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
         fs::create_dir_all(link.parent().unwrap_or(root)).context("making a directory")?;
         symlink("/dev/null", link).context("not enabling a service")?;
     }
+    if scenario.packages {
+        for revision in [1, 2] {
+            let (from, to) = (dist::dir_of(revision), root.join(format!("root/packages/{revision}")));
+            fs::create_dir_all(&to).context("making a directory")?;
+            let listed = fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))?;
+            for package in listed.flatten().filter(|p| p.path().extension().is_some_and(|e| e == "deb")) {
+                fs::copy(package.path(), to.join(package.file_name())).context("copying a package")?;
+            }
+        }
+        return Ok(());
+    }
+    write("usr/lib/systemd/system/peripetyd.service", &in_dist("peripetyd.service")?, 0o644)?;
+    write("usr/lib/systemd/system/peripetyd.socket", &in_dist("peripetyd.socket")?, 0o644)?;
+    write("usr/lib/systemd/catalog/peripety.catalog", &in_dist("peripety.catalog")?, 0o644)?;
+    write("etc/peripetyd.conf", &in_dist("peripetyd.conf")?, 0o644)?;
+    link(
+        &root.join("etc/systemd/system/sysinit.target.wants"),
+        "peripetyd.service",
+        "/usr/lib/systemd/system",
+    )?;
     for (name, to) in [("peripetyd", "usr/sbin"), ("prpt", "usr/bin")] {
         let (from, to) = (binaries.join(name), root.join(to));
         fs::create_dir_all(&to).context("making a directory")?;

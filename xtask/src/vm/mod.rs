@@ -17,13 +17,18 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-pub use self::{apt::Suite, core::run as core, kernel::sources};
+pub use self::{
+    apt::{Suite, archive},
+    core::run as core,
+    kernel::sources,
+};
 use self::{
     bench::{Bench, Job},
     scenario::Scenario,
 };
 use crate::{
     build::{self, Profile},
+    dist,
     setup::{self, Purpose},
     sh,
 };
@@ -67,7 +72,14 @@ pub fn run(args: Args) -> Result<()> {
     if scenarios.is_empty() {
         bail!("no scenario has {} in its name; --list shows all", args.scenarios.join(" or "));
     }
-    let bench = Bench::set_up(&kernel::chosen(&args.kernel)?)?;
+    let kinds = kernel::chosen(&args.kernel)?;
+    // What a kernel that was not asked for would want is not brought.
+    let fits = |s: &Scenario| kinds.iter().any(|kind| s.is_for(kind.name()));
+    let scenarios: Vec<_> = scenarios.into_iter().filter(fits).collect();
+    if scenarios.is_empty() {
+        bail!("none of these scenarios is for kernel {}", args.kernel.join(", "));
+    }
+    let bench = Bench::set_up(&kinds, &scenarios.iter().map(|s| s.root.as_str()).collect())?;
     let binaries = match &args.bin_dir {
         Some(dir) => dir.clone(),
         None => {
@@ -75,6 +87,9 @@ pub fn run(args: Args) -> Result<()> {
             build::binaries(if args.quick { Profile::Quick } else { Profile::Release })?
         }
     };
+    if scenarios.iter().any(|s| s.packages) {
+        dist::for_machines(&binaries)?;
+    }
     let all =
         || bench.kernels.iter().flat_map(|kernel| scenarios.iter().map(move |s| Job { kernel, scenario: s }));
     let jobs: Vec<_> = all().filter(|job| job.scenario.is_for(job.kernel.name)).collect();
@@ -85,6 +100,11 @@ pub fn run(args: Args) -> Result<()> {
     fs::write(&file, &table).with_context(|| format!("cannot write {}", file.display()))?;
     eprintln!("\n{table}");
     bench::verdict(&outcomes)
+}
+
+/// Whether the machines of the core were made already.
+pub fn is_there() -> bool {
+    cache::Cache::open().is_ok_and(|cache| cache.path("root").join("recipe").exists())
 }
 
 /// A command that shall say what it does before it does it.

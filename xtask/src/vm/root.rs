@@ -10,7 +10,21 @@ use super::{
 };
 use crate::sh;
 
-const SUITE: &str = "bookworm";
+/// The suite of machines whose scenario names no other.
+pub const USUAL: &str = "bookworm";
+/// What a scenario about nothing but peripety itself needs, in any suite.
+const FEW_PACKAGES: &[&str] = &[
+    "dbus",
+    "dmsetup",
+    "e2fsprogs",
+    "jq",
+    "kmod",
+    "procps",
+    "systemd",
+    "systemd-sysv",
+    "udev",
+    "util-linux",
+];
 /// The binaries are built on this machine, whose C library may be no older than the root's.
 const PACKAGES: &[&str] = &[
     "bpftool",
@@ -44,19 +58,25 @@ const PACKAGES: &[&str] = &[
 /// Sparse: what is not used takes no space.
 const SIZE: &str = "2500M";
 
-/// The image, never written to: each machine has its own copy on write.
+/// A root of a suite. The image is never written to: each machine has its own copy on write.
 pub struct Root {
+    pub suite: String,
     pub image: PathBuf,
 }
 
 impl Root {
     /// Makes the image where it is not there yet.
-    pub fn ensure(cache: &Cache) -> Result<Self> {
-        let dir = cache.path("root");
+    pub fn ensure(cache: &Cache, suite: &str) -> Result<Self> {
+        let (dir, packages) = if suite == USUAL {
+            ("root".to_owned(), PACKAGES)
+        } else {
+            (format!("root-{suite}"), FEW_PACKAGES)
+        };
+        let dir = cache.path(&dir);
         let image = dir.join("root.img");
-        let recipe = format!("{SUITE} {SIZE} {}", PACKAGES.join(" "));
+        let recipe = format!("{suite} {SIZE} {}", packages.join(" "));
         if cache::is_fresh(&dir, &recipe) {
-            return Ok(Self { image });
+            return Ok(Self { suite: suite.to_owned(), image });
         }
         eprintln!("vm: making the machines' root file system in {} (a minute, once)", dir.display());
         sh::run(sh::as_root("rm").arg("-rf").arg(&dir))?;
@@ -65,8 +85,8 @@ impl Root {
         let mut bootstrap = sh::as_root("mmdebstrap");
         bootstrap
             .args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory", "--skip=output/dev"])
-            .arg(format!("--include={}", PACKAGES.join(",")))
-            .arg(SUITE)
+            .arg(format!("--include={}", packages.join(",")))
+            .arg(suite)
             .arg(&tree)
             .arg(apt::archive()?);
         announced(&mut bootstrap)?;
@@ -81,6 +101,6 @@ impl Root {
         announced(sh::as_root("chmod").arg("a+r").arg(&image))?;
         announced(sh::as_root("rm").arg("-rf").arg(&tree))?;
         cache::seal(&dir, &recipe)?;
-        Ok(Self { image })
+        Ok(Self { suite: suite.to_owned(), image })
     }
 }

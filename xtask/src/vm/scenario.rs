@@ -39,6 +39,15 @@ pub struct Scenario {
     /// The machine starts again when its guest says so, with what is on its disks.
     #[serde(default)]
     pub reboots: bool,
+    /// Debian's suite of the root file system.
+    #[serde(default = "usual_root")]
+    pub root: String,
+    /// Only on these kernels, where it says nothing about others.
+    #[serde(default)]
+    pub kernels: Vec<String>,
+    /// The machine comes without peripety, and with its packages: this revision in `/root/packages/1`, the next in `/root/packages/2`.
+    #[serde(default)]
+    pub packages: bool,
     /// The events in `expect` begin in this order.
     #[serde(default)]
     pub ordered: bool,
@@ -54,6 +63,10 @@ pub struct Scenario {
     /// What may be reported beside it. Anything else of severity warning or worse is wrong.
     #[serde(default)]
     pub allow: Vec<Allow>,
+}
+
+fn usual_root() -> String {
+    super::root::USUAL.to_owned()
 }
 
 fn eight_minutes() -> u64 {
@@ -175,7 +188,8 @@ pub struct Allow {
 
 impl Scenario {
     pub fn is_for(&self, kernel: &str) -> bool {
-        !self.cannot.iter().any(|c| c.what.is_none() && c.kernels.iter().any(|k| k == kernel))
+        is_listed(&self.kernels, kernel)
+            && !self.cannot.iter().any(|c| c.what.is_none() && c.kernels.iter().any(|k| k == kernel))
     }
 }
 

@@ -48,11 +48,46 @@ reboot_machine() {
     systemctl reboot
     sleep 600
 }
-export -f fact until_ok scsi_debug_disk lsblk_paths owners_of holders_of same_ids read_at write_at
+# Takes down all that peripety says, and what it is compared with.
+collect() {
+    # An event that grows is final some seconds after its last failure.
+    sleep 6
+    for _try in $(seq 20); do
+        udevadm settle
+        growing=$(prpt query --boot 0 --format Json | jq -s 'map(select(.final | not)) | length')
+        [ "$growing" = 0 ] && break
+        sleep 1
+    done
+
+    prpt query --boot 0 --format Json --all-revisions > "$out/events.json" 2> "$out/query.err"
+    # The recording gives the events of the journal once more.
+    for _try in 1 2 3 4 5; do
+        cp /run/peripety/recording.jsonl "$out/recording.jsonl"
+        prpt replay --all-revisions --format Json "$out/recording.jsonl" 2> "$out/replay.err" | sort > /run/replayed
+        prpt query --source journal --boot 0 --format Json --all-revisions 2> /dev/null | sort > /run/queried
+        diff /run/queried /run/replayed > "$out/replay.diff" && break
+        sleep 1
+    done
+
+    prpt status --format Json > "$out/status.json" 2> "$out/status.err"
+    prpt status > "$out/status" 2>&1
+    prpt incidents --format Json > "$out/incidents.json" 2> "$out/incidents.err"
+    prpt incidents --verbose > "$out/incidents" 2>&1
+    systemctl show peripetyd -p ActiveState,SubState,NRestarts,MainPID,MemoryCurrent,CPUUsageNSec,StatusText > "$out/service"
+    prpt doctor > "$out/doctor" 2>&1
+    prpt probes > "$out/probes" 2>&1
+    lsblk --json -s -o NAME,PATH,WWN,SERIAL,TYPE,MOUNTPOINT > "$out/lsblk.json" 2>&1
+    journalctl -b -u peripetyd -o short-monotonic --no-hostname > "$out/daemon.log" 2>&1
+    journalctl -b -o short-monotonic --no-hostname > "$out/journal.log" 2>&1
+    journalctl -b -o export > "$out/journal.export" 2> /dev/null
+    dd if=/dev/kmsg iflag=nonblock bs=8192 of="$out/kmsg" 2> /dev/null
+    uname -r > "$out/kernel"
+}
+export -f fact until_ok scsi_debug_disk lsblk_paths owners_of holders_of same_ids read_at write_at collect
 export out
 
 is_rebooted && cat $kept/facts > "$out/facts"
-until_ok systemctl is-active peripetyd
+[ -e /root/packages ] || until_ok systemctl is-active peripetyd
 udevadm settle
 fact boot_seconds "$(cut -d' ' -f1 /proc/uptime)"
 (
@@ -63,38 +98,7 @@ code=$?
 is_rebooted && cat $kept/script.log "$out/script.log" > "$out/script.all" && mv "$out/script.all" "$out/script.log"
 echo $code > "$out/script.exit"
 
-# An event that grows is final some seconds after its last failure.
-sleep 6
-for _try in $(seq 20); do
-    udevadm settle
-    growing=$(prpt query --boot 0 --format Json | jq -s 'map(select(.final | not)) | length')
-    [ "$growing" = 0 ] && break
-    sleep 1
-done
-
-prpt query --boot 0 --format Json --all-revisions > "$out/events.json" 2> "$out/query.err"
-# The recording gives the events of the journal once more.
-for _try in 1 2 3 4 5; do
-    cp /run/peripety/recording.jsonl "$out/recording.jsonl"
-    prpt replay --all-revisions --format Json "$out/recording.jsonl" 2> "$out/replay.err" | sort > /run/replayed
-    prpt query --source journal --boot 0 --format Json --all-revisions 2> /dev/null | sort > /run/queried
-    diff /run/queried /run/replayed > "$out/replay.diff" && break
-    sleep 1
-done
-
-prpt status --format Json > "$out/status.json" 2> "$out/status.err"
-prpt status > "$out/status" 2>&1
-prpt incidents --format Json > "$out/incidents.json" 2> "$out/incidents.err"
-prpt incidents --verbose > "$out/incidents" 2>&1
-systemctl show peripetyd -p ActiveState,SubState,NRestarts,MainPID,MemoryCurrent,CPUUsageNSec,StatusText > "$out/service"
-prpt doctor > "$out/doctor" 2>&1
-prpt probes > "$out/probes" 2>&1
-lsblk --json -s -o NAME,PATH,WWN,SERIAL,TYPE,MOUNTPOINT > "$out/lsblk.json" 2>&1
-journalctl -b -u peripetyd -o short-monotonic --no-hostname > "$out/daemon.log" 2>&1
-journalctl -b -o short-monotonic --no-hostname > "$out/journal.log" 2>&1
-journalctl -b -o export > "$out/journal.export" 2> /dev/null
-dd if=/dev/kmsg iflag=nonblock bs=8192 of="$out/kmsg" 2> /dev/null
-uname -r > "$out/kernel"
+[ -e "$out/events.json" ] || collect
 tar -C "$out" -cf - . > /dev/virtio-ports/org.peripety.out
 sync
 poweroff -ff
