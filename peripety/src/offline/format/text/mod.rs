@@ -20,9 +20,15 @@ use quoted::Spill;
 
 pub(super) use dmesg::{level_named, process};
 pub use stamp::Calendar;
-pub(super) use stamp::iso;
+pub(super) use stamp::{iso, traditional};
+pub(super) use syslog::sender;
 
-use super::{Input, Item, Reported, Taker, bytes};
+use super::{
+    Input, Item, Reported, Taker, bytes,
+    export::{self, Pasted},
+    fields::Fields,
+    give,
+};
 use crate::offline::Line;
 
 type Read = for<'t> fn(&'t str, &mut Reader) -> Option<Piece<'t>>;
@@ -278,10 +284,29 @@ pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, taker: &mut dyn Ta
     let (formed, margin) = survey(input.sample());
     // One line in ten may be anything; where none has a form, the lines are the kernel's own and bare.
     let mut reader = Reader { margin, ..Reader::new(calendar, formed < 100) };
+    let mut pasted: Option<Fields> = None;
     while let Some(line) = input.line() {
+        if pasted.is_some() || line.starts_with(b"__") {
+            match export::pasted(line, &mut pasted) {
+                Pasted::Field => continue,
+                Pasted::Entry(item, is_read) => {
+                    reader.kept.forget();
+                    if item.is_some_and(|item| give(taker, item).is_break()) {
+                        break;
+                    }
+                    if is_read {
+                        continue;
+                    }
+                }
+                Pasted::Nothing => {}
+            }
+        }
         if reader.pass(line, taker).is_break() {
             break;
         }
+    }
+    if let Some(item) = pasted.and_then(export::unproven) {
+        let _at_the_end = give(taker, item);
     }
     let most = reader.taken.iter().zip(FORMS).max_by_key(|(count, _)| **count);
     let name = match most {

@@ -158,7 +158,7 @@ pub(super) fn seconds(text: &str) -> Option<(u64, &str)> {
 }
 
 /// `Nov 21 13:16:50`, `Nov  1 13:16:50.123456`, and with the year after or before it.
-pub(super) fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+pub(crate) fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
     let (before, text) = match number(text, 4, 4) {
         Some((year, rest)) => (i16::try_from(year).ok(), rest.strip_prefix(' ')?),
         None => (None, text),

@@ -3,6 +3,8 @@
 //! Such a file has the lines of all programs. Only the tag `kernel:` is the kernel's: a program may give itself that tag,
 //! but then its syslog daemon adds nothing that would distinguish the two. So no such line proves who said it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::{super::super::Line, Piece, Reader, dmesg, stamp};
 
 /// What journalctl prints between entries, or before all.
@@ -42,6 +44,11 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
         .or_else(|| unix().and_then(|(us, rest)| Some((i64::try_from(us).ok()?, rest))))?;
     let rest = rest.strip_prefix(' ')?;
     let mut entry = Line { wall_us: Some(wall), unproven: true, ..Line::default() };
+    if let Some((host, text)) = untagged(rest).filter(|_| !rfc5424) {
+        let is_others = priority.is_some_and(|(_, of_kernel)| !of_kernel);
+        let level = priority.map_or(4, |(level, _)| level);
+        return Some(of_netconsole(text, Line { hostname: host, level, ..entry }, is_others));
+    }
     let (tag, text) = if rfc5424 { structured(rest, &mut entry)? } else { tagged(rest, &mut entry)? };
     let level = priority.map_or(4, |(level, _)| level);
     if tag != "kernel" || priority.is_some_and(|(_, of_kernel)| !of_kernel) {
@@ -61,6 +68,10 @@ pub(super) fn undated<'t>(line: &'t str, _reader: &mut Reader) -> Option<Piece<'
     let (host, text) = match line.strip_prefix("kernel: ") {
         Some(text) => (None, text),
         None => {
+            if let Some((Some(host), text)) = untagged(line) {
+                let entry = Line { hostname: Some(host), level: 4, unproven: true, ..Line::default() };
+                return Some(of_netconsole(text, entry, false));
+            }
             let (host, rest) = line.split_once(' ')?;
             let is_host = !host.is_empty() && host.len() <= 64 && !host.contains([':', '[', '(', '<', '"']);
             (Some(host), rest.strip_prefix("kernel: ").filter(|_| is_host)?)
@@ -69,6 +80,52 @@ pub(super) fn undated<'t>(line: &'t str, _reader: &mut Reader) -> Option<Piece<'
     let mut entry = Line { hostname: host, unproven: true, ..Line::default() };
     let text = kernel_stamp(text, &mut entry);
     Some(Piece::Record(Line { level: 4, text, ..entry }))
+}
+
+/// What netconsole sent: the kernel's line with its own time and no tag, after the sender where who received it has added
+/// that (`10.0.0.5 [   12.345678] text`).
+fn untagged(rest: &str) -> Option<(Option<&str>, &str)> {
+    if is_stamped(rest) {
+        return Some((None, rest));
+    }
+    let (host, text) = rest.split_once(' ')?;
+    is_stamped(text).then_some(())?;
+    Some((Some(sender(host)?), text))
+}
+
+/// The name or address of a sender. What is in brackets, or has a colon behind it, may be the name of a program; no program
+/// is called like an address.
+pub(in super::super) fn sender(word: &str) -> Option<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == '_' || c == ':';
+    let inner = word.strip_suffix(':').unwrap_or(word);
+    let inner = inner.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(inner);
+    if let Ok(address) = inner.parse::<SocketAddr>() {
+        // Without the port, of which each host may have another one for each line.
+        return Some(if address.is_ipv4() { inner.split(':').next()? } else { inner });
+    }
+    if inner.parse::<IpAddr>().is_ok() {
+        return Some(inner);
+    }
+    let is_host = !word.is_empty() && word.len() <= 64 && !word.ends_with(':') && word.chars().all(is_name);
+    is_host.then_some(word)
+}
+
+/// Whether a line begins with the kernel's own time, with its six decimals.
+fn is_stamped(text: &str) -> bool {
+    let found = || {
+        let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
+        let (seconds, micros) = inner.trim_start_matches(' ').split_once('.')?;
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        Some(is_number(seconds) && micros.len() == 6 && is_number(micros) && rest.starts_with([' ', '[']))
+    };
+    found().unwrap_or_default()
+}
+
+/// A line of netconsole. A process may have written it into /dev/kmsg; there is only its form to say so.
+fn of_netconsole<'t>(text: &'t str, mut entry: Line<'t>, is_others: bool) -> Piece<'t> {
+    let text = kernel_stamp(text, &mut entry);
+    let identifier = dmesg::process(text).or(is_others.then_some(""));
+    Piece::Record(Line { text, identifier, ..entry })
 }
 
 /// `kern.warning` as some daemons write it before the sender; with what follows.

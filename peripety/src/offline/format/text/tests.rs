@@ -127,6 +127,56 @@ const FORGED: [&str; 4] = [
     "2026-11-21T13:16:50Z db1 kernel: I/O error, dev sda, sector 1",
 ];
 
+#[test]
+fn what_netconsole_sent_is_the_kernels_whoever_received_it() {
+    for (line, host) in [
+        ("Nov 21 13:16:50 10.0.0.5 [  150.123456] I/O error, dev sda, sector 1", Some("10.0.0.5")),
+        ("Nov 21 13:16:50 db1 [  150.123456][  T12] I/O error, dev sda, sector 1", Some("db1")),
+        ("2026-11-21T13:16:50Z [  150.123456] I/O error, dev sda, sector 1", None),
+        ("<3>Nov 21 13:16:50 db1 [  150.123456] I/O error, dev sda, sector 1", Some("db1")),
+        ("10.0.0.5 [  150.123456] I/O error, dev sda, sector 1", Some("10.0.0.5")),
+        ("10.0.0.5: [  150.123456] I/O error, dev sda, sector 1", Some("10.0.0.5")),
+        ("[10.0.0.5:6665] [  150.123456] I/O error, dev sda, sector 1", Some("10.0.0.5")),
+        ("db1 [  150.123456] I/O error, dev sda, sector 1", Some("db1")),
+    ] {
+        let entry = entry(&mut reader(false), line);
+        assert!(entry.is_kernel() && entry.log.unproven, "{line}");
+        let found = (entry.log.text.as_str(), entry.uptime_us, entry.hostname.as_deref());
+        assert_eq!(found, ("I/O error, dev sda, sector 1", Some(150_123_456), host), "{line}");
+    }
+    for line in [
+        "Nov 21 13:16:50 db1 logger: [  150.123456] I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 logger: [  150.123456] I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 db1 [  150.123] (EE) I/O error, dev sda, sector 1",
+        "Nov 21 13:16:50 db1 [  150.123456] systemd[1]: I/O error, dev sda, sector 1",
+        "<11>Nov 21 13:16:50 db1 [  150.123456] I/O error, dev sda, sector 1",
+        "logger: [  150.123456] I/O error, dev sda, sector 1",
+        "[logger] [  150.123456] I/O error, dev sda, sector 1",
+        "db1 [  150.123456] systemd[1]: I/O error, dev sda, sector 1",
+    ] {
+        let found = reader(false).line(line.as_bytes());
+        let is_kernel = matches!(&found, Item::Entry(entry) if entry.is_kernel());
+        assert!(!is_kernel, "{line}: {found:?}");
+    }
+}
+
+#[test]
+fn entries_of_a_journal_may_stand_in_a_text() {
+    let entry = |transport: &str, text: &str| {
+        format!(
+            "__CURSOR=s=1\r\n__REALTIME_TIMESTAMP=1795268350000000\r\n_TRANSPORT={transport}\r\nSYSLOG_IDENTIFIER=kernel\r\nMESSAGE={text}\r\n"
+        )
+    };
+    let line = "Nov 21 13:16:50 db1 kernel: x\n";
+    let (one, forged) = (entry("kernel", "one"), entry("syslog", "forged"));
+    assert_eq!(of_kernel(&format!("{line}{one}\n{forged}\n{line}")), ["x", "one", "x"]);
+    assert_eq!(of_kernel(&format!("{line}{one}{line}")), ["x", "one", "x"], "without an empty line");
+    assert_eq!(of_kernel(&format!("{line}{one}")), ["x", "one"]);
+    // A length that would swallow the rest.
+    assert_eq!(of_kernel(&format!("{line}{one}MESSAGE\n\u{7f}\0\0\0\0\0\0\0{line}{line}")).len(), 3);
+    assert_eq!(of_kernel(&format!("{line}MESSAGE=x\n_TRANSPORT=kernel\n\n{line}")), ["x", "x"]);
+}
+
 fn of_kernel(file: &str) -> Vec<String> {
     let mut found = Vec::new();
     let take = |item| {
