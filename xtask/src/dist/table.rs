@@ -118,7 +118,8 @@ mod tests {
         };
         for dir in ["doc/man", "dist"] {
             for entry in fs::read_dir(sh::root().join(dir)).unwrap().flatten() {
-                if entry.file_type().unwrap().is_file() {
+                // libperipety has no package yet: `cargo xtask capi` lays it out.
+                if entry.file_type().unwrap().is_file() && entry.file_name() != "libperipety.3" {
                     let name = format!("{dir}/{}", entry.file_name().to_string_lossy());
                     assert!(has(&name), "{name} is in no package");
                 }
