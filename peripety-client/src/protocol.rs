@@ -53,6 +53,7 @@ pub(crate) struct Reply<'a> {
     pub position: Option<Position>,
     pub complete: Option<bool>,
     pub missed: Option<u64>,
+    pub dropped: Option<u64>,
     pub lost: Option<u64>,
     pub live: Option<bool>,
     pub end: Option<bool>,

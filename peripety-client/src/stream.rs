@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// How much earlier than what a reader has the journal is read: it takes events a little after the socket gives them.
+#[cfg(feature = "journal")]
 const MARGIN_US: i64 = 5 * 60 * 1_000_000;
 /// How long after the daemon's end it is looked for again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -127,8 +128,11 @@ pub struct Stream {
     seen: Seen,
     position: Option<Position>,
     at_us: i64,
+    #[cfg(feature = "journal")]
     started_us: i64,
     dropped: u64,
+    /// What was dropped on earlier connections.
+    dropped_before: u64,
     missed: u64,
     live: bool,
     /// What comes before [`Content::Live`] is not wanted.
@@ -178,11 +182,13 @@ impl Stream {
             seen: Seen::default(),
             position: None,
             at_us: now_us(),
+            #[cfg(feature = "journal")]
             started_us: match options.start {
                 Start::Now => now_us(),
                 Start::Stored | Start::After(_) => i64::MIN,
             },
             dropped: 0,
+            dropped_before: 0,
             missed: 0,
             live: false,
             skips_stored: options.start == Start::Now,
@@ -307,6 +313,9 @@ impl Stream {
             self.stands_at(position, reply.complete == Some(true), reply.missed);
         } else if let Some(json) = reply.event.or(reply.incident) {
             self.at_us = now_us();
+            if let Some(dropped) = reply.dropped {
+                self.dropped = self.dropped_before + dropped;
+            }
             if let (Some(sequence), Some(position)) = (reply.sequence, &mut self.position) {
                 position.sequence = position.sequence.max(sequence);
             }
@@ -314,7 +323,7 @@ impl Stream {
                 self.revision(json.get(), reply.incident.is_some(), reply.sequence, None);
             }
         } else if let Some(lost) = reply.lost {
-            // What is still held comes once more, in its last revision.
+            // A daemon that knows no filter. What is still held comes once more, in its last revision.
             self.dropped += lost;
             self.connect()?;
         } else if reply.live == Some(true) {
@@ -411,7 +420,7 @@ impl Stream {
             follow,
             kinds: Some(kinds.iter().filter(|(is, _)| *is).map(|(_, kind)| (*kind).to_owned()).collect()),
             after: self.position.clone(),
-            filter: (!self.options.filter.takes_all()).then(|| self.options.filter.clone()),
+            filter: Some(self.options.filter.clone()),
             ..Request::default()
         };
         let connection = Connection::open(&self.options.socket, request)?;
@@ -420,6 +429,7 @@ impl Stream {
         // Closing the one before takes it out of what is watched.
         self.origin = Origin::Daemon(connection);
         self.live = false;
+        self.dropped_before = self.dropped;
         self.retry = RETRY.0;
         Ok(())
     }
@@ -463,6 +473,7 @@ impl Stream {
         self.revision(&entry.json, entry.is_incident, None, cursor);
     }
 
+    #[cfg(feature = "journal")]
     fn unread(&mut self, corrupt: u64) {
         if corrupt > 0 {
             self.missed += corrupt;

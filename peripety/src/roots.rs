@@ -6,6 +6,8 @@ use crate::{block, files::Files};
 
 /// Name of the daemon's socket in its directory.
 pub(crate) const SOCKET: &str = "peripety.sock";
+/// Name of its socket for Varlink.
+pub(crate) const VARLINK: &str = "io.peripety";
 
 /// The places peripety reads from and writes to.
 #[derive(Clone, Debug)]
@@ -109,5 +111,10 @@ impl Roots {
     /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
         self.runtime.join(SOCKET)
+    }
+
+    /// The daemon's socket for Varlink.
+    pub fn varlink(&self) -> PathBuf {
+        self.runtime.join(VARLINK)
     }
 }

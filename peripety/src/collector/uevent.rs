@@ -131,7 +131,7 @@ impl UeventMonitor {
     /// # Errors
     ///
     /// When a socket cannot be waited for.
-    pub(crate) fn new(Sockets { kernel, udev }: Sockets, roots: &Roots) -> io::Result<Self> {
+    pub(crate) fn new(Sockets { kernel, udev, .. }: Sockets, roots: &Roots) -> io::Result<Self> {
         let watched = |socket| watch(FdOf(socket), Interest::READABLE);
         Ok(Self {
             kernel: watched(kernel)?,

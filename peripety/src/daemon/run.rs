@@ -95,7 +95,7 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut reload = signal(SignalKind::hangup())?;
-        self.service.start(&self.outputs, self.sources.probes.as_ref());
+        self.service.start(&self.outputs, self.sources.probes.as_ref(), &self.pipeline.cache);
         notify_systemd(&[sd_notify::NotifyState::Ready]);
         let mut watchdog = Watchdog::new();
         loop {

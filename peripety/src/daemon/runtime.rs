@@ -10,7 +10,10 @@ use std::{
     fs::File,
     future, io,
     mem::MaybeUninit,
-    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt as _, net::UnixListener},
+    },
     time::Duration,
 };
 
@@ -24,8 +27,8 @@ use tokio::{
 use super::sources::readable;
 use crate::{
     collector::async_fd::{drained, watch},
-    notifier::socket::{LET_GO, LOCK, Listening, SocketError, inode, lock_directory},
-    roots::{Roots, SOCKET},
+    notifier::socket::{LET_GO, LOCK, Listening, Protocol, SocketError, inode, lock_directory},
+    roots::{Roots, SOCKET, VARLINK},
 };
 
 /// Pauses between two tries.
@@ -37,6 +40,9 @@ pub(super) struct Runtime {
     roots: Roots,
     lock: Option<File>,
     socket: Option<(u64, u64)>,
+    varlink: Option<(u64, u64)>,
+    /// The service manager keeps the socket for Varlink.
+    varlink_given: bool,
     troubles: BTreeMap<&'static str, String>,
     /// The troubles were reported.
     reported: bool,
@@ -55,6 +61,8 @@ impl Runtime {
             roots: roots.clone(),
             lock: None,
             socket: None,
+            varlink: None,
+            varlink_given: false,
             troubles: BTreeMap::new(),
             reported: false,
             retry_at: None,
@@ -104,16 +112,37 @@ impl Runtime {
         self.lock.is_some()
     }
 
-    /// Sees to it that the socket is there; a new one goes to the server.
-    pub(super) fn listen(&mut self, server: &UnboundedSender<Listening>) {
-        if self.socket.is_some() && inode(&self.roots.socket()) == self.socket {
-            return;
+    /// Takes the socket for Varlink that the service manager made.
+    pub(super) fn take_varlink(&mut self, given: UnixListener, server: &UnboundedSender<Listening>) {
+        match Listening::given(given, Protocol::Varlink) {
+            Ok(listening) => {
+                self.varlink_given = true;
+                let _at_the_end = server.send(listening);
+            }
+            Err(error) => tracing::warn!("cannot use the socket for Varlink given to the daemon: {error}"),
         }
-        let bound = Listening::bind(&self.roots);
-        self.note("socket", bound.as_ref().err().map(ToString::to_string));
-        if let Ok(listening) = bound {
-            self.socket = listening.inode();
-            let _at_the_end = server.send(listening);
+    }
+
+    /// Sees to it that the sockets are there; a new one goes to the server.
+    pub(super) fn listen(&mut self, server: &UnboundedSender<Listening>) {
+        for protocol in [Protocol::Lines, Protocol::Varlink] {
+            let (known, name) = match protocol {
+                Protocol::Lines => (self.socket, "socket"),
+                Protocol::Varlink if self.varlink_given => continue,
+                Protocol::Varlink => (self.varlink, "socket for Varlink"),
+            };
+            if known.is_some() && inode(&protocol.path(&self.roots)) == known {
+                continue;
+            }
+            let bound = Listening::bind(&self.roots, protocol);
+            self.note(name, bound.as_ref().err().map(ToString::to_string));
+            if let Ok(listening) = bound {
+                match protocol {
+                    Protocol::Lines => self.socket = listening.inode(),
+                    Protocol::Varlink => self.varlink = listening.inode(),
+                }
+                let _at_the_end = server.send(listening);
+            }
         }
     }
 
@@ -167,7 +196,8 @@ impl Runtime {
             while let Ok(event) = events.next() {
                 // Files that are made and removed again on the way are no change.
                 any |= event.file_name().is_none_or(|name| {
-                    [SOCKET.as_bytes(), LOCK.as_bytes(), b"logbook", b"spool"].contains(&name.to_bytes())
+                    [SOCKET.as_bytes(), VARLINK.as_bytes(), LOCK.as_bytes(), b"logbook", b"spool"]
+                        .contains(&name.to_bytes())
                 });
             }
             drained(watch);

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{sources::Probes, status::Status};
 use crate::{
+    block::BlkCache,
     collector::ebpf::status::RingStatus,
     notifier::socket::{Answers, Later, Peer, Request, SocketCounters},
 };
@@ -48,6 +49,7 @@ pub(super) struct Daemon {
     pub(super) status: Status,
     pub(super) asked: mpsc::Sender<Asked>,
     pub(super) socket: Arc<SocketCounters>,
+    pub(super) devices: BlkCache,
 }
 
 impl Daemon {
@@ -80,6 +82,10 @@ impl Answers for Daemon {
             "config" => Some(snapshot().config.clone()),
             _ => None,
         }
+    }
+
+    fn devices(&self) -> Option<BlkCache> {
+        Some(self.devices.clone())
     }
 
     fn answer_later(&self, request: &Request, peer: Peer) -> Option<Later> {

@@ -72,6 +72,19 @@ pub struct Held {
     pub since: u64,
     /// What happens from now on.
     pub live: broadcast::Receiver<Arc<Stored>>,
+    /// The last number that this daemon gave, or the one before its first.
+    pub newest: u64,
+    /// The number before this daemon's first.
+    before_first: u64,
+    /// Revisions of events and incidents after the number that was asked for that are held.
+    held_after: u64,
+}
+
+impl Held {
+    /// How many revisions after the number that was asked for this daemon gave and no longer holds, replaced ones among them.
+    pub fn gone_after(&self, after: u64) -> u64 {
+        self.newest.saturating_sub(after.max(self.before_first)).saturating_sub(self.held_after)
+    }
 }
 
 /// What the store holds.
@@ -183,13 +196,33 @@ impl Memory {
         }
         let (of_events, of_incidents) = state.forgotten;
         let since = if events { of_events } else { 0 }.max(if incidents { of_incidents } else { 0 });
-        Held { stored, since, live: self.0.live.subscribe() }
+        let held = state.by_order.range(after.saturating_add(1)..).count()
+            + state.incidents.iter().rev().take_while(|s| s.sequence > after).count();
+        Held {
+            stored,
+            since,
+            live: self.0.live.subscribe(),
+            newest: state.next - 1,
+            before_first: self.0.numbers.first.max(1) - 1,
+            held_after: held as u64,
+        }
     }
 
     /// The last revision of an event, if it is held.
     pub fn latest(&self, id: EventId) -> Option<Arc<Stored>> {
         let state = self.state();
         state.by_order.get(state.order_of.get(&id)?).cloned()
+    }
+
+    /// The revision of this number, if it is held.
+    pub fn at(&self, sequence: u64) -> Option<Arc<Stored>> {
+        let state = self.state();
+        let of_event = state.by_order.get(&sequence);
+        let of_incident = || {
+            let at = state.incidents.binary_search_by_key(&sequence, |s| s.sequence).ok()?;
+            state.incidents.get(at)
+        };
+        of_event.or_else(of_incident).cloned()
     }
 
     /// What is held.

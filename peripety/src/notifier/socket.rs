@@ -1,9 +1,12 @@
-//! The daemon's socket: live and recent events, and answers to `prpt`. doc/socket.md is its protocol.
+//! The daemon's sockets: live and recent events, and answers to `prpt` and to other programs. doc/socket.md is the protocol of the
+//! one, Varlink that of the other.
 //!
 //! Nothing here holds up the daemon: the socket has a thread of its own, readers share one bounded stream and are informed what
 //! they missed, a request is one short line, and clients are few.
 
+mod feed;
 mod slots;
+mod varlink;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -17,6 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use peripety_block::BlkCache;
+use peripety_model::{FILTER_NAMES_MAX, Filter};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -35,7 +40,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::slots::{Doing, Slots};
+use self::{
+    feed::{Feed, Wanted},
+    slots::{Doing, Slots},
+};
 use super::memory::{Memory, Stored};
 use crate::{event::EventId, roots::Roots};
 
@@ -87,6 +95,11 @@ pub trait Answers: Send + Sync {
     fn answer_later(&self, _request: &Request, _peer: Peer) -> Option<Later> {
         None
     }
+
+    /// The block devices as they are now.
+    fn devices(&self) -> Option<BlkCache> {
+        None
+    }
 }
 
 /// The socket cannot be had.
@@ -129,6 +142,10 @@ pub struct SocketCounters {
 }
 
 impl SocketCounters {
+    fn count_bad_request(&self) {
+        self.bad_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The figures as they are shown.
     pub fn to_json(&self) -> Value {
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
@@ -139,10 +156,40 @@ impl SocketCounters {
     }
 }
 
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Lines of JSON, as doc/socket.md has it.
+    Lines,
+    /// Varlink.
+    Varlink,
+}
+
+impl Protocol {
+    /// The socket's place.
+    pub(crate) fn path(self, roots: &Roots) -> PathBuf {
+        match self {
+            Self::Lines => roots.socket(),
+            Self::Varlink => roots.varlink(),
+        }
+    }
+
+    /// What a client reads for which there is no room.
+    fn refusal(self, is_root: bool) -> Vec<u8> {
+        match self {
+            Self::Lines => REFUSAL.to_vec(),
+            Self::Varlink => {
+                varlink::refusal(if is_root { slots::ROOT_CLIENTS } else { slots::OTHER_CLIENTS })
+            }
+        }
+    }
+}
+
 /// A socket that listens. Dropping it removes the file, if it still is this one's.
 #[derive(Debug)]
 pub struct Listening {
     listener: std::os::unix::net::UnixListener,
+    protocol: Protocol,
     path: PathBuf,
     inode: Option<(u64, u64)>,
 }
@@ -153,15 +200,27 @@ impl Listening {
     /// # Errors
     ///
     /// The system refuses.
-    pub fn bind(roots: &Roots) -> Result<Self, SocketError> {
-        let path = roots.socket();
+    pub fn bind(roots: &Roots, protocol: Protocol) -> Result<Self, SocketError> {
+        let path = protocol.path(roots);
         let listener = listen(&path, Some(roots))?;
         listener.set_nonblocking(true).map_err(system("listen on", &path))?;
         rustix::net::listen(&listener, WAITING_CLIENTS)
             .map_err(io::Error::from)
             .map_err(system("listen on", &path))?;
         let inode = inode(&path);
-        Ok(Self { listener, path, inode })
+        Ok(Self { listener, protocol, path, inode })
+    }
+
+    /// A socket that the service manager made, and keeps.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn given(listener: std::os::unix::net::UnixListener, protocol: Protocol) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { listener, protocol, path, inode: None })
     }
 
     /// Device and inode of its file.
@@ -186,6 +245,7 @@ pub(crate) fn inode(path: &Path) -> Option<(u64, u64)> {
 /// Serves the clients of a socket, which may be made later, or anew.
 #[derive(Debug)]
 pub struct Server {
+    /// What is to be listened on, and is not yet.
     listening: Option<Listening>,
     others: (mpsc::UnboundedSender<Listening>, mpsc::UnboundedReceiver<Listening>),
     counters: Arc<SocketCounters>,
@@ -207,10 +267,14 @@ impl Server {
     /// Another daemon runs, or the system refuses.
     pub fn bind(roots: &Roots) -> Result<Self, SocketError> {
         let lock = lock_directory(&roots.runtime, LET_GO)?;
-        Ok(Self { listening: Some(Listening::bind(roots)?), _lock: Some(lock), ..Self::default() })
+        Ok(Self {
+            listening: Some(Listening::bind(roots, Protocol::Lines)?),
+            _lock: Some(lock),
+            ..Self::default()
+        })
     }
 
-    /// Where to send a socket that is to take the place of the one before.
+    /// Where to send a socket that is to take the place of the one before of its protocol.
     pub fn listen_on(&self) -> mpsc::UnboundedSender<Listening> {
         self.others.0.clone()
     }
@@ -238,7 +302,7 @@ impl Server {
 
     /// Serves until the future is dropped.
     pub async fn run(mut self, memory: Memory, answers: Arc<dyn Answers>) {
-        let mut listening: Option<(UnixListener, Listening)> = None;
+        let (mut lines, mut varlink): (Option<Bound>, Option<Bound>) = (None, None);
         let refusals = Arc::new(Semaphore::new(REFUSED_CLIENTS));
         let mut clients = JoinSet::new();
         let mut complained = false;
@@ -247,19 +311,18 @@ impl Server {
             while clients.try_join_next().is_some() {}
             if let Some(next) = self.listening.take() {
                 match next.listener.try_clone().and_then(UnixListener::from_std) {
-                    Ok(listener) => listening = Some((listener, next)),
+                    Ok(listener) if next.protocol == Protocol::Varlink => varlink = Some((listener, next)),
+                    Ok(listener) => lines = Some((listener, next)),
                     Err(error) => tracing::error!("cannot serve {}: {error}", next.path.display()),
                 }
             }
-            let accepted = tokio::select! {
+            let (protocol, accepted) = tokio::select! {
                 next = self.others.1.recv() => {
                     self.listening = next;
                     continue;
                 }
-                accepted = async { match &listening {
-                    Some((listener, _)) => listener.accept().await,
-                    None => std::future::pending().await,
-                } } => accepted,
+                accepted = accept(&lines) => (Protocol::Lines, accepted),
+                accepted = accept(&varlink) => (Protocol::Varlink, accepted),
             };
             let stream = match accepted {
                 Ok((stream, _)) => {
@@ -290,7 +353,12 @@ impl Server {
                     let task = clients.spawn(async move {
                         let client = Client::new(stream, &counters, number);
                         // A client that went away is no error.
-                        let _gone = client.serve(&memory, answers.as_ref(), peer).await;
+                        let _gone = match protocol {
+                            Protocol::Lines => client.serve(&memory, answers.as_ref(), peer).await,
+                            Protocol::Varlink => {
+                                varlink::serve(client, &memory, answers.as_ref(), peer).await
+                            }
+                        };
                         counters.slots.leave(number);
                     });
                     served.slots.is_served_by(number, task);
@@ -300,7 +368,7 @@ impl Server {
                     if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                         clients.spawn(async move {
                             let (mut from, mut to) = stream.into_split();
-                            if to.write_all(REFUSAL).await.is_ok() {
+                            if to.write_all(&protocol.refusal(is_root)).await.is_ok() {
                                 linger(&mut from, &mut to).await;
                             }
                             drop(permit);
@@ -314,6 +382,16 @@ impl Server {
                 tokio::task::yield_now().await;
             }
         }
+    }
+}
+
+/// A socket that is served.
+type Bound = (UnixListener, Listening);
+
+async fn accept(bound: &Option<Bound>) -> io::Result<(UnixStream, tokio::net::unix::SocketAddr)> {
+    match bound {
+        Some((listener, _)) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -435,6 +513,9 @@ pub struct Request {
     /// `events` only: with those of events, or of incidents, or both (`["events","incidents"]`); events alone when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
+    /// `events` only: which of them; with what was dropped and missed in each line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// `events` only: no stored revision up to this one, which the client has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Position>,
@@ -518,6 +599,11 @@ impl<'a> Client<'a> {
         let wants = |kind: &str| kinds.iter().any(|k| k == kind);
         let (events, incidents) = (request.kinds.is_none() || wants("events"), wants("incidents"));
         let after = request.after.as_ref().filter(|p| p.boot_id == memory.boot_id()).map(|p| p.sequence);
+        if let Some(filter) = &request.filter {
+            let filter = filter.clone();
+            let wanted = Wanted { filter, events, incidents, after };
+            return self.channel(request.follow, memory, wanted).await;
+        }
         let held = memory.follow_after(after, events, incidents);
         let complete = after.is_some_and(|after| after >= held.since);
         let position = Position { boot_id: memory.boot_id().to_owned(), sequence: held.since };
@@ -531,8 +617,43 @@ impl<'a> Client<'a> {
         self.follow(held.live, |s| if s.is_incident() { incidents } else { events }).await
     }
 
+    /// The same by a filter, with counts of what does not come.
+    async fn channel(&mut self, follow: bool, memory: &Memory, wanted: Wanted) -> io::Result<()> {
+        let (mut feed, begin) = Feed::open(memory, wanted);
+        let position = Position { boot_id: memory.boot_id().to_owned(), sequence: begin.since };
+        self.say(&json!({ "position": position, "complete": begin.complete, "missed": feed.missed })).await?;
+        while let Some(stored) = feed.next_stored() {
+            self.write(&counted(&stored, &feed)).await?;
+        }
+        if !follow {
+            return self.end().await;
+        }
+        self.say(&json!({ "live": true })).await?;
+        let mut ignored = [0; 64];
+        let mut dropped = 0;
+        loop {
+            self.counters.slots.does(self.number, Doing::Following);
+            tokio::select! {
+                next = feed.next() => match next {
+                    Some(stored) => {
+                        let more = feed.dropped - std::mem::replace(&mut dropped, feed.dropped);
+                        self.counters.lost.fetch_add(more, Ordering::Relaxed);
+                        self.write(&counted(&stored, &feed)).await?;
+                    }
+                    None => return self.end().await,
+                },
+                got = self.from.read(&mut ignored) => if got? == 0 { return Ok(()) },
+            }
+        }
+    }
+
     async fn events(&mut self, request: &Request, memory: &Memory) -> io::Result<()> {
-        if request.kinds.is_some() || request.after.is_some() {
+        if let Some(list) = request.filter.as_ref().and_then(Filter::too_long) {
+            let why =
+                format!("{list} of the filter has more than {FILTER_NAMES_MAX} names; use '*' in names");
+            return self.complain(&why).await;
+        }
+        if request.kinds.is_some() || request.after.is_some() || request.filter.is_some() {
             return self.revisions(request, memory).await;
         }
         let (stored, live) = if request.follow {
@@ -588,7 +709,7 @@ impl<'a> Client<'a> {
     }
 
     async fn complain(&mut self, wrong: &str) -> io::Result<()> {
-        self.counters.bad_requests.fetch_add(1, Ordering::Relaxed);
+        self.counters.count_bad_request();
         self.say(&json!({ "error": wrong })).await
     }
 
@@ -599,6 +720,15 @@ impl<'a> Client<'a> {
     async fn say(&mut self, value: &Value) -> io::Result<()> {
         self.write(format!("{value}\n").as_bytes()).await
     }
+}
+
+/// The line of a revision, with what this client did not get.
+fn counted(stored: &Stored, feed: &Feed) -> Vec<u8> {
+    let mut line = stored.line.strip_suffix(b"}\n").unwrap_or(&stored.line).to_vec();
+    line.extend_from_slice(
+        format!(",\"dropped\":{},\"missed\":{}}}\n", feed.dropped, feed.missed).as_bytes(),
+    );
+    line
 }
 
 /// Ends a connection so that what was written is read. A Unix socket that is closed while something that the client sent

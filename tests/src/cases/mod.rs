@@ -5,6 +5,7 @@ mod damaged_journal;
 mod demo;
 mod filesystems;
 mod floods;
+mod for_programs;
 mod forgery;
 mod healthy;
 mod info;
@@ -42,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         storm::CASES,
         filesystems::CASES,
         floods::CASES,
+        for_programs::CASES,
         healthy::CASES,
         forgery::CASES,
         lifecycle::CASES,

@@ -8,6 +8,7 @@ pub mod packages;
 mod receivers;
 pub mod toolchain;
 mod tracefs;
+mod varlinkctl;
 
 use anyhow::Result;
 
@@ -52,6 +53,7 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
     tracefs::ensure();
     if purpose == Purpose::Test {
         receivers::ensure();
+        varlinkctl::ensure();
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ const ITEMS: &[Item] = {
         item(Test, Program("python3"), "python3", "python3"),
         item(Test, Program("valgrind"), "valgrind", "valgrind"),
         item(Test, Program("abidiff"), "abigail-tools", "libabigail"),
+        item(Test, Program("mmdebstrap"), "mmdebstrap", "mmdebstrap"),
         item(Test, Program("logger"), "bsdutils", "util-linux"),
         item(Test, File("/lib/systemd/systemd-journald"), "systemd", "systemd"),
         item(Dist, Program("dpkg-deb"), "dpkg", "dpkg"),

@@ -3,7 +3,10 @@
 use std::{
     io::{self, IoSliceMut},
     mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixListener,
+    },
 };
 
 use rustix::{
@@ -202,7 +205,11 @@ const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 pub(crate) struct Sockets {
     pub(super) kernel: Socket,
     pub(super) udev: Option<Socket>,
+    varlink: Option<UnixListener>,
 }
+
+/// What `peripety-varlink.socket` calls its socket.
+const VARLINK: &str = "varlink";
 
 impl Sockets {
     /// Takes the sockets that the service manager opened (`peripetyd.socket`), and opens those that are missing. To be called
@@ -218,7 +225,12 @@ impl Sockets {
             tracing::warn!("cannot use the sockets given to the daemon: {error}");
             Vec::new()
         });
-        for (_, fd) in given {
+        let mut varlink = None;
+        for (name, fd) in given {
+            if name.as_deref() == Some(VARLINK) {
+                varlink = Some(UnixListener::from(fd.into_std()));
+                continue;
+            }
             match Socket::given(fd.into_std()) {
                 Ok(Some(socket)) if socket.sender == Sender::Kernel => kernel = Some(socket),
                 Ok(Some(socket)) => udev = Some(socket),
@@ -232,6 +244,11 @@ impl Sockets {
         let initial =
             namespace.is_ok_and(|meta| std::os::unix::fs::MetadataExt::ino(&meta) == INITIAL_PID_NAMESPACE);
         let udev = if initial { udev.or_else(|| Socket::open(Sender::Udev).ok()) } else { None };
-        Ok(Self { kernel, udev })
+        Ok(Self { kernel, udev, varlink })
+    }
+
+    /// The socket for Varlink that the service manager made, which is none of uevents (`peripety-varlink.socket`).
+    pub(crate) fn take_varlink(&mut self) -> Option<UnixListener> {
+        self.varlink.take()
     }
 }

@@ -1,6 +1,6 @@
 //! What outlives the daemon: the logbook, in a directory that may be another daemon's, full or gone.
 
-use std::time::Duration;
+use std::{os::unix::net::UnixListener, time::Duration};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -31,8 +31,12 @@ impl Persistence {
         roots: &Roots,
         boot_id: &str,
         listen_on: &UnboundedSender<Listening>,
+        varlink: Option<UnixListener>,
     ) -> anyhow::Result<(Self, Option<Left>)> {
         let mut runtime = Runtime::open(roots)?;
+        if let Some(given) = varlink {
+            runtime.take_varlink(given, listen_on);
+        }
         let (mut checkpoint_log, left) = CheckpointLog::open(&roots.runtime, boot_id);
         if runtime.is_held() {
             runtime.listen(listen_on);

@@ -12,7 +12,10 @@ use super::{
     },
     look,
 };
-use crate::notifier::socket::{Listening, Server, Serving};
+use crate::{
+    block::BlkCache,
+    notifier::socket::{Listening, Server, Serving},
+};
 
 /// Questions and answers.
 pub(super) struct Service {
@@ -41,7 +44,7 @@ impl Service {
     }
 
     /// Begins to answer, in a thread.
-    pub(super) fn start(&mut self, outputs: &Outputs, probes: Option<&Probes>) {
+    pub(super) fn start(&mut self, outputs: &Outputs, probes: Option<&Probes>, devices: &BlkCache) {
         let Some(server) = self.server.take() else { return };
         let answers = socket_handler::Daemon {
             probes: probes.cloned(),
@@ -49,6 +52,7 @@ impl Service {
             status: outputs.status(),
             asked: self.questions.0.clone(),
             socket: server.counters(),
+            devices: devices.clone(),
         };
         let serving = server.start(outputs.memory(), Arc::new(answers));
         self.serving = serving.map_err(|error| tracing::error!("cannot serve the socket: {error}")).ok();

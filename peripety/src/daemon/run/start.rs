@@ -23,7 +23,10 @@ use super::{
 use crate::{
     block::BlkCache,
     checkpoint::Checkpoint as _,
-    collector::ebpf::{Ebpf, Options},
+    collector::{
+        ebpf::{Ebpf, Options},
+        uevent::Sockets,
+    },
     config::Config,
     correlate::{LiveSources, Saved},
     engine::Settings,
@@ -33,7 +36,7 @@ use crate::{
 };
 
 impl Daemon {
-    pub(super) fn start(args: &Args, Entered { sandbox, uevents }: Entered) -> anyhow::Result<Self> {
+    pub(super) fn start(args: &Args, Entered { sandbox, mut uevents }: Entered) -> anyhow::Result<Self> {
         let roots = args.roots();
         if let Some(file) = &args.config {
             std::fs::metadata(file)
@@ -45,7 +48,8 @@ impl Daemon {
             Ok(config) => (config, None),
             Err(errors) => (Config::default(), Some(errors)),
         };
-        let (persistence, left) = Persistence::open(&roots, &host.boot_id, &service.listen_on)?;
+        let varlink = uevents.as_mut().ok().and_then(Sockets::take_varlink);
+        let (persistence, left) = Persistence::open(&roots, &host.boot_id, &service.listen_on, varlink)?;
         let bad_lines = left.as_ref().map_or(0, |left| left.bad_lines);
         let (left, mut open) = left.map(|left| (left.commit, left.open)).unzip();
         let mut left = left.unwrap_or_default();
