@@ -24,7 +24,7 @@ use crate::{
 };
 
 const VARLINKCTL: &str = "../varlinkctl/usr/bin/varlinkctl";
-const WATCH: &str = "../libperipety/tests/watch";
+const WATCH: &str = "../debug/libperipety/tests/watch";
 const SOCKET: &str = "/run/peripety/io.peripety";
 const INTERFACES: [&str; 4] = ["Block", "Daemon", "Events", "Incidents"];
 
