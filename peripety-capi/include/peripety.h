@@ -208,7 +208,7 @@ struct peripety_item;
 struct peripety_options;
 
 /**
- * Events and incidents as they come. One thread's at a time; there is no thread behind it.
+ * Events and incidents as they come. For the thread that opened it, because libsystemd wants that of the journal; there is no thread behind it.
  */
 struct peripety_stream;
 

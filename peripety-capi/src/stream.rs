@@ -17,7 +17,7 @@ use crate::{
     text::c_string,
 };
 
-/// Events and incidents as they come. One thread's at a time; there is no thread behind it.
+/// Events and incidents as they come. For the thread that opened it, because libsystemd wants that of the journal; there is no thread behind it.
 #[derive(Debug)]
 pub struct peripety_stream {
     stream: Stream,

@@ -22,6 +22,8 @@ pub fn run() -> Result<()> {
     for package in ["peripety-model", "peripety-block"] {
         sh::run(&mut sh::cargo(["check", "--quiet", "--package", package, "--no-default-features"]))?;
     }
+    eprintln!("== examples");
+    examples()?;
     lint_ebpf()?;
     eprintln!("== dependencies");
     deny::if_installed()?;
@@ -30,6 +32,22 @@ pub fn run() -> Result<()> {
     // These pages are for developers, who get the private items too: links to them hold.
     let flags = "--deny warnings --allow rustdoc::private-intra-doc-links";
     sh::run(docs.args(HOST).env("RUSTDOCFLAGS", flags))
+}
+
+/// Each example does what it says, on this machine.
+fn examples() -> Result<()> {
+    for (package, example, args) in [
+        ("peripety-model", "worst", &[][..]),
+        ("peripety-model", "vocabulary", &["scsi"]),
+        ("peripety-model", "filter", &["{\"severity\":\"error\"}"]),
+        ("peripety-block", "whatis", &[]),
+        ("peripety-block", "stacks", &[]),
+        ("peripety-block", "mounts", &[]),
+    ] {
+        let cargo = &mut sh::cargo(["run", "--quiet", "--package", package, "--example", example, "--"]);
+        sh::run(cargo.args(args).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()))?;
+    }
+    Ok(())
 }
 
 /// The eBPF programs are linted for the machine they are for.

@@ -10,6 +10,7 @@ mod deny;
 mod dist;
 mod fuzz;
 mod kernel_strings;
+mod python;
 mod run;
 mod setup;
 mod sh;
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::Args),
     /// Build the C library, libperipety (with --test also its tests)
     Capi(capi::Args),
+    /// Build the wheel for Python and test it
+    Python(python::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
     /// Make the table of the kernel's format strings anew, and say what changed
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Capi(args) => capi::run(args),
+        Command::Python(args) => python::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::KernelStrings(args) => kernel_strings::run(args),
         Command::Dist(args) => dist::run(args),

@@ -1,0 +1,33 @@
+from typing import Optional, Sequence, Tuple
+
+__version__: str
+
+class PeripetyError(Exception): ...
+class UnknownDevice(LookupError): ...
+class AmbiguousDevice(LookupError): ...
+class NotABlockDevice(LookupError): ...
+
+def block_info(name: str, root: Optional[str] = None) -> str: ...
+def block_devices(root: Optional[str] = None) -> str: ...
+def request(
+    request: str, target: Optional[str] = None, reason: Optional[str] = None, socket: Optional[str] = None
+) -> str: ...
+
+class RawStream:
+    def __init__(
+        self,
+        filter: str,
+        events: bool,
+        incidents: bool,
+        source: str,
+        start: str,
+        after: Optional[str],
+        follow: bool,
+        socket: Optional[str],
+        journal: Optional[str],
+        daemons: Sequence[str],
+    ) -> None: ...
+    def fileno(self) -> int: ...
+    def next(
+        self, timeout: Optional[float] = None
+    ) -> Optional[Tuple[str, str, Optional[str], Optional[int], int, int]]: ...
