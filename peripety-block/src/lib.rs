@@ -42,6 +42,11 @@
 //! superblocks, which threads of their own read: a read of a failing disk can hang. Mount points are those of the initial
 //! mount namespace, read from mountinfo and attributed by device number, for btrfs to each of its devices.
 //!
+//! # Where a sector lies
+//!
+//! [`map`] follows a sector down to the disks and up to what is made of them, through partitions, device-mapper, md, loop
+//! devices and btrfs.
+//!
 //! # Over time
 //!
 //! A [`BlkCache`] is filled by one scan. Handing it each [uevent](Uevent) of the kernel and reporting it when mountinfo changed
@@ -70,6 +75,8 @@ pub mod files;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod hierarchy;
+pub mod ioctl;
+pub mod map;
 pub mod mountinfo;
 mod mounts;
 mod resolve;

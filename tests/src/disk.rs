@@ -62,7 +62,12 @@ pub struct Loop {
 
 impl Loop {
     pub fn attach(file: &Path) -> Result<Self> {
-        let path = cmd::run(Command::new("losetup").args(["--find", "--show"]).arg(file))?;
+        Self::attach_with(file, &[])
+    }
+
+    /// With more of losetup's options.
+    pub fn attach_with(file: &Path, options: &[&str]) -> Result<Self> {
+        let path = cmd::run(Command::new("losetup").args(["--find", "--show"]).args(options).arg(file))?;
         Self::adopt(Path::new(path.trim()), file)
     }
 

@@ -1,6 +1,8 @@
 //! `prpt explain`: one screen about an incident.
 
-use super::{FAILED, OK, incident_out, incidents::known, render::note};
+use super::{
+    FAILED, Format, OK, explain_files, incident_out, incident_out::Picture, incidents::known, render::note,
+};
 use crate::{event::Incident, incident::pick::is_meant, roots::Roots};
 
 /// Options.
@@ -12,6 +14,12 @@ pub(super) struct Args {
     /// The latest one
     #[arg(long, conflicts_with = "target")]
     last: bool,
+    /// Which files it is about: looks through the filesystems that it hurt, which reads from disks that may fail; says so first
+    #[arg(long)]
+    files: bool,
+    /// How long each filesystem is looked through for that
+    #[arg(long, value_name = "SECONDS", default_value_t = explain_files::SECONDS, requires = "files")]
+    seconds: u64,
     #[command(flatten)]
     output: incident_out::PictureOutput,
 }
@@ -34,5 +42,13 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         return Ok(if args.target.is_some() { FAILED } else { super::NOTHING });
     }
     incident_out::show(&wanted, args.output.picture(), true)?;
+    if args.files {
+        let format = match args.output.picture() {
+            Picture::Json => Format::Json,
+            Picture::JsonPretty => Format::JsonPretty,
+            Picture::Plain | Picture::Dot | Picture::Mermaid => Format::Plain,
+        };
+        explain_files::show(&wanted, format, args.seconds, roots)?;
+    }
     Ok(OK)
 }

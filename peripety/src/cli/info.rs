@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Format, Output, blk_text,
+    Format, Output, blk_text, info_map,
     render::{json, note, print},
 };
 use crate::{
@@ -19,6 +19,9 @@ pub(super) struct Args {
     /// Any name of a block device: sda, 8:16, dm-0, mpatha, vg/lv, 4:0:0:1, nvme0:1, a path, a mount point, UUID, WWID …
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
+    /// Where this sector of 512 bytes lies, down to the disks and up to what is made of them; with +COUNT that many from it on
+    #[arg(long, value_name = "SECTOR[+COUNT]")]
+    map: Option<info_map::Sectors>,
     #[command(flatten)]
     output: Output,
 }
@@ -34,20 +37,41 @@ Names, in the order in which they are tried:
   /dev/…, disk/by-id/…, vg/lv path or link below /dev
   /srv, ./file                mount point, a file on it, the file behind a loop device
   mpatha, vg-lv               name of a map
-  UUID, WWID, label or serial number";
+  UUID, WWID, label or serial number
+
+For the name of a file it is also reported where the file lies, on which disks. With --map a btrfs may be named by
+btrfs:UUID: its sectors are those of its logical addresses.";
 
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let cache = BlkCache::scan(&roots.block())?;
     blk_text::warn_of_rights(roots);
     let mut code = super::OK;
+    let maps = info_map::Maps::new(roots, &cache);
     for (index, name) in joined(args.names).iter().enumerate() {
+        if let Some(map) = args.map.and_then(|sectors| maps.of_btrfs(name, sectors)) {
+            match args.output.format() {
+                Format::Plain => print(&map.text())?,
+                format => json(&map, format)?,
+            }
+            continue;
+        }
         match cache.resolve(name) {
-            Ok(info) => match args.output.format() {
-                Format::Plain => {
-                    print(&(if index == 0 { String::new() } else { "\n".to_owned() } + &page(&cache, &info)))?
+            Ok(info) => {
+                let answer = match args.map {
+                    Some(sectors) => Answer::Map(maps.sectors(&info, sectors)),
+                    None => Answer::Device { info: &info, file: maps.file(name) },
+                };
+                let text = || match &answer {
+                    Answer::Map(map) => map.text(),
+                    Answer::Device { file, .. } => {
+                        page(&cache, &info) + &file.as_ref().map(info_map::OfFile::text).unwrap_or_default()
+                    }
+                };
+                match args.output.format() {
+                    Format::Plain => print(&format!("{}{}", if index == 0 { "" } else { "\n" }, text()))?,
+                    format => json(&answer, format)?,
                 }
-                format => json(&*info, format)?,
-            },
+            }
             Err(error) => {
                 note(&blk_text::unresolved(&error));
                 code = super::FAILED;
@@ -55,6 +79,20 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// What is printed about one name.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Answer<'a> {
+    Map(info_map::OfSectors),
+    Device {
+        #[serde(flatten)]
+        info: &'a BlkInfo,
+        /// For the name of a file: where it lies.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<info_map::OfFile>,
+    },
 }
 
 /// A controller and a namespace id may be words of their own: `prpt info nvme0 1`, `prpt info nvme0 nsid 1`.

@@ -1,6 +1,7 @@
 //! `prpt query`: events that happened.
 
 use anyhow::{Context as _, bail};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     NOTHING, OK, Output,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     daemon::Host,
-    event::Event,
+    event::{Event, EventId},
     journal::Unread,
     query::{
         Filter,
@@ -104,6 +105,29 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         }
     }
     Ok(NOTHING)
+}
+
+/// The last revisions of these events, which began about then, from whoever has them.
+pub(super) fn by_ids(ids: Vec<EventId>, since: Timestamp, roots: &Roots) -> anyhow::Result<Vec<Event>> {
+    let since = since.checked_sub(SignedDuration::from_secs(60)).ok();
+    let filter = Filter { ids, since, ..Filter::default() };
+    let source = match Client::connect(roots) {
+        Ok(client) => Open::Memory(client, ""),
+        Err(_) => open(Source::Auto, roots)?,
+    };
+    let mut found = Vec::new();
+    let select = Select { all_revisions: false, lines: None, reverse: false };
+    let mut sink = |event: Event| {
+        found.push(event);
+        Ok(())
+    };
+    match source {
+        Open::Memory(client, "") => from_memory(stored(client, &filter)?, &filter, select, &mut sink)?,
+        source => {
+            read(source, &filter, select, &mut sink)?;
+        }
+    }
+    Ok(found)
 }
 
 fn open(source: Source, roots: &Roots) -> anyhow::Result<Open> {

@@ -1,0 +1,167 @@
+//! `prpt explain --files`: which files an incident is about.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{
+    Format,
+    find_files::{self, Walked, Wanted},
+    query,
+    render::{json, note, print},
+};
+use crate::{
+    block::{
+        BlkCache, BlkInfo, Dev, DeviceFacts as _,
+        map::{self, LiveMap, Range, Space, kernel::Kernel},
+    },
+    event::{Event, Incident, IncidentId},
+    roots::Roots,
+    text::printable,
+};
+
+/// How long one filesystem is looked through.
+pub(super) const SECONDS: u64 = 30;
+/// Ranges of sectors of one event that are looked for.
+const RANGES_MAX: usize = 64;
+
+/// The files of an incident.
+#[derive(Debug, Serialize)]
+struct Files {
+    incident_id: IncidentId,
+    filesystems: Vec<OfFilesystem>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfFilesystem {
+    mount_point: PathBuf,
+    device: String,
+    inodes: Vec<u64>,
+    /// How many ranges of sectors were looked for.
+    ranges: usize,
+    #[serde(flatten)]
+    walked: Walked,
+}
+
+/// Looks for the files of these incidents and prints them.
+pub(super) fn show(
+    incidents: &[Incident],
+    format: Format,
+    seconds: u64,
+    roots: &Roots,
+) -> anyhow::Result<()> {
+    let block = roots.block();
+    let cache = BlkCache::scan(&block)?;
+    let kernel = Kernel { dev: block.dev.clone() };
+    let live = LiveMap::new(&block, &cache, kernel.clone());
+    for incident in incidents {
+        let ids = incident.events.iter().map(|member| member.event_id).collect();
+        let events = query::by_ids(ids, incident.opened, roots)?;
+        let wanted = wanted(&events, &cache, &live);
+        if wanted.is_empty() {
+            note(&format!(
+                "incident {}: no inode and no sector of a mounted filesystem is known",
+                incident.incident_id
+            ));
+        }
+        let mut files = Files { incident_id: incident.incident_id, filesystems: Vec::new() };
+        for (device, wanted) in wanted {
+            note(&format!(
+                "reading directories and extents of {} on {device}, for {seconds} s at most; where that disk fails, this may block or \
+                 add errors of its own",
+                wanted.mount_point.display()
+            ));
+            let (mount_point, ranges) = (wanted.mount_point.clone(), wanted.ranges.len());
+            let inodes = wanted.inodes.iter().copied().collect();
+            let walked = find_files::find(wanted, Duration::from_secs(seconds), &kernel);
+            files.filesystems.push(OfFilesystem { mount_point, device, inodes, ranges, walked });
+        }
+        match format {
+            Format::Plain => print(&files.text())?,
+            format => json(&files, format)?,
+        }
+    }
+    Ok(())
+}
+
+/// What is to be looked for, by device of the filesystem.
+fn wanted(events: &[Event], cache: &BlkCache, live: &LiveMap<Kernel>) -> BTreeMap<String, Wanted> {
+    let mut all: BTreeMap<String, Wanted> = BTreeMap::new();
+    for event in events {
+        let dev = event.block.as_ref().map(|block| block.id.dev).or_else(|| event.kdev.parse::<Dev>().ok());
+        let Some(info) = dev.and_then(|dev| cache.by_dev(dev, None)) else { continue };
+        if let Some(inode) = event.facts.fs.as_ref().and_then(|fs| fs.inode).filter(|inode| *inode != 0)
+            && let Some(wanted) = entry(&mut all, &info)
+        {
+            wanted.inodes.insert(inode);
+        }
+        for (first, last) in sectors(event) {
+            let len = last.saturating_sub(first).saturating_add(1);
+            let failed = Range { space: Space::Device(info.id.dev), sector: first, len };
+            let above = map::up(live, failed);
+            let mut open = vec![&above];
+            while let Some(step) = open.pop() {
+                open.extend(&step.steps);
+                let of = match step.range.space {
+                    Space::Device(dev) => cache.by_dev(dev, None),
+                    // Its devices have its mount points.
+                    Space::Btrfs(_) => Some(info.clone()),
+                };
+                if let Some(wanted) = of.and_then(|of| entry(&mut all, &of)) {
+                    wanted.ranges.push(step.range);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The sectors that failed, first and last of each range.
+fn sectors(event: &Event) -> Vec<(u64, u64)> {
+    let ranges: Vec<_> =
+        event.sector_ranges.iter().take(RANGES_MAX).map(|range| (range.start, range.end)).collect();
+    if !ranges.is_empty() {
+        return ranges;
+    }
+    let first = event.io.as_ref().and_then(|io| Some((io.sector?, u64::from(io.nr_sectors.unwrap_or(1)))));
+    first.map(|(first, count)| (first, first.saturating_add(count.saturating_sub(1)))).into_iter().collect()
+}
+
+/// What is wanted of the filesystem on a device; none where none is mounted.
+fn entry<'a>(all: &'a mut BTreeMap<String, Wanted>, info: &BlkInfo) -> Option<&'a mut Wanted> {
+    let point = info.id.mount_points.first()?;
+    let new = || Wanted { mount_point: PathBuf::from(point), inodes: BTreeSet::new(), ranges: Vec::new() };
+    Some(all.entry(info.id.name()).or_insert_with(new))
+}
+
+impl Files {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for of in &self.filesystems {
+            let point = of.mount_point.display();
+            text.push_str(&format!("Files of {} on {point}\n", of.device));
+            for file in &of.walked.files {
+                let how = match file.offset {
+                    Some(offset) => format!("byte {offset} lies on sectors that failed"),
+                    None => format!("inode {}", file.inode),
+                };
+                text.push_str(&format!("  {}: {how}\n", file.path.display()));
+            }
+            let Walked { looked_at, unread, complete, files } = &of.walked;
+            if files.is_empty() && *complete {
+                text.push_str(&format!(
+                    "  none of {looked_at} files: free space, metadata, or a file that was deleted\n"
+                ));
+            } else if !complete {
+                text.push_str(&format!(
+                    "  not all of it was looked at: {looked_at} files, {unread} could not be read; --seconds gives it more time\n"
+                ));
+            }
+        }
+        text.lines().map(|line| printable(line).into_owned() + "\n").collect()
+    }
+}
