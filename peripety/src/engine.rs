@@ -19,6 +19,8 @@ mod links;
 #[cfg(test)]
 mod program_tests;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,7 @@ use crate::{
     checkpoint::Checkpoint as _,
     correlate::correlator::{Context, Correlator},
     event::{Event, EventType},
-    parser::{farewell, places::Places, stack::StackReader, uevent},
+    parser::{farewell, places::Places, report, stack::StackReader, uevent},
     record::{Body, LogRecord, Record, Stamp},
 };
 
@@ -156,6 +158,9 @@ impl Engine {
                 if let Some(raw) = uevent::parse(event, time) {
                     self.correlator.uevent(raw, cx);
                 }
+            }
+            Body::Filesystem(failure) => {
+                self.correlator.report(report::parse(failure, time), cx);
             }
             Body::Lost(lost) => self.correlator.lost(lost, time, cx),
             Body::Missed(missed) => self.correlator.missed(missed, time, cx),

@@ -24,6 +24,7 @@ mod prpt;
 mod sandbox;
 mod scene;
 mod slow;
+mod watch;
 
 use std::{
     env,

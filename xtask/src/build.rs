@@ -39,12 +39,13 @@ impl Profile {
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(Purpose::Build)?;
     let dir = binaries(if args.release { Profile::Release } else { Profile::Debug })?;
-    let [daemon, cli, notify] = ["peripetyd", "prpt", "peripety-notify"].map(|name| dir.join(name));
-    eprintln!("built {}, {} and {}", daemon.display(), cli.display(), notify.display());
+    let [daemon, cli, notify, watch] =
+        ["peripetyd", "prpt", "peripety-notify", "peripety-watch"].map(|name| dir.join(name));
+    eprintln!("built {}, {}, {} and {}", daemon.display(), cli.display(), notify.display(), watch.display());
     Ok(())
 }
 
-/// Builds the daemon, prpt and peripety-notify; gives the directory they are in.
+/// Builds the daemon, prpt, peripety-notify and peripety-watch; gives the directory they are in.
 pub fn binaries(profile: Profile) -> Result<PathBuf> {
     let (name, dir) = profile.names();
     sh::run(&mut sh::cargo([
@@ -53,6 +54,8 @@ pub fn binaries(profile: Profile) -> Result<PathBuf> {
         "peripety",
         "--package",
         "peripety-notify",
+        "--package",
+        "peripety-watch",
         "--bins",
         "--profile",
         name,

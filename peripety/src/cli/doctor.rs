@@ -100,6 +100,7 @@ const CHECKS: &[fn(&Machine) -> Row] = &[
     rights::kmsg,
     daemon::running,
     daemon::sandbox,
+    daemon::watch,
     journal::journald,
     journal::rate_limit,
     journal::readable,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context as _;
+use peripety_watch::message::Watching;
 
 use super::{Format, NOTHING, OK, Output};
 use crate::{
@@ -29,7 +30,12 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         .context("prpt and the running peripetyd are of different versions")?;
     let mut out = anstream::stdout().lock();
     match args.output.format() {
-        Format::Plain => plain(&mut out, &status)?,
+        Format::Plain => {
+            plain(&mut out, &status)?;
+            let watching =
+                answer.get("watch").cloned().and_then(|watch| serde_json::from_value(watch).ok()).flatten();
+            watch(&mut out, watching.as_ref())?;
+        }
         Format::Json => writeln!(out, "{answer}")?,
         Format::JsonPretty => writeln!(out, "{answer:#}")?,
     }
@@ -78,6 +84,25 @@ fn plain(out: &mut impl Write, status: &Status) -> io::Result<()> {
     writeln!(out, "Ring: {} KiB, at most {percent} % of it ever waited.", ring.bytes / 1024)?;
     if !status.kernel_statistics {
         writeln!(out, "Runs are not counted: sysctl kernel.bpf_stats_enabled=1 counts them, at a price.")?;
+    }
+    Ok(())
+}
+
+/// What peripety-watch adds, which is no probe.
+fn watch(out: &mut impl Write, watching: Option<&Watching>) -> io::Result<()> {
+    let Some(watching) = watching else {
+        return writeln!(
+            out,
+            "peripety-watch is absent: without it go unseen: inodes of ext4, byte ranges of XFS."
+        );
+    };
+    let Watching { fanotify, health, refused, .. } = watching;
+    writeln!(out, "peripety-watch: FAN_FS_ERROR of {fanotify} filesystems, health monitors of {health}.")?;
+    for refused in refused {
+        let line = format!("{} is not watched: {}", printable(&refused.mount_point), printable(&refused.why));
+        for line in wrap(&line, 76) {
+            writeln!(out, "    {line}")?;
+        }
     }
     Ok(())
 }

@@ -9,3 +9,4 @@ pub(crate) mod kmsg;
 mod machine_tests;
 pub(crate) mod mount_watch;
 pub(crate) mod uevent;
+pub(crate) mod watcher;

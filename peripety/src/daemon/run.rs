@@ -134,6 +134,7 @@ impl Daemon {
             Ready::Kmsg => self.plan_chores(),
             Ready::Attached(addition) => self.take_probes(addition),
             Ready::Programs(records) => self.take_programs(&records),
+            Ready::Watcher(received) => self.take_reports(received),
         }
     }
 

@@ -65,12 +65,21 @@ impl Answers for Daemon {
     fn answer(&self, request: &str) -> Option<Value> {
         let snapshot = || self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         match request {
-            "probes" => Some(match &self.probes {
-                Some(probes) => serde_json::to_value(probes.lock().status()).unwrap_or_default(),
-                None => {
-                    json!({ "probes": [], "ring": RingStatus::default(), "kernel_statistics": false, "off": "--no-ebpf" })
+            "probes" => {
+                let mut all = match &self.probes {
+                    Some(probes) => serde_json::to_value(probes.lock().status()).unwrap_or_default(),
+                    None => {
+                        json!({ "probes": [], "ring": RingStatus::default(), "kernel_statistics": false, "off": "--no-ebpf" })
+                    }
+                };
+                if let Value::Object(all) = &mut all {
+                    all.insert(
+                        "watch".to_owned(),
+                        snapshot().stats.get("watch").cloned().unwrap_or_default(),
+                    );
                 }
-            }),
+                Some(all)
+            }
             "stats" => {
                 let mut stats = snapshot().stats.clone();
                 if let Value::Object(all) = &mut stats {

@@ -25,6 +25,7 @@ use crate::{
         kmsg::{KmsgReader, Start},
         mount_watch::MountWatch,
         uevent::{Sockets, UeventMonitor},
+        watcher::{Received, Watcher},
     },
     record::Record,
     roots::Roots,
@@ -52,6 +53,8 @@ pub(super) struct Sources {
     pub(super) mounts: Option<MountWatch>,
     pub(super) mount_readings: MountReadings,
     pub(super) programs: Programs,
+    /// What takes CAP_SYS_ADMIN: without it the daemon knows less of files, and misses no failure.
+    pub(super) watcher: Watcher,
 }
 
 /// What woke the loop.
@@ -63,6 +66,7 @@ pub(super) enum Ready {
     Kmsg,
     Attached(Option<Addition>),
     Programs(Vec<Record>),
+    Watcher(Vec<Received>),
 }
 
 /// A source that may be missing, its name, and what goes unseen without it.
@@ -105,12 +109,15 @@ impl Sources {
             mounts: None,
             mount_readings: MountReadings::default(),
             programs,
+            watcher: Watcher::default(),
         }
     }
 
     /// Waits until one of them has something. Devices come first: an event wants to know them.
     pub(super) async fn wait(&mut self) -> anyhow::Result<Ready> {
-        let Self { uevents, mounts, mount_readings, rescan, probes, attacher, kmsg, programs, .. } = self;
+        let Self {
+            uevents, mounts, mount_readings, rescan, probes, attacher, kmsg, programs, watcher, ..
+        } = self;
         let rescans = rescan.is_some();
         Ok(tokio::select! {
             biased;
@@ -140,6 +147,7 @@ impl Sources {
             }
             addition = attacher.done() => Ready::Attached(addition),
             records = programs.recv() => Ready::Programs(records),
+            received = watcher.recv() => Ready::Watcher(received.context("waiting for peripety-watch")?),
         })
     }
 

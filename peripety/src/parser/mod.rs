@@ -12,6 +12,7 @@ mod kernel;
 pub(crate) mod nvme;
 pub(crate) mod places;
 mod raw;
+pub(crate) mod report;
 pub mod rules;
 pub(crate) mod scsi;
 pub(crate) mod stack;

@@ -5,6 +5,7 @@ mod log;
 pub use log::{KmsgLevel, LogRecord};
 pub use peripety_block::Uevent;
 use peripety_common::KernelRecord;
+pub use peripety_watch::message::Failure;
 use serde::{Deserialize, Serialize};
 
 /// When a record was made.
@@ -35,6 +36,8 @@ pub enum Body {
     Log(LogRecord),
     /// A device came, changed or went.
     Uevent(Uevent),
+    /// A filesystem reports a failure to peripety-watch.
+    Filesystem(Failure),
     /// Records are known to be lost.
     Lost(Lost),
     /// Failures that the kernel side counted and could not report.

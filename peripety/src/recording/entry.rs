@@ -9,7 +9,7 @@ use super::facts::Change;
 use crate::{
     correlate::LiveSources,
     event::Event,
-    record::{self, LogRecord, Lost, Missed, Record, Stamp, Uevent},
+    record::{self, Failure, LogRecord, Lost, Missed, Record, Stamp, Uevent},
     state::Condition,
 };
 
@@ -101,6 +101,8 @@ pub enum Body {
     Log(LogRecord),
     /// A uevent.
     Uevent(Uevent),
+    /// What a filesystem reports.
+    Filesystem(Failure),
     /// Records are known to be lost.
     Lost(Lost),
     /// Failures that are only counted.
@@ -115,6 +117,7 @@ impl Entry {
             record::Body::Log(line) => (None, Body::Log(line.clone())),
             record::Body::Uevent(event) => (None, Body::Uevent(event.clone())),
             record::Body::Lost(lost) => (None, Body::Lost(lost.clone())),
+            record::Body::Filesystem(failure) => (None, Body::Filesystem(failure.clone())),
             record::Body::Missed(missed) => (None, Body::Missed(*missed)),
         };
         let ns = record.time.monotonic_ns.filter(|ns| Some(*ns) != own_ns);
@@ -147,6 +150,7 @@ impl Body {
             Self::Log(line) => (None, record::Body::Log(line)),
             Self::Uevent(event) => (None, record::Body::Uevent(event)),
             Self::Lost(lost) => (None, record::Body::Lost(lost)),
+            Self::Filesystem(failure) => (None, record::Body::Filesystem(failure)),
             Self::Missed(missed) => (None, record::Body::Missed(missed)),
         };
         Ok(Record { time: Stamp { monotonic_ns: ns.or(own_ns), realtime_us: us }, body })

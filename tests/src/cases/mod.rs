@@ -10,6 +10,7 @@ mod forgery;
 mod healthy;
 mod info;
 mod lifecycle;
+mod map;
 mod no_journald;
 mod no_room;
 mod notify;
@@ -22,6 +23,7 @@ mod sandbox;
 mod status;
 mod storm;
 mod unit;
+mod watch;
 mod zram;
 
 use anyhow::Result;
@@ -58,10 +60,12 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         replay::CASES,
         status::CASES,
         info::CASES,
+        map::CASES,
         sandbox::CASES,
         cli::CASES,
         zram::CASES,
         unit::CASES,
+        watch::CASES,
     ];
     subjects.iter().copied().flatten()
 }

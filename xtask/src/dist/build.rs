@@ -11,7 +11,16 @@ use crate::{setup, sh};
 pub fn binaries(arch: Arch) -> Result<PathBuf> {
     eprintln!("dist: building optimised for {} (some minutes the first time)", arch.rpm());
     let target = arch.target();
-    let mut cargo = sh::cargo(["build", "--package", "peripety", "--package", "peripety-notify", "--bins"]);
+    let mut cargo = sh::cargo([
+        "build",
+        "--package",
+        "peripety",
+        "--package",
+        "peripety-notify",
+        "--package",
+        "peripety-watch",
+        "--bins",
+    ]);
     cargo.args(["--profile", "dist", "--target", target]).env("CARGO_INCREMENTAL", "0");
     let mut flags = flags()?;
     if !arch.is_this_machine() {

@@ -1,5 +1,7 @@
 //! The daemon.
 
+use peripety_watch::message::Watching;
+
 use super::{
     Row,
     machine::{Daemon, Machine},
@@ -62,5 +64,33 @@ pub(super) fn sandbox(machine: &Machine) -> Row {
     }
     found.push_str(&format!("; not had: {}", missing.join(", ")));
     // What the kernel does not have is no fault of this machine's set-up.
+    Row::ok(CHECK, found)
+}
+
+/// The program that gets to know what takes CAP_SYS_ADMIN.
+pub(super) fn watch(machine: &Machine) -> Row {
+    const CHECK: &str = "watch";
+    let Daemon::Running { watch: Some(watch), .. } = &machine.daemon else {
+        return Row::ok(CHECK, "peripetyd says when it runs whether peripety-watch does");
+    };
+    let Some(watching) = serde_json::from_value::<Option<Watching>>(watch.clone()).ok().flatten() else {
+        return Row::degraded(
+            CHECK,
+            "peripety-watch does not run",
+            "which file failed is known only where the kernel's text or a probe names it",
+            "systemctl enable --now peripety-watch",
+        );
+    };
+    let Watching { pid, fanotify, health, refused } = watching;
+    let mut found = format!("pid {pid}; filesystems that report errors: {fanotify}");
+    if health > 0 {
+        found.push_str(&format!(", with a health monitor: {health}"));
+    }
+    if let Some(first) = refused.first() {
+        let others =
+            if refused.len() > 1 { format!(", and {} more", refused.len() - 1) } else { String::new() };
+        found.push_str(&format!("; not {} ({}){others}", first.mount_point, first.why));
+    }
+    // What a kernel or a filesystem does not have is no fault of this machine's set-up.
     Row::ok(CHECK, found)
 }

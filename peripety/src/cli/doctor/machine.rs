@@ -30,6 +30,8 @@ pub(super) enum Daemon {
         files: BTreeMap<String, String>,
         /// What it took from itself.
         sandbox: Option<Value>,
+        /// What peripety-watch says that it watches; none of a daemon that knows of no such program.
+        watch: Option<Value>,
     },
     Absent,
     /// There is a socket, and this user may not talk to it.
@@ -109,11 +111,11 @@ fn ask(roots: &Roots) -> Daemon {
             let list = if answer.is_array() { Some(answer) } else { answer.get("probes").cloned() };
             let probes = list.and_then(|list| serde_json::from_value(list).ok());
             let files = files(roots).unwrap_or_default();
-            Daemon::Running { pid, probes, files, sandbox: sandbox(roots) }
+            Daemon::Running { pid, probes, files, sandbox: sandbox(roots), watch: watch(roots) }
         }
         // A daemon that knows no such request runs all the same.
         Err(ClientError::Refused(_)) => {
-            Daemon::Running { pid, probes: None, files: BTreeMap::new(), sandbox: None }
+            Daemon::Running { pid, probes: None, files: BTreeMap::new(), sandbox: None, watch: None }
         }
         Err(error) => Daemon::Mute(error.to_string()),
     }
@@ -121,6 +123,10 @@ fn ask(roots: &Roots) -> Daemon {
 
 fn sandbox(roots: &Roots) -> Option<Value> {
     Client::connect(roots).ok()?.answer("config").ok()?.get("sandbox").cloned()
+}
+
+fn watch(roots: &Roots) -> Option<Value> {
+    Client::connect(roots).ok()?.answer("stats").ok()?.get("watch").cloned()
 }
 
 fn files(roots: &Roots) -> Option<BTreeMap<String, String>> {

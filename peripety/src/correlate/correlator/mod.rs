@@ -11,6 +11,7 @@ mod ended;
 mod kernel;
 mod opening;
 mod removal;
+mod report;
 mod text;
 mod writing;
 

@@ -17,6 +17,7 @@ use super::{
                 MEMBER_FAILED, errno_of, fault_of, is_bare_command, is_chain, is_nameless, opens_chain,
                 probes_for, senses,
             },
+            report,
             scsi::CARRIERS,
             suppressed,
         },
@@ -27,7 +28,7 @@ use super::{
 use crate::{
     block::Identity,
     event::{EventType, Op, Severity},
-    parser::{Farewell, RawEvent, scsi::ScsiFault, source_name},
+    parser::{Farewell, RawEvent, report::is_report, scsi::ScsiFault, source_name},
     record::Stamp,
 };
 
@@ -105,6 +106,9 @@ impl Correlator {
         if line.raw.program {
             return self.program_alone(line, cx);
         }
+        if is_report(&line.raw) {
+            return self.report_alone(line, cx);
+        }
         match self.open_target(&line.raw, line.scope, cx) {
             Some(place) => self.attach(place, &line.raw, line.scope),
             // A command of which nobody says that it failed.
@@ -151,6 +155,8 @@ impl Correlator {
             let lines = held.take(|line| {
                 let target = if line.raw.program {
                     daemon_log::seek(&self.view(), &line.raw, line.scope)
+                } else if is_report(&line.raw) {
+                    report::seek(&self.view(), &line.raw, line.scope)
                 } else {
                     matching::seek(&self.view(), &line.raw, line.scope)
                 };
@@ -162,6 +168,10 @@ impl Correlator {
             for line in lines {
                 if line.raw.program {
                     self.add_words(place, &line.raw);
+                    continue;
+                }
+                if is_report(&line.raw) {
+                    self.add_report(place, &line.raw);
                     continue;
                 }
                 self.attach(place, &line.raw, line.scope);

@@ -21,6 +21,7 @@ pub(super) mod probe_command;
 pub(super) mod probe_request;
 #[cfg(test)]
 mod probe_tests;
+pub(super) mod report;
 pub(super) mod request;
 pub(super) mod scsi;
 pub(super) mod suppressed;

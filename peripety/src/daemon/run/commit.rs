@@ -48,6 +48,7 @@ impl Daemon {
     pub(super) fn repair(&mut self) {
         if self.persistence.repair(&mut self.outputs, &self.service.listen_on) {
             self.pipeline.changed = true;
+            self.listen_for_watcher();
             self.put_out();
         }
         self.persistence.runtime.settle(clock::monotonic_ns(), true);

@@ -14,10 +14,12 @@ use crate::{
         async_fd::drained,
         ebpf::Addition,
         kmsg::{KmsgItem, KmsgRecord},
+        watcher::Received,
     },
     correlate::LiveSources,
-    record::{Body, Record},
+    record::{Body, Lost, Record},
 };
+use peripety_watch::message::Message;
 
 /// Records of the ring between two looks at the clock.
 const CHUNK: usize = 128;
@@ -128,6 +130,34 @@ impl Daemon {
             self.pipeline.push(record);
         }
         self.plan_chores();
+    }
+
+    /// What filesystems report. The kernel has said it by probes and text before: those are read first.
+    pub(super) fn take_reports(&mut self, received: Vec<Received>) {
+        let _more = self.take();
+        let now = clock::now();
+        for received in received {
+            let body = match received {
+                Received::Message(Message::Failure(failure)) => Body::Filesystem(failure),
+                Received::Message(Message::Lost { count, reason }) => {
+                    let sequence = format!("{}/watch", now.monotonic_ns.unwrap_or(0));
+                    Body::Lost(Lost { source: "watch".to_owned(), reason, count, sequence })
+                }
+                Received::Message(Message::Watching(_)) | Received::Changed => continue,
+            };
+            self.pipeline.push(&Record { time: now, body });
+        }
+        self.plan_chores();
+    }
+
+    /// Sees to it that peripety-watch can connect.
+    pub(super) fn listen_for_watcher(&mut self) {
+        let path = self.roots.runtime.join(peripety_watch::message::SOCKET);
+        if self.persistence.runtime.is_held()
+            && let Err(error) = self.sources.watcher.listen_at(&path)
+        {
+            tracing::info!("{error}");
+        }
     }
 
     /// The probes of drivers that were loaded.

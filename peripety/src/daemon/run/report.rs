@@ -108,6 +108,7 @@ impl Daemon {
             let open = incidents.all().filter(|incident| incident.state.is_open()).count();
             all.insert("incidents".to_owned(), json!({ "open": open, "dropped": incidents.dropped() }));
             all.insert("journal".to_owned(), self.sources.programs.stats());
+            all.insert("watch".to_owned(), json!(self.sources.watcher.watching()));
             if let Some(recorder) = self.pipeline.engine.recorder() {
                 let (file, trouble) = (recorder.path(), recorder.trouble());
                 let recording = json!({ "file": file, "counters": recorder.counters(), "trouble": trouble });

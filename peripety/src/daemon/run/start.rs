@@ -138,6 +138,7 @@ impl Daemon {
             chores_at: None,
         };
         this.update_live_sources();
+        this.listen_for_watcher();
         this.plan_looks_at_nvme(clock::now());
         this.pipeline
             .say(EventType::PERIPETY_STARTED, format!("peripetyd {} started", env!("CARGO_PKG_VERSION")));

@@ -1,0 +1,166 @@
+//! What passes from this program to the daemon: one message of JSON in each packet.
+
+use peripety_model::Dev;
+use serde::{Deserialize, Serialize};
+
+/// Name of the daemon's socket for it, in the daemon's directory.
+pub const SOCKET: &str = "watch.sock";
+/// The largest message.
+pub const MESSAGE_MAX: usize = 16 * 1024;
+/// Filesystems that are named in one message.
+const NAMED_MAX: usize = 64;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum Message {
+    /// What is watched from now on. The first of a connection.
+    Watching(Watching),
+    /// A filesystem reports a failure.
+    Failure(Failure),
+    /// So many reports are lost.
+    Lost {
+        /// How many.
+        count: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watching {
+    /// Process id of the sender.
+    pub pid: u32,
+    /// Filesystems that report by fanotify.
+    pub fanotify: u32,
+    /// Filesystems with a health monitor.
+    pub health: u32,
+    /// What could not be had, and why: the first of them.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+}
+
+/// A filesystem that cannot be watched in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Where it is mounted.
+    pub mount_point: String,
+    /// Which way, and why not.
+    pub why: String,
+}
+
+impl Watching {
+    /// Adds what could not be had; of many only the first are named.
+    pub fn refuse(&mut self, mount_point: &str, why: String) {
+        if self.refused.len() < NAMED_MAX {
+            let mount_point = mount_point.chars().take(100).collect();
+            self.refused.push(Refused { mount_point, why });
+        }
+    }
+}
+
+/// Who reports a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reporter {
+    /// FAN_FS_ERROR.
+    Fanotify,
+    /// The health monitor of XFS.
+    XfsHealth,
+}
+
+impl Reporter {
+    /// As it stands in an event's `sources`.
+    pub const fn source(self) -> &'static str {
+        match self {
+            Self::Fanotify => "fanotify",
+            Self::XfsHealth => "xfs_health",
+        }
+    }
+}
+
+/// What a filesystem reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Who.
+    pub reporter: Reporter,
+    /// Number of the filesystem, as stat(2) has it.
+    pub dev: Dev,
+    /// Type of the filesystem.
+    pub fs_type: String,
+    /// What failed.
+    pub what: What,
+    /// Its errno, positive; 0 where there is none.
+    pub errno: i32,
+    /// The inode, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+    /// The inode's generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// First byte of the file, or of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// How many failures it stands for.
+    pub count: u64,
+    /// More, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Something; the filesystem does not say what.
+    Error,
+    /// Metadata is wrong.
+    Corrupt,
+    /// The filesystem was shut down.
+    Shutdown,
+    /// A part of a device cannot be read.
+    Media,
+    /// A read of a file failed.
+    Read,
+    /// A write of a file failed.
+    Write,
+    /// Written data of a file is lost.
+    DataLost,
+}
+
+/// Why a message cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// It is too large.
+    #[error("a message of peripety-watch is larger than {MESSAGE_MAX} bytes")]
+    TooLarge,
+    /// It is none.
+    #[error("a message of peripety-watch is not understood: {0}; are it and peripetyd of the same version?")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Message {
+    /// Reads one packet.
+    ///
+    /// # Errors
+    /// It is too large, or no message.
+    pub fn decode(packet: &[u8]) -> Result<Self, MessageError> {
+        if packet.len() > MESSAGE_MAX {
+            return Err(MessageError::TooLarge);
+        }
+        Ok(serde_json::from_slice(packet)?)
+    }
+
+    /// As a packet.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
+        let packet = serde_json::to_vec(self)?;
+        if packet.len() > MESSAGE_MAX { Err(MessageError::TooLarge) } else { Ok(packet) }
+    }
+}

@@ -1,0 +1,117 @@
+//! The program: one thread, which waits for all descriptors at once.
+
+mod filesystems;
+mod link;
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+use self::{filesystems::Filesystems, link::Link};
+use crate::message::SOCKET;
+
+/// Gets to know of filesystems what takes CAP_SYS_ADMIN, and hands it to peripetyd.
+#[derive(Debug, Parser)]
+#[command(name = "peripety-watch", version, max_term_width = 100)]
+pub struct Args {
+    /// Directory of the daemon's socket
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PERIPETY_RUNTIME_DIR",
+        default_value = "/run/peripety",
+        hide = true
+    )]
+    runtime_dir: PathBuf,
+    /// mountinfo of the mounts that are watched
+    #[arg(long, value_name = "FILE", default_value = "/proc/self/mountinfo", hide = true)]
+    mountinfo: PathBuf,
+}
+
+/// Runs until a signal ends it.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Words for whoever reads the unit's log.
+fn say(words: &dyn std::fmt::Display) {
+    // Nobody is left to read it when stderr is closed.
+    let _closed = writeln!(io::stderr(), "peripety-watch: {words}");
+}
+
+/// Why it ends.
+#[derive(Debug, thiserror::Error)]
+enum WatchError {
+    #[error("cannot read {path}: {source}")]
+    Mountinfo { path: PathBuf, source: io::Error },
+    #[error("cannot wait for what happens: poll failed: {0}")]
+    Poll(Errno),
+}
+
+fn open(path: &Path) -> Result<File, WatchError> {
+    File::open(path).map_err(|source| WatchError::Mountinfo { path: path.to_owned(), source })
+}
+
+fn run(args: &Args) -> Result<(), WatchError> {
+    // Opened before it is first read, so that no change falls between.
+    let changes = open(&args.mountinfo)?;
+    let mut link = Link::new(args.runtime_dir.join(SOCKET));
+    let mut filesystems = Filesystems::new();
+    let mut mounts_changed = true;
+    loop {
+        if std::mem::take(&mut mounts_changed) {
+            let mut text = Vec::new();
+            io::Read::read_to_end(&mut open(&args.mountinfo)?, &mut text)
+                .map_err(|source| WatchError::Mountinfo { path: args.mountinfo.clone(), source })?;
+            if filesystems.watch(&text) {
+                link.watching(filesystems.watching());
+            }
+        }
+        link.go_on();
+        let ready = wait(&changes, &link, &filesystems)?;
+        mounts_changed = ready.mounts;
+        if ready.link {
+            link.read();
+        }
+        for message in filesystems.read() {
+            link.send(&message);
+        }
+    }
+}
+
+/// What has something to say.
+struct Ready {
+    mounts: bool,
+    link: bool,
+}
+
+fn wait(changes: &File, link: &Link, filesystems: &Filesystems) -> Result<Ready, WatchError> {
+    let mut all = vec![PollFd::new(changes, PollFlags::PRI)];
+    let connection: Option<BorrowedFd<'_>> = link.socket();
+    all.extend(connection.map(|fd| PollFd::from_borrowed_fd(fd, link.waits_for())));
+    all.extend(filesystems.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    let timeout = link.retry_in().and_then(|wait| Timespec::try_from(wait).ok());
+    match poll(&mut all, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(WatchError::Poll(error)),
+    }
+    let fired = |index: usize| all.get(index).is_some_and(|fd| !fd.revents().is_empty());
+    Ok(Ready { mounts: fired(0), link: connection.is_some() && fired(1) })
+}

@@ -1,0 +1,278 @@
+//! Which filesystems are mounted, the marks on them and their health monitors.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
+
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+use peripety_block::{
+    ioctl::{self, Request},
+    mountinfo,
+};
+use peripety_model::Dev;
+use rustix::{fs::OFlags, io::Errno};
+
+use super::say;
+use crate::{
+    fanotify::{self, FS_ERROR, OVERFLOW},
+    health::{self, RECORD, Record},
+    message::{Failure, Message, Reporter, Watching, What},
+};
+
+/// FAN_REPORT_FID, which nix has no name for.
+const REPORT_FID: u32 = 0x200;
+/// Filesystems that are watched.
+const FILESYSTEMS_MAX: usize = 4096;
+/// Filesystems that went, of which an event may still come.
+const GONE_MAX: usize = 64;
+/// Those that are known to have no block device, and those where a path may hang.
+const NOT_ON_DISKS: [&str; 14] = [
+    "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "fuse", "fuseblk", "overlay", "autofs", "tmpfs",
+    "proc", "sysfs",
+];
+
+/// A mounted filesystem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Filesystem {
+    dev: Dev,
+    fs_type: String,
+    point: PathBuf,
+}
+
+/// All of them.
+pub(super) struct Filesystems {
+    group: Result<Fanotify, Errno>,
+    marked: BTreeMap<Dev, Filesystem>,
+    /// Which one an id of statfs(2) is of.
+    by_id: BTreeMap<[u32; 2], Filesystem>,
+    monitors: BTreeMap<Dev, (Filesystem, OwnedFd)>,
+    watching: Watching,
+}
+
+impl Filesystems {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        let flags = InitFlags::FAN_CLASS_NOTIF | InitFlags::FAN_CLOEXEC | InitFlags::FAN_NONBLOCK;
+        let flags = flags | InitFlags::from_bits_retain(REPORT_FID);
+        let group = Fanotify::init(flags, EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC);
+        let group = group.map_err(|error| Errno::from_raw_os_error(error as i32));
+        if let Err(error) = &group {
+            say(&format!("fanotify_init failed: {error}; it takes CAP_SYS_ADMIN and Linux 5.16"));
+        }
+        Self {
+            group,
+            marked: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            monitors: BTreeMap::new(),
+            watching: Watching::default(),
+        }
+    }
+
+    pub(super) fn watching(&self) -> Watching {
+        self.watching.clone()
+    }
+
+    /// Takes the mounts that there are. Whether what is watched changed.
+    pub(super) fn watch(&mut self, text: &[u8]) -> bool {
+        let mut mounted: BTreeMap<Dev, Filesystem> = BTreeMap::new();
+        for line in mountinfo::lines(text) {
+            let fs_type = line.fs_type();
+            let on_disk = !line.dev.is_anonymous() || fs_type == "btrfs" || fs_type == "bcachefs";
+            let may_hang = NOT_ON_DISKS.contains(&fs_type.as_str()) || fs_type.starts_with("fuse.");
+            if on_disk && !may_hang && mounted.len() < FILESYSTEMS_MAX {
+                let found = Filesystem { dev: line.dev, fs_type, point: line.point() };
+                mounted.entry(line.dev).or_insert(found);
+            }
+        }
+        let mut watching = Watching { pid: std::process::id(), ..Watching::default() };
+        let gone = self.by_id.len().saturating_sub(mounted.len() + GONE_MAX);
+        if gone > 0 {
+            self.by_id.retain(|_, filesystem| mounted.contains_key(&filesystem.dev));
+        }
+        self.monitors.retain(|dev, _| mounted.contains_key(dev));
+        self.marked.clear();
+        for (dev, filesystem) in mounted {
+            let point = filesystem.point.to_string_lossy().into_owned();
+            match self.mark(&filesystem) {
+                Ok(()) => {
+                    self.marked.insert(dev, filesystem.clone());
+                    watching.fanotify += 1;
+                }
+                Err(error) => watching.refuse(&point, format!("fanotify: {error}")),
+            }
+            if filesystem.fs_type == "xfs" {
+                match self.monitor(&filesystem) {
+                    Ok(()) => watching.health += 1,
+                    Err(why) => watching.refuse(&point, format!("health monitor: {why}")),
+                }
+            }
+        }
+        let changed = watching != self.watching;
+        self.watching = watching;
+        changed
+    }
+
+    /// Marks a filesystem; once more is the same mark.
+    fn mark(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
+        let group = self.group.as_ref().map_err(|error| *error)?;
+        let id = rustix::fs::statvfs(&filesystem.point)?.f_fsid;
+        let flags = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_FILESYSTEM;
+        group
+            .mark(flags, MaskFlags::FAN_FS_ERROR, rustix::fs::CWD, Some(&filesystem.point))
+            .map_err(|error| Errno::from_raw_os_error(error as i32))?;
+        // As the kernel has it: two numbers, the lower one first.
+        self.by_id.insert([id as u32, (id >> 32) as u32], filesystem.clone());
+        Ok(())
+    }
+
+    /// Opens the health monitor of an XFS. There is one place only: whoever was first keeps it.
+    fn monitor(&mut self, filesystem: &Filesystem) -> Result<(), String> {
+        if self.monitors.contains_key(&filesystem.dev) {
+            return Ok(());
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NONBLOCK;
+        let root = File::options()
+            .read(true)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+            .open(&filesystem.point)
+            .map_err(|error| error.to_string())?;
+        let opened = ioctl::ask_for_fd(root.as_fd(), Request::XfsHealthMonitor, &mut [0; 32]);
+        let monitor = opened.map_err(|error| match error {
+            Errno::EXIST => "another program, such as xfs_healer, has it".to_owned(),
+            Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP => "this kernel has none (Linux 7.2)".to_owned(),
+            error => error.to_string(),
+        })?;
+        rustix::io::ioctl_fionbio(&monitor, true)
+            .or_else(|_| set_nonblocking(&monitor))
+            .map_err(|e| e.to_string())?;
+        self.monitors.insert(filesystem.dev, (filesystem.clone(), monitor));
+        Ok(())
+    }
+
+    /// What may have something to say.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let group = self.group.as_ref().ok().map(|group| group.as_fd());
+        group.into_iter().chain(self.monitors.values().map(|(_, fd)| fd.as_fd()))
+    }
+
+    /// What they have to say now.
+    pub(super) fn read(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if let Ok(group) = &self.group {
+            let mut buffer = [0; 16 * 1024];
+            while let Ok(length @ 1..) = rustix::io::read(group, &mut buffer) {
+                let events = fanotify::events(buffer.get(..length).unwrap_or_default());
+                messages.extend(events.iter().filter_map(|event| self.message(event)));
+            }
+        }
+        let mut ended = Vec::new();
+        for (dev, (filesystem, monitor)) in &self.monitors {
+            if !read_monitor(filesystem, monitor, &mut messages) {
+                ended.push(*dev);
+            }
+        }
+        for dev in ended {
+            self.monitors.remove(&dev);
+        }
+        messages
+    }
+
+    fn message(&self, event: &fanotify::Event) -> Option<Message> {
+        if event.mask & OVERFLOW != 0 {
+            return Some(Message::Lost { count: 1, reason: "the queue of fanotify was full".to_owned() });
+        }
+        let filesystem = self.by_id.get(&event.fsid).filter(|_| event.mask & FS_ERROR != 0)?;
+        Some(Message::Failure(Failure {
+            reporter: Reporter::Fanotify,
+            dev: filesystem.dev,
+            fs_type: filesystem.fs_type.clone(),
+            what: What::Error,
+            errno: event.errno,
+            inode: event.inode,
+            generation: event.generation,
+            offset: None,
+            length: None,
+            count: event.count.max(1).into(),
+            detail: String::new(),
+        }))
+    }
+}
+
+fn set_nonblocking(fd: &OwnedFd) -> Result<(), Errno> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)
+}
+
+/// Takes the records of a monitor; false when it has ended.
+fn read_monitor(filesystem: &Filesystem, monitor: &OwnedFd, messages: &mut Vec<Message>) -> bool {
+    let mut buffer = [0; 64 * RECORD];
+    loop {
+        let length = match rustix::io::read(monitor, &mut buffer) {
+            Ok(0) => return false,
+            Ok(length) => length,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => return true,
+            Err(_) => return false,
+        };
+        for record in buffer.get(..length).unwrap_or_default().chunks_exact(RECORD) {
+            match health::decode(record) {
+                Some(Record::Failed(failed)) => messages.push(Message::Failure(Failure {
+                    reporter: Reporter::XfsHealth,
+                    dev: filesystem.dev,
+                    fs_type: filesystem.fs_type.clone(),
+                    what: failed.what,
+                    errno: failed.errno,
+                    inode: failed.inode,
+                    generation: failed.generation,
+                    offset: failed.offset,
+                    length: failed.length,
+                    count: 1,
+                    detail: failed.detail,
+                })),
+                Some(Record::Lost(count)) => {
+                    messages.push(Message::Lost {
+                        count,
+                        reason: "the health monitor's queue was full".to_owned(),
+                    });
+                }
+                Some(Record::Unmounted) => return false,
+                Some(Record::Fine) | None => {}
+            }
+        }
+    }
+}
+
+/// Whether a filesystem is mounted at a path: used by tests.
+#[cfg(test)]
+fn is_marked(filesystems: &Filesystems, point: &std::path::Path) -> bool {
+    filesystems.marked.values().any(|filesystem| filesystem.point == point)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_on_a_disk_is_left_alone() {
+        let mut filesystems = Filesystems::new();
+        let text = b"22 27 0:21 / /proc rw - proc proc rw\n\
+            23 27 0:30 / /nfs rw - nfs server:/x rw\n\
+            24 27 254:0 / /does/not/exist rw - ext4 /dev/vda rw\n\
+            25 27 254:0 / /bind rw - ext4 /dev/vda rw\n";
+        filesystems.watch(text);
+        let watching = filesystems.watching();
+        // One filesystem is asked for once, and what cannot be had is named with the reason.
+        assert_eq!((watching.fanotify, watching.refused.len()), (0, 1), "{watching:?}");
+        assert!(
+            watching.refused[0].mount_point == "/does/not/exist"
+                && !is_marked(&filesystems, Path::new("/bind"))
+        );
+        assert!(!filesystems.watch(text), "nothing changed");
+    }
+}

@@ -1,0 +1,158 @@
+//! The connection to the daemon: tried again for as long as there is none, with what happens meanwhile kept in bounds.
+
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::PollFlags,
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
+        socket_with, sockopt::socket_peercred,
+    },
+};
+
+use super::say;
+use crate::message::{Message, Watching};
+
+/// Messages that wait for the daemon.
+const WAITING_MAX: usize = 1024;
+/// Pauses between two tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The connection, and what waits for it.
+pub(super) struct Link {
+    path: PathBuf,
+    socket: Option<OwnedFd>,
+    waiting: VecDeque<Vec<u8>>,
+    lost: u64,
+    watching: Watching,
+    retry_at: Option<Instant>,
+    pause: Duration,
+    was_said: bool,
+}
+
+impl Link {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            socket: None,
+            waiting: VecDeque::new(),
+            lost: 0,
+            watching: Watching::default(),
+            retry_at: Some(Instant::now()),
+            pause: FIRST_PAUSE,
+            was_said: false,
+        }
+    }
+
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(OwnedFd::as_fd)
+    }
+
+    /// The daemon sends nothing: what is waited for is its end, and room for what waits.
+    pub(super) fn waits_for(&self) -> PollFlags {
+        if self.waiting.is_empty() && self.lost == 0 { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
+    }
+
+    /// When to try again; none while there is a connection.
+    pub(super) fn retry_in(&self) -> Option<Duration> {
+        self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// What is watched from now on: the daemon is told with each connection.
+    pub(super) fn watching(&mut self, watching: Watching) {
+        self.watching = watching;
+        if self.socket.is_some() {
+            self.send(&Message::Watching(self.watching.clone()));
+        }
+    }
+
+    /// Connects, where it is time to, and sends what waits.
+    pub(super) fn go_on(&mut self) {
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            match self.connect() {
+                Ok(socket) => {
+                    (self.socket, self.retry_at, self.pause) = (Some(socket), None, FIRST_PAUSE);
+                    self.was_said = false;
+                    self.push(&Message::Watching(self.watching.clone()), true);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.was_said, true) {
+                        say(&format!(
+                            "cannot connect to {}: {error}; it is tried again",
+                            self.path.display()
+                        ));
+                    }
+                    self.retry_at = Some(Instant::now() + self.pause);
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        self.flush();
+    }
+
+    fn connect(&self) -> Result<OwnedFd, Errno> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(&self.path)?)?;
+        // What it hears is about root's files: nobody else gets to hear it.
+        if socket_peercred(&socket)?.uid != rustix::process::geteuid() {
+            return Err(Errno::PERM);
+        }
+        Ok(socket)
+    }
+
+    /// The daemon ended, or said something, which it never does.
+    pub(super) fn read(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let mut buffer = [0_u8; 64];
+        match recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok((1.., _)) => {}
+            Ok((0, _)) | Err(_) => self.disconnect(),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        self.socket = None;
+        self.retry_at = Some(Instant::now() + self.pause);
+    }
+
+    pub(super) fn send(&mut self, message: &Message) {
+        self.push(message, false);
+        self.flush();
+    }
+
+    fn push(&mut self, message: &Message, first: bool) {
+        match message.encode() {
+            Ok(packet) if first => self.waiting.push_front(packet),
+            Ok(packet) if self.waiting.len() < WAITING_MAX => self.waiting.push_back(packet),
+            _ => self.lost = self.lost.saturating_add(1),
+        }
+    }
+
+    fn flush(&mut self) {
+        loop {
+            if self.socket.is_some() && self.waiting.is_empty() && self.lost > 0 {
+                let lost = Message::Lost { count: self.lost, reason: "the daemon was away".to_owned() };
+                self.lost = 0;
+                self.push(&lost, false);
+            }
+            let (Some(socket), Some(packet)) = (&self.socket, self.waiting.front()) else { return };
+            match send(socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(_) => {
+                    self.waiting.pop_front();
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => return self.disconnect(),
+            }
+        }
+    }
+}
