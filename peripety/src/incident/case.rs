@@ -204,6 +204,7 @@ impl Case {
             known.last = known.last.max(facet.last);
             known.failed = facet.failed;
             facet.own.iter().for_each(|name| push(&mut known.own, name));
+            known.learn_identities(facet.identities);
             if known.below.is_empty() {
                 (known.below, known.above, known.unplaced) = (facet.below, facet.above, facet.unplaced);
             }

@@ -39,6 +39,9 @@ pub struct Facet {
     pub below: Vec<String>,
     /// The names of what is made of it.
     pub above: Vec<String>,
+    /// Which devices had these names: a kernel name, a number and an address are given again to another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identified>,
     /// What it has in common with others, the narrowest first.
     pub parts: Vec<SharedPart>,
     /// A port of a PCIe bridge.
@@ -63,6 +66,36 @@ pub struct Facet {
     pub relation: Relation,
     /// By which rule.
     pub rule: String,
+}
+
+/// What distinguishes a device from another that has its names later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identified {
+    /// Its kernel name, number and address.
+    names: Vec<String>,
+    /// World wide id; empty if unknown.
+    wwid: String,
+    /// Sequence number of the disk within the boot.
+    diskseq: Option<u64>,
+}
+
+impl Identified {
+    /// Of a device that has an identity.
+    fn of(id: &BlkId) -> Option<Self> {
+        let mut names = Vec::new();
+        identified(&mut names, id);
+        names.retain(|name| !name.starts_with("w:"));
+        let known = !id.wwid.is_empty() || id.diskseq.is_some();
+        (known && !names.is_empty()).then(|| Self { names, wwid: id.wwid.clone(), diskseq: id.diskseq })
+    }
+
+    /// Whether the two cannot be the same device.
+    fn differs_from(&self, other: &Self) -> bool {
+        if !self.wwid.is_empty() && !other.wwid.is_empty() {
+            return self.wwid != other.wwid;
+        }
+        self.diskseq.zip(other.diskseq).is_some_and(|(one, two)| one != two)
+    }
 }
 
 impl Facet {
@@ -91,6 +124,7 @@ impl Facet {
             own: names.own,
             below: names.below,
             above: names.above,
+            identities: identities(event),
             first: event.first_timestamp,
             last: event.last_timestamp,
             sectors: event.sector_ranges.iter().take(8).map(|r| (r.start, r.end)).collect(),
@@ -131,14 +165,41 @@ impl Facet {
 
     /// Whether both are about the same thing.
     pub fn is_of(&self, other: &Self) -> bool {
-        let same_boot = self.boot == other.boot;
-        meet(&self.own, &other.own, same_boot)
+        self.meets(&self.own, &other.own, other)
     }
 
     /// Whether this is about something of which the other's is made.
     pub fn is_below(&self, other: &Self) -> bool {
-        let same_boot = self.boot == other.boot;
-        meet(&self.own, &other.below, same_boot) || meet(&self.above, &other.own, same_boot)
+        self.meets(&self.own, &other.below, other) || self.meets(&self.above, &other.own, other)
+    }
+
+    /// Whether a name of mine and one of the other's are those of one device.
+    fn meets(&self, mine: &[String], theirs: &[String], other: &Self) -> bool {
+        if self.boot != other.boot {
+            return meet_over_boots(mine, theirs);
+        }
+        let named = |name: &&String| !name.starts_with("w:");
+        mine.iter().filter(named).any(|name| theirs.contains(name) && !self.is_another(other, name))
+    }
+
+    /// Whether the name is that of another device in the other.
+    fn is_another(&self, other: &Self, name: &String) -> bool {
+        let (mine, theirs) = (self.identity(name), other.identity(name));
+        mine.zip(theirs).is_some_and(|(mine, theirs)| mine.differs_from(theirs))
+    }
+
+    fn identity(&self, name: &String) -> Option<&Identified> {
+        self.identities.iter().find(|id| id.names.contains(name))
+    }
+
+    /// What the other knows of devices that this does not.
+    pub fn learn_identities(&mut self, other: Vec<Identified>) {
+        for id in other {
+            let known = id.names.iter().any(|name| self.identity(name).is_some());
+            if !known && self.identities.len() < KEYS_MAX {
+                self.identities.push(id);
+            }
+        }
     }
 
     /// Whether the same sectors failed.
@@ -147,15 +208,19 @@ impl Facet {
     }
 }
 
-/// Whether two lists of names have one in common. Numbers and kernel names hold for one boot; the world wide id for all.
-fn meet(one: &[String], two: &[String], same_boot: bool) -> bool {
-    if same_boot {
-        let named = |name: &&String| !name.starts_with("w:");
-        return one.iter().filter(named).any(|name| two.contains(name));
-    }
+/// Whether two lists of names of different boots have one in common: the world wide id outlives a boot; where there is none,
+/// the kernel name must do.
+fn meet_over_boots(one: &[String], two: &[String]) -> bool {
     let id = |names: &[String]| names.iter().any(|name| name.starts_with("w:"));
     let wanted = if id(one) || id(two) { "w:" } else { "n:" };
     one.iter().filter(|name| name.starts_with(wanted)).any(|name| two.contains(name))
+}
+
+/// Those of an event's device, of what that is made of, and of what is made of it.
+fn identities(event: &Event) -> Vec<Identified> {
+    let Some(block) = &event.block else { return Vec::new() };
+    let all = std::iter::once(&block.id).chain(&block.owners).chain(&block.holders);
+    all.filter_map(Identified::of).take(KEYS_MAX).collect()
 }
 
 /// The names of an event's device.

@@ -945,3 +945,34 @@ proptest! {
         }
     }
 }
+
+/// The disk of that kernel name with this identity.
+fn disk_of(mut event: Event, wwid: &str, diskseq: u64) -> Event {
+    let own = BlkId { wwid: wwid.to_owned(), diskseq: Some(diskseq), ..id(&event.kdev) };
+    event.block = Some(Arc::new(BlkInfo { id: own, owners: vec![], holders: vec![] }));
+    event
+}
+
+#[test]
+fn a_name_that_another_device_got_is_another_fault() {
+    for (first, second, incidents) in [
+        (("/one", 1), ("/two", 2), 2),
+        (("", 1), ("", 2), 2),
+        (("/one", 1), ("/one", 2), 1),
+        (("", 1), ("/one", 1), 1),
+    ] {
+        let read = |at, (wwid, diskseq): (&str, u64)| disk_of(medium("sdb", 100, at), wwid, diskseq);
+        let all = run(vec![read(0, first), read(2000, second)]).found();
+        assert_eq!(all.len(), incidents, "{first:?} {second:?}: {all:#?}");
+    }
+    // What is made of the second disk is not made of the first.
+    let mut on_top = stacked(medium("md7", 0, 2000), &["sdb"], &[], &[]);
+    let mut block = BlkInfo::clone(on_top.block.as_deref().unwrap());
+    block.owners = vec![BlkId { diskseq: Some(2), ..id("sdb") }];
+    on_top.block = Some(Arc::new(block));
+    let is_below = |diskseq| {
+        let disk = Facet::of(&disk_of(medium("sdb", 100, 0), "", diskseq)).unwrap();
+        disk.is_below(&Facet::of(&on_top).unwrap())
+    };
+    assert!(is_below(2) && !is_below(1));
+}
