@@ -25,6 +25,8 @@ use crate::{
 
 const VARLINKCTL: &str = "../varlinkctl/usr/bin/varlinkctl";
 const WATCH: &str = "../debug/libperipety/tests/watch";
+/// What `cargo xtask python` makes: with the package installed from its wheel.
+const PYTHON: &str = "../python/test-0/bin/python";
 const SOCKET: &str = "/run/peripety/io.peripety";
 const INTERFACES: [&str; 4] = ["Block", "Daemon", "Events", "Incidents"];
 
@@ -38,6 +40,11 @@ pub const CASES: &[Case] = &[
         name: "a_c_program_goes_on_after_the_daemon_was_killed_and_sees_nothing_twice",
         needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Journald, Need::Receiver(WATCH)],
         run: c_program,
+    },
+    Case {
+        name: "a_python_program_gets_events_by_asyncio_and_what_is_stored_after",
+        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Receiver(PYTHON)],
+        run: python,
     },
 ];
 
@@ -149,6 +156,19 @@ fn varlink(machine: &Machine) -> Result<()> {
         ensure!(answer.get(of).is_some_and(Value::is_object), "{answer}");
     }
     Ok(())
+}
+
+fn python(machine: &Machine) -> Result<()> {
+    let _daemon = Daemon::start(machine, "")?;
+    let script = machine.dir("python")?.join("follow_daemon.py");
+    fs::write(&script, include_str!("../../../peripety-python/tests/follow_daemon.py"))
+        .context("writing the program")?;
+    let mut command = Command::new(machine.receivers().join(PYTHON));
+    let program = Watcher::start(machine, command.arg(&script).arg("/run/peripety/peripety.sock"))?;
+    program.wait_for(&["following"])?;
+    let (_files, disk, _mount) = mounted(machine)?;
+    program.wait_for(&["FS_MOUNTED", &format!("/dev/{} 0", disk.name)])?;
+    program.wait_for(&["stored"])
 }
 
 fn c_program(machine: &Machine) -> Result<()> {
