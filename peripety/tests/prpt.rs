@@ -238,3 +238,23 @@ fn a_monitor_ends_well_at_an_interrupt_and_when_nobody_reads() {
     let out = Command::new("bash").args(["-c", &format!("set -o pipefail; {script}")]).output().unwrap();
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
 }
+
+#[test]
+fn a_watched_status_says_what_changes_and_ends_when_nobody_reads_or_at_an_interrupt() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || prpt(directory.path(), "status --watch").stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = start();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut line = || lines.next().unwrap().unwrap();
+    assert!(line().starts_with("20"), "when it looked");
+    assert!(line().contains("cannot be known"));
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "nobody reads any more");
+
+    let mut child = start();
+    let mut first = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

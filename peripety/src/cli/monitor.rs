@@ -92,7 +92,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
 }
 
 /// Ctrl-C is the way to end this command: it is no failure.
-fn end_at_interrupt() -> anyhow::Result<()> {
+pub(super) fn end_at_interrupt() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let mut interrupt = {
         let _entered = runtime.enter();
@@ -207,7 +207,7 @@ fn wait_for_daemon(roots: &Roots) -> Option<Client> {
 }
 
 /// Waits for something to read, or for `patience`; true when the reader of stdout has gone.
-fn stdout_closed_before(input: Option<BorrowedFd<'_>>, patience: Option<Duration>) -> bool {
+pub(super) fn stdout_closed_before(input: Option<BorrowedFd<'_>>, patience: Option<Duration>) -> bool {
     let stdout = std::io::stdout();
     let closed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
     let mut fds = vec![PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];

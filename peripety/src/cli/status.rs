@@ -1,12 +1,18 @@
 //! `prpt status`: what is wrong now.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, IsTerminal as _, Write},
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
 use super::{
-    FAILED, Format, NOTHING, OK, Output, incident_text, known,
+    FAILED, Format, NOTHING, OK, Output,
+    incident_text::{self, time},
+    known,
+    monitor::{end_at_interrupt, stdout_closed_before},
     render::{json, note, width},
 };
 use crate::{
@@ -14,6 +20,7 @@ use crate::{
     notifier::plain::wrap,
     roots::Roots,
     state::{Condition, Known, Problem, look::Look, problems, rows::row},
+    terminal::error_chain,
     text::printable,
 };
 
@@ -23,49 +30,110 @@ pub(super) struct Args {
     /// The conditions that are open, with the latest words about each
     #[arg(short, long)]
     verbose: bool,
+    /// Again and again, until Ctrl-C: a terminal is written anew every two seconds, a file or pipe gets what changes
+    #[arg(short, long, conflicts_with_all = ["format", "json_pretty"])]
+    watch: bool,
     #[command(flatten)]
     output: Output,
 }
 
+/// How often '--watch' looks.
+const WATCH: Duration = Duration::from_secs(2);
+
 pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
+    if !args.watch {
+        return once(&args, roots);
+    }
+    end_at_interrupt()?;
+    let mut before = Vec::new();
+    loop {
+        let mut text = Vec::new();
+        // Who reads the daemon and the journal says why not; it may be there again at the next look.
+        match look(roots) {
+            Ok(seen) => {
+                seen.plain(&mut text, args.verbose)?;
+                for limit in &seen.known.limits {
+                    writeln!(text, "{}", printable(&limit.why))?;
+                }
+            }
+            Err(error) => writeln!(text, "{}", printable(&error_chain(error.as_ref())))?,
+        }
+        let mut out = anstream::stdout().lock();
+        if io::stdout().is_terminal() {
+            let now = time(Timestamp::now(), &TimeZone::system());
+            // Home, and each line to its end: what is written again in its place does not flicker.
+            let lines = String::from_utf8_lossy(&text).replace('\n', "\u{1b}[K\n");
+            write!(out, "\u{1b}[H{now}\u{1b}[K\n\u{1b}[K\n{lines}\u{1b}[J")?;
+        } else if text != before {
+            writeln!(out, "{}", time(Timestamp::now(), &TimeZone::system()))?;
+            out.write_all(&text)?;
+            writeln!(out)?;
+        }
+        out.flush()?;
+        drop(out);
+        before = text;
+        if stdout_closed_before(None, Some(WATCH)) {
+            return Ok(OK);
+        }
+    }
+}
+
+/// What is wrong at one moment.
+struct Seen {
+    incidents: Vec<Incident>,
+    problems: Vec<Problem>,
+    known: Known,
+    dropped: u64,
+}
+
+fn look(roots: &Roots) -> anyhow::Result<Seen> {
     let (mut table, known) = known::state(roots)?;
     Look::new(roots).at(&mut table, Timestamp::now());
     let problems = problems(table.conditions());
     let mut incidents = known::incidents(roots);
     incident_text::worst_first(&mut incidents);
     incidents.retain(|incident| is_so_still(incident, &problems));
+    Ok(Seen { incidents, problems, known, dropped: table.dropped() })
+}
+
+impl Seen {
+    /// For a human: a line for each incident, and what is of none.
+    fn plain(&self, out: &mut impl Write, verbose: bool) -> io::Result<()> {
+        let Self { incidents, problems, known, .. } = self;
+        let zone = TimeZone::system();
+        for incident in incidents {
+            let line = incident_text::full_line(incident, &zone);
+            for (n, part) in wrap(&line, width().unwrap_or(80).saturating_sub(2)).iter().enumerate() {
+                writeln!(out, "{}{part}", if n == 0 { "" } else { "  " })?;
+            }
+        }
+        let is_of_none = |problem: &&Problem| !incidents.iter().any(|i| has(i, problem));
+        let rest: Vec<Problem> =
+            if verbose { problems.clone() } else { problems.iter().filter(is_of_none).cloned().collect() };
+        if !rest.is_empty() || incidents.is_empty() || !known.limits.is_empty() {
+            plain(out, &rest, known, width().unwrap_or(80), &zone, !incidents.is_empty())?;
+        }
+        Ok(())
+    }
+}
+
+fn once(args: &Args, roots: &Roots) -> anyhow::Result<u8> {
+    let seen = look(roots)?;
+    let Seen { incidents, problems, known, dropped } = &seen;
     for limit in &known.limits {
         note(&limit.why);
     }
-    if table.dropped() > 0 {
-        note(&format!("{} older conditions are left out: there were too many", table.dropped()));
+    if *dropped > 0 {
+        note(&format!("{dropped} older conditions are left out: there were too many"));
     }
     match args.output.format() {
         Format::Plain => {
             let mut out = anstream::stdout().lock();
-            let zone = TimeZone::system();
-            for incident in &incidents {
-                let line = incident_text::full_line(incident, &zone);
-                for (n, part) in wrap(&line, width().unwrap_or(80).saturating_sub(2)).iter().enumerate() {
-                    writeln!(out, "{}{part}", if n == 0 { "" } else { "  " })?;
-                }
-            }
-            let rest: Vec<Problem> = if args.verbose {
-                problems.clone()
-            } else {
-                problems
-                    .iter()
-                    .filter(|problem| !incidents.iter().any(|i| has(i, problem)))
-                    .cloned()
-                    .collect()
-            };
-            if !rest.is_empty() || incidents.is_empty() || !known.limits.is_empty() {
-                plain(&mut out, &rest, &known, width().unwrap_or(80), &zone, !incidents.is_empty())?;
-            }
+            seen.plain(&mut out, args.verbose)?;
             out.flush()?;
         }
         format => {
-            for problem in &problems {
+            for problem in problems {
                 let of: Vec<IncidentId> =
                     incidents.iter().filter(|i| has(i, problem)).map(|i| i.incident_id).collect();
                 json(&WithIncidents { problem, incident_ids: of }, format)?;

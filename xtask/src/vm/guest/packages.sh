@@ -1,10 +1,10 @@
 # A machine's life with peripety's packages: installed, upgraded in a storm, removed, installed again, purged.
 cd /root/packages || exit 20
 
-# All files but those of others that change by themselves.
+# All files but those of others that change by themselves; multipath notes the disk that was made.
 files() {
     find / -xdev \( -path /var/log -o -path /var/lib/dpkg -o -path /var/cache -o -path /tmp -o -path /var/tmp \
-        -o -path /var/lib/peripety-machine -o -path /var/lib/systemd/catalog -o -path /var/lib/systemd/random-seed \
+        -o -path /etc/multipath -o -path /var/lib/peripety-machine -o -path /var/lib/systemd/catalog -o -path /var/lib/systemd/random-seed \
         -o -path /var/lib/systemd/timers -o -path /var/lib/private \) -prune -o -print | LC_ALL=C sort
     find /run/peripety* /sys/fs/bpf /var/lib/private -mindepth 0 2> /dev/null | LC_ALL=C sort
 }
