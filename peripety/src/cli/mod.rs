@@ -4,6 +4,7 @@
 //! degraded, 2 for a usage error, a failure, or what cannot be known. A closed pipe is no error.
 
 mod ack;
+mod beegfs;
 mod blk_text;
 mod check_config;
 mod completions;
@@ -171,6 +172,8 @@ commands! {
     Doctor doctor,
     /// Make a disk that fails, show what is reported of it, and clean up
     Demo demo,
+    /// Receive the file events of BeeGFS metadata servers
+    Beegfs beegfs,
     /// List the types of events
     Types types,
     /// Show which rule takes a line of the kernel, and what it makes of it

@@ -46,6 +46,7 @@ packs! {
     "dmeventd.toml",
     "mdadm.toml",
     "smartd.toml",
+    "beegfs.toml",
     "oldkernels.toml",
 }
 
