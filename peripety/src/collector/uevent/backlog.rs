@@ -97,6 +97,7 @@ impl Backlog {
             && before.action != "remove"
         {
             *udev |= uevent.udev;
+            take_diskseq(before, &uevent);
             self.folded += 1;
             return;
         }
@@ -155,6 +156,17 @@ impl Backlog {
             count,
             sequence: format!("{seq}-{}", self.forgotten),
         });
+    }
+}
+
+/// A disk that got another medium, or a loop device its file, has another sequence number from then on: of an event with the
+/// old one it would seem that it was about a disk that has gone.
+fn take_diskseq(before: &mut Uevent, later: &Uevent) {
+    let number = |uevent: &Uevent| uevent.get("DISKSEQ").and_then(|seq| seq.parse::<u64>().ok());
+    let Some(seq) = number(later).filter(|seq| Some(*seq) > number(before)) else { return };
+    match before.properties.iter_mut().find(|(key, _)| key == "DISKSEQ") {
+        Some((_, value)) => *value = seq.to_string(),
+        None => before.properties.push(("DISKSEQ".to_owned(), seq.to_string())),
     }
 }
 
@@ -242,6 +254,23 @@ mod tests {
         assert_eq!(backlog.counters(), (5, 0));
         backlog.push(uevent("change", "/a", 9, &[]));
         assert_eq!(drain(&mut backlog), ["change a"], "what was taken is not waited for");
+    }
+
+    #[test]
+    fn what_is_folded_has_the_latest_sequence_number_of_its_disk() {
+        // losetup of a loop device that did not exist: it is added, and gets a file at once.
+        for (told, seqs) in
+            [("7", [Some("6"), Some("7")]), ("7", [Some("7"), Some("6")]), ("7", [None, Some("7")])]
+        {
+            let mut backlog = Backlog::default();
+            for (action, seq) in ["add", "change"].into_iter().zip(seqs) {
+                let more: Vec<_> = seq.map(|seq| ("DISKSEQ", seq)).into_iter().collect();
+                backlog.push(uevent(action, "/a", 1, &more));
+            }
+            let Some(Waiting::Event { uevent, .. }) = backlog.take() else { panic!("none waits") };
+            assert!(uevent.action == "add" && backlog.is_empty());
+            assert_eq!(uevent.get("DISKSEQ"), Some(told), "{seqs:?}");
+        }
     }
 
     #[test]
