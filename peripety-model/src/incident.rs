@@ -73,7 +73,8 @@ pub struct Incident {
     /// What is wrong still, by the names of the conditions of `prpt status`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,
-    /// How far the rebuild or resync is, where one runs.
+    /// How far the rebuild or resync is, where one runs. `prpt` fills it in when it shows an incident; neither the journal nor
+    /// the socket has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// What to do next, the first thing first.
@@ -93,7 +94,7 @@ pub struct Incident {
 pub struct Progress {
     /// The device that is rebuilt: `md0`.
     pub device: String,
-    /// What is done: `recover`, `resync`, `reshape`, `check`.
+    /// What is done: `recover`, `resync`, `reshape`.
     pub action: String,
     /// How much of it is done.
     pub percent: f64,

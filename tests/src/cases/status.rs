@@ -200,32 +200,7 @@ fn resolved(machine: &Machine) -> Result<()> {
     let is = |wanted: &[&str]| {
         cmd::wait_for(&format!("{wanted:?}"), SOON, || {
             let found = conditions(machine, &full_disk)?.1;
-            let events = || -> Result<String> {
-                let mut all = String::new();
-                for words in [
-                    &["query", "--source", "memory", "--format", "Json"][..],
-                    &["status", "--format", "Json"],
-                    &["status", "-v"],
-                    &["incidents", "--format", "Json"],
-                ] {
-                    all += &format!("\n$ {words:?}\n{:?}", prpt::run(machine, words)?);
-                }
-                for file in ["diskseq", "loop/backing_file", "stat"] {
-                    all += &format!(
-                        "\n{file}: {:?}",
-                        std::fs::read_to_string(format!("/sys/class/block/{name}/{file}"))
-                    );
-                }
-                all += &format!("\n{:?}", cmd::output(Command::new("stat").arg("-f").arg(&full.files.dir))?);
-                all += &format!(
-                    "\n{:?}",
-                    cmd::output(Command::new("sh").args([
-                        "-c",
-                        "ls -la /var/lib/peripety; losetup -a; cat /proc/self/mountinfo | grep tmpfs"
-                    ]))?
-                );
-                Ok(all)
-            };
+            let events = || prpt::run(machine, &["query", "--source", "memory"]).map(|ran| ran.stdout);
             ensure!(found == wanted, "{found:?}, of {}", events()?);
             Ok(())
         })

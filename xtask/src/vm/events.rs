@@ -11,13 +11,13 @@ pub struct Given {
     pub events: Vec<Value>,
     /// The last revision of each incident, superseded ones left out, in the order they began.
     pub incidents: Vec<Value>,
-    /// What the scenario's script reported by `fact`.
+    /// What the scenario's script set by `fact`.
     pub facts: BTreeMap<String, String>,
     /// What systemd says about the daemon.
     pub service: BTreeMap<String, String>,
     /// Where a replay of the recording differs from the journal.
     pub replay_diff: String,
-    /// The problems that `prpt status` lists, as `name: condition`.
+    /// What `prpt status` lists: a problem as `name: condition, condition`, an incident of no problem by its title.
     pub status: Vec<String>,
     /// Exit status of the scenario's script.
     pub script: i32,
@@ -40,7 +40,7 @@ pub fn read(dir: &Path) -> Result<Given> {
     for problem in serde_json::Deserializer::from_str(&text("status.json")?).into_iter::<Value>() {
         let problem = problem.context("status.json")?;
         let title = problem.pointer("/incident/title").and_then(Value::as_str);
-        status.push(title.map_or_else(|| problem.to_string(), str::to_owned));
+        status.push(title.map_or_else(|| of_problem(&problem), str::to_owned));
     }
     let mut incidents = Vec::new();
     for incident in serde_json::Deserializer::from_str(&text("incidents.json")?).into_iter::<Value>() {
@@ -55,6 +55,14 @@ pub fn read(dir: &Path) -> Result<Given> {
         replay_diff: text("replay.diff")?,
         script: text("script.exit")?.trim().parse().context("script.exit")?,
     })
+}
+
+fn of_problem(problem: &Value) -> String {
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let also = problem["also"].as_array().into_iter().flatten();
+    let conditions: Vec<String> =
+        std::iter::once(problem).chain(also).map(|condition| text(condition, "condition")).collect();
+    format!("{}: {}", text(problem, "name"), conditions.join(", "))
 }
 
 fn latest(revisions: Vec<Value>) -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! Scenarios: what is done to a machine, and what peripety shall report it. One TOML file each, in `scenarios/`.
+//! Scenarios: what is done to a machine, and what peripety shall report. One TOML file each, in `scenarios/`.
 
 use std::{fs, path::Path};
 
@@ -57,7 +57,8 @@ pub struct Scenario {
     /// The incidents that it must give, all of them: one that is listed here with no entry, and one too many, are wrong.
     #[serde(default, rename = "incident")]
     pub incidents: Vec<ExpectIncident>,
-    /// What `prpt status` lists at the end, all of it: patterns of the incidents' titles. Not compared where it is not there.
+    /// What `prpt status` lists at the end, all of it: a pattern of each problem (`name: condition, condition`), or of the title of
+    /// an incident that is of no problem. Not compared where it is not there.
     #[serde(default)]
     pub status: Option<Vec<String>>,
     /// What may be reported beside it. Anything else of severity warning or worse is wrong.
