@@ -10,7 +10,7 @@
 //! * [`session`]: one connection: what to answer, which events came, what was lost; no I/O
 //! * [`places`]: from where to go on with each server of version 2
 //! * [`filter`]: which events are wanted
-//! * [`line`]: the JSON form
+//! * [`mod@line`]: the JSON form
 //! * [`queue`], [`merge`]: from several servers to one output, in order of time
 //! * [`listen`]: the sockets
 //!
