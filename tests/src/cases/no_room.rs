@@ -43,7 +43,7 @@ pub const CASES: &[Case] = &[
         name: "a_run_without_inodes_at_the_start_stops_nothing",
         needs: NEEDS,
         run: |machine| {
-            at_the_start(machine, "size=8m,nr_inodes=6", Directory::use_up_inodes, Directory::free)
+            at_the_start(machine, "size=8m,nr_inodes=16", Directory::use_up_inodes, Directory::free)
         },
     },
     Case {

@@ -74,7 +74,11 @@ fn query(port: u16, expression: &str) -> Result<Vec<Value>> {
 
 /// The value of a sample of the disk.
 fn count(text: &str, disk: &str) -> Result<u64> {
-    let start = format!("peripety_disk_failures_total{{device=\"{disk}\",");
+    // Another disk of that name may have failed before: the one that is there has the row of information.
+    let info = format!("peripety_disk_info{{device=\"{disk}\",wwid=\"");
+    let known = text.lines().find_map(|line| line.strip_prefix(&info)?.split('"').next());
+    let wwid = known.with_context(|| format!("no {info}"))?;
+    let start = format!("peripety_disk_failures_total{{device=\"{disk}\",wwid=\"{wwid}\"");
     let line = text.lines().find(|line| line.starts_with(&start)).with_context(|| format!("no {start}"))?;
     Ok(line.rsplit(' ').next().context("a value")?.parse()?)
 }
