@@ -118,10 +118,12 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
-/// Incidents last over restarts: those of one case are none of the next one's.
+/// Incidents and open events last over restarts: those of one case are none of the next one's, whose disks have the same names.
 fn forget_incidents() {
-    for entry in std::fs::read_dir("/var/lib/peripety").into_iter().flatten().flatten() {
-        let _not_there = std::fs::remove_file(entry.path());
+    for dir in ["/var/lib/peripety", "/run/peripety"] {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let _not_there = std::fs::remove_file(entry.path());
+        }
     }
 }
 
