@@ -221,14 +221,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::of_hex as bytes;
 
     /// `mv /a /b`, as the sender of BeeGFS 7.4.7 makes it.
     const RENAME: &str = "010000004d000000000000000000000000000000000000000b0000000c000000302d35413945423041372d310004000000726f6f7400020000002f6100020000002f620004000000726f6f7400";
-
-    pub(crate) fn bytes(hex: &str) -> Vec<u8> {
-        let hex: String = hex.split_whitespace().collect();
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-    }
 
     #[test]
     fn a_rename_of_version_1_is_read_and_written_alike() {
@@ -246,8 +242,9 @@ mod tests {
         for (number, name) in NAMES.iter().enumerate() {
             let number = u32::try_from(number).unwrap();
             assert_eq!(EventType::of_version_2(number + 1), EventType::Known(name));
-            let in_1 = if number < SHARED { EventType::Known(name) } else { EventType::of_version_1(number) };
-            assert_eq!(EventType::of_version_1(number), in_1);
+            if number < SHARED {
+                assert_eq!(EventType::of_version_1(number), EventType::Known(name));
+            }
         }
         assert_eq!(EventType::of_version_1(12), EventType::Known("Read"));
         assert_eq!(EventType::of_version_1(13), EventType::Unknown(13));
@@ -291,8 +288,8 @@ mod tests {
                 target_path: &strings[3],
                 target_parent_id: &strings[4],
                 version: if old {
-                    let size = 32 + 25 + u32::try_from(strings.iter().map(Vec::len).sum::<usize>()).unwrap() - 4;
-                    Version::One { minor: 0, size: size + 4, dropped: a, missed: b.into() }
+                    // The size is that of the packet, whatever stands here.
+                    Version::One { minor: 0, size: 0, dropped: a, missed: b.into() }
                 } else {
                     Version::Two { flags: b, links: a, user: b, time_ns: c }
                 },

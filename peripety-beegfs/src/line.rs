@@ -9,19 +9,18 @@ use crate::{
 
 /// Appends an event. `next` is what [`crate::session::Received::next`] says, `server` a name where there are several.
 pub fn event(line: &mut Vec<u8>, event: &FileEvent<'_>, next: Option<(u32, u64)>, server: Option<&str>) {
-    line.extend_from_slice(b"{ ");
     match event.version {
         Version::One { minor, size, dropped, missed } => {
-            number(line, "VersionMajor", 1u64);
-            number(line, ", \"VersionMinor", minor);
-            number(line, ", \"PacketSize", size);
-            number(line, ", \"Dropped", dropped);
-            number(line, ", \"Missed", missed);
+            line.extend_from_slice(b"{ \"VersionMajor\": 1");
+            number(line, "VersionMinor", minor);
+            number(line, "PacketSize", size);
+            number(line, "Dropped", dropped);
+            number(line, "Missed", missed);
         }
         Version::Two { flags, links, .. } => {
-            number(line, "FormatVersion", 2u64);
-            number(line, ", \"EventFlags", flags);
-            number(line, ", \"NumLinks", links);
+            line.extend_from_slice(b"{ \"FormatVersion\": 2");
+            number(line, "EventFlags", flags);
+            number(line, "NumLinks", links);
         }
     }
     line.extend_from_slice(b", \"Event\": { \"Type\": ");
@@ -42,13 +41,13 @@ pub fn event(line: &mut Vec<u8>, event: &FileEvent<'_>, next: Option<(u32, u64)>
         bytes(line, name, text);
     }
     if let Version::Two { user, time_ns, .. } = event.version {
-        number(line, ", \"UserID", user);
+        number(line, "UserID", user);
         let _to_memory = write!(line, ", \"Timestamp\": {time_ns}");
     }
     line.extend_from_slice(b" }");
     if let Some((meta_id, next)) = next {
-        number(line, ", \"Msn", next.saturating_sub(1));
-        number(line, ", \"MetaId", meta_id);
+        number(line, "Msn", next.saturating_sub(1));
+        number(line, "MetaId", meta_id);
     }
     end(line, server);
 }
@@ -58,11 +57,11 @@ pub fn loss(line: &mut Vec<u8>, loss: Loss, meta_id: Option<u32>, server: Option
     line.extend_from_slice(b"{ \"EventsLost\": { \"Kind\": ");
     string(line, loss.kind.as_str().as_bytes());
     if let Some(count) = loss.count {
-        number(line, ", \"Count", count);
+        number(line, "Count", count);
     }
     line.extend_from_slice(b", \"FullScanNeeded\": true }");
     if let Some(meta_id) = meta_id {
-        number(line, ", \"MetaId", meta_id);
+        number(line, "MetaId", meta_id);
     }
     end(line, server);
 }
@@ -74,10 +73,8 @@ fn end(line: &mut Vec<u8>, server: Option<&str>) {
     line.extend_from_slice(b" }\n");
 }
 
-/// The name may begin with what separates it from the field before.
 fn number(line: &mut Vec<u8>, name: &str, value: impl Into<u64>) {
-    let quote = if name.starts_with(',') { "" } else { "\"" };
-    let _to_memory = write!(line, "{quote}{name}\": {}", value.into());
+    let _to_memory = write!(line, ", \"{name}\": {}", value.into());
 }
 
 fn field(line: &mut Vec<u8>, name: &str, text: &[u8]) {

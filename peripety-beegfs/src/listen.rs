@@ -239,16 +239,12 @@ impl Server {
             };
             // What is longer than the buffer says a size that it does not have.
             let bytes = packet.get(..length.min(packet.len())).unwrap_or_default();
-            let received = self.session.packet(bytes);
-            let (send_now, hang_up) = (received.send.clone(), received.hang_up);
-            let (sound, trouble) = self.output(received);
-            for trouble in trouble {
-                self.trouble(trouble);
-            }
-            if !sound {
+            let mut received = self.session.packet(bytes);
+            let (answers, hang_up) = (std::mem::take(&mut received.send), received.hang_up);
+            if !self.output(received) {
                 return Ok(false);
             }
-            for answer in send_now {
+            for answer in answers {
                 send(connection, &answer, SendFlags::NOSIGNAL)?;
             }
             if hang_up {
@@ -257,15 +253,14 @@ impl Server {
         }
     }
 
-    /// Whether somebody takes it, and what a person should know.
-    fn output(&self, received: Received<'_>) -> (bool, Vec<String>) {
+    /// False: nobody takes the events any more.
+    fn output(&self, received: Received<'_>) -> bool {
         let Received { lost, event, next, closed, error, .. } = received;
-        let mut trouble = Vec::new();
         if let Some(reason) = closed {
-            trouble.push(format!("the server ended the stream: {reason:?}"));
+            self.trouble(format!("the server ended the stream: {reason:?}"));
         }
         if let Some(error) = error {
-            trouble.push(format!("a packet cannot be read: {error}"));
+            self.trouble(format!("a packet cannot be read: {error}"));
         }
         let arrived = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         let mut time_ns = i64::try_from(arrived).unwrap_or(i64::MAX);
@@ -281,8 +276,7 @@ impl Server {
             line.reserve_exact(320 + event.path.len() + event.target_path.len());
             line::event(&mut line, &event, next, self.name.as_deref());
         }
-        let sound = (line.is_empty() && next.is_none()) || self.queue.push(Output { time_ns, line, next });
-        (sound, trouble)
+        (line.is_empty() && next.is_none()) || self.queue.push(Output { time_ns, line, next })
     }
 
     fn trouble(&self, what: String) {

@@ -185,12 +185,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{EventType, FileEvent, Version};
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        let hex: String = hex.split_whitespace().collect();
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-    }
+    use crate::{
+        event::{EventType, FileEvent, Version},
+        wire::of_hex as bytes,
+    };
 
     /// An exchange with the sender of BeeGFS 8.3.1.
     #[test]

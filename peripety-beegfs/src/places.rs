@@ -55,7 +55,9 @@ impl Places {
     /// # Errors
     /// The system refuses.
     pub fn save(&self, path: &Path) -> Result<(), PlacesError> {
-        let new = path.with_extension("new");
+        // Not in place of what looks like an extension: `meta.1` and `meta.2` have a file each.
+        let mut new = path.to_owned().into_os_string();
+        new.push(".new");
         let bytes = serde_json::to_vec(&self.0).unwrap_or_default();
         fs::write(&new, bytes)
             .and_then(|()| fs::rename(&new, path))

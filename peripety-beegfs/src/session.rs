@@ -116,14 +116,13 @@ impl Session {
     pub fn packet<'a>(&mut self, packet: &'a [u8]) -> Received<'a> {
         if self.state != State::One && is_message(packet) {
             match Message::decode(packet) {
-                Ok(message) => self.message(message),
+                Ok(message) => self.message(message).unwrap_or_else(|| unexpected(packet)),
                 Err(error) => Received { error: Some(error), hang_up: true, ..Received::default() },
             }
         } else if matches!(self.state, State::New | State::One) {
             self.version_1(packet)
         } else {
-            let error = DecodeError::Kind(packet.first().copied().unwrap_or_default());
-            Received { error: Some(error), hang_up: true, ..Received::default() }
+            unexpected(packet)
         }
     }
 
@@ -153,8 +152,9 @@ impl Session {
         Received { lost, event: Some(event), ..Received::default() }
     }
 
-    fn message<'a>(&mut self, message: Message<'a>) -> Received<'a> {
-        match (message, self.state) {
+    /// None: it does not belong here.
+    fn message<'a>(&mut self, message: Message<'a>) -> Option<Received<'a>> {
+        Some(match (message, self.state) {
             (Message::HandshakeResponse { meta_id, .. }, State::New) => {
                 self.state = State::Asked { meta_id };
                 let send = [Message::HandshakeRequest, Message::RangeRequest];
@@ -169,11 +169,8 @@ impl Session {
             }
             // An answer to a question that was not asked costs nothing.
             (Message::Newest { .. } | Message::Range { .. }, State::Streaming { .. }) => Received::default(),
-            (other, _) => {
-                let kind = other.encode().first().copied().unwrap_or_default();
-                Received { error: Some(DecodeError::Kind(kind)), hang_up: true, ..Received::default() }
-            }
-        }
+            _ => return None,
+        })
     }
 
     fn start<'a>(&mut self, meta_id: u32, next: u64, oldest: u64) -> Received<'a> {
@@ -214,6 +211,12 @@ impl Session {
             }
         }
     }
+}
+
+/// A packet that no metadata server sends now.
+fn unexpected<'a>(packet: &[u8]) -> Received<'a> {
+    let error = DecodeError::Kind(packet.first().copied().unwrap_or_default());
+    Received { error: Some(error), hang_up: true, ..Received::default() }
 }
 
 #[cfg(test)]
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_version_1_tell_what_is_missing_and_survive_both_sides() {
+    fn counters_of_version_1_say_what_is_missing_and_survive_both_sides() {
         let mut session = Session::new(Begin::Oldest, Places::default());
         session.connected();
         let mut next = |dropped, missed| session.packet(&version_1(dropped, missed)).lost;

@@ -136,3 +136,10 @@ pub fn put_string(packet: &mut Vec<u8>, text: &[u8]) {
     packet.extend_from_slice(text);
     packet.push(0);
 }
+
+/// A packet from its hexadecimal form, in which blanks are of no matter.
+#[cfg(test)]
+pub(crate) fn of_hex(hex: &str) -> Vec<u8> {
+    let hex: String = hex.split_whitespace().collect();
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}

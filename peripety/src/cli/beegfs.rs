@@ -11,7 +11,7 @@ use peripety_beegfs::{
 };
 
 use super::{OK, render::note};
-use crate::{roots::Roots, text::printable};
+use crate::roots::Roots;
 
 /// Options.
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ pub(super) fn run(args: Args, _roots: &Roots) -> anyhow::Result<u8> {
 
 /// One line: a built-in rule makes PERIPETY_EVENTS_LOST of what is lost, when it is in the journal.
 fn words(notice: &Notice) -> String {
-    let text = match notice {
+    match notice {
         Notice::Lost(socket, Loss { kind, count }) => {
             let why = match kind {
                 LossKind::Dropped => "the server could not deliver them",
@@ -104,6 +104,5 @@ fn words(notice: &Notice) -> String {
             )
         }
         Notice::Trouble(socket, what) => format!("beegfs {}: {what}", socket.display()),
-    };
-    printable(&text).into_owned()
+    }
 }
