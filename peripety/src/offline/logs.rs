@@ -377,19 +377,24 @@ mod tests {
         (out, early)
     }
 
+    /// The events of a file, in whatever format it is.
+    fn events(file: &str) -> Vec<Event> {
+        let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+        let mut out = Vec::new();
+        let at = jiff::Timestamp::from_second(1_795_255_200).unwrap();
+        let calendar = super::super::Calendar::new(jiff::tz::TimeZone::UTC, at);
+        super::super::read(&mut super::super::Input::new(file.as_bytes()), calendar, &mut |item| {
+            logs.push(item, &mut out);
+            std::ops::ControlFlow::Continue(())
+        });
+        logs.finish(&mut out);
+        out
+    }
+
     #[test]
     fn what_only_a_line_says_of_its_writer_is_named_as_unproven() {
         let sources = |file: String| -> Vec<Vec<String>> {
-            let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
-            let mut out = Vec::new();
-            let at = jiff::Timestamp::from_second(1_795_255_200).unwrap();
-            let calendar = super::super::Calendar::new(jiff::tz::TimeZone::UTC, at);
-            super::super::read(&mut super::super::Input::new(file.as_bytes()), calendar, &mut |item| {
-                logs.push(item, &mut out);
-                std::ops::ControlFlow::Continue(())
-            });
-            logs.finish(&mut out);
-            out.into_iter().map(|event| event.sources).collect()
+            events(&file).into_iter().map(|event| event.sources).collect()
         };
         let json = |transport: &str, program: &str| {
             format!(
@@ -421,17 +426,9 @@ mod tests {
 
     /// What a log says, with the disk of each event.
     fn said(file: &str) -> Vec<(String, String)> {
-        let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
-        let mut out = Vec::new();
-        let at = jiff::Timestamp::from_second(1_795_255_200).unwrap();
-        let calendar = super::super::Calendar::new(jiff::tz::TimeZone::UTC, at);
-        super::super::read(&mut super::super::Input::new(file.as_bytes()), calendar, &mut |item| {
-            logs.push(item, &mut out);
-            std::ops::ControlFlow::Continue(())
-        });
-        logs.finish(&mut out);
         let disk = |event: &Event| event.block.as_ref().map(|block| block.id.blk_path.clone());
-        out.iter().map(|event| (event.event_type.to_string(), disk(event).unwrap_or_default())).collect()
+        let said = |event: &Event| (event.event_type.to_string(), disk(event).unwrap_or_default());
+        events(file).iter().map(said).collect()
     }
 
     #[test]
