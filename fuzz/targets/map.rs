@@ -2,14 +2,16 @@
 
 #![no_main]
 
+use std::sync::Arc;
+
 use libfuzzer_sys::fuzz_target;
 use peripety_block::map::{self, Layout, MapFacts, Range, Space, btrfs, dm, kernel};
 
 struct One(Layout);
 
 impl MapFacts for One {
-    fn layout(&self, space: Space) -> Result<Option<Layout>, String> {
-        Ok((space == top()).then(|| self.0.clone()))
+    fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String> {
+        Ok((space == top()).then(|| Arc::new(self.0.clone())))
     }
 
     fn above(&self, _: Space) -> Vec<Space> {

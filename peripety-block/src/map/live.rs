@@ -6,6 +6,7 @@ use std::{
     ffi::OsString,
     os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use peripety_model::{BlkType, Dev};
@@ -126,13 +127,16 @@ impl FileMap {
     }
 }
 
+/// The layout of a space, if it has one, or why it cannot be had.
+type Found = Result<Option<Arc<Layout>>, String>;
+
 /// The layouts of the devices of a [`BlkCache`]. Reads files and asks the kernel, but reads no block device: FIEMAP and the
 /// chunk tree may have to read metadata of the filesystem.
 pub struct LiveMap<T> {
     roots: Roots,
     cache: BlkCache,
     tables: T,
-    known: RefCell<HashMap<Space, Result<Option<Layout>, String>>>,
+    known: RefCell<HashMap<Space, Found>>,
 }
 
 impl<T: Tables> LiveMap<T> {
@@ -239,7 +243,7 @@ impl<T: Tables> LiveMap<T> {
 }
 
 impl<T: Tables> MapFacts for LiveMap<T> {
-    fn layout(&self, space: Space) -> Result<Option<Layout>, String> {
+    fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String> {
         if let Some(known) = self.known.borrow().get(&space) {
             return known.clone();
         }
@@ -247,6 +251,7 @@ impl<T: Tables> MapFacts for LiveMap<T> {
             Space::Device(dev) => self.of_device(dev),
             Space::Btrfs(uuid) => self.of_btrfs(uuid),
         };
+        let found = found.map(|layout| layout.map(Arc::new));
         self.known.borrow_mut().insert(space, found.clone());
         found
     }

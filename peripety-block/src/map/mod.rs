@@ -7,15 +7,17 @@
 //! of them, asking [`MapFacts`].
 //!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use peripety_block::map::{self, Kind, Layout, Member, Range, Segment, Space};
 //!
 //! // A volume of 1,024 sectors striped over two disks in chunks of 8.
 //! struct Facts;
 //! impl map::MapFacts for Facts {
-//!     fn layout(&self, space: Space) -> Result<Option<Layout>, String> {
+//!     fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String> {
 //!         let volume = Space::Device("253:0".parse().unwrap());
 //!         let table = "0 1024 striped 2 8 8:0 2048 8:16 2048";
-//!         Ok((space == volume).then(|| map::dm::layout(&map::dm::Target::lines(table))))
+//!         Ok((space == volume).then(|| Arc::new(map::dm::layout(&map::dm::Target::lines(table)))))
 //!     }
 //!     fn above(&self, _: Space) -> Vec<Space> {
 //!         vec![Space::Device("253:0".parse().unwrap())]
@@ -39,7 +41,7 @@ mod same;
 mod striped;
 mod walk;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use peripety_model::Dev;
 use serde::{Serialize, Serializer};
@@ -282,12 +284,13 @@ impl Segment {
 
 /// What has to be known of the system.
 pub trait MapFacts {
-    /// How this lies on what is below; none when nothing is, as with a disk.
+    /// How this lies on what is below; none when nothing is, as with a disk. Shared, for a walk asks for each step, and a
+    /// btrfs may have a million chunks.
     ///
     /// # Errors
     ///
     /// In words why it is not known.
-    fn layout(&self, space: Space) -> Result<Option<Layout>, String>;
+    fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String>;
 
     /// What may lie on this.
     fn above(&self, space: Space) -> Vec<Space>;

@@ -1,6 +1,6 @@
 //! Layouts against tables that were written by hand, and against themselves: up is down, turned round.
 
-use std::{collections::HashMap, num::NonZeroU64};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 use proptest::prelude::*;
 
@@ -128,8 +128,8 @@ proptest! {
     ) {
         struct Facts(Layout);
         impl MapFacts for Facts {
-            fn layout(&self, space: Space) -> Result<Option<Layout>, String> {
-                Ok((space == dev("9:9")).then(|| self.0.clone()))
+            fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String> {
+                Ok((space == dev("9:9")).then(|| Arc::new(self.0.clone())))
             }
             fn above(&self, _: Space) -> Vec<Space> {
                 vec![dev("9:9")]
@@ -240,7 +240,7 @@ fn each_target_of_device_mapper_says_where_its_sectors_are() {
         ("0 2048 crypt aes-xts-plain64 0123456789abcdef 0 8:3 4096 1 allow_discards", 1, &[("8:3", 4097)]),
         ("0 2048 flakey 8:0 10 5 5", 3, &[("8:0", 13)]),
         ("0 2048 delay 8:0 10 5", 3, &[("8:0", 13)]),
-        ("0 2048 dust 8:0 512", 3, &[("8:0", 3)]),
+        ("0 2048 dust 8:0 64 512", 3, &[("8:0", 67)]),
         ("0 2048 snapshot-origin 8:0", 3, &[("8:0", 3)]),
         ("0 2048 snapshot 8:0 8:16 P 16", 3, &[("8:0", 3)]),
         ("0 2048 cache 8:0 8:16 8:32 512 1 writeback smq 0", 3, &[("8:32", 3)]),
@@ -257,8 +257,8 @@ fn each_target_of_device_mapper_says_where_its_sectors_are() {
     for (table, at, places) in cases {
         struct Facts(Layout);
         impl MapFacts for Facts {
-            fn layout(&self, space: Space) -> Result<Option<Layout>, String> {
-                Ok((space == dev("9:9")).then(|| self.0.clone()))
+            fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String> {
+                Ok((space == dev("9:9")).then(|| Arc::new(self.0.clone())))
             }
             fn above(&self, space: Space) -> Vec<Space> {
                 if space == dev("9:9") { Vec::new() } else { vec![dev("9:9")] }
@@ -304,8 +304,8 @@ fn what_is_not_certain_says_so_and_so_does_what_is_below() {
 struct Tables(HashMap<Space, Layout>);
 
 impl MapFacts for Tables {
-    fn layout(&self, space: Space) -> Result<Option<Layout>, String> {
-        Ok(self.0.get(&space).cloned())
+    fn layout(&self, space: Space) -> Result<Option<Arc<Layout>>, String> {
+        Ok(self.0.get(&space).cloned().map(Arc::new))
     }
 
     fn above(&self, space: Space) -> Vec<Space> {

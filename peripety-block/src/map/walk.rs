@@ -92,15 +92,8 @@ fn descend(facts: &dyn MapFacts, step: &mut Step, way: Way, depth: usize, left: 
     }
     (step.steps, step.unknown) = (way.further)(facts, step.range, left);
     for next in &mut step.steps {
+        next.certain &= step.certain;
         descend(facts, next, way, depth - 1, left);
-        mark_uncertain(next, step.certain);
-    }
-}
-
-fn mark_uncertain(step: &mut Step, certain: bool) {
-    if !certain {
-        step.certain = false;
-        step.steps.iter_mut().for_each(|next| mark_uncertain(next, false));
     }
 }
 
@@ -194,7 +187,7 @@ fn lift(
                 continue;
             }
             let length = member.len.unwrap_or(match segment.kind {
-                Kind::Same(_) => segment.len,
+                Kind::Same(_) => segment.base.saturating_add(segment.len),
                 _ => u64::MAX,
             });
             let mut at = range.sector.max(member.start);

@@ -6,9 +6,7 @@ use super::{Kind, Member, Role, Segment, Target, Words, data, opaque, segment};
 
 /// `DEV START …`: linear, and flakey, dust and ebs, which begin in the same way.
 pub(super) fn linear(target: &Target, words: &Words<'_>) -> Option<Segment> {
-    // dust has no start.
-    let member = if target.name == "dust" { Member::at(words.number(0)?, 0) } else { words.member(0)? };
-    Some(data(target, member))
+    Some(data(target, words.member(0)?))
 }
 
 /// `DEV START MS [DEV START MS [DEV START MS]]`: for reads, for writes and for flushes.
@@ -32,9 +30,9 @@ pub(super) fn verity(target: &Target, words: &Words<'_>) -> Option<Segment> {
     Some(data(target, Member::at(words.number(1)?, 0)))
 }
 
-/// `METADATA_DEV ORIGIN_DEV GRANULARITY`
+/// `METADATA_DEV ORIGIN_DEV GRANULARITY`. The target hands on the sector of the map, not that of the target.
 pub(super) fn era(target: &Target, words: &Words<'_>) -> Option<Segment> {
-    Some(data(target, Member::at(words.number(1)?, 0)))
+    Some(data(target, Member::at(words.number(1)?, target.start)))
 }
 
 /// `DEV LOG_DEV`. The target hands on the sector of the map, not that of the target.
@@ -44,8 +42,7 @@ pub(super) fn log_writes(target: &Target, words: &Words<'_>) -> Option<Segment> 
 
 /// `METADATA_DEV DATA_DEV BLOCK_SIZE LOW_WATER …`: LVM lays a thin pool's sectors one to one on its data.
 pub(super) fn thin_pool(target: &Target, words: &Words<'_>) -> Option<Segment> {
-    let member = Member::at(words.number(1)?, 0);
-    Some(segment(target, Kind::Same(Role::Data), vec![member]))
+    Some(data(target, Member::at(words.number(1)?, 0)))
 }
 
 /// `POOL_DEV ID [ORIGIN_DEV]`
