@@ -22,6 +22,8 @@ use peripety_model::Dev;
 pub struct Line<'a> {
     /// Unique among all mounts of the machine while it lasts.
     pub id: u64,
+    /// The mount that it is mounted on.
+    pub parent: u64,
     /// `st_dev` of the superblock; anonymous for btrfs and everything without one device.
     pub dev: Dev,
     /// Where it is mounted.
@@ -40,7 +42,7 @@ impl<'a> Line<'a> {
         let mut fields = line.split(|b| *b == b' ');
         let mut next = || fields.next();
         let id = std::str::from_utf8(next()?).ok()?.parse().ok()?;
-        let _parent = next()?;
+        let parent = std::str::from_utf8(next()?).ok()?.parse().ok()?;
         let dev = std::str::from_utf8(next()?).ok()?.parse().ok()?;
         let _root = next()?;
         let point = next()?;
@@ -50,7 +52,7 @@ impl<'a> Line<'a> {
         let fs_type = next()?;
         let source = next().unwrap_or_default();
         let options = next().unwrap_or_default();
-        Some(Self { id, dev, point, fs_type, source, options })
+        Some(Self { id, parent, dev, point, fs_type, source, options })
     }
 
     /// Where it is mounted, escapes undone.

@@ -1,11 +1,11 @@
 //! Which filesystems are mounted, the marks on them and their health monitors.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
@@ -29,10 +29,10 @@ const REPORT_FID: u32 = 0x200;
 const FILESYSTEMS_MAX: usize = 4096;
 /// Filesystems that went, of which an event may still come.
 const GONE_MAX: usize = 64;
-/// Those that are known to have no block device, and those where a path may hang.
-const NOT_ON_DISKS: [&str; 14] = [
-    "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "fuse", "fuseblk", "overlay", "autofs", "tmpfs",
-    "proc", "sysfs",
+/// Those that wait for other machines or for a process: on them, and on what is mounted below, a path may hang.
+const MAY_HANG: [&str; 13] = [
+    "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "lustre", "beegfs", "gfs2", "ocfs2", "fuse",
+    "fuseblk",
 ];
 
 /// A mounted filesystem.
@@ -46,10 +46,11 @@ struct Filesystem {
 /// All of them.
 pub(super) struct Filesystems {
     group: Result<Fanotify, Errno>,
-    marked: BTreeMap<Dev, Filesystem>,
     /// Which one an id of statfs(2) is of.
     by_id: BTreeMap<[u32; 2], Filesystem>,
     monitors: BTreeMap<Dev, (Filesystem, OwnedFd)>,
+    /// XFS of a kernel without health monitors: they are not opened again each time that the mounts change.
+    without_monitor: BTreeSet<Dev>,
     watching: Watching,
 }
 
@@ -65,9 +66,9 @@ impl Filesystems {
         }
         Self {
             group,
-            marked: BTreeMap::new(),
             by_id: BTreeMap::new(),
             monitors: BTreeMap::new(),
+            without_monitor: BTreeSet::new(),
             watching: Watching::default(),
         }
     }
@@ -78,30 +79,23 @@ impl Filesystems {
 
     /// Takes the mounts that there are. Whether what is watched changed.
     pub(super) fn watch(&mut self, text: &[u8]) -> bool {
-        let mut mounted: BTreeMap<Dev, Filesystem> = BTreeMap::new();
-        for line in mountinfo::lines(text) {
-            let fs_type = line.fs_type();
-            let on_disk = !line.dev.is_anonymous() || fs_type == "btrfs" || fs_type == "bcachefs";
-            let may_hang = NOT_ON_DISKS.contains(&fs_type.as_str()) || fs_type.starts_with("fuse.");
-            if on_disk && !may_hang && mounted.len() < FILESYSTEMS_MAX {
-                let found = Filesystem { dev: line.dev, fs_type, point: line.point() };
-                mounted.entry(line.dev).or_insert(found);
-            }
-        }
+        let (mounted, unreachable) = mounted(text);
         let mut watching = Watching { pid: std::process::id(), ..Watching::default() };
-        let gone = self.by_id.len().saturating_sub(mounted.len() + GONE_MAX);
-        if gone > 0 {
-            self.by_id.retain(|_, filesystem| mounted.contains_key(&filesystem.dev));
+        for (filesystem, why) in &unreachable {
+            watching.refuse(&filesystem.point.to_string_lossy(), (*why).to_owned());
         }
-        self.monitors.retain(|dev, _| mounted.contains_key(dev));
-        self.marked.clear();
-        for (dev, filesystem) in mounted {
+        let is_unreachable = |dev: Dev| unreachable.iter().any(|(filesystem, _)| filesystem.dev == dev);
+        if self.by_id.len() > mounted.len() + GONE_MAX {
+            // Those that can be reached come back with their marks.
+            self.by_id.retain(|_, known| is_unreachable(known.dev));
+        }
+        let is_there = |dev: &Dev| mounted.contains_key(dev) || is_unreachable(*dev);
+        self.monitors.retain(|dev, _| is_there(dev));
+        self.without_monitor.retain(is_there);
+        for filesystem in mounted.into_values() {
             let point = filesystem.point.to_string_lossy().into_owned();
             match self.mark(&filesystem) {
-                Ok(()) => {
-                    self.marked.insert(dev, filesystem.clone());
-                    watching.fanotify += 1;
-                }
+                Ok(()) => watching.fanotify += 1,
                 Err(error) => watching.refuse(&point, format!("fanotify: {error}")),
             }
             if filesystem.fs_type == "xfs" {
@@ -131,8 +125,12 @@ impl Filesystems {
 
     /// Opens the health monitor of an XFS. There is one place only: whoever was first keeps it.
     fn monitor(&mut self, filesystem: &Filesystem) -> Result<(), String> {
+        const NONE: &str = "this kernel has none (Linux 7.2)";
         if self.monitors.contains_key(&filesystem.dev) {
             return Ok(());
+        }
+        if self.without_monitor.contains(&filesystem.dev) {
+            return Err(NONE.to_owned());
         }
         let flags = OFlags::DIRECTORY | OFlags::NONBLOCK;
         let root = File::options()
@@ -143,7 +141,11 @@ impl Filesystems {
         let opened = ioctl::ask_for_fd(root.as_fd(), Request::XfsHealthMonitor, &mut [0; 32]);
         let monitor = opened.map_err(|error| match error {
             Errno::EXIST => "another program, such as xfs_healer, has it".to_owned(),
-            Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP => "this kernel has none (Linux 7.2)".to_owned(),
+            Errno::NOTTY => {
+                self.without_monitor.insert(filesystem.dev);
+                NONE.to_owned()
+            }
+            Errno::INVAL | Errno::OPNOTSUPP => NONE.to_owned(),
             error => error.to_string(),
         })?;
         rustix::io::ioctl_fionbio(&monitor, true)
@@ -202,6 +204,48 @@ impl Filesystems {
     }
 }
 
+/// The filesystems on disks that can be reached, each at one place, and the others with the reason.
+fn mounted(text: &[u8]) -> (BTreeMap<Dev, Filesystem>, Vec<(Filesystem, &'static str)>) {
+    let lines: Vec<mountinfo::Line<'_>> = mountinfo::lines(text).collect();
+    let points: BTreeMap<u64, &[u8]> = lines.iter().map(|line| (line.id, line.point)).collect();
+    let covers = |line: &&mountinfo::Line<'_>| {
+        line.parent != line.id && points.get(&line.parent).is_some_and(|point| *point == line.point)
+    };
+    let covered: BTreeSet<u64> = lines.iter().filter(covers).map(|line| line.parent).collect();
+    // Below a root that hangs nothing could be watched at all.
+    let hanging: Vec<PathBuf> = lines
+        .iter()
+        .filter(|line| may_hang(&line.fs_type()))
+        .map(mountinfo::Line::point)
+        .filter(|point| point != Path::new("/"))
+        .collect();
+    let mut mounted: BTreeMap<Dev, Filesystem> = BTreeMap::new();
+    let mut unreachable: Vec<(Filesystem, &str)> = Vec::new();
+    for line in &lines {
+        let fs_type = line.fs_type();
+        let on_disk = !line.dev.is_anonymous() || fs_type == "btrfs" || fs_type == "bcachefs";
+        if !on_disk || may_hang(&fs_type) || mounted.len() >= FILESYSTEMS_MAX {
+            continue;
+        }
+        let found = Filesystem { dev: line.dev, fs_type, point: line.point() };
+        if covered.contains(&line.id) {
+            unreachable.push((found, "another filesystem is mounted over it"));
+        } else if hanging.iter().any(|point| found.point.starts_with(point)) {
+            unreachable.push((found, "its path may hang: it is below one of another machine or process"));
+        } else {
+            mounted.entry(line.dev).or_insert(found);
+        }
+    }
+    unreachable.retain(|(filesystem, _)| !mounted.contains_key(&filesystem.dev));
+    unreachable.sort_by_key(|(filesystem, _)| filesystem.dev);
+    unreachable.dedup_by_key(|(filesystem, _)| filesystem.dev);
+    (mounted, unreachable)
+}
+
+fn may_hang(fs_type: &str) -> bool {
+    MAY_HANG.contains(&fs_type) || fs_type.starts_with("fuse.")
+}
+
 fn set_nonblocking(fd: &OwnedFd) -> Result<(), Errno> {
     let flags = rustix::fs::fcntl_getfl(fd)?;
     rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)
@@ -246,16 +290,8 @@ fn read_monitor(filesystem: &Filesystem, monitor: &OwnedFd, messages: &mut Vec<M
     }
 }
 
-/// Whether a filesystem is mounted at a path: used by tests.
-#[cfg(test)]
-fn is_marked(filesystems: &Filesystems, point: &std::path::Path) -> bool {
-    filesystems.marked.values().any(|filesystem| filesystem.point == point)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -269,10 +305,26 @@ mod tests {
         let watching = filesystems.watching();
         // One filesystem is asked for once, and what cannot be had is named with the reason.
         assert_eq!((watching.fanotify, watching.refused.len()), (0, 1), "{watching:?}");
-        assert!(
-            watching.refused[0].mount_point == "/does/not/exist"
-                && !is_marked(&filesystems, Path::new("/bind"))
-        );
+        let is_marked = |point: &str| filesystems.by_id.values().any(|found| found.point == Path::new(point));
+        assert!(watching.refused[0].mount_point == "/does/not/exist" && !is_marked("/bind"));
         assert!(!filesystems.watch(text), "nothing changed");
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_or_may_hang_is_not_taken() {
+        let (found, unreachable) = mounted(
+            b"27 1 254:0 / / rw - ext4 /dev/vda rw\n\
+            30 27 8:0 / /below rw - xfs /dev/sda rw\n\
+            31 30 0:30 / /below rw - nfs server:/x rw\n\
+            32 31 8:16 / /below/it rw - ext4 /dev/sdb rw\n\
+            33 27 8:32 / /below-not rw - ext4 /dev/sdc rw\n\
+            34 27 0:40 / /boot rw - autofs systemd-1 rw\n\
+            35 34 8:48 / /boot rw - vfat /dev/sdd rw\n\
+            36 31 8:32 / /below/again rw - ext4 /dev/sdc rw\n",
+        );
+        let points: Vec<_> = found.values().filter_map(|found| found.point.to_str()).collect();
+        assert_eq!(points, ["/below-not", "/boot", "/"]);
+        let points: Vec<_> = unreachable.iter().filter_map(|(found, _)| found.point.to_str()).collect();
+        assert_eq!(points, ["/below", "/below/it"]);
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Link {
     path: PathBuf,
     socket: Option<OwnedFd>,
     waiting: VecDeque<Vec<u8>>,
+    /// What is watched, until it is sent: before all that waits, and only the latest.
+    first: Option<Vec<u8>>,
     lost: u64,
     watching: Watching,
     retry_at: Option<Instant>,
@@ -43,6 +45,7 @@ impl Link {
             path,
             socket: None,
             waiting: VecDeque::new(),
+            first: None,
             lost: 0,
             watching: Watching::default(),
             retry_at: Some(Instant::now()),
@@ -57,7 +60,8 @@ impl Link {
 
     /// The daemon sends nothing: what is waited for is its end, and room for what waits.
     pub(super) fn waits_for(&self) -> PollFlags {
-        if self.waiting.is_empty() && self.lost == 0 { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
+        let nothing_waits = self.first.is_none() && self.waiting.is_empty() && self.lost == 0;
+        if nothing_waits { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
     }
 
     /// When to try again; none while there is a connection.
@@ -65,11 +69,19 @@ impl Link {
         self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// What is watched from now on: the daemon is told with each connection.
+    /// What is watched from now on: it is sent first on each connection.
     pub(super) fn watching(&mut self, watching: Watching) {
         self.watching = watching;
         if self.socket.is_some() {
-            self.send(&Message::Watching(self.watching.clone()));
+            self.announce();
+            self.flush();
+        }
+    }
+
+    fn announce(&mut self) {
+        self.first = Message::Watching(self.watching.clone()).encode().ok();
+        if self.first.is_none() {
+            self.lost = self.lost.saturating_add(1);
         }
     }
 
@@ -80,7 +92,7 @@ impl Link {
                 Ok(socket) => {
                     (self.socket, self.retry_at, self.pause) = (Some(socket), None, FIRST_PAUSE);
                     self.was_said = false;
-                    self.push(&Message::Watching(self.watching.clone()), true);
+                    self.announce();
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut self.was_said, true) {
@@ -101,7 +113,7 @@ impl Link {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         connect(&socket, &SocketAddrUnix::new(&self.path)?)?;
-        // What it hears is about root's files: nobody else gets to hear it.
+        // The messages name files of root: only root's daemon may read them.
         if socket_peercred(&socket)?.uid != rustix::process::geteuid() {
             return Err(Errno::PERM);
         }
@@ -125,13 +137,12 @@ impl Link {
     }
 
     pub(super) fn send(&mut self, message: &Message) {
-        self.push(message, false);
+        self.push(message);
         self.flush();
     }
 
-    fn push(&mut self, message: &Message, first: bool) {
+    fn push(&mut self, message: &Message) {
         match message.encode() {
-            Ok(packet) if first => self.waiting.push_front(packet),
             Ok(packet) if self.waiting.len() < WAITING_MAX => self.waiting.push_back(packet),
             _ => self.lost = self.lost.saturating_add(1),
         }
@@ -142,12 +153,15 @@ impl Link {
             if self.socket.is_some() && self.waiting.is_empty() && self.lost > 0 {
                 let lost = Message::Lost { count: self.lost, reason: "the daemon was away".to_owned() };
                 self.lost = 0;
-                self.push(&lost, false);
+                self.push(&lost);
             }
-            let (Some(socket), Some(packet)) = (&self.socket, self.waiting.front()) else { return };
+            let next = self.first.as_ref().or(self.waiting.front());
+            let (Some(socket), Some(packet)) = (&self.socket, next) else { return };
             match send(socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(_) => {
-                    self.waiting.pop_front();
+                    if self.first.take().is_none() {
+                        self.waiting.pop_front();
+                    }
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
