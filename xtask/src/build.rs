@@ -1,6 +1,6 @@
 //! `cargo xtask build`
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
@@ -48,17 +48,16 @@ pub fn run(args: Args) -> Result<()> {
 /// Builds the daemon, prpt, peripety-notify and peripety-watch; gives the directory they are in.
 pub fn binaries(profile: Profile) -> Result<PathBuf> {
     let (name, dir) = profile.names();
-    sh::run(&mut sh::cargo([
-        "build",
-        "--package",
-        "peripety",
-        "--package",
-        "peripety-notify",
-        "--package",
-        "peripety-watch",
-        "--bins",
-        "--profile",
-        name,
-    ]))?;
+    sh::run(cargo().args(["--profile", name]))?;
     Ok(sh::target_dir().join(dir))
+}
+
+/// cargo, to build the programs that are installed; the caller adds the profile.
+pub fn cargo() -> Command {
+    let packages = ["peripety", "peripety-notify", "peripety-watch"];
+    let mut cargo = sh::cargo(["build", "--bins"]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    cargo
 }

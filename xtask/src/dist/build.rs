@@ -5,22 +5,13 @@ use std::{env, path::PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Arch;
-use crate::{setup, sh};
+use crate::{build, setup, sh};
 
 /// Builds them, and gives the directory they are in.
 pub fn binaries(arch: Arch) -> Result<PathBuf> {
     eprintln!("dist: building optimised for {} (some minutes the first time)", arch.rpm());
     let target = arch.target();
-    let mut cargo = sh::cargo([
-        "build",
-        "--package",
-        "peripety",
-        "--package",
-        "peripety-notify",
-        "--package",
-        "peripety-watch",
-        "--bins",
-    ]);
+    let mut cargo = build::cargo();
     cargo.args(["--profile", "dist", "--target", target]).env("CARGO_INCREMENTAL", "0");
     let mut flags = flags()?;
     if !arch.is_this_machine() {

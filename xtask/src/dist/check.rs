@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{Args, make};
+use super::{Args, make, table::Table};
 use crate::{setup::packages, sh, vm};
 
 /// Runs all checks, and fails if one of them does.
@@ -101,9 +101,11 @@ fn rpm_in_a_root(args: &Args, bins: &Path, made: &[PathBuf]) -> Result<()> {
         fs::create_dir_all(&of_others).with_context(|| format!("cannot make {}", of_others.display()))?;
     }
     let before = listing(&dir)?;
+    let table = Table::read()?;
+    let names: Vec<&str> = table.packages.iter().map(|package| package.name.as_str()).collect();
     let first = with_extension(made, "rpm");
     rpm(&["--install", "--nodeps"], &first)?;
-    let verified = rpm(&["--verify", "--nodeps", "peripety", "peripety-notify"], &[])?;
+    let verified = rpm(&[&["--verify", "--nodeps"][..], names.as_slice()].concat(), &[])?;
     ensure!(verified.is_empty(), "rpm --verify: {verified}");
     let run =
         |program: &str, args: &[&str]| sh::output(Command::new("chroot").arg(&dir).arg(program).args(args));
@@ -130,7 +132,7 @@ fn rpm_in_a_root(args: &Args, bins: &Path, made: &[PathBuf]) -> Result<()> {
     ensure!(enabled(), "after an upgrade the service is no longer enabled");
 
     fs::write(&config, changed.trim_end_matches("# changed\n")).context("changing the configuration back")?;
-    rpm(&["--erase", "peripety-notify", "peripety"], &[])?;
+    rpm(&[&["--erase"][..], names.as_slice()].concat(), &[])?;
     let after = listing(&dir)?;
     let left: Vec<_> = after.difference(&before).collect();
     let gone: Vec<_> = before.difference(&after).collect();

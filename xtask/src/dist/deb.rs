@@ -63,16 +63,11 @@ fn documents(release: &Release, table: &Table, package: &Package, root: &Path) -
     );
     tree::write(&debian, &text, 0o644)?;
     tree::gzip(&debian)?;
-    let overrides = sh::root().join("dist/package").join(format!("{name}.lintian-overrides"));
-    let mut files = vec!["copyright", "changelog.gz", "changelog.Debian.gz"];
-    files.sort_unstable();
-    let mut placed: Vec<_> = files.into_iter().map(|file| format!("/{doc}/{file}")).collect();
-    if let Ok(text) = fs::read_to_string(&overrides) {
-        let file = format!("/usr/share/lintian/overrides/{name}");
-        tree::write(&root.join(file.trim_start_matches('/')), &text, 0o644)?;
-        placed.push(file);
-    }
-    Ok(placed.into_iter().map(|path| Placed { path, is_dir: false, config: false, mode: 0o644 }).collect())
+    let overrides = format!("usr/share/lintian/overrides/{name}");
+    tree::write(&root.join(&overrides), &filled("deb.lintian-overrides", &[])?, 0o644)?;
+    let in_doc = ["changelog.Debian.gz", "changelog.gz", "copyright"].map(|file| format!("/{doc}/{file}"));
+    let paths = in_doc.into_iter().chain([format!("/{overrides}")]);
+    Ok(paths.map(|path| Placed { path, is_dir: false, config: false, mode: 0o644 }).collect())
 }
 
 fn control(

@@ -1,6 +1,7 @@
 //! One .rpm.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -81,14 +82,12 @@ fn text(release: &Release, table: &Table, package: &Package, placed: &[Placed]) 
         };
         let _cannot_fail = writeln!(files, "%attr({:04o}, root, root) {kind}{}", file.mode, file.path);
     }
-    for dir in ["doc", "doc/NAME/examples", "licenses"] {
-        let dir = match dir {
-            "doc/NAME/examples" => format!("/usr/share/doc/{}/examples", package.name),
-            dir => format!("/usr/share/{dir}/{}", package.name),
-        };
-        if placed.iter().any(|file| file.path.starts_with(&format!("{dir}/"))) {
-            let _cannot_fail = writeln!(files, "%dir %attr(0755, root, root) {dir}");
-        }
+    // Directories that no other package has: rpm removes only those that are listed.
+    let own = ["doc", "licenses"].map(|dir| format!("/usr/share/{dir}/{}", package.name));
+    let above = placed.iter().flat_map(|file| Path::new(&file.path).ancestors().skip(1));
+    let dirs: BTreeSet<&Path> = above.filter(|dir| own.iter().any(|own| dir.starts_with(own))).collect();
+    for dir in dirs {
+        let _cannot_fail = writeln!(files, "%dir %attr(0755, root, root) {}", dir.display());
     }
     let full = format!("{}-{}", release.version, release.revision);
     let mut requires: String =

@@ -21,7 +21,7 @@ until_ok systemctl is-active peripety-notify || exit 25
 in_catalog || exit 27
 prpt --version && prpt doctor
 [ -e /usr/share/man/man8/peripetyd.8.gz ] && [ -e /usr/share/bash-completion/completions/prpt ] || exit 28
-dpkg --verify peripety peripety-notify | tee /dev/stderr | grep . && exit 29
+dpkg --verify peripety peripety-notify peripety-watch | tee /dev/stderr | grep . && exit 29
 
 # Failures one after the other, until some time after the upgrade. A configuration that was changed stays, and nobody is asked.
 modprobe scsi_debug dev_size_mb=64 opts=2
@@ -52,9 +52,9 @@ collect
 sed -i '/^# changed/d' /etc/peripetyd.conf
 
 # Removed: what runs ends, nothing stays in the kernel, the configuration waits for the package to come back.
-dpkg -r peripety-notify peripety || exit 40
-systemctl is-active peripetyd peripetyd.socket peripety-notify && exit 41
-pidof peripetyd peripety-notify && exit 42
+dpkg -r peripety-notify peripety-watch peripety || exit 40
+systemctl is-active peripetyd peripetyd.socket peripety-notify peripety-watch && exit 41
+pidof peripetyd peripety-notify peripety-watch && exit 42
 [ -e /sys/fs/bpf/peripety ] && find /sys/fs/bpf/peripety -mindepth 1 | grep . && exit 43
 [ -e /etc/peripetyd.conf ] || exit 44
 [ -e /usr/bin/prpt ] && exit 45
@@ -69,8 +69,8 @@ systemctl disable --now peripetyd
 dpkg -i 2/*.deb || exit 53
 systemctl is-enabled peripetyd && exit 54
 
-dpkg -P peripety-notify peripety || exit 60
-systemctl is-active peripetyd peripety-notify && exit 61
+dpkg -P peripety-notify peripety-watch peripety || exit 60
+systemctl is-active peripetyd peripety-notify peripety-watch && exit 61
 in_catalog && exit 62
 getent passwd peripety-notify && exit 63
 # Of this bench, and not of the package.
