@@ -3,7 +3,7 @@
 //! A FIFO lies over /dev/kmsg, to which a thread copies the kernel's own records; each write is one record for who reads.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
@@ -25,6 +25,49 @@ use rustix::{
 use crate::{cmd, machine::Machine};
 
 const KMSG: &str = "/dev/kmsg";
+
+/// Lets writers of /dev/kmsg write as much as they like while it lives.
+pub struct Unlimited(String);
+
+impl Unlimited {
+    const FILE: &str = "/proc/sys/kernel/printk_devkmsg";
+
+    pub fn new() -> Result<Self> {
+        let before = fs::read_to_string(Self::FILE).with_context(|| format!("reading {}", Self::FILE))?;
+        fs::write(Self::FILE, "on\n").with_context(|| format!("writing {}", Self::FILE))?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Unlimited {
+    fn drop(&mut self) {
+        let _as_it_was = fs::write(Self::FILE, &self.0);
+    }
+}
+
+/// The number of the last record in the kernel's log.
+pub fn last() -> Result<Option<u64>> {
+    let mut log = open()?;
+    let (mut last, mut record) = (None, [0; 8192]);
+    loop {
+        match log.read(&mut record) {
+            Ok(length) => {
+                let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default()).into_owned();
+                last = text.split(',').nth(1).and_then(|number| number.parse().ok());
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(last),
+            // What was to be read next was overwritten.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(error).context("reading /dev/kmsg"),
+        }
+    }
+}
+
+fn open() -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options.open(KMSG).context("opening /dev/kmsg")
+}
 
 /// Ends with its scope.
 pub struct Kmsg {
@@ -48,12 +91,10 @@ impl Out {
 
 impl Kmsg {
     pub fn new(machine: &Machine) -> Result<Self> {
-        let mut real = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-            .open(KMSG)
-            .context("opening /dev/kmsg")?;
+        let mut real = open()?;
         real.seek(SeekFrom::End(0)).context("going to the end of /dev/kmsg")?;
+        // These records have numbers of their own: no daemon read them before.
+        let _not_there = fs::remove_file("/run/peripety/logbook");
         let path = machine.dir("kmsg")?.join("fifo");
         cmd::run(Command::new("mkfifo").arg(&path))?;
         cmd::run(Command::new("mount").arg("--bind").arg(&path).arg(KMSG))?;

@@ -37,6 +37,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
+use peripety::internal::daemon::checkpoint_log::{CheckpointLog, Commit};
 
 use crate::machine::Machine;
 
@@ -97,7 +98,7 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
             let machine = machine.as_deref().ok_or("only listed")?;
             // Loop devices, the load and the kernel's rate limits are shared with the rest of the machine: what fails by that
             // passes when it is run again. The first failure is printed, so that a case that does so often is seen.
-            forget_incidents();
+            forget_incidents().map_err(|error| format!("{error:#}"))?;
             let start = Instant::now();
             let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (case.run)(machine)));
             match first {
@@ -110,7 +111,7 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
                 Ok(Err(error)) => eprintln!("{} failed and is run again: {error:#}", case.name),
                 Err(_) => eprintln!("{} panicked and is run again", case.name),
             }
-            forget_incidents();
+            forget_incidents().map_err(|error| format!("{error:#}"))?;
             (case.run)(machine).map_err(|error| Failed::from(format!("{error:#}")))
         };
         trials.push(Trial::test(case.name, body).with_ignored_flag(unmet.is_some()));
@@ -118,13 +119,20 @@ fn trials(machine: Option<&Arc<Machine>>) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
-/// Incidents and open events last over restarts: those of one case are none of the next one's, whose disks have the same names.
-fn forget_incidents() {
-    for dir in ["/var/lib/peripety", "/run/peripety"] {
+/// Incidents and open events last over restarts, and a daemon that knows of none before it reads what the kernel said before:
+/// those of one case are none of the next one's, whose disks have the same names.
+fn forget_incidents() -> Result<()> {
+    let runtime = Path::new("/run/peripety");
+    for dir in [Path::new("/var/lib/peripety"), runtime] {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let _not_there = std::fs::remove_file(entry.path());
         }
     }
+    std::fs::create_dir_all(runtime).context("creating /run/peripety")?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").context("reading the boot's id")?;
+    let (mut checkpoints, _none) = CheckpointLog::open(runtime, &boot.trim().replace('-', ""));
+    checkpoints.commit(&Commit { kmsg_seq: kmsg::last()?, ..Commit::default() });
+    Ok(())
 }
 
 /// Says that something is skipped: here, and to `cargo xtask test` for its closing lines.

@@ -26,7 +26,7 @@ use crate::{
     events,
     fault::FailingDisk,
     fs::{self, Mount},
-    journald,
+    journald, kmsg,
     machine::{Machine, Need},
     prpt,
     scene::Scene,
@@ -171,14 +171,12 @@ fn mounts(machine: &Machine) -> Result<()> {
 
 /// Lines that processes write to /dev/kmsg are printed as the kernel's own are, and `printk:console` sees them.
 fn lines(machine: &Machine) -> Result<()> {
-    const LIMIT: &str = "/proc/sys/kernel/printk_devkmsg";
     const LINES: u64 = 100_000;
-    let usual = std::fs::read_to_string(LIMIT).context("reading the limit of lines")?;
-    std::fs::write(LIMIT, "on\n").context("lifting the limit of lines")?;
-    let mut kmsg = File::options().write(true).open("/dev/kmsg").context("opening /dev/kmsg")?;
-    let flooded = under(machine, || {
+    let _unlimited = kmsg::Unlimited::new()?;
+    let mut log = File::options().write(true).open("/dev/kmsg").context("opening /dev/kmsg")?;
+    under(machine, || {
         for number in 0..LINES {
-            kmsg.write_all(format!("<14>line {number} of a process that writes lines").as_bytes())?;
+            log.write_all(format!("<14>line {number} of a process that writes lines").as_bytes())?;
         }
         let stats = prpt::json(machine, &["probes", "-J"])?;
         let sent = stats.iter().find_map(|all| {
@@ -188,9 +186,8 @@ fn lines(machine: &Machine) -> Result<()> {
         });
         ensure!(sent.is_none_or(|sent| sent < LINES / 10), "{sent:?} records of {LINES} lines in the ring");
         Ok(())
-    });
-    std::fs::write(LIMIT, usual).context("setting the limit of lines back")?;
-    flooded.map(drop)
+    })
+    .map(drop)
 }
 
 fn clients(machine: &Machine) -> Result<()> {
