@@ -17,8 +17,9 @@ use jiff::tz::TimeZone;
 
 use self::{disk::FailingDisk, interrupt::Interrupt};
 use super::{
-    NOTHING, OK, incident_out, incident_text, known,
+    NOTHING, OK, incident_out, known,
     render::{note, print, width},
+    status::incident_line,
 };
 use crate::{
     event::Incident,
@@ -131,16 +132,10 @@ fn wait(roots: &Roots, name: &str, before: &[Incident], interrupt: &Interrupt) -
 
 /// As 'prpt status' and 'prpt explain' show it.
 fn show(incident: &Incident) -> anyhow::Result<()> {
-    let line = incident_text::full_line(incident, &TimeZone::system());
-    let columns = width().unwrap_or(80).saturating_sub(2);
-    let mut text = String::from("\n$ prpt status\n");
-    for (n, part) in wrap(&line, columns).iter().enumerate() {
-        text.push_str(if n == 0 { "" } else { "  " });
-        text.push_str(part);
-        text.push('\n');
-    }
-    text.push_str(&format!("\n$ prpt explain {}\n", incident.cause.name));
-    print(&text)?;
+    let mut text = b"\n$ prpt status\n".to_vec();
+    incident_line(&mut text, incident, &TimeZone::system())?;
+    writeln!(text, "\n$ prpt explain {}", incident.cause.name)?;
+    print(&String::from_utf8_lossy(&text))?;
     incident_out::show(std::slice::from_ref(incident), incident_out::Picture::Plain, true)
 }
 

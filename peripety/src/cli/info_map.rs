@@ -109,6 +109,9 @@ pub(super) struct OfFile {
     /// The extents, the first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     first: Vec<Piece>,
+    /// Extents that have a place.
+    #[serde(skip)]
+    placed: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -188,6 +191,7 @@ impl<'a> Maps<'a> {
             unplaced: BTreeMap::new(),
             disks: Vec::new(),
             first: Vec::new(),
+            placed: 0,
         };
         match self.live.tables().extents(path) {
             Ok(found) => self.add(&mut of, &found),
@@ -199,6 +203,9 @@ impl<'a> Maps<'a> {
     fn add(&self, of: &mut OfFile, found: &map::FileMap) {
         const SECTOR: u64 = 512;
         of.extents = found.extents.len();
+        if !found.complete || found.extents.len() > FOLLOWED {
+            of.unknown = format!("only its first {FOLLOWED} extents are followed down");
+        }
         let mut disks: BTreeMap<(Space, &str, bool), OnDisk> = BTreeMap::new();
         for extent in &found.extents {
             if let Some(why) = extent.unplaced() {
@@ -212,14 +219,10 @@ impl<'a> Maps<'a> {
                 let (device, sector) = (self.name(found.space), range.sector);
                 of.first.push(Piece { offset: extent.logical, bytes: extent.len, device, sector });
             }
-        }
-        if !found.complete || found.extents.len() > FOLLOWED {
-            of.unknown = format!("only its first {FOLLOWED} extents are followed down");
-        }
-        let placed = found.extents.iter().filter(|extent| extent.unplaced().is_none());
-        for extent in placed.take(FOLLOWED) {
-            let range =
-                Range { space: found.space, sector: extent.physical / SECTOR, len: extent.len / SECTOR };
+            of.placed += 1;
+            if of.placed > FOLLOWED {
+                continue;
+            }
             let walked = map::down(&self.live, range);
             for (role, leaf) in walked.leaves() {
                 if !leaf.unknown.is_empty() {
@@ -351,7 +354,7 @@ impl OfFile {
             let Piece { offset, bytes, device, sector } = piece;
             text.push_str(&format!("    byte {offset}, {}: {device} sector {sector}\n", size(*bytes)));
         }
-        if self.first.len() < self.extents.saturating_sub(self.unplaced.len()) {
+        if self.first.len() < self.placed {
             text.push_str("    …\n");
         }
         if !self.unknown.is_empty() {

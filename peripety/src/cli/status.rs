@@ -102,10 +102,7 @@ impl Seen {
         let Self { incidents, problems, known, .. } = self;
         let zone = TimeZone::system();
         for incident in incidents {
-            let line = incident_text::full_line(incident, &zone);
-            for (n, part) in wrap(&line, width().unwrap_or(80).saturating_sub(2)).iter().enumerate() {
-                writeln!(out, "{}{part}", if n == 0 { "" } else { "  " })?;
-            }
+            incident_line(out, incident, &zone)?;
         }
         let is_of_none = |problem: &&Problem| !incidents.iter().any(|i| has(i, problem));
         let rest: Vec<Problem> =
@@ -115,6 +112,19 @@ impl Seen {
         }
         Ok(())
     }
+}
+
+/// An incident, as a human reads it in the list.
+pub(super) fn incident_line(out: &mut impl Write, incident: &Incident, zone: &TimeZone) -> io::Result<()> {
+    hanging(out, &incident_text::full_line(incident, zone), width().unwrap_or(80))
+}
+
+/// A text in lines of at most this width, all but the first of them indented.
+fn hanging(out: &mut impl Write, text: &str, width: usize) -> io::Result<()> {
+    for (n, line) in wrap(text, width.saturating_sub(2)).iter().enumerate() {
+        writeln!(out, "{}{line}", if n == 0 { "" } else { "  " })?;
+    }
+    Ok(())
 }
 
 fn once(args: &Args, roots: &Roots) -> anyhow::Result<u8> {
@@ -211,9 +221,7 @@ fn plain(
             let points: Vec<&str> = points.into_iter().map(String::as_str).collect();
             head.push_str(&format!(", mounted on {}", printable(&points.join(", "))));
         }
-        for (n, line) in wrap(&head, width.saturating_sub(2)).iter().enumerate() {
-            writeln!(out, "{}{line}", if n == 0 { "" } else { "  " })?;
-        }
+        hanging(out, &head, width)?;
         for condition in problem.conditions() {
             details(out, problem, condition, width, &time)?;
         }

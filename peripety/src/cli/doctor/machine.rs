@@ -107,11 +107,14 @@ fn ask(roots: &Roots) -> Daemon {
     };
     let pid = client.pid();
     match client.answer("probes") {
-        Ok(answer) => {
-            let list = if answer.is_array() { Some(answer) } else { answer.get("probes").cloned() };
+        Ok(probes) => {
+            let list = if probes.is_array() { Some(probes) } else { probes.get("probes").cloned() };
             let probes = list.and_then(|list| serde_json::from_value(list).ok());
-            let files = files(roots).unwrap_or_default();
-            Daemon::Running { pid, probes, files, sandbox: sandbox(roots), watch: watch(roots) }
+            let stats = answer(roots, "stats").unwrap_or_default();
+            let files = stats.pointer("/runtime/trouble").cloned();
+            let files = files.and_then(|files| serde_json::from_value(files).ok()).unwrap_or_default();
+            let sandbox = answer(roots, "config").and_then(|config| config.get("sandbox").cloned());
+            Daemon::Running { pid, probes, files, sandbox, watch: stats.get("watch").cloned() }
         }
         // A daemon that knows no such request runs all the same.
         Err(ClientError::Refused(_)) => {
@@ -121,17 +124,9 @@ fn ask(roots: &Roots) -> Daemon {
     }
 }
 
-fn sandbox(roots: &Roots) -> Option<Value> {
-    Client::connect(roots).ok()?.answer("config").ok()?.get("sandbox").cloned()
-}
-
-fn watch(roots: &Roots) -> Option<Value> {
-    Client::connect(roots).ok()?.answer("stats").ok()?.get("watch").cloned()
-}
-
-fn files(roots: &Roots) -> Option<BTreeMap<String, String>> {
-    let stats = Client::connect(roots).ok()?.answer("stats").ok()?;
-    serde_json::from_value(stats.pointer("/runtime/trouble")?.clone()).ok()
+/// The answer to a request; each takes a connection.
+fn answer(roots: &Roots, request: &str) -> Option<Value> {
+    Client::connect(roots).ok()?.answer(request).ok()
 }
 
 /// Whether the kernel refused a probe.
