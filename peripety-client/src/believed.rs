@@ -15,6 +15,18 @@ pub trait Fields {
     }
 }
 
+/// The fields that [`Judge::of`] looks at. A reader gives all of them: without one it may believe somebody else.
+pub const PROOF: [&str; 8] = [
+    "_UID",
+    "_TRANSPORT",
+    "_EXE",
+    "_SYSTEMD_UNIT",
+    "_SYSTEMD_SLICE",
+    "_SYSTEMD_CGROUP",
+    "_MACHINE_ID",
+    "_HOSTNAME",
+];
+
 /// The unit that the daemon runs as.
 const UNIT: &str = "peripetyd.service";
 /// The daemon's name.

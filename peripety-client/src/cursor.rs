@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{Error, protocol::Position};
 
-/// A place in a stream, to go on from. Its text is for keeping; what it says is nobody's business.
+/// A place in a stream, to go on from. Its text is to be kept as it is: programs do not look into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cursor {
     /// The last revision that the daemon gave, and when that was, in microseconds since 1970.

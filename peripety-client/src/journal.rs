@@ -10,7 +10,7 @@ use systemd::journal::{Journal, JournalWaitResult, OpenDirectoryOptions, OpenOpt
 
 use crate::{
     Error,
-    believed::{Believed, Fields, Judge},
+    believed::{Believed, Fields, Judge, PROOF},
 };
 
 /// The fields that mark revisions of events and of incidents.
@@ -18,17 +18,6 @@ const EVENTS: &str = "IS_PERIPETY";
 const INCIDENTS: &str = "IS_PERIPETY_INCIDENT";
 /// Longest field that is read.
 const FIELD_MAX: usize = 16 << 20;
-/// The fields by which an entry is believed.
-const PROOF: [&str; 8] = [
-    "_UID",
-    "_TRANSPORT",
-    "_EXE",
-    "_SYSTEMD_UNIT",
-    "_SYSTEMD_SLICE",
-    "_SYSTEMD_CGROUP",
-    "_MACHINE_ID",
-    "_HOSTNAME",
-];
 /// Where peripetyd may be installed.
 const DAEMONS: [&str; 6] = [
     "/usr/sbin/peripetyd",
@@ -139,13 +128,13 @@ impl Reader {
         let moved = match from {
             From::Head => journal.seek_head(),
             // Without a step libsystemd would give what is at the end itself.
-            From::Tail => journal.seek_tail().and_then(|()| journal.previous().map(drop)),
+            From::Tail => journal.seek_tail().and_then(|()| step_back(&mut journal)),
             From::Time(us) => journal.seek_realtime_usec(u64::try_from(*us).unwrap_or(0)),
             From::After(cursor) => journal.seek_cursor(cursor.as_str()).and_then(|()| {
                 let stands = journal.next()? > 0;
                 if stands && !journal.test_cursor(cursor.as_str())? {
                     // That entry is gone; this one comes after it and has not been given.
-                    journal.previous().map(drop)?;
+                    step_back(&mut journal)?;
                 }
                 Ok(())
             }),
@@ -208,6 +197,15 @@ impl Reader {
     pub(crate) fn take_corrupt(&mut self) -> u64 {
         std::mem::take(&mut self.corrupt)
     }
+}
+
+/// Goes one entry back, so that the next step gives the one after it. Where there is none, libsystemd stays where it is, and a
+/// step would pass over the first entry.
+fn step_back(journal: &mut Journal) -> systemd::Result<()> {
+    if journal.previous()? == 0 {
+        journal.seek_head()?;
+    }
+    Ok(())
 }
 
 fn field(journal: &mut Journal, name: &str) -> Option<String> {

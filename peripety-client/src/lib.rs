@@ -36,6 +36,7 @@ mod error;
 mod item;
 #[cfg(feature = "journal")]
 mod journal;
+mod options;
 mod protocol;
 mod seen;
 mod socket;
@@ -44,10 +45,12 @@ mod stream;
 pub use cursor::Cursor;
 pub use error::Error;
 pub use item::{Content, Item};
+pub use options::{Options, Source, Start};
 pub use peripety_model::{Event, Filter, Incident, Severity};
 pub use protocol::{PROTOCOL_VERSION, Position, Request};
+pub use seen::Seen;
 pub use socket::ask;
-pub use stream::{Next, Options, Source, Start, Stream};
+pub use stream::{Next, Stream};
 
 /// The daemon's socket.
 pub const SOCKET: &str = "/run/peripety/peripety.sock";

@@ -3,11 +3,10 @@
 use std::{
     collections::VecDeque,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
 
-use peripety_model::{Event, Filter, Incident};
+use peripety_model::{Event, Incident};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, epoll, poll},
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
@@ -16,7 +15,7 @@ use rustix::{
 #[cfg(feature = "journal")]
 use crate::journal::{Entry, From, Place, Reader};
 use crate::{
-    Content, Cursor, Error, Item, Position, Request, SOCKET,
+    Content, Cursor, Error, Item, Options, Position, Request, Source, Start,
     seen::Seen,
     socket::{Connection, Line},
 };
@@ -24,71 +23,10 @@ use crate::{
 /// How much earlier than what a reader has the journal is read: it takes events a little after the socket gives them.
 #[cfg(feature = "journal")]
 const MARGIN_US: i64 = 5 * 60 * 1_000_000;
+/// Ids that are remembered. An event of before may come again from the journal's last minutes only.
+const SEEN_MAX: usize = 20_000;
 /// How long after the daemon's end it is looked for again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-
-/// Where events come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
-    /// From the daemon, and from the journal what it no longer has.
-    #[default]
-    Auto,
-    /// From the daemon.
-    Socket,
-    /// From the journal.
-    Journal,
-}
-
-/// Where a stream begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    /// With what happens now.
-    #[default]
-    Now,
-    /// With all that the source holds.
-    Stored,
-    /// After an item that came earlier.
-    After(Cursor),
-}
-
-/// What a stream gives.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Which events and incidents.
-    pub filter: Filter,
-    /// Revisions of events.
-    pub events: bool,
-    /// Revisions of incidents.
-    pub incidents: bool,
-    /// From where.
-    pub source: Source,
-    /// From when on.
-    pub start: Start,
-    /// Go on with what happens; without that the stream is over after what is stored.
-    pub follow: bool,
-    /// The daemon's socket.
-    pub socket: PathBuf,
-    /// A directory of journal files to read in place of the system's own.
-    pub journal: Option<PathBuf>,
-    /// Executables that are believed in the journal, beside the places where peripetyd is installed.
-    pub daemons: Vec<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            filter: Filter::default(),
-            events: true,
-            incidents: false,
-            source: Source::Auto,
-            start: Start::Now,
-            follow: true,
-            socket: SOCKET.into(),
-            journal: None,
-            daemons: Vec::new(),
-        }
-    }
-}
 
 /// What a stream has.
 #[derive(Debug)]
@@ -179,7 +117,7 @@ impl Stream {
             fill: None,
             before_fill: None,
             queue: VecDeque::new(),
-            seen: Seen::default(),
+            seen: Seen::new(SEEN_MAX),
             position: None,
             at_us: now_us(),
             #[cfg(feature = "journal")]
@@ -233,7 +171,8 @@ impl Stream {
     ///
     /// The source cannot be read any more.
     pub fn wait(&mut self, limit: Option<Duration>) -> Result<Next, Error> {
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        // What is too long for a clock is for ever.
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         loop {
             match self.try_next()? {
                 Next::Nothing => {}
@@ -296,7 +235,7 @@ impl Stream {
                     let (corrupt, changed) = (reader.take_corrupt(), reader.has_changed()?);
                     self.unread(corrupt);
                     if !std::mem::replace(&mut self.live, true) && self.options.follow {
-                        self.push(Content::Live, String::new(), None);
+                        self.push(Content::Live);
                     }
                     self.over = !self.options.follow && !changed;
                     Ok(changed || self.over || !self.queue.is_empty())
@@ -330,7 +269,7 @@ impl Stream {
             self.live = true;
             // Of the next daemon what is stored is new.
             self.skips_stored = false;
-            self.push(Content::Live, String::new(), None);
+            self.push(Content::Live);
         } else if reply.end == Some(true) {
             if self.options.follow {
                 self.away()?;
@@ -354,7 +293,9 @@ impl Stream {
         let before = Cursor::Daemon(asked.clone(), self.at_us);
         if let Err(why) = self.fill_from_journal() {
             self.missed += missed.unwrap_or(0);
-            let count = missed.map_or_else(|| "revisions".to_owned(), |n| format!("{n} revisions"));
+            // What an earlier daemon gave is in no count.
+            let known = missed.filter(|n| *n > 0);
+            let count = known.map_or_else(|| "revisions".to_owned(), |n| format!("{n} revisions"));
             self.gap(format!(
                 "{count} after number {} are no longer in the daemon's memory{why}",
                 asked.sequence
@@ -437,7 +378,7 @@ impl Stream {
     fn away(&mut self) -> Result<(), Error> {
         self.origin = Origin::Away;
         self.live = false;
-        self.push(Content::Disconnected, String::new(), None);
+        self.push(Content::Disconnected);
         self.set_timer()
     }
 
@@ -482,7 +423,7 @@ impl Stream {
     }
 
     fn gap(&mut self, why: String) {
-        self.push(Content::Gap(why), String::new(), None);
+        self.push(Content::Gap(why));
     }
 
     fn revision(&mut self, json: &str, is_incident: bool, sequence: Option<u64>, cursor: Option<Cursor>) {
@@ -509,14 +450,13 @@ impl Stream {
         if !wanted {
             return;
         }
-        let is_new = self.seen.is_new(id, revision);
-        if is_new {
+        if self.seen.is_new(id, revision) {
             self.push_from(content, json.to_owned(), sequence, cursor);
         }
     }
 
-    fn push(&mut self, content: Content, json: String, sequence: Option<u64>) {
-        self.push_from(content, json, sequence, None);
+    fn push(&mut self, content: Content) {
+        self.push_from(content, String::new(), None, None);
     }
 
     fn push_from(&mut self, content: Content, json: String, sequence: Option<u64>, cursor: Option<Cursor>) {

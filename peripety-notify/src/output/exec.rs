@@ -16,10 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use peripety_model::name_fits;
 use serde::Deserialize;
 
 use super::{Failure, Output, OutputError, timeout};
-use crate::{config::Notify, filter::fits, message::Message, words};
+use crate::{config::Notify, message::Message, words};
 
 /// Programs of a directory that run at the same time, and that are looked at.
 const AT_ONCE: usize = 16;
@@ -185,7 +186,7 @@ fn is_for(path: &Path, message: &Message) -> bool {
     let types =
         message.incident.iter().flat_map(|i| i.events.iter().map(|member| member.event_type.as_str()));
     let mut types = types.chain([message.event_type()]);
-    prefix == "ALL" || types.any(|kind| fits(&format!("{prefix}*"), kind))
+    prefix == "ALL" || types.any(|kind| name_fits(&format!("{prefix}*"), kind))
 }
 
 fn run_safe(program: &Path, message: &Message, timeout: Duration) -> Ended {

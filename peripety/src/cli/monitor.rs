@@ -1,13 +1,13 @@
 //! `prpt monitor`: events as they happen, over the daemon's socket, or from the journal where there is none.
 
 use std::{
-    collections::{HashMap, VecDeque},
     os::fd::{AsFd as _, BorrowedFd},
     thread,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use peripety_client::Seen;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     daemon::Host,
-    event::{Event, EventId},
+    event::Event,
     query::{
         Filter, incidents,
         journald::{Access, Direction, Position, Reader},
@@ -65,7 +65,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     end_at_interrupt()?;
     let mut printer = Printer::new(args.output, args.verbose);
     printer.name_others(Host::read(roots).hostname);
-    let mut monitor = Monitor { printer, filter: built.filter, shown: Shown::default() };
+    let mut monitor = Monitor { printer, filter: built.filter, shown: Seen::new(REMEMBERED) };
     match Client::connect(roots) {
         Ok(client) => {
             known::note_limits(roots);
@@ -109,7 +109,7 @@ pub(super) fn end_at_interrupt() -> anyhow::Result<()> {
 struct Monitor {
     printer: Printer,
     filter: Filter,
-    shown: Shown,
+    shown: Seen,
 }
 
 /// Why following ended.
@@ -147,7 +147,7 @@ impl Monitor {
             match events.message() {
                 Ok(Some(Message::Event(event))) if show => self.show(&event)?,
                 Ok(Some(Message::Event(event))) => {
-                    self.shown.is_change(&event);
+                    self.shown.is_new(event.event_id, event.revision);
                     self.printer.known(&event);
                 }
                 Ok(Some(Message::Live)) => show = true,
@@ -186,7 +186,7 @@ impl Monitor {
     }
 
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
-        if self.filter.matches(event) && self.shown.is_change(event) {
+        if self.filter.matches(event) && self.shown.is_new(event.event_id, event.revision) {
             self.printer.revision(event)
         } else {
             Ok(())
@@ -216,50 +216,4 @@ pub(super) fn stdout_closed_before(input: Option<BorrowedFd<'_>>, patience: Opti
     // An interrupted wait is a short one.
     let _interrupted = poll(&mut fds, timeout.as_ref());
     fds.first().is_some_and(|fd| fd.revents().intersects(closed))
-}
-
-/// Which revisions were shown.
-#[derive(Debug, Default)]
-struct Shown {
-    revisions: HashMap<EventId, u32>,
-    order: VecDeque<EventId>,
-}
-
-impl Shown {
-    fn is_change(&mut self, event: &Event) -> bool {
-        match self.revisions.get_mut(&event.event_id) {
-            Some(shown) if *shown >= event.revision => return false,
-            Some(shown) => *shown = event.revision,
-            None => {
-                self.revisions.insert(event.event_id, event.revision);
-                self.order.push_back(event.event_id);
-            }
-        }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.revisions.remove(&oldest);
-        }
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::notifier::fixture::sample;
-
-    #[test]
-    fn no_revision_is_shown_twice() {
-        let mut shown = Shown::default();
-        let mut event = sample();
-        event.revision = 0;
-        assert!(shown.is_change(&event) && !shown.is_change(&event));
-        event.revision = 2;
-        assert!(shown.is_change(&event) && !shown.is_change(&event));
-        for id in 0..5000 {
-            shown.is_change(&Event { event_id: uuid::Uuid::from_u128(id), ..sample() });
-        }
-        assert_eq!((shown.revisions.len(), shown.order.len()), (REMEMBERED, REMEMBERED));
-    }
 }

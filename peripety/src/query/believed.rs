@@ -3,7 +3,7 @@
 use std::fs;
 
 pub(crate) use peripety_client::believed::Foreign;
-pub(super) use peripety_client::believed::{Believed, Judge};
+pub(super) use peripety_client::believed::{Believed, Judge, PROOF};
 
 use crate::{
     journal::{Entry, machine_id},

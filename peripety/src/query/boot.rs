@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_boot_is_told() {
+    fn what_is_no_boot_is_an_error() {
         for text in ["-2", "3", "-9223372036854775808", "9223372036854775807"] {
             assert!(matches!(id(text, &[A, B]), Err(BootError::Offset { have: 2, .. })), "{text}");
         }

@@ -101,7 +101,7 @@ mod tests {
     use crate::{block::BlkInfo, notifier::fixture::sample};
 
     #[test]
-    fn every_name_that_an_event_tells_finds_it() {
+    fn every_name_in_an_event_finds_it() {
         let event = sample();
         for name in [
             "/dev/vg0/data",

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 pub(crate) use super::believed::Foreign;
-use super::believed::{Believed, Judge, judge};
+use super::believed::{Believed, Judge, PROOF, judge};
 use crate::{
     event::{Event, EventId, Incident},
     journal::{
@@ -26,20 +26,8 @@ use crate::{
 pub(crate) const PATIENCE: Patience =
     Patience { silence: Duration::from_secs(10), total: Duration::from_secs(30) };
 
-/// Fields that are read of an entry.
-const HEAD: [&str; 11] = [
-    "_UID",
-    "_EXE",
-    "_TRANSPORT",
-    "_SYSTEMD_UNIT",
-    "_SYSTEMD_SLICE",
-    "_SYSTEMD_CGROUP",
-    "_MACHINE_ID",
-    "_HOSTNAME",
-    "EVENT_ID",
-    "INCIDENT_ID",
-    "REVISION",
-];
+/// Fields that are read of an entry, beside those by which it is believed.
+const HEAD: [&str; 3] = ["EVENT_ID", "INCIDENT_ID", "REVISION"];
 const JSON: &str = "JSON";
 
 /// The journal could not be read.
@@ -357,7 +345,7 @@ impl Reader {
     /// Gets some entries. Whether there are no more after them.
     fn fetch(&mut self, direction: Direction) -> Result<bool, ReadError> {
         let json = (!self.heads_only).then_some(JSON);
-        let fields = HEAD.into_iter().chain(json).map(str::to_owned).collect();
+        let fields = PROOF.into_iter().chain(HEAD).chain(json).map(str::to_owned).collect();
         let request = Request::Entries { from: self.from.clone(), direction, fields };
         let Answer::Entries { entries, end, .. } = self.ask(&request, "read")? else {
             return Err(confused());

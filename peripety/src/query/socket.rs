@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_follower_is_told_what_it_lost() {
+    fn a_slow_follower_reads_what_it_lost() {
         let daemon = Daemon::start(Limits { backlog: 4, ..Limits::default() });
         let mut events = daemon.events(Wanted { follow: true, ..Wanted::default() });
         // More than the socket's buffer takes, while nobody reads.
