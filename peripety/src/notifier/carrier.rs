@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize as _;
+
 use crate::event::{Event, EventType, SCHEMA_VERSION, SubSystem, incident::Incident};
 
 /// Type of what carries an incident; no event of this type is ever shown.
@@ -55,5 +57,5 @@ pub(crate) fn json(event: &Event) -> Option<&serde_json::Value> {
 
 /// The incident that it carries.
 pub(crate) fn carried(event: &Event) -> Option<Incident> {
-    serde_json::from_value(json(event)?.clone()).ok()
+    Incident::deserialize(json(event)?).ok()
 }

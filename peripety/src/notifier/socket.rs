@@ -5,24 +5,25 @@
 //! they missed, a request is one short line, and clients are few.
 
 mod feed;
+mod place;
 mod slots;
 mod varlink;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use peripety_block::BlkCache;
+pub(crate) use peripety_client::PROTOCOL_VERSION;
+pub use peripety_client::Position;
 use peripety_model::{FILTER_NAMES_MAX, Filter};
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
@@ -40,21 +41,20 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+pub(crate) use self::place::{LET_GO, LOCK, inode, lock_directory};
+pub use self::place::{SocketError, listen};
 use self::{
     feed::{Feed, Wanted},
+    place::system,
     slots::{Doing, Slots},
 };
 use super::memory::{Memory, Stored};
 use crate::{event::EventId, roots::Roots};
 
-/// Version of the protocol.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
 /// Longest request, bytes.
 const MAX_REQUEST: u64 = 4096;
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long another daemon may take to end.
-pub(crate) const LET_GO: Duration = Duration::from_secs(2);
 /// How long a client may take to read one line.
 const READING: Duration = Duration::from_secs(30);
 
@@ -69,9 +69,6 @@ const TAKEN_IN_A_ROW: u32 = 16;
 /// Clients that are being refused at the same time; more are closed without a word.
 const REFUSED_CLIENTS: usize = 64;
 const REFUSAL: &[u8] = b"{\"error\":\"too many clients; end some of those that follow\"}\n";
-
-/// Who may read the journal may read the socket: it reports the same.
-const READERS: &str = "systemd-journal";
 
 /// Who asks, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,33 +99,12 @@ pub trait Answers: Send + Sync {
     }
 }
 
-/// The socket cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum SocketError {
-    /// Another daemon has it.
-    #[error("another peripetyd runs{}: stop it first, or give this one a runtime directory of its own (it is {})",
-        pid.map(|p| format!(" (pid {p})")).unwrap_or_default(), directory.display())]
-    Running {
-        /// The other daemon's process, where it could be read.
-        pid: Option<u32>,
-        /// The directory that both want.
-        directory: PathBuf,
-    },
-    /// The system refused.
-    #[error("cannot {what} {}: {source}", path.display())]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError {
-    let path = path.to_owned();
-    move |source| SocketError::System { what, path, source }
+/// The answer to a request other than `events`; none when the daemon does not know the request.
+async fn ask(answers: &dyn Answers, request: &Request, peer: Peer) -> Option<Result<Value, String>> {
+    let Some(later) = answers.answer_later(request, peer) else {
+        return answers.answer(&request.request).map(Ok);
+    };
+    Some(later.await.unwrap_or_else(|_| Err("peripetyd is busy, or ending; ask again".to_owned())))
 }
 
 /// What the socket did so far.
@@ -235,11 +211,6 @@ impl Drop for Listening {
             let _gone = fs::remove_file(&self.path);
         }
     }
-}
-
-/// Device and inode of a file, without following a link.
-pub(crate) fn inode(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Serves the clients of a socket, which may be made later, or anew.
@@ -409,91 +380,6 @@ impl Drop for Serving {
     }
 }
 
-/// Name of the lock in the runtime directory.
-pub(crate) const LOCK: &str = "peripetyd.lock";
-
-/// Makes the runtime directory and takes the lock that every daemon of it wants. Another one that is just ending has
-/// `patience` to let go of it.
-///
-/// # Errors
-///
-/// Another daemon runs, or the system refuses.
-pub(crate) fn lock_directory(directory: &Path, patience: Duration) -> Result<File, SocketError> {
-    let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
-    // What cannot be looked at exists all the same: the reason is why not.
-    made.map_err(|error| fs::metadata(directory).err().unwrap_or(error))
-        .map_err(system("create", directory))?;
-    let path = directory.join(LOCK);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(&path)
-        // A lock that is there can be had on a filesystem that is read-only too.
-        .or_else(|error| File::open(&path).map_err(|_also| error))
-        .map_err(system("open", &path))?;
-    if let Err(error) = lock_soon(&file, patience) {
-        if error != rustix::io::Errno::WOULDBLOCK {
-            return Err(system("lock", &path)(error.into()));
-        }
-        let mut text = String::new();
-        let _unreadable = (&mut file).take(32).read_to_string(&mut text);
-        return Err(SocketError::Running { pid: text.trim().parse().ok(), directory: directory.to_owned() });
-    }
-    // For whoever wants to know the holder; without room for it the lock holds as well.
-    let _no_room = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
-}
-
-/// Locks the file, within a while.
-fn lock_soon(file: &File, patience: Duration) -> rustix::io::Result<()> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Makes a socket that its owner and its group can connect to, in place of a file that is there. With `readers` the group is
-/// that of those who may read the journal.
-///
-/// # Errors
-/// The system refuses.
-pub fn listen(path: &Path, readers: Option<&Roots>) -> Result<std::os::unix::net::UnixListener, SocketError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(system("remove the old socket", path)(error));
-        }
-        _ => {}
-    }
-    let listener = std::os::unix::net::UnixListener::bind(path).map_err(system("listen on", path))?;
-    // Until here only its owner could connect: connect(2) wants write permission, which umask 022 takes from others.
-    if let Some(gid) = readers.and_then(|roots| group(&roots.etc.join("group"), READERS))
-        && let Err(error) = chown(path, None, Some(gid))
-    {
-        tracing::warn!(
-            "cannot give {} to group {READERS}: {error}; only its owner can read it",
-            path.display()
-        );
-    }
-    fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(system("set the mode of", path))?;
-    Ok(listener)
-}
-
-/// Id of a group, from a file like /etc/group.
-fn group(file: &Path, name: &str) -> Option<u32> {
-    fs::read_to_string(file).ok()?.lines().find_map(|line| {
-        let mut parts = line.split(':');
-        (parts.next() == Some(name)).then(|| parts.nth(1)?.parse().ok())?
-    })
-}
-
 /// What a client asks for. Keys that this version does not know are ignored.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Request {
@@ -525,15 +411,6 @@ pub struct Request {
     /// `resolve` and `ack` only: why; it stands in the journal with the name of who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// A revision, by its boot and number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Position {
-    /// The boot.
-    pub boot_id: String,
-    /// The number, which grows over all daemons of the boot.
-    pub sequence: u64,
 }
 
 impl Request {
@@ -577,19 +454,15 @@ impl<'a> Client<'a> {
         if request.request == "events" {
             return self.events(&request, memory).await;
         }
-        let unknown = || format!("peripetyd knows no request '{}'", shorten(&request.request));
-        let answer = match answers.answer_later(&request, peer) {
-            Some(later) => {
-                later.await.unwrap_or_else(|_| Err("peripetyd is busy, or ending; ask again".to_owned()))
-            }
-            None => answers.answer(&request.request).ok_or_else(unknown),
-        };
-        match answer {
-            Ok(answer) => {
+        match ask(answers, &request, peer).await {
+            Some(Ok(answer)) => {
                 self.say(&json!({ "answer": answer })).await?;
                 self.end().await
             }
-            Err(why) => self.complain(&why).await,
+            Some(Err(why)) => self.complain(&why).await,
+            None => {
+                self.complain(&format!("peripetyd knows no request '{}'", shorten(&request.request))).await
+            }
         }
     }
 
@@ -620,8 +493,7 @@ impl<'a> Client<'a> {
     /// The same by a filter, with counts of what does not come.
     async fn channel(&mut self, follow: bool, memory: &Memory, wanted: Wanted) -> io::Result<()> {
         let (mut feed, begin) = Feed::open(memory, wanted);
-        let position = Position { boot_id: memory.boot_id().to_owned(), sequence: begin.since };
-        self.say(&json!({ "position": position, "complete": begin.complete, "missed": feed.missed })).await?;
+        self.say(&feed.first(begin)).await?;
         while let Some(stored) = feed.next_stored() {
             self.write(&counted(&stored, &feed)).await?;
         }
@@ -630,14 +502,12 @@ impl<'a> Client<'a> {
         }
         self.say(&json!({ "live": true })).await?;
         let mut ignored = [0; 64];
-        let mut dropped = 0;
         loop {
             self.counters.slots.does(self.number, Doing::Following);
             tokio::select! {
                 next = feed.next() => match next {
                     Some(stored) => {
-                        let more = feed.dropped - std::mem::replace(&mut dropped, feed.dropped);
-                        self.counters.lost.fetch_add(more, Ordering::Relaxed);
+                        self.counters.lost.fetch_add(feed.newly_dropped(), Ordering::Relaxed);
                         self.write(&counted(&stored, &feed)).await?;
                     }
                     None => return self.end().await,
@@ -725,9 +595,8 @@ impl<'a> Client<'a> {
 /// The line of a revision, with what this client did not get.
 fn counted(stored: &Stored, feed: &Feed) -> Vec<u8> {
     let mut line = stored.line.strip_suffix(b"}\n").unwrap_or(&stored.line).to_vec();
-    line.extend_from_slice(
-        format!(",\"dropped\":{},\"missed\":{}}}\n", feed.dropped, feed.missed).as_bytes(),
-    );
+    line.extend_from_slice(feed.counts().as_bytes());
+    line.extend_from_slice(b"}\n");
     line
 }
 

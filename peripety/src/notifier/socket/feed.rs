@@ -2,12 +2,16 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use peripety_model::{Filter, Incident};
+use peripety_model::Filter;
+use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::super::{
-    carrier,
-    memory::{Memory, Stored},
+use super::{
+    super::{
+        carrier,
+        memory::{Memory, Stored},
+    },
+    Position,
 };
 
 /// What a client wants.
@@ -39,6 +43,8 @@ pub(super) struct Feed {
     last: u64,
     /// Revisions that were left out because the client was too slow.
     pub(super) dropped: u64,
+    /// How many of them [`Self::newly_dropped`] has given.
+    dropped_before: u64,
     /// Revisions after the one asked for that this daemon gave and does not hold.
     pub(super) missed: u64,
 }
@@ -54,10 +60,27 @@ impl Feed {
             live: held.live,
             last: held.newest,
             dropped: 0,
+            dropped_before: 0,
             missed,
             wanted,
         };
         (feed, Begin { since: held.since, complete })
+    }
+
+    /// What the client reads first.
+    pub(super) fn first(&self, begin: Begin) -> Value {
+        let position = Position { boot_id: self.memory.boot_id().to_owned(), sequence: begin.since };
+        json!({ "position": position, "complete": begin.complete, "missed": self.missed })
+    }
+
+    /// The counts as keys to add to the object of a revision.
+    pub(super) fn counts(&self) -> String {
+        format!(",\"dropped\":{},\"missed\":{}", self.dropped, self.missed)
+    }
+
+    /// Revisions that were left out since the last call.
+    pub(super) fn newly_dropped(&mut self) -> u64 {
+        self.dropped - std::mem::replace(&mut self.dropped_before, self.dropped)
     }
 
     /// Leaves out what is stored.
@@ -112,13 +135,8 @@ impl Feed {
         }
         *incidents
             && (filter.takes_all()
-                || incident(stored).is_some_and(|incident| filter.takes_incident(&incident)))
+                || carrier::carried(&stored.event).is_some_and(|of| filter.takes_incident(&of)))
     }
-}
-
-/// The incident that a revision carries.
-pub(super) fn incident(stored: &Stored) -> Option<Incident> {
-    serde::Deserialize::deserialize(carrier::json(&stored.event)?).ok()
 }
 
 #[cfg(test)]

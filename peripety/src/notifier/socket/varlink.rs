@@ -4,7 +4,10 @@
 mod call;
 mod methods;
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
 use serde_json::{Value, json};
 use tokio::{io::AsyncBufReadExt as _, time::timeout};
@@ -155,8 +158,7 @@ fn revision(stored: &Stored, feed: &Feed, counted: bool) -> Vec<u8> {
     reply.extend_from_slice(b"{\"parameters\":");
     reply.extend_from_slice(line);
     if counted {
-        let (dropped, missed) = (feed.dropped, feed.missed);
-        reply.extend_from_slice(format!(",\"dropped\":{dropped},\"missed\":{missed}").as_bytes());
+        reply.extend_from_slice(feed.counts().as_bytes());
     }
     reply.extend_from_slice(b"},\"continues\":true}\0");
     reply
@@ -191,6 +193,7 @@ async fn follow(client: &mut Client<'_>, mut feed: Feed, first: Value) -> io::Re
             }
         };
         let Some(stored) = next else { return Ok(()) };
+        client.counters.lost.fetch_add(feed.newly_dropped(), Ordering::Relaxed);
         client.write(&revision(&stored, &feed, true)).await?;
     }
 }

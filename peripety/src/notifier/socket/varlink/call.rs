@@ -48,7 +48,7 @@ impl Call {
 /// The parameters of a call, which are taken one by one.
 pub(super) struct Parameters(Map<String, Value>);
 
-fn invalid(name: &str) -> Failure {
+pub(super) fn invalid(name: &str) -> Failure {
     failure("org.varlink.service.InvalidParameter", json!({ "parameter": name }))
 }
 

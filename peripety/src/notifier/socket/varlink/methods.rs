@@ -12,13 +12,13 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Answer, Failure, INTERFACES, SERVICE, Service,
-    call::{Call, Parameters},
+    call::{Call, Parameters, invalid},
     failure,
 };
 use crate::{
     event::EventId,
     notifier::socket::{
-        Position, Request,
+        self, Position, Request,
         feed::{Feed, Wanted},
     },
 };
@@ -47,7 +47,7 @@ pub(super) async fn answer(service: &Service<'_>, mut call: Call) -> Answered {
     match (interface, method) {
         ("org.varlink.service", "GetInfo") => {
             parameters.end()?;
-            let names: Vec<&str> = [SERVICE].iter().chain(&INTERFACES).map(|(name, _)| *name).collect();
+            let names: Vec<&str> = interfaces().map(|(name, _)| name).collect();
             one(json!({
                 "vendor": "peripety", "product": "peripetyd", "version": env!("CARGO_PKG_VERSION"),
                 "url": env!("CARGO_PKG_REPOSITORY"), "interfaces": names,
@@ -56,7 +56,7 @@ pub(super) async fn answer(service: &Service<'_>, mut call: Call) -> Answered {
         ("org.varlink.service", "GetInterfaceDescription") => {
             let wanted: String = parameters.required("interface")?;
             parameters.end()?;
-            match [SERVICE].iter().chain(&INTERFACES).find(|(name, _)| *name == wanted) {
+            match interfaces().find(|(name, _)| *name == wanted) {
                 Some((_, description)) => one(json!({ "description": description })),
                 None => Err(failure("org.varlink.service.InterfaceNotFound", json!({ "interface": wanted }))),
             }
@@ -111,19 +111,18 @@ pub(super) async fn answer(service: &Service<'_>, mut call: Call) -> Answered {
         ("io.peripety.Daemon", "Resolve") => {
             person(service, parameters, "resolve", "io.peripety.Daemon.Refused").await
         }
-        _ if [SERVICE].iter().chain(&INTERFACES).any(|(name, _)| *name == interface) => {
-            Err(no_method(&call.method))
-        }
+        _ if interfaces().any(|(name, _)| name == interface) => Err(no_method(&call.method)),
         _ => Err(failure("org.varlink.service.InterfaceNotFound", json!({ "interface": interface }))),
     }
 }
 
-fn no_method(method: &str) -> Failure {
-    failure("org.varlink.service.MethodNotFound", json!({ "method": method }))
+/// All interfaces, with their descriptions.
+fn interfaces() -> impl Iterator<Item = (&'static str, &'static str)> {
+    std::iter::once(SERVICE).chain(INTERFACES)
 }
 
-fn invalid(name: &str) -> Failure {
-    failure("org.varlink.service.InvalidParameter", json!({ "parameter": name }))
+fn no_method(method: &str) -> Failure {
+    failure("org.varlink.service.MethodNotFound", json!({ "method": method }))
 }
 
 fn refused(error: &'static str, why: &str) -> Failure {
@@ -153,22 +152,14 @@ fn subscribe(service: &Service<'_>, call: &Call, mut parameters: Parameters, inc
     if stored == Some(false) {
         feed.skip_stored();
     }
-    let first = json!({
-        "position": { "boot_id": boot_id, "sequence": begin.since }, "complete": begin.complete, "missed": feed.missed,
-    });
+    let first = feed.first(begin);
     Ok(Answer::Follow(Box::new(feed), first))
 }
 
 /// Asks what the socket's other protocol asks.
 async fn ask(service: &Service<'_>, request: &Request) -> Result<Value, String> {
-    match service.answers.answer_later(request, service.peer) {
-        Some(later) => {
-            later.await.unwrap_or_else(|_| Err("peripetyd is busy, or ending; ask again".to_owned()))
-        }
-        None => {
-            service.answers.answer(&request.request).ok_or_else(|| "peripetyd does not know that".to_owned())
-        }
-    }
+    let answer = socket::ask(service.answers, request, service.peer).await;
+    answer.unwrap_or_else(|| Err("peripetyd does not know that".to_owned()))
 }
 
 async fn person(

@@ -328,7 +328,7 @@ fn flood(path: &Path, bytes: usize) -> (String, usize) {
 }
 
 #[test]
-fn bad_clients_are_told_which_limit_it_was_and_the_others_see_nothing_of_it() {
+fn bad_clients_read_which_limit_it_was_and_the_others_see_nothing_of_it() {
     served(Limits { backlog: 4, ..Limits::default() }, |path, memory| {
         let mut good = connect(path);
         send(&mut good, &json!({ "method": "io.peripety.Events.Subscribe", "more": true }));
@@ -376,7 +376,7 @@ fn ten_thousand_connections_leave_room_for_the_next_client() {
     served(Limits::default(), |path, _| {
         let most =
             if rustix::process::geteuid().is_root() { slots::ROOT_CLIENTS } else { slots::OTHER_CLIENTS };
-        // Those that follow keep their places: for the next one there is none, and it is told so.
+        // Those that follow keep their places: for the next one there is none, and it gets an error that says so.
         let following: Vec<Blocking> = (0..most / slots::SHARE)
             .map(|_| {
                 let mut client = connect(path);
