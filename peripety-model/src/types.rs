@@ -26,7 +26,7 @@ pub struct TypeInfo {
     pub sub_system: &'static str,
     /// The severity where nothing is known about the impact.
     pub severity: Severity,
-    /// Fault, news, or the end of a fault.
+    /// A fault, the end of one, or neither.
     pub nature: Nature,
     /// What happened, in words.
     pub meaning: &'static str,

@@ -27,7 +27,7 @@ const BATCH: usize = 256;
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot {call} {path}: {source}; peripety-watch cannot be heard, and what takes CAP_SYS_ADMIN goes unseen"
+    "cannot {call} {path}: {source}; peripety-watch cannot connect, and what takes CAP_SYS_ADMIN is not seen"
 )]
 pub(crate) struct ListenError {
     call: &'static str,

@@ -45,7 +45,7 @@ fn entry(info: &TypeInfo) -> String {
     let nature = match info.nature {
         Nature::Fault => "A storage failure",
         Nature::Clears => "The end of an earlier storage failure",
-        Nature::News => "News about storage, not a failure",
+        Nature::News => "Information about storage, not a failure",
     };
     let mut text = format!(
         "-- {id}\n\

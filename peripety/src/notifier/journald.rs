@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn no_journald_is_told_and_is_worth_another_try() {
+    fn no_journald_is_an_error_and_is_worth_another_try() {
         let directory = tempfile::tempdir().unwrap();
         let roots = Roots::under(directory.path());
         assert!(!present(&roots));

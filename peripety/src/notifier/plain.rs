@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn verbose_tells_all() {
+    fn verbose_shows_all() {
         let mut event = sample();
         event.root_cause_event_id = Some(event.event_id);
         event.lost_before = 7;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_device_nor_count_is_told_twice() {
+    fn neither_device_nor_count_is_shown_twice() {
         let mut event = sample();
         for (msg, said) in [
             ("/dev/vg0/data on /srv/data: it failed, 3 times", ": it failed, 3 times so far"),

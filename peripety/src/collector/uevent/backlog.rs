@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_folded_has_the_latest_sequence_number_of_its_disk() {
         // losetup of a loop device that did not exist: it is added, and gets a file at once.
-        for (told, seqs) in
+        for (latest, seqs) in
             [("7", [Some("6"), Some("7")]), ("7", [Some("7"), Some("6")]), ("7", [None, Some("7")])]
         {
             let mut backlog = Backlog::default();
@@ -269,7 +269,7 @@ mod tests {
             }
             let Some(Waiting::Event { uevent, .. }) = backlog.take() else { panic!("none waits") };
             assert!(uevent.action == "add" && backlog.is_empty());
-            assert_eq!(uevent.get("DISKSEQ"), Some(told), "{seqs:?}");
+            assert_eq!(uevent.get("DISKSEQ"), Some(latest), "{seqs:?}");
         }
     }
 
@@ -320,7 +320,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_device_ends_as_it_was_told(steps in proptest::collection::vec((0_u8..4, 0_u8..3), 0..60)) {
+        fn each_device_ends_as_its_last_uevent_says(steps in proptest::collection::vec((0_u8..4, 0_u8..3), 0..60)) {
             let mut backlog = Backlog::default();
             for (seq, (device, action)) in steps.iter().enumerate() {
                 let action = ["add", "remove", "change"][usize::from(*action)];

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn news_about_a_growing_event_are_told() {
+    fn changes_of_a_growing_event_are_shown() {
         let mut live = Live::default();
         let mut event = Event { count: 1, revision: 0, ..sample() };
         live.render(&event, &style()).unwrap();

@@ -121,7 +121,7 @@ fn is_stamped(text: &str) -> bool {
     found().unwrap_or_default()
 }
 
-/// A line of netconsole. A process may have written it into /dev/kmsg; there is only its form to say so.
+/// A line of netconsole. A process may have written it into /dev/kmsg: its form is no proof of the kernel.
 fn of_netconsole<'t>(text: &'t str, mut entry: Line<'t>, is_others: bool) -> Piece<'t> {
     let text = kernel_stamp(text, &mut entry);
     let identifier = dmesg::process(text).or(is_others.then_some(""));
