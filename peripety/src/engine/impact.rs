@@ -14,7 +14,10 @@ use crate::{
     parser::rules::RuleSet,
     record::Uevent,
 };
-use peripety_common::{KernelRecord, Kind, Payload};
+use peripety_common::{
+    KernelRecord, Kind, Payload,
+    ext4::{Ext4Error, FUNCTION_BYTES},
+};
 
 /// `sda` with what is made of it, and some others.
 struct Machine(Devices, Vec<BlkInfo>);
@@ -441,6 +444,27 @@ fn a_read_that_went_to_the_other_mirror_is_not_corrected() {
             [("MD_READ_REDIRECTED".to_owned(), Severity::Warning)]
         );
     }
+}
+
+#[test]
+fn a_filesystem_that_fails_before_its_mount_is_read_has_its_mount_point_after() {
+    let error = Ext4Error { dev: SDA.to_kernel(), line: 1785, function: [0; FUNCTION_BYTES] };
+    let error = kernel(Kind::Ext4Error, START, Payload::Ext4Error(error));
+    let machine = |points: &[&str]| {
+        let mut sda = id(SDA, "sda", BlkType::Scsi);
+        sda.mount_points = points.iter().map(|point| (*point).to_owned()).collect();
+        Machine::plain().with(BlkInfo { id: sda, ..BlkInfo::default() })
+    };
+    let settings = Settings { live: all_live(), ..Settings::default() };
+    let (mut engine, mut out) = (Engine::new(settings, RuleSet::built_in()), Vec::new());
+    engine.push(&error, &machine(&[]), &mut out);
+    engine.tick(START + 2 * SECOND, &machine(&["/mnt"]), &mut out);
+    let events: Vec<_> = out.iter().filter(|event| event.event_type == EventType::FS_ERROR).collect();
+    assert!(!events.is_empty());
+    assert!(
+        events.iter().all(|event| event.block.as_ref().unwrap().id.mount_points == ["/mnt"]),
+        "{events:?}"
+    );
 }
 
 #[test]

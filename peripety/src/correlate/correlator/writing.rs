@@ -108,10 +108,21 @@ impl Correlator {
     }
 }
 
-/// A disk may fail before it is announced: its event has its name once that is known.
+/// A disk may fail before it is announced, and a filesystem before its mount is read: the event has the name and the mount
+/// point once they are known.
 pub(super) fn identify(fold: &mut Fold, cx: &Context<'_>) {
-    let (None, Some(dev)) = (&fold.event().block, fold.node.dev) else { return };
+    let Some(dev) = fold.node.dev else { return };
+    let is_of_filesystem = || fold.event().event_type.as_str().starts_with("FS_");
+    if fold.event().block.as_deref().is_some_and(|block| is_mounted(block) || !is_of_filesystem()) {
+        return;
+    }
     let Some(block) = cx.facts.by_dev(dev, Some(fold.node.first_ns)) else { return };
+    if fold.event().block.is_some() {
+        if is_mounted(&block) {
+            fold.event_mut().block = Some(block);
+        }
+        return;
+    }
     let place = fold.event().facts.scsi.as_ref().and_then(|scsi| scsi.hctl);
     let elsewhere = |place: Hctl| {
         block.id.transport_id.parse::<Hctl>().is_ok() && block.id.transport_id != place.to_string()
