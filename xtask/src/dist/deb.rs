@@ -116,7 +116,9 @@ fn control(
     tree::write(&debian.join("control"), &text, 0o644)?;
     tree::write(&debian.join("md5sums"), &sums, 0o644)?;
     let conffiles: String = placed.iter().filter(|f| f.config).map(|f| format!("{}\n", f.path)).collect();
-    tree::write(&debian.join("conffiles"), &conffiles, 0o644)?;
+    if !conffiles.is_empty() {
+        tree::write(&debian.join("conffiles"), &conffiles, 0o644)?;
+    }
     for script in ["postinst", "prerm", "postrm"] {
         let before = package.before_removal.as_deref();
         let before = before.map(|run| format!("    {run} || true")).unwrap_or_default();
