@@ -47,6 +47,10 @@
 //! [`map`] follows a sector down to the disks and up to what is made of them, through partitions, device-mapper, md, loop
 //! devices and btrfs.
 //!
+//! # State of stacked devices
+//!
+//! [`status`] reads what targets of device-mapper and arrays of md say of themselves: legs, sync, how full a pool is.
+//!
 //! # Over time
 //!
 //! A [`BlkCache`] is filled by one scan. Handing it each [uevent](Uevent) of the kernel and reporting it when mountinfo changed
@@ -81,6 +85,7 @@ pub mod mountinfo;
 mod mounts;
 mod resolve;
 mod roots;
+pub mod status;
 mod superblock;
 mod sysfs;
 mod transport;
