@@ -3,14 +3,16 @@
 use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixStream as Blocking,
+    sync::Arc,
     thread,
 };
 
 use super::{
+    request::MAX_REQUEST,
     slots::{OTHER_CLIENTS, ROOT_CLIENTS, SHARE},
     *,
 };
-use crate::notifier::memory::Limits;
+use crate::notifier::memory::{Limits, Memory};
 
 struct Nothing;
 

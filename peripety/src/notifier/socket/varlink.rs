@@ -13,7 +13,12 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncBufReadExt as _, time::timeout};
 
 use self::call::{Call, NotCalled};
-use super::{Answers, Client, PATIENCE, Peer, feed::Feed, linger, slots::Doing};
+use super::{
+    Answers, PATIENCE, Peer,
+    client::{Client, linger},
+    feed::Feed,
+    slots::Doing,
+};
 use crate::notifier::memory::{Memory, Stored};
 
 /// The interfaces, by name.
