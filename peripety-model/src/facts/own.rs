@@ -110,7 +110,7 @@ section! {
 }
 
 section! {
-    /// Devices that went together.
+    /// Devices that went together, or that an array cannot do without.
     RemovalFacts {
         /// Their names, in the order in which they went.
         devices: Vec<String>,

@@ -47,6 +47,14 @@ pub(crate) fn compose(event: &Event) -> String {
         }
         "BLK_DEVICE_ADDED" => format!("{} appeared", device(event)),
         "BLK_DEVICE_REMOVED" => removed(event),
+        "MD_ARRAY_FAILED" if event.raw_msgs.is_empty() && event.facts.removal.is_some() => {
+            let gone = event.facts.removal.as_ref().and_then(|removal| removal.devices.as_ref());
+            format!(
+                "{} cannot go on without {}",
+                device(event),
+                gone.map(|gone| gone.join(", ")).unwrap_or_default()
+            )
+        }
         "BLK_CAPACITY_CHANGED" if event.raw_msgs.is_empty() => {
             format!("the size of {} changed", device(event))
         }

@@ -288,6 +288,13 @@ fn the_removal_of_the_last_member_is_critical_and_that_of_any_other_is_not() {
     };
     assert_eq!(of("sda").severity, Severity::Notice);
     assert_eq!(of("sdb").severity, Severity::Critical);
+    // Of which the kernel prints nothing, and an array that is stopped at once is not seen by a look at sysfs.
+    let failed: Vec<_> =
+        finals(&reported).into_iter().filter(|e| e.event_type == EventType::MD_ARRAY_FAILED).collect();
+    let [failed] = failed.as_slice() else { panic!("{failed:#?}") };
+    assert_eq!((failed.kdev.as_str(), failed.severity), ("md0", Severity::Critical));
+    assert!(failed.root_cause_event_id.is_some());
+    assert_eq!(failed.msg, "/dev/md0 cannot go on without sdb");
 }
 
 #[test]

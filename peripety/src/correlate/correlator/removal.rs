@@ -7,6 +7,7 @@ use peripety_common::Kind;
 use super::{
     super::{
         cause::Node,
+        event_builder,
         fold::Origin,
         key::{FoldKey, Scope},
     },
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Hctl, Transport},
     event::{EventType, Severity},
-    parser::RawEvent,
+    parser::{Kdev, RawEvent},
 };
 
 /// How soon after each other devices go that go together.
@@ -47,7 +48,10 @@ fn is_used(block: &BlkInfo) -> bool {
 impl Correlator {
     /// A device went: with others of its host, if those went just now.
     pub(super) fn removed(&mut self, raw: &RawEvent, block: Option<Arc<BlkInfo>>, cx: &mut Context<'_>) {
-        let lost = block.as_deref().map(|block| self.left.lost_with(block)).unwrap_or_default();
+        let lost: Vec<BlkId> = block
+            .as_deref()
+            .map(|block| self.left.lost_with(block).into_iter().cloned().collect())
+            .unwrap_or_default();
         let last;
         let raw = if lost.is_empty() {
             raw
@@ -57,6 +61,27 @@ impl Correlator {
         };
         let name = raw.facts.uevent.as_ref().and_then(|uevent| uevent.name.clone());
         let name = name.unwrap_or_else(|| raw.kdev.to_text());
+        let member = event_builder::kdev(raw, block.as_deref());
+        self.goes(raw, block, &name, cx);
+        for array in lost.iter().filter(|above| above.blk_type == BlkType::Md) {
+            self.fails_with(raw, array, &member, cx);
+        }
+    }
+
+    /// An array cannot go on without a member that went. The kernel prints nothing of it.
+    fn fails_with(&mut self, raw: &RawEvent, array: &BlkId, member: &str, cx: &mut Context<'_>) {
+        let sequence = format!("{}/{}", raw.sequence, array.dev);
+        let mut failed = RawEvent::new(raw.time, &*raw.source, sequence, EventType::MD_ARRAY_FAILED);
+        failed.kdev = Kdev::Dev(array.dev);
+        let md = failed.facts.md.get_or_insert_default();
+        md.array = Some(array.blk_path.strip_prefix("/dev/").unwrap_or(&array.blk_path).to_owned());
+        md.level = Some(array.raid_level.clone()).filter(|level| !level.is_empty());
+        failed.facts.removal.get_or_insert_default().devices = Some(vec![member.to_owned()]);
+        let block = event_builder::device(&failed, cx.facts);
+        self.plain(&failed, Scope::dev(array.dev.to_kernel()), block, Origin::Uevent, cx);
+    }
+
+    fn goes(&mut self, raw: &RawEvent, block: Option<Arc<BlkInfo>>, name: &str, cx: &mut Context<'_>) {
         let Some(key) = family(block.as_deref()) else {
             self.open(raw, block, &[], Origin::Uevent, None, cx);
             return;
@@ -64,12 +89,12 @@ impl Correlator {
         if let Some(place) = self.open_at(&key, raw.time, cx)
             && self.table.get(place).is_some_and(|fold| is_together(fold, raw))
         {
-            self.goes_too(place, raw, block, &name);
+            self.goes_too(place, raw, block, name);
             return;
         }
         let Some(place) = self.open(raw, block, &[key], Origin::Uevent, None::<Kind>, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
-            fold.event_mut().facts.removal.get_or_insert_default().devices = Some(vec![name]);
+            fold.event_mut().facts.removal.get_or_insert_default().devices = Some(vec![name.to_owned()]);
         }
     }
 
@@ -101,7 +126,7 @@ impl Correlator {
 }
 
 fn dev_of(raw: &RawEvent) -> Option<Dev> {
-    if let crate::parser::Kdev::Dev(dev) = raw.kdev { Some(dev) } else { None }
+    if let Kdev::Dev(dev) = raw.kdev { Some(dev) } else { None }
 }
 
 fn is_together(fold: &super::Fold, raw: &RawEvent) -> bool {
