@@ -148,7 +148,10 @@ fn a_fault_does_not_become_well_by_silence_and_what_is_transient_says_so() {
     assert_eq!(table.conditions().len(), 3);
     table.settle(at(1000), &|check, _| check == Check::Answers);
     is(&table, &[("medium_errors", "sda"), ("device_failing", "sda")]);
+    // Its sectors can be read again. Why requests failed of which nobody knows the reason is still not known.
     table.apply(&event("BLK_READ_BACK", 1001, &disk));
+    is(&table, &[("device_failing", "sda")]);
+    table.apply(&event("BLK_DEVICE_REMOVED", 1002, &disk));
     is(&table, &[]);
     let mut lost = event("PERIPETY_EVENTS_LOST", 1000, &BlkInfo::default());
     lost.block = None;
