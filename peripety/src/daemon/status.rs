@@ -147,8 +147,14 @@ impl Status {
     /// Looks at sysfs and mountinfo. Gives what nothing reported before; conditions of these kinds are left for an event to
     /// open. To be called on a thread: sysfs may take its time.
     ///
-    /// Beside them: what it showed to be over.
-    pub(super) fn look(&self, roots: &Roots, for_events: &[&str]) -> (Vec<Condition>, Vec<Condition>) {
+    /// Beside them: what it showed to be over, of that and of what `incidents` wait for. Those are kept for longer than the
+    /// journal may reach back.
+    pub(super) fn look(
+        &self,
+        roots: &Roots,
+        for_events: &[&str],
+        incidents: Vec<Condition>,
+    ) -> (Vec<Condition>, Vec<Condition>) {
         let before = self.inner().table.clone();
         let mut after = before.clone();
         let mut look = Look::new(roots).keeping_absent();
@@ -162,7 +168,8 @@ impl Status {
         let (reported, left) = (of_event(&before), of_event(&after));
         let is_left =
             |c: &Condition| left.iter().any(|l| l.condition == c.condition && l.event_id == c.event_id);
-        let over = reported.into_iter().filter(|c| !is_left(c)).collect();
+        let mut over: Vec<Condition> = reported.into_iter().filter(|c| !is_left(c)).collect();
+        over.extend(look.over(incidents, Timestamp::now()));
         self.inner().table.take_look(&before, after);
         // What lies in the journal may report it.
         if self.inner().journal.is_none() { (Vec::new(), over) } else { (new, over) }

@@ -34,7 +34,7 @@ use crate::{
         Event, EventId, EventType, Severity,
         incident::{Certainty, Incident, Relation, State},
     },
-    state::End,
+    state::{Condition, End},
 };
 
 /// Incidents that are open at a time; the one that was quiet for longest makes room.
@@ -175,6 +175,14 @@ impl Incidents {
     /// All that are known: open ones and those that were over within a day.
     pub fn all(&self) -> impl Iterator<Item = &Incident> {
         self.cases.values().map(|case| &case.incident)
+    }
+
+    /// What is wrong by those that are open, at most `most` of them, the ones that were quiet for longest first.
+    pub(crate) fn open_conditions(&self, most: usize) -> Vec<Condition> {
+        let open = self.cases.values().filter(|case| case.incident.state.is_open());
+        let mut all: Vec<&Condition> = open.flat_map(|case| &case.conditions).collect();
+        all.sort_by_key(|condition| condition.last);
+        all.into_iter().take(most).cloned().collect()
     }
 
     /// How many are known.

@@ -157,6 +157,9 @@ pub struct Subject {
     /// What it is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Dev>,
+    /// Where it is plugged in, where that has a name that stays over reboots.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// The boot in which it has this name and number.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub boot_id: String,
@@ -175,6 +178,7 @@ impl Subject {
             dev: (!id.dev.is_none()).then_some(id.dev),
             diskseq: id.diskseq,
             wwid: id.wwid.clone(),
+            place: place(id),
             mount_points: id.mount_points.clone(),
             ..Self::default()
         }
@@ -234,6 +238,21 @@ impl Subject {
             _ if !self.name.is_empty() => self.name.clone(),
             _ => self.path.clone(),
         }
+    }
+}
+
+/// The port, bay or PCI function that a disk is plugged into. SCSI addresses and virtio's names are given anew at each boot.
+fn place(id: &BlkId) -> String {
+    match &id.transport {
+        Some(Transport::Sata { port, .. }) if !port.is_empty() => port.clone(),
+        Some(Transport::Sas { enclosure, bay: Some(bay), .. }) if !enclosure.is_empty() => {
+            format!("bay {bay} of {enclosure}")
+        }
+        Some(Transport::Nvme { transport, traddr, .. }) if transport == "pcie" && !traddr.is_empty() => {
+            let namespace = id.blk_path.rsplit_once('n').map_or("", |(_, number)| number);
+            format!("{traddr} namespace {namespace}")
+        }
+        _ => String::new(),
     }
 }
 

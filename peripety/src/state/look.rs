@@ -96,6 +96,18 @@ impl<'r> Look<'r> {
         new
     }
 
+    /// Those of some conditions that the machine shows to be over.
+    pub(crate) fn over(&mut self, conditions: Vec<Condition>, now: Timestamp) -> Vec<Condition> {
+        self.now = now;
+        let mut over = conditions;
+        over.retain(|condition| {
+            let mut as_now = condition.clone();
+            let checks = row(&condition.condition).map_or(&[][..], |row| row.checks);
+            !self.revise(&mut as_now) || checks.iter().any(|check| self.is_over(*check, &as_now))
+        });
+        over
+    }
+
     fn subject(&self) -> Subject {
         Subject { boot_id: self.boot_id.clone(), ..Subject::default() }
     }
@@ -191,7 +203,7 @@ impl<'r> Look<'r> {
         let device = &condition.device;
         // It is not there yet: its name and number may be another one's.
         if self.is_of_other_boot(device) {
-            return false;
+            return check == Check::Gone && self.is_replaced(device);
         }
         match check {
             Check::Gone => self.has_sysfs && self.is_gone(device),
@@ -242,6 +254,16 @@ impl<'r> Look<'r> {
         let number = device.name.strip_prefix("loop").unwrap_or_default();
         let empty_loop = number.parse::<u32>().is_ok() && !dir.join("loop/backing_file").exists();
         other || empty_loop
+    }
+
+    /// Whether another disk is where it was before the reboot.
+    fn is_replaced(&self, device: &Subject) -> bool {
+        let (place, wwid) = (device.place.as_str(), device.wwid.as_str());
+        let other = |id: &BlkId| !id.wwid.is_empty() && self.of_id(id).place == place;
+        !place.is_empty()
+            && !wwid.is_empty()
+            && self.ids.iter().all(|id| id.wwid != wwid)
+            && self.ids.iter().any(other)
     }
 
     fn is_whole(&self, device: &Subject) -> bool {

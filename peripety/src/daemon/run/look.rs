@@ -26,6 +26,9 @@ const PATIENCE_NS: u64 = 1_500_000_000;
 /// Characters of a reason that are kept.
 const REASON_MAX: usize = 500;
 
+/// Conditions of incidents that one look is about.
+const CONDITIONS_MAX: usize = 1024;
+
 /// Kinds of conditions that sysfs shows and no kernel reports, with the event that reports them.
 const EVENTS: &[(&str, EventType, &str)] = &[
     ("array_failed", EventType::MD_ARRAY_FAILED, "md"),
@@ -78,9 +81,10 @@ impl Daemon {
         }
         let (status, roots, done) =
             (self.outputs.status(), self.roots.clone(), self.service.looked.0.clone());
+        let incidents = self.pipeline.engine.incidents().open_conditions(CONDITIONS_MAX);
         let look = move || {
             let kinds: Vec<&str> = EVENTS.iter().map(|row| row.0).collect();
-            let new = status.look(&roots, &kinds);
+            let new = status.look(&roots, &kinds, incidents);
             // The loop has ended.
             let _nobody = done.blocking_send(new);
         };

@@ -328,3 +328,51 @@ fn after_a_reboot_a_device_is_found_by_its_id_or_is_gone() {
     Look::new(&machine.roots).keeping_absent().at(&mut table, Timestamp::UNIX_EPOCH);
     assert_eq!(table.conditions().len(), 1, "it may only not be there yet");
 }
+
+#[test]
+fn what_was_wrong_with_a_disk_is_over_when_another_one_is_in_its_place_after_a_reboot() {
+    let machine = Machine::new();
+    let boot = machine.roots.procfs.join("sys/kernel/random/boot_id");
+    fs::create_dir_all(boot.parent().unwrap()).unwrap();
+    fs::write(boot, "00000000-0000-0000-0000-000000000002\n").unwrap();
+    let disk = |name: &str, dev: &str, wwid: &str, port: &str| BlkId {
+        blk_path: format!("/dev/{name}"),
+        dev: dev.parse().unwrap(),
+        wwid: wwid.to_owned(),
+        transport: Some(block::Transport::Sata { port: port.to_owned(), speed: String::new() }),
+        ..BlkId::default()
+    };
+    let failing = Condition {
+        device: Subject {
+            boot_id: "00000000000000000000000000000001".into(),
+            ..Subject::of_id(&disk("sdb", "8:16", "naa.1", "ata2"))
+        },
+        ..condition("medium_errors", "sdb", "8:16", None)
+    };
+    let is_over = |disks: &[BlkId]| {
+        let mut look = Look::new(&machine.roots).keeping_absent();
+        look.ids = disks.to_vec();
+        !look.over(vec![failing.clone()], Timestamp::UNIX_EPOCH).is_empty()
+    };
+    machine.attr("sdc", "8:32", "dev", "8:32");
+    assert!(is_over(&[disk("sdb", "8:16", "naa.2", "ata2")]), "replaced");
+    assert!(!is_over(&[]), "it may not be there yet, or not come up");
+    assert!(!is_over(&[disk("sdb", "8:16", "naa.2", "ata3")]), "the next disk has its name");
+    assert!(!is_over(&[disk("sdb", "8:16", "", "ata2")]), "what is there has no id");
+    assert!(
+        !is_over(&[disk("sdb", "8:16", "naa.2", "ata2"), disk("sdc", "8:32", "naa.1", "ata3")]),
+        "it is in another place now"
+    );
+}
+
+#[test]
+fn what_only_an_incident_remembers_ends_with_its_device() {
+    let machine = Machine::new();
+    machine.attr("sda", "8:0", "dev", "8:0");
+    machine.attr("sda", "8:0", "diskseq", "7");
+    let over = |diskseq| {
+        let kept = vec![condition("medium_errors", "sda", "8:0", Some(diskseq))];
+        Look::new(&machine.roots).keeping_absent().over(kept, Timestamp::UNIX_EPOCH).len()
+    };
+    assert_eq!((over(7), over(6)), (0, 1));
+}
