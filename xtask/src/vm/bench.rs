@@ -15,7 +15,7 @@ use super::{
     cache::Cache,
     check,
     kernel::{self, Kernel},
-    machine,
+    machine::{self, Machine},
     root::Root,
     scenario::Scenario,
 };
@@ -28,6 +28,8 @@ use crate::{
 pub struct Bench {
     roots: Vec<Root>,
     pub kernels: Vec<Kernel>,
+    /// The host has much else to do.
+    pub busy: bool,
 }
 
 /// One scenario on one kernel.
@@ -52,7 +54,7 @@ impl Bench {
         let cache = Cache::open()?;
         let roots = suites.iter().map(|suite| Root::ensure(&cache, suite)).collect::<Result<Vec<_>>>()?;
         let kernels = kinds.iter().map(|kind| Kernel::ensure(kind, &cache)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { roots, kernels })
+        Ok(Self { roots, kernels, busy: false })
     }
 
     /// Plays all, and reports each when it is done.
@@ -83,7 +85,7 @@ impl Bench {
         let run = || {
             let root = self.roots.iter().find(|root| root.suite == scenario.root);
             let root = root.with_context(|| format!("no root of {} was made", scenario.root))?;
-            machine::run(kernel, scenario, root, binaries, &dir)
+            machine::run(&Machine { kernel, scenario, root, busy: self.busy }, binaries, &dir)
         };
         // On a busy host emulation is too slow for the kernel: its timer check fails, or code that it patches is run (int3).
         let fell = || {
