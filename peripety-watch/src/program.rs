@@ -1,5 +1,6 @@
-//! The program: one thread, which waits for all descriptors at once.
+//! The program: one thread, which waits for all descriptors at once, and another one that uses the paths of filesystems.
 
+mod asker;
 mod filesystems;
 mod link;
 
@@ -63,6 +64,8 @@ enum WatchError {
     Mountinfo { path: PathBuf, source: io::Error },
     #[error("cannot wait for what happens: poll failed: {0}")]
     Poll(Errno),
+    #[error("cannot make an eventfd: {0}")]
+    Eventfd(io::Error),
 }
 
 fn open(path: &Path) -> Result<File, WatchError> {
@@ -73,16 +76,18 @@ fn run(args: &Args) -> Result<(), WatchError> {
     // Opened before it is first read, so that no change falls between.
     let changes = open(&args.mountinfo)?;
     let mut link = Link::new(args.runtime_dir.join(SOCKET));
-    let mut filesystems = Filesystems::new();
+    let mut filesystems = Filesystems::new().map_err(WatchError::Eventfd)?;
+    link.watching(filesystems.watching());
     let mut mounts_changed = true;
     loop {
         if std::mem::take(&mut mounts_changed) {
             let mut text = Vec::new();
             io::Read::read_to_end(&mut open(&args.mountinfo)?, &mut text)
                 .map_err(|source| WatchError::Mountinfo { path: args.mountinfo.clone(), source })?;
-            if filesystems.watch(&text) {
-                link.watching(filesystems.watching());
-            }
+            filesystems.watch(&text);
+        }
+        if filesystems.go_on() {
+            link.watching(filesystems.watching());
         }
         link.go_on();
         let ready = wait(&changes, &link, &filesystems)?;
@@ -107,7 +112,8 @@ fn wait(changes: &File, link: &Link, filesystems: &Filesystems) -> Result<Ready,
     let connection: Option<BorrowedFd<'_>> = link.socket();
     all.extend(connection.map(|fd| PollFd::from_borrowed_fd(fd, link.waits_for())));
     all.extend(filesystems.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-    let timeout = link.retry_in().and_then(|wait| Timespec::try_from(wait).ok());
+    let timeout = [link.retry_in(), filesystems.due_in()].into_iter().flatten().min();
+    let timeout = timeout.and_then(|wait| Timespec::try_from(wait).ok());
     match poll(&mut all, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(WatchError::Poll(error)),
