@@ -44,6 +44,9 @@ pub struct Condition {
     /// When its filesystem was mounted anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mounted_again: Option<Timestamp>,
+    /// When a look at mountinfo last found it mounted nowhere: of many mounts the kernel does not print each.
+    #[serde(skip)]
+    pub unmounted: Option<Timestamp>,
     /// When it is over by itself, if it does not happen again: it is transient by nature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
@@ -82,6 +85,7 @@ impl Condition {
             events: Vec::new(),
             members: Vec::new(),
             mounted_again: None,
+            unmounted: None,
             expires: None,
             succeeded: None,
         }
@@ -96,6 +100,14 @@ impl Condition {
         };
         this.note(row, event);
         this
+    }
+
+    /// Takes what a look has changed between `old` and `new`, and leaves what events have changed since it began.
+    pub(super) fn take_look(&mut self, old: &Self, new: &Self) {
+        if self.device == old.device {
+            self.device.clone_from(&new.device);
+        }
+        (self.expires, self.succeeded, self.unmounted) = (new.expires, new.succeeded, new.unmounted);
     }
 
     /// The conditions that an event opens.

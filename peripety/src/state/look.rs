@@ -139,6 +139,9 @@ impl<'r> Look<'r> {
         if let Some(points) = self.mount_points(device) {
             device.mount_points = points;
         }
+        if self.mounts_of(&condition.device).is_some_and(|mounts| mounts.is_empty()) {
+            condition.unmounted = Some(self.now);
+        }
         if let Some(dir) = self.dir(&condition.device)
             && condition.succeeded.is_none_or(|then| then.after != condition.last)
         {
@@ -289,8 +292,11 @@ impl<'r> Look<'r> {
         // It counts an error a moment after it reported it: none counted means another mount than that of the fault.
         let counted = condition.last.is_some_and(|last| self.now.duration_since(last) > COUNTED_AFTER)
             && condition.sub_system == "ext4";
+        // Mounted again since, too: what is not mounted has no such file. Where it only was mounted elsewhere all the time, the
+        // errors are counted.
+        let again = condition.unmounted.is_some_and(|at| condition.last.is_none_or(|last| at >= last));
         match errors {
-            Some(errors) => errors == 0 && (anew || counted),
+            Some(errors) => errors == 0 && (anew || again || counted),
             None => anew && condition.sub_system != "ext4",
         }
     }

@@ -242,8 +242,8 @@ impl Table {
                 old.condition == mine.condition && old.device.is(&mine.device) && old.last == mine.last
             };
             match seen.iter().find(same) {
-                Some((_, Some(new))) => {
-                    *mine = new.clone();
+                Some((old, Some(new))) => {
+                    mine.take_look(old, new);
                     true
                 }
                 Some((_, None)) => false,

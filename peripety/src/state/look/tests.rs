@@ -251,6 +251,35 @@ fn ext4_is_clean_when_its_superblock_has_no_errors() {
 }
 
 #[test]
+fn a_mount_that_the_kernel_did_not_print_is_one_all_the_same() {
+    let machine = Machine::new();
+    machine.attr("sda1", "8:1", "dev", "8:1");
+    let ext4 = machine.roots.sysfs.join("fs/ext4/sda1");
+    let mounted = "27 1 8:1 / /mnt rw - ext4 /dev/sda1 rw\n";
+    let mut table = Table::default();
+    let mut corrupt = condition("filesystem_corrupt", "sda1", "8:1", None);
+    (corrupt.sub_system, corrupt.last) = ("ext4".into(), Some(Timestamp::from_second(100).unwrap()));
+    corrupt.event_id = Some(uuid::Uuid::from_u128(1));
+    table.found(corrupt);
+    let mut open_at = |second| {
+        Look::new(&machine.roots).at(&mut table, Timestamp::from_second(second).unwrap());
+        table.conditions().len()
+    };
+    // It is still the mount of the fault, which may not be counted yet.
+    fs::create_dir_all(&ext4).unwrap();
+    fs::write(ext4.join("errors_count"), "0\n").unwrap();
+    machine.mounts(mounted);
+    assert_eq!(open_at(101), 1);
+    fs::remove_dir_all(&ext4).unwrap();
+    machine.mounts("");
+    assert_eq!(open_at(102), 1);
+    fs::create_dir_all(&ext4).unwrap();
+    fs::write(ext4.join("errors_count"), "0\n").unwrap();
+    machine.mounts(mounted);
+    assert_eq!(open_at(103), 0);
+}
+
+#[test]
 fn a_device_answers_when_requests_succeed_after_the_failure() {
     let machine = Machine::new();
     machine.attr("sda", "8:0", "dev", "8:0");

@@ -210,6 +210,23 @@ fn a_filesystem_with_errors_is_so_until_it_is_mounted_anew() {
 }
 
 #[test]
+fn a_look_takes_back_nothing_that_an_event_said_meanwhile() {
+    let (mut table, disk) = (Table::default(), block("sda1", Dev::new(8, 1), 1));
+    table.apply(&event("FS_ERROR", 10, &disk));
+    let before = table.clone();
+    let mut after = before.clone();
+    after.revise(&mut |condition| {
+        condition.device.mount_points = vec!["/now".to_owned()];
+        true
+    });
+    table.apply(&event("FS_MOUNTED", 12, &disk));
+    table.take_look(&before, after);
+    let found = &table.conditions()[0];
+    assert_eq!(found.mounted_again, Some(Timestamp::from_second(12).unwrap()));
+    assert_eq!(found.device.mount_points, ["/now"]);
+}
+
+#[test]
 fn the_medium_lasts_over_reboots_and_states_of_the_kernel_do_not() {
     let mut table = Table::default();
     let of = |boot: &str, event: Event| Event { boot_id: boot.into(), ..event };
