@@ -25,6 +25,8 @@ use crate::{
     correlate::Saved,
 };
 
+/// Name of the file.
+pub(crate) const LOGBOOK: &str = "logbook";
 /// Of the format; a file of another version is not taken.
 const VERSION: u32 = 2;
 /// From this length on it is written anew.
@@ -111,7 +113,7 @@ pub struct CheckpointLog {
 impl CheckpointLog {
     /// Reads what an earlier daemon of this boot left; nothing if there was none, or its notes cannot be understood.
     pub fn open(runtime: &Path, boot_id: &str) -> (Self, Option<Left>) {
-        let path = runtime.join("logbook");
+        let path = runtime.join(LOGBOOK);
         let title = Title {
             logbook: VERSION,
             boot_id: boot_id.to_owned(),

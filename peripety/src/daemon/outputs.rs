@@ -150,8 +150,8 @@ impl Outputs {
     /// Tries to use the files again, in a directory that is this daemon's. Why they still cannot be used.
     pub(super) fn repair(&mut self) -> Option<String> {
         self.held = true;
-        let failing = self.queues.values().filter(|queue| queue.files_trouble().is_some());
-        failing.filter_map(Queue::repair).next()
+        // Also those that are not known to fail: a file that was removed is missed when next something is written.
+        self.queues.values().filter_map(Queue::repair).next()
     }
 
     /// The logbook cannot say which events are meant to go out.

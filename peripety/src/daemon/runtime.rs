@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use peripety_watch::message::SOCKET as WATCHER;
 use rustix::fs::inotify;
 use serde_json::{Value, json};
 use tokio::{
@@ -24,12 +25,18 @@ use tokio::{
     sync::mpsc::UnboundedSender,
 };
 
-use super::sources::readable;
+use super::{checkpoint_log::LOGBOOK, sources::readable};
 use crate::{
     collector::async_fd::{drained, watch},
-    notifier::socket::{LET_GO, LOCK, Listening, Protocol, SocketError, inode, lock_directory},
+    notifier::{
+        socket::{LET_GO, LOCK, Listening, Protocol, SocketError, inode, lock_directory},
+        spool::{MARK, SPOOL},
+    },
     roots::{Roots, SOCKET, VARLINK},
 };
+
+/// Files whose loss is noticed.
+const FILES: [&str; 7] = [SOCKET, VARLINK, WATCHER, LOCK, LOGBOOK, SPOOL, MARK];
 
 /// Pauses between two tries.
 const FIRST_PAUSE_NS: u64 = 500_000_000;
@@ -102,7 +109,8 @@ impl Runtime {
     fn watch_directory(&self) -> io::Result<AsyncFd<OwnedFd>> {
         use inotify::{CreateFlags, WatchFlags};
         let watched = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let what = WatchFlags::DELETE | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
+        let what = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::ONLYDIR;
+        let what = what | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
         inotify::add_watch(&watched, &self.roots.runtime, what)?;
         watch(watched, Interest::READABLE)
     }
@@ -195,10 +203,9 @@ impl Runtime {
             let mut any = false;
             while let Ok(event) = events.next() {
                 // Files that are made and removed again on the way are no change.
-                any |= event.file_name().is_none_or(|name| {
-                    [SOCKET.as_bytes(), VARLINK.as_bytes(), LOCK.as_bytes(), b"logbook", b"spool"]
-                        .contains(&name.to_bytes())
-                });
+                any |= event
+                    .file_name()
+                    .is_none_or(|name| FILES.iter().any(|file| file.as_bytes() == name.to_bytes()));
             }
             drained(watch);
             if any {

@@ -189,7 +189,7 @@ impl Queue {
         Some(spool.last())
     }
 
-    /// Tries to use the files of the spool again, if they could not be used. Why they still cannot.
+    /// Sees to it that the files of the spool are in use, if it has any. Why they are not.
     pub(crate) fn repair(&self) -> Option<String> {
         let mut state = self.0.state();
         let State { store: Store::Spool(spool), counters, files, .. } = &mut *state else {

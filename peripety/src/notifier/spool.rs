@@ -21,6 +21,7 @@ use std::{
 };
 
 use files::Files;
+pub(crate) use files::{MARK, SPOOL};
 pub(crate) use lines::Waiting;
 pub use lines::{Found, Line, Mark};
 

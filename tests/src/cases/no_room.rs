@@ -52,6 +52,7 @@ pub const CASES: &[Case] = &[
         run: |machine| at_the_start(machine, "size=8m,ro", |_| Ok(()), Directory::make_writable),
     },
     Case { name: "a_run_that_fills_while_journald_is_away_costs_nothing", needs: NEEDS, run: fills },
+    Case { name: "each_of_the_daemons_files_that_is_removed_is_made_again", needs: NEEDS, run: files },
     Case {
         name: "a_runtime_directory_that_is_removed_is_made_again",
         needs: NEEDS,
@@ -147,6 +148,28 @@ fn is_whole(machine: &Machine) -> Result<()> {
         ensure!(Path::new(DIR).join("logbook").exists(), "there is no logbook");
         Ok(())
     })
+}
+
+/// Each by itself, while nothing happens: nothing else makes the daemon look at its directory.
+fn files(machine: &Machine) -> Result<()> {
+    let _journald = Journald::start()?;
+    let _daemon = Daemon::start(machine, "")?;
+    let there = || -> Result<BTreeSet<PathBuf>> {
+        fs::read_dir(DIR).context("its directory")?.map(|entry| Ok(entry?.path())).collect()
+    };
+    cmd::wait_for("the spool", Duration::from_secs(5), || {
+        ensure!(there()?.iter().any(|path| path.ends_with("spool.sent")), "{:?}", there()?);
+        Ok(())
+    })?;
+    thread::sleep(Duration::from_secs(3));
+    for path in there()? {
+        fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        cmd::wait_for(&path.display().to_string(), Duration::from_secs(5), || {
+            ensure!(path.exists(), "it is not made again");
+            Ok(())
+        })?;
+    }
+    is_whole(machine)
 }
 
 fn storm(failing: &FailingDisk) -> Result<()> {

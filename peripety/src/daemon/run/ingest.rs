@@ -153,10 +153,9 @@ impl Daemon {
     /// Sees to it that peripety-watch can connect.
     pub(super) fn listen_for_watcher(&mut self) {
         let path = self.roots.runtime.join(peripety_watch::message::SOCKET);
-        if self.persistence.runtime.is_held()
-            && let Err(error) = self.sources.watcher.listen_at(&path)
-        {
-            tracing::info!("{error}");
+        if self.persistence.runtime.is_held() {
+            let listening = self.sources.watcher.listen_at(&path);
+            self.persistence.runtime.note("socket of peripety-watch", listening.err().map(|e| e.to_string()));
         }
     }
 

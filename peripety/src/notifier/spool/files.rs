@@ -10,6 +10,11 @@ use std::{
 use super::lines::{Found, Line, Mark};
 use crate::checked::unseal;
 
+/// The events that wait.
+pub(crate) const SPOOL: &str = "spool";
+/// How far they are.
+pub(crate) const MARK: &str = "spool.sent";
+
 /// Opened files.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -28,18 +33,22 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+fn is_same(own: &File, other: fs::Metadata) -> bool {
+    own.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (other.dev(), other.ino()) && own.nlink() > 0)
+}
+
 impl Files {
     /// Opens, and creates where needed.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
-        let path = dir.join("spool");
-        let (file, mark) = (open(&path)?, open(&dir.join("spool.sent"))?);
+        let path = dir.join(SPOOL);
+        let (file, mark) = (open(&path)?, open(&dir.join(MARK))?);
         Ok(Self { path, file, mark: Some(mark), writable: true, end: 0, place: 0 })
     }
 
     /// Opens what is there, to read it only.
     pub(super) fn open_to_read(dir: &Path) -> io::Result<Self> {
-        let path = dir.join("spool");
-        let (file, mark) = (File::open(&path)?, File::open(dir.join("spool.sent")).ok());
+        let path = dir.join(SPOOL);
+        let (file, mark) = (File::open(&path)?, File::open(dir.join(MARK)).ok());
         Ok(Self { path, file, mark, writable: false, end: 0, place: 0 })
     }
 
@@ -62,19 +71,18 @@ impl Files {
 
     /// The same, with the reason.
     pub(super) fn in_place_or_why_not(&self) -> io::Result<()> {
-        if self.same_as(Ok(fs::metadata(&self.path)?)) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+        let mark = self.path.with_file_name(MARK);
+        let is_marked = match &self.mark {
+            Some(own) => is_same(own, fs::metadata(mark)?),
+            None => true,
+        };
+        let in_place = is_marked && is_same(&self.file, fs::metadata(&self.path)?);
+        if in_place { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Whether the other one is the same file.
     pub(super) fn same_file(&self, other: &Self) -> bool {
-        self.same_as(other.file.metadata())
-    }
-
-    fn same_as(&self, other: io::Result<fs::Metadata>) -> bool {
-        match (self.file.metadata(), other) {
-            (Ok(own), Ok(other)) => (own.dev(), own.ino()) == (other.dev(), other.ino()) && own.nlink() > 0,
-            _ => false,
-        }
+        other.file.metadata().is_ok_and(|other| is_same(&self.file, other))
     }
 
     /// Adds lines; where they begin. Nothing is added when it fails.

@@ -59,6 +59,24 @@ fn only_what_is_committed_goes_out_and_a_successor_goes_on() {
 }
 
 #[test]
+fn a_mark_that_is_removed_is_made_again_and_nothing_goes_out_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), 1 << 20, None);
+    for id in 1..=3 {
+        add(&mut spool, &event(id, 0));
+    }
+    spool.commit();
+    assert_eq!(next(&mut spool), Some((1, 1)));
+    spool.sent(1).unwrap();
+    fs::remove_file(dir.path().join(MARK)).unwrap();
+    spool.repair().unwrap();
+    let committed = spool.last();
+    drop(spool);
+    let mut spool = open(dir.path(), 1 << 20, Some(committed));
+    assert_eq!(next(&mut spool), Some((2, 2)));
+}
+
+#[test]
 fn damage_costs_the_lines_that_it_hits_and_each_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool");
