@@ -1,8 +1,18 @@
 //! Events in the system's journal, one entry for each revision.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
+        socket_with,
+    },
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -70,12 +80,57 @@ pub fn present(roots: &Roots) -> bool {
 #[derive(Debug)]
 pub struct Journald {
     socket: PathBuf,
+    known: Acquaintance,
 }
 
 impl Journald {
     /// Looks for journald below `roots.run`; libsystemd itself knows one place only, /run.
     pub fn new(roots: &Roots) -> Self {
-        Self { socket: socket(roots) }
+        Self { socket: socket(roots), known: Acquaintance::make(roots.run.join("systemd/journal/stdout")) }
+    }
+}
+
+/// A stream to journald with a single line on it.
+///
+/// journald reads in /proc who sent an event, when it takes it: of a daemon that was killed just before it finds nothing, and
+/// nobody believes the entry. What it has read of a process that wrote a line on a stream it keeps for as long as the stream
+/// is open.
+#[derive(Debug)]
+struct Acquaintance {
+    path: PathBuf,
+    /// The service manager has made one already, which is the daemon's log.
+    given: bool,
+    stream: Option<OwnedFd>,
+}
+
+impl Acquaintance {
+    /// Without a journald that takes streams there is none: a help only.
+    fn make(path: PathBuf) -> Self {
+        let given = std::env::var_os("JOURNAL_STREAM").is_some();
+        let mut this = Self { path, given, stream: None };
+        this.renew();
+        this
+    }
+
+    /// Makes it again where journald was started anew.
+    fn renew(&mut self) {
+        let is_open = |stream: &OwnedFd| {
+            let read = recv(stream, &mut [0_u8; 1], RecvFlags::DONTWAIT);
+            read == Err(Errno::AGAIN)
+        };
+        if !self.given && !self.stream.as_ref().is_some_and(is_open) {
+            self.stream = Self::connect(&self.path).ok();
+        }
+    }
+
+    fn connect(path: &Path) -> Result<OwnedFd, Errno> {
+        // Identifier, unit, priority, whether lines begin with one, and whether they go to syslog, kernel log and console.
+        const HEADER: &[u8] = b"peripetyd\n\n7\n0\n0\n0\n0\nwrites its events from here on\n";
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&stream, &SocketAddrUnix::new(path)?)?;
+        send(&stream, HEADER, SendFlags::NOSIGNAL)?;
+        Ok(stream)
     }
 }
 
@@ -95,6 +150,7 @@ impl Notifier for Journald {
         let absent =
             |source| NotifyError::Absent { what: format!("journald at {}", self.socket.display()), source };
         fs::metadata(&self.socket).map_err(absent)?;
+        self.known.renew();
         systemd::journal::send(&lines).map_err(|error| {
             let source = error.into_io_error();
             match Errno::from_io_error(&source) {

@@ -431,7 +431,14 @@ fn killed(machine: &Machine) -> Result<()> {
     cmd::wait_for("an event for each start", Duration::from_secs(20), || {
         let events = prpt::events(machine, &["query", "-J", "--all-revisions"])?;
         let starts = events.iter().filter(|e| e.event_type.as_str() == "PERIPETY_STARTED").count();
-        ensure!(starts == kills + 1, "{starts} starts for {} daemons", kills + 1);
+        let entries = crate::journald::entries(&["IS_PERIPETY=TRUE", "EVENT_TYPE=PERIPETY_STARTED"])?;
+        let nameless = entries.iter().filter(|entry| entry.get("_EXE").is_none()).count();
+        ensure!(
+            starts == kills + 1,
+            "{starts} starts for {} daemons; {} entries, {nameless} of which nobody knows who wrote them",
+            kills + 1,
+            entries.len()
+        );
         Ok(())
     })?;
     drop(last);
