@@ -139,6 +139,11 @@ impl Machine {
         }
     }
 
+    /// How many events are open, and lines and entries wait: what it has in memory.
+    pub(super) fn held(&self) -> usize {
+        self.early.len() + self.engine.as_ref().map_or(0, |engine| engine.open_events() + engine.waiting())
+    }
+
     /// Whether something is due when time goes on.
     pub(super) fn is_busy(&self) -> bool {
         self.engine.as_ref().is_some_and(|engine| engine.open_events() + engine.waiting() > 0)

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Hosts whose incidents are kept apart.
-const HOSTS_MAX: usize = 8192;
+const HOSTS_MAX: usize = 4096;
 /// Incidents that may go on, of all hosts together: a host has room for as many as the daemon, and a log may be of thousands.
 const CASES_MAX: usize = 12_288;
 /// Incidents that are kept.

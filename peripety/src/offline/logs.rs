@@ -16,7 +16,9 @@ use crate::{event::Event, parser::rules::RuleSet};
 
 /// Hosts that are remembered. Where a log server has more, those that were silent for longest are forgotten: what comes of
 /// them later is as of a host that was never reported.
-const HOSTS_MAX: usize = 8192;
+const HOSTS_MAX: usize = 4096;
+/// Open events and waiting lines of all hosts together: each host has room for as many as the daemon.
+const HELD_MAX: usize = 1 << 15;
 /// Entries after which it is looked which hosts are silent.
 const LOOK_EVERY: u64 = 1024;
 /// Bytes of a record of several lines.
@@ -66,6 +68,9 @@ pub struct Logs {
     places: HashMap<String, usize>,
     /// Places of hosts of which something is due when time goes on.
     busy: BTreeSet<usize>,
+    /// Open events and waiting lines of all hosts.
+    held: usize,
+    held_max: usize,
     silent: Arc<Silent>,
     /// The host of the last entry.
     host: String,
@@ -91,6 +96,8 @@ impl Logs {
             hosts: Vec::new(),
             places: HashMap::new(),
             busy: BTreeSet::new(),
+            held: 0,
+            held_max: HELD_MAX,
             host: String::new(),
             place: None,
             last: None,
@@ -253,11 +260,12 @@ impl Logs {
         }
         if let Some(Host { machine, last: host_last, is_busy, .. }) = self.hosts.get_mut(place) {
             *host_last = number;
-            let before = machine.undated();
+            let (before, held) = (machine.undated(), machine.held());
             match last {
                 Last::Entry(entry) => machine.push(*entry, times, &mut self.revisions),
                 Last::Passed(passed, _) => machine.pass(passed, times, &mut self.revisions),
             }
+            self.held = (self.held + machine.held()).saturating_sub(held);
             self.totals.undated += machine.undated().saturating_sub(before);
             if machine.is_busy() != *is_busy {
                 *is_busy = !*is_busy;
@@ -267,6 +275,9 @@ impl Logs {
                     self.busy.remove(&place)
                 };
             }
+        }
+        while self.held > self.held_max && self.hosts.len() > 1 {
+            self.forget_silent();
         }
         self.hand_over(out);
     }
@@ -280,6 +291,11 @@ impl Logs {
             *is_busy = machine.is_busy();
             *is_busy
         });
+        self.count_held();
+    }
+
+    fn count_held(&mut self) {
+        self.held = self.hosts.iter().map(|host| host.machine.held()).sum();
     }
 
     /// The place of the host that speaks, if it is known already.
@@ -322,6 +338,7 @@ impl Logs {
         for host in silent {
             self.close(host.machine);
         }
+        self.count_held();
     }
 
     fn close(&mut self, mut machine: Machine) {
@@ -375,6 +392,27 @@ mod tests {
         }
         logs.finish(&mut out);
         (out, early)
+    }
+
+    #[test]
+    fn what_all_hosts_have_open_is_bounded_and_nothing_is_lost() {
+        const HOSTS: usize = 30;
+        let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+        logs.held_max = 500;
+        let mut out = Vec::new();
+        for disk in b'a'..=b'z' {
+            for host in 0..HOSTS {
+                logs.push(
+                    line(host, 1, &FAILED.replace("sda", &format!("sd{}", char::from(disk)))),
+                    &mut out,
+                );
+                assert!(logs.held <= logs.held_max + 1);
+            }
+            assert_eq!(logs.held, logs.hosts.iter().map(|host| host.machine.held()).sum::<usize>());
+        }
+        assert!(!out.is_empty(), "nothing was given before the end");
+        logs.finish(&mut out);
+        assert_eq!(out.len(), 26 * HOSTS);
     }
 
     /// The events of a file, in whatever format it is.
