@@ -34,6 +34,7 @@ use crate::{
 
 pub const CASES: &[Case] = &[
     Case { name: "a_flood_of_uevents_holds_nobody_up", needs: &[Need::Loop], run: uevents },
+    Case { name: "a_flood_of_disks_that_come_and_go_holds_nobody_up", needs: &[Need::Loop], run: disks },
     Case { name: "a_flood_of_mounts_holds_nobody_up", needs: &[], run: mounts },
     Case { name: "a_flood_of_lines_of_processes_holds_nobody_up", needs: &[Need::Bpf], run: lines },
     Case { name: "a_flood_of_clients_keeps_nobody_out", needs: &[Need::Program("python3")], run: clients },
@@ -126,20 +127,35 @@ fn longest_answer(over: &AtomicBool) -> Result<Duration> {
     Ok(longest)
 }
 
+/// `PERIPETY_UEVENTS=1900000` are as many as were ever tried.
 fn uevents(machine: &Machine) -> Result<()> {
+    let half = number("PERIPETY_UEVENTS", 60_000) / 2;
     let tmpfs = Tmpfs::new(machine, "16m")?;
     let disk = Loop::attach(&tmpfs.file("disk", 1 << 20)?)?;
     let trigger = File::options().write(true).open(format!("/sys/block/{}/uevent", disk.name))?;
     let daemon = under(machine, || {
-        for _ in 0..30_000 {
+        for _ in 0..half {
             trigger.write_at(b"change", 0).context("asking for a uevent")?;
         }
         // Devices come and go meanwhile, and that is reported.
         let other = Loop::attach(&tmpfs.file("other", 1 << 20)?)?;
-        for _ in 0..30_000 {
+        for _ in 0..half {
             trigger.write_at(b"change", 0).context("asking for a uevent")?;
         }
         other.remove()
+    })?;
+    ensure!(!daemon.log().contains("ERROR"), "{}", daemon.log());
+    Ok(())
+}
+
+fn disks(machine: &Machine) -> Result<()> {
+    let tmpfs = Tmpfs::new(machine, "16m")?;
+    let file = tmpfs.file("disk", 1 << 20)?;
+    let daemon = under(machine, || {
+        for _ in 0..number("PERIPETY_LOOPS", 200) {
+            Loop::attach(&file)?.remove()?;
+        }
+        Ok(())
     })?;
     ensure!(!daemon.log().contains("ERROR"), "{}", daemon.log());
     Ok(())
@@ -171,11 +187,11 @@ fn mounts(machine: &Machine) -> Result<()> {
 
 /// Lines that processes write to /dev/kmsg are printed as the kernel's own are, and `printk:console` sees them.
 fn lines(machine: &Machine) -> Result<()> {
-    const LINES: u64 = 100_000;
+    let lines = number("PERIPETY_LINES", 100_000);
     let _unlimited = kmsg::Unlimited::new()?;
     let mut log = File::options().write(true).open("/dev/kmsg").context("opening /dev/kmsg")?;
     under(machine, || {
-        for number in 0..LINES {
+        for number in 0..lines {
             log.write_all(format!("<14>line {number} of a process that writes lines").as_bytes())?;
         }
         let stats = prpt::json(machine, &["probes", "-J"])?;
@@ -184,7 +200,7 @@ fn lines(machine: &Machine) -> Result<()> {
                 all.get("probes")?.as_array()?.iter().find(|p| p["tracepoint"] == "printk:console")?;
             console.pointer("/counts/sent")?.as_u64()
         });
-        ensure!(sent.is_none_or(|sent| sent < LINES / 10), "{sent:?} records of {LINES} lines in the ring");
+        ensure!(sent.is_none_or(|sent| sent < lines / 10), "{sent:?} records of {lines} lines in the ring");
         Ok(())
     })
     .map(drop)

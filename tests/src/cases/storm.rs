@@ -230,10 +230,11 @@ fn dropped_with_text(machine: &Machine) -> Result<()> {
     nothing_is_forgotten(machine)
 }
 
-/// Four disks, three kills and two overflows; with `PERIPETY_STORM_REQUESTS` sixteen disks, twenty and five.
+/// Four disks, three kills and two overflows; with `PERIPETY_STORM_REQUESTS` sixteen disks, twenty kills and five overflows
+/// of four seconds each.
 fn many_disks(machine: &Machine) -> Result<()> {
     let is_long = std::env::var_os("PERIPETY_STORM_REQUESTS").is_some();
-    let (disks, kills, overflows) = if is_long { (16, 20, 5) } else { (4, 3, 2) };
+    let (disks, kills, overflows, stopped) = if is_long { (16, 20, 5, 4_000) } else { (4, 3, 2, 300) };
     let requests = requests(100_000)? / disks;
     let _journald = Journald::start()?;
     let mut daemon = Daemon::start(machine, SMALL_RING)?;
@@ -257,7 +258,7 @@ fn many_disks(machine: &Machine) -> Result<()> {
                 thread::sleep(Duration::from_millis(200));
                 if done.1 * kills < done.0 * overflows {
                     daemon.signal(Signal::STOP)?;
-                    thread::sleep(Duration::from_millis(300));
+                    thread::sleep(Duration::from_millis(stopped));
                     daemon.signal(Signal::CONT)?;
                     done.1 += 1;
                 } else {
