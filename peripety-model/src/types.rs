@@ -358,6 +358,48 @@ event_types! {
         "data of a pool is damaged and no copy of it is good";
     GLUSTER_BRICK_DOWN "gluster" Critical Fault
         "a brick of a GlusterFS volume failed its health check or lost its process";
+    GLUSTER_BRICK_UP "gluster" Notice Clears
+        "a brick of a GlusterFS volume serves again";
+    GLUSTER_QUORUM_LOST "gluster" Critical Fault
+        "of the bricks with the same data of a GlusterFS volume, or of its servers, fewer are up than writes need";
+    GLUSTER_QUORUM_MET "gluster" Notice Clears
+        "enough bricks or servers of a GlusterFS volume are up again";
+    GLUSTER_PEER_DISCONNECTED "gluster" Error Fault
+        "glusterd lost the connection to another node of its cluster";
+    GLUSTER_PEER_CONNECTED "gluster" Notice Clears
+        "glusterd is connected to the other node again";
+    GLUSTER_HEAL_PENDING "gluster" Warning Fault
+        "files of a GlusterFS volume differ between its bricks and wait for heal";
+    GLUSTER_HEALED "gluster" Notice Clears
+        "no file of a GlusterFS volume waits for heal any more";
+    GLUSTER_SPLIT_BRAIN "gluster" Critical Fault
+        "files of a GlusterFS volume differ between its bricks and none is known to be right: they cannot be read";
+    GLUSTER_SPLIT_BRAIN_ENDED "gluster" Notice Clears
+        "no file of a GlusterFS volume is in split-brain any more";
+    GLUSTER_GEOREP_FAULTY "gluster" Error Fault
+        "a worker of GlusterFS' geo-replication stopped working";
+    GLUSTER_GEOREP_ACTIVE "gluster" Notice Clears
+        "the worker of GlusterFS' geo-replication works again";
+    GLUSTER_REBALANCE_FAILED "gluster" Error Fault
+        "the rebalance of a GlusterFS volume failed";
+    GLUSTER_BAD_FILE "gluster" Error Fault
+        "the content of a file on a brick is not what was written";
+    GLUSTER_SPACE_LOW "gluster" Warning Fault
+        "a brick, a quota or the snapshots of a GlusterFS volume are nearly full";
+    GLUSTER_DAEMON_DOWN "gluster" Error Fault
+        "glusterd of this node does not answer";
+    GLUSTER_DAEMON_UP "gluster" Notice Clears
+        "glusterd of this node answers again";
+    GLUSTER_VOLUME_CREATED "gluster" Info News
+        "a GlusterFS volume was made";
+    GLUSTER_VOLUME_STARTED "gluster" Info News
+        "a GlusterFS volume was started";
+    GLUSTER_VOLUME_STOPPED "gluster" Notice News
+        "a GlusterFS volume was stopped by a person";
+    GLUSTER_VOLUME_DELETED "gluster" Notice News
+        "a GlusterFS volume was deleted";
+    GLUSTER_VOLUME_CHANGED "gluster" Info News
+        "an option, a brick, the snapshots or the layout of a GlusterFS volume, or a peer of the cluster, changed";
     ISCSI_CONNECTION_ERROR "iscsi" Error Fault
         "detected conn error, ping timeout, digest error";
     ISCSI_SESSION_TIMEOUT "iscsi" Critical Fault

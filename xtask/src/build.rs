@@ -36,16 +36,18 @@ impl Profile {
     }
 }
 
+/// The programs that are installed.
+const PROGRAMS: [&str; 6] =
+    ["peripetyd", "prpt", "peripety-notify", "peripety-watch", "peripety-gluster", "peripety-gluster-hook"];
+
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(Purpose::Build)?;
     let dir = binaries(if args.release { Profile::Release } else { Profile::Debug })?;
-    let [daemon, cli, notify, watch] =
-        ["peripetyd", "prpt", "peripety-notify", "peripety-watch"].map(|name| dir.join(name));
-    eprintln!("built {}, {}, {} and {}", daemon.display(), cli.display(), notify.display(), watch.display());
+    eprintln!("built {} in {}", PROGRAMS.join(", "), dir.display());
     Ok(())
 }
 
-/// Builds the daemon, prpt, peripety-notify and peripety-watch; gives the directory they are in.
+/// Builds all programs that are installed; gives the directory they are in.
 pub fn binaries(profile: Profile) -> Result<PathBuf> {
     let (name, dir) = profile.names();
     sh::run(cargo().args(["--profile", name]))?;
@@ -54,7 +56,7 @@ pub fn binaries(profile: Profile) -> Result<PathBuf> {
 
 /// cargo, to build the programs that are installed; the caller adds the profile.
 pub fn cargo() -> Command {
-    let packages = ["peripety", "peripety-notify", "peripety-watch"];
+    let packages = ["peripety", "peripety-notify", "peripety-watch", "peripety-gluster"];
     let mut cargo = sh::cargo(["build", "--bins"]);
     for package in packages {
         cargo.args(["--package", package]);

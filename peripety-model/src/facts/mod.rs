@@ -10,6 +10,7 @@ mod block;
 mod code;
 mod field;
 mod fs;
+mod gluster;
 mod host;
 mod nvme;
 pub mod nvme_status;
@@ -26,6 +27,7 @@ pub use code::Named;
 pub use field::number;
 pub use field::{FromText, Section};
 pub use fs::{BcacheFacts, BtrfsFacts, FsFacts, Jbd2Facts, MountStage, ZfsFacts};
+pub use gluster::GlusterFacts;
 pub use host::{KernelFacts, SmartFacts, SystemdFacts, TaskFacts, UeventFacts};
 pub use nvme::opcode_name as nvme_opcode_name;
 pub use nvme::{AenResult, NvmeFacts};
@@ -142,6 +144,8 @@ facts! {
     pci: PciFacts,
     /// A server or cluster in the network.
     net: NetFacts,
+    /// GlusterFS.
+    gluster: GlusterFacts,
     /// Where in the kernel it was found.
     kernel: KernelFacts,
     /// A task.

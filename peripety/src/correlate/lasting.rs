@@ -35,7 +35,9 @@ const STATES: &[(EventType, &[EventType])] = &[
     (EventType::FC_LINK_DOWN, &[EventType::FC_LINK_UP]),
     (EventType::NBD_CONNECTION_LOST, &[]),
     (EventType::ZFS_POOL_SUSPENDED, &[EventType::ZFS_POOL_ONLINE]),
-    (EventType::GLUSTER_BRICK_DOWN, &[]),
+    (EventType::GLUSTER_BRICK_DOWN, &[EventType::GLUSTER_BRICK_UP]),
+    (EventType::GLUSTER_QUORUM_LOST, &[EventType::GLUSTER_QUORUM_MET]),
+    (EventType::GLUSTER_PEER_DISCONNECTED, &[EventType::GLUSTER_PEER_CONNECTED]),
 ];
 
 const NVME_WORKS: &[EventType] = &[EventType::NVME_PATH_RECOVERED, EventType::NVME_CONTROLLER_RECOVERED];

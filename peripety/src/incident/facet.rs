@@ -243,7 +243,7 @@ impl Names {
             way(&mut names.below, &block.id);
             block.owners.iter().for_each(|id| way(&mut names.below, id));
         }
-        let Facts { scsi, md, drbd, btrfs, dm, mpath, fs, zfs, bcache, systemd, .. } = &event.facts;
+        let Facts { scsi, md, drbd, btrfs, dm, mpath, fs, zfs, gluster, bcache, systemd, .. } = &event.facts;
         let own = [
             scsi.as_ref().and_then(|scsi| scsi.hctl).map(|hctl| hctl.to_string()),
             md.as_ref().and_then(|md| md.member.clone()),
@@ -269,6 +269,12 @@ impl Names {
             let whole = event.event_type.as_str().starts_with("ZFS_POOL");
             let list = if whole { &mut names.own } else { &mut names.above };
             add(list, format!("p:{pool}"));
+        }
+        if let Some(gluster) = gluster {
+            let volume = gluster.volume.as_ref().map(|volume| format!("g:{volume}"));
+            // A volume is made of its bricks.
+            let list = if gluster.brick.is_some() { &mut names.above } else { &mut names.own };
+            volume.into_iter().for_each(|volume| add(list, volume));
         }
         for name in names.own.clone() {
             if let Some(name) = name.strip_prefix("n:") {

@@ -22,9 +22,11 @@ pub(super) fn short(event: &Event) -> String {
         return "peripety".to_owned();
     }
     let is_bug = event.event_type == EventType::KERNEL_BUG_IN_STORAGE;
-    let Facts { zfs, net, adapter, pci, md, bcache, drbd, kernel, .. } = &event.facts;
+    let Facts { zfs, net, gluster, adapter, pci, md, bcache, drbd, kernel, .. } = &event.facts;
     None.or_else(|| zfs.as_ref()?.pool.as_deref())
         .or_else(|| net.as_ref()?.volume.as_deref())
+        .or_else(|| gluster.as_ref()?.volume.as_deref())
+        .or_else(|| gluster.as_ref()?.peer.as_deref())
         .or_else(|| adapter.as_ref()?.name.as_deref())
         .or_else(|| pci.as_ref()?.function.as_deref())
         .or_else(|| md.as_ref()?.array.as_deref())

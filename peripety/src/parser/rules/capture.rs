@@ -121,7 +121,7 @@ fn fact(event: &mut RawEvent, path: &str, text: &str) {
 /// What names the device where the line has no better one, the better first; after the block devices what stands for one:
 /// a PCI function, an adapter, a pool, a server.
 fn stands_for_device(facts: &Facts) -> Option<String> {
-    let Facts { scsi, md, bcache, fs, zfs, mpath, pci, adapter, net, usb, fc, systemd, .. } = facts;
+    let Facts { scsi, md, bcache, fs, zfs, mpath, pci, adapter, net, gluster, usb, fc, systemd, .. } = facts;
     None.or_else(|| scsi.as_ref()?.hctl.map(|hctl| hctl.to_string()))
         .or_else(|| md.as_ref()?.array.clone())
         .or_else(|| bcache.as_ref()?.device.clone())
@@ -138,6 +138,9 @@ fn stands_for_device(facts: &Facts) -> Option<String> {
         .or_else(|| systemd.as_ref()?.device.clone())
         .or_else(|| systemd.as_ref()?.mount.clone())
         .or_else(|| net.as_ref()?.volume.clone())
+        .or_else(|| gluster.as_ref()?.brick.clone())
+        .or_else(|| gluster.as_ref()?.volume.clone())
+        .or_else(|| gluster.as_ref()?.peer.clone())
         .or_else(|| fs.as_ref()?.fsid.clone())
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Groups of which one at least names the device of a line, or what stands for it.
-const NAMES_DEVICE: [&str; 20] = [
+const NAMES_DEVICE: [&str; 23] = [
     "kdev",
     "dm.name",
     "fc.nexus",
@@ -33,6 +33,9 @@ const NAMES_DEVICE: [&str; 20] = [
     "systemd.device",
     "systemd.mount",
     "net.volume",
+    "gluster.brick",
+    "gluster.volume",
+    "gluster.peer",
     "fs.fsid",
 ];
 
