@@ -265,8 +265,12 @@ fn corrupt(machine: &Machine) -> Result<()> {
         })
     };
     is(&["filesystem_corrupt"])?;
-    let plain = prpt::run(machine, &["status"])?;
-    ensure!(plain.stdout.contains(&*mount.dir.to_string_lossy()), "{}", plain.stdout);
+    // It failed before its mount was read: that comes with a later revision.
+    cmd::wait_for("the mount point", SOON, || {
+        let plain = prpt::run(machine, &["status"])?;
+        ensure!(plain.stdout.contains(&*mount.dir.to_string_lossy()), "{}", plain.stdout);
+        Ok(())
+    })?;
     // Not by an unmount, nor by a mount that finds the errors noted.
     drop(mount);
     is(&["filesystem_corrupt"])?;
