@@ -18,7 +18,7 @@ use crate::{event::Event, parser::rules::RuleSet};
 /// them later is as of a host that was never reported.
 const HOSTS_MAX: usize = 4096;
 /// Open events and waiting lines of all hosts together: each host has room for as many as the daemon.
-const HELD_MAX: usize = 1 << 15;
+const HELD_MAX: usize = 1 << 14;
 /// Entries after which it is looked which hosts are silent.
 const LOOK_EVERY: u64 = 1024;
 /// Bytes of a record of several lines.
