@@ -38,6 +38,11 @@ impl FailingDisk {
         &self.below_disk.name
     }
 
+    /// Where that xfs is mounted.
+    pub fn below_dir(&self) -> String {
+        self.below.dir.to_string_lossy().into_owned()
+    }
+
     /// From now on every request fails.
     pub fn fail(&self) -> Result<()> {
         cmd::run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.below.dir))?;

@@ -8,6 +8,7 @@ mod floods;
 mod for_programs;
 mod forgery;
 mod healthy;
+mod incidents;
 mod info;
 mod lifecycle;
 mod map;
@@ -67,5 +68,5 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         unit::CASES,
         watch::CASES,
     ];
-    subjects.iter().copied().flatten()
+    subjects.iter().chain(incidents::CASES).copied().flatten()
 }

@@ -1,0 +1,123 @@
+//! What is wrong still, and when an incident is over.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CONDITIONS_MAX, Case, Ended};
+use crate::{
+    event::{
+        Event,
+        incident::{ImpactKind, State},
+    },
+    state::{Condition, End, rows},
+};
+
+impl Case {
+    pub(super) fn note_conditions(&mut self, event: &Event) {
+        let opened = Condition::all_opened_by(event);
+        // What only an earlier revision of it opened is not so.
+        let mine = Some(event.event_id);
+        self.conditions.retain(|c| {
+            let is_only_mine = c.event_id == mine && c.last_event_id == mine;
+            !is_only_mine || opened.iter().any(|new| new.condition == c.condition)
+        });
+        for new in opened {
+            let ended = |e: &Ended| {
+                e.condition == new.condition
+                    && e.device.is(&new.device)
+                    && new.last.is_none_or(|last| last <= e.at)
+            };
+            if self.ended.iter().any(ended) {
+                continue;
+            }
+            let same = |c: &&mut Condition| c.condition == new.condition && c.device.is(&new.device);
+            if let Some(known) = self.conditions.iter_mut().find(same) {
+                known.last = known.last.max(new.last);
+                known.last_event_id = new.last_event_id;
+                known.count = new.count;
+                known.msg = new.msg;
+            } else if self.conditions.len() < CONDITIONS_MAX {
+                self.had_condition = true;
+                self.conditions.push(new);
+            }
+        }
+    }
+
+    /// Takes an event that says that something is over. Whether it is about this incident.
+    pub(crate) fn end(&mut self, event: &Event, end: &End) -> bool {
+        let ended = self.drop_conditions(event.last_timestamp, &|condition| end.is_end_of(condition));
+        if ended {
+            self.note_recovery(event, "end-of-condition");
+        }
+        ended
+    }
+
+    /// Ends conditions. Whether there were any.
+    pub(crate) fn drop_conditions(&mut self, at: Timestamp, is_over: &dyn Fn(&Condition) -> bool) -> bool {
+        let (over, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.conditions).into_iter().partition(|condition| is_over(condition));
+        self.conditions = left;
+        let any = !over.is_empty();
+        for Condition { condition, device, .. } in over {
+            self.ended.retain(|e| e.condition != condition || !e.device.is(&device));
+            if self.ended.len() >= CONDITIONS_MAX {
+                self.ended.remove(0);
+            }
+            self.ended.push(Ended { condition, device, at });
+        }
+        any
+    }
+
+    /// It is over.
+    pub fn resolve(&mut self, at: Timestamp, by: String) {
+        let data_lost = self.harm.contains_key(&ImpactKind::DataLost);
+        self.incident.needs_acknowledgement = data_lost && self.incident.acknowledged.is_none();
+        self.drop_conditions(at, &|_| true);
+        self.dirty = true;
+        self.incident.resolved_by = Some(by);
+        self.incident.updated = self.incident.updated.max(at);
+        if self.incident.needs_acknowledgement {
+            self.incident.state = State::Open;
+        } else {
+            self.incident.state = State::Resolved;
+            self.incident.resolved = Some(at);
+        }
+    }
+
+    /// It is back.
+    pub fn reopen(&mut self) {
+        if self.incident.state == State::Resolved {
+            self.incident.state = State::Open;
+            self.incident.resolved = None;
+            self.incident.resolved_by = None;
+            self.incident.episodes += 1;
+        } else if self.incident.resolved_by.take().is_some() {
+            self.incident.episodes += 1;
+            self.incident.needs_acknowledgement = false;
+        }
+        // What ended before says nothing of how this ends.
+        (self.had_condition, self.errors) = (false, 0);
+        self.dirty = true;
+    }
+
+    /// When it is over if nothing more fails: a warning is of what failed nothing, and leaves nothing wrong. Of an error
+    /// silence proves nothing.
+    pub fn quiet_at(&self) -> Option<Timestamp> {
+        if !self.incident.state.is_open() || self.incident.resolved_by.is_some() {
+            return None;
+        }
+        // What is transient by nature says how long.
+        let seconds = self.conditions.iter().map(|c| match rows::row(&c.condition).map(|row| row.lasts) {
+            Some(rows::Lasts::Seconds(seconds)) => Some(seconds),
+            _ => None,
+        });
+        let longest = seconds.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
+        if let Some(seconds) = longest {
+            return self.incident.updated.checked_add(SignedDuration::from_secs(seconds)).ok();
+        }
+        if self.had_condition || self.errors > 0 {
+            return None;
+        }
+        let patience = self.facets.iter().map(|f| f.patience).max().unwrap_or(SignedDuration::from_secs(180));
+        self.incident.updated.checked_add(patience).ok()
+    }
+}

@@ -1,0 +1,135 @@
+//! The events of an incident: which are kept, how often they failed, what they hurt.
+
+use super::{
+    super::{class::Class, facet::Facet, impact, words},
+    Case, GROWING_MAX, MEMBERS_MAX, Reported,
+};
+use crate::event::{
+    Event, EventId, Severity,
+    incident::{ImpactKind, Member, Relation},
+};
+
+impl Case {
+    /// Takes back what an event reported before.
+    pub(super) fn forget_told(&mut self, id: EventId) {
+        let Some(reported) = self.reported.remove(&id) else { return };
+        let harm = if reported.is_below { &mut self.harm_below } else { &mut self.harm };
+        for kind in reported.harm {
+            if let Some(many) = harm.get_mut(&kind) {
+                *many = many.saturating_sub(1);
+            }
+        }
+        harm.retain(|_, many| *many > 0);
+        self.errors = self.errors.saturating_sub(u32::from(reported.is_error));
+    }
+
+    pub(super) fn touch(&mut self, event: &Event) {
+        self.incident.updated = self.incident.updated.max(event.last_timestamp);
+        self.incident.opened = self.incident.opened.min(event.first_timestamp);
+        self.incident.boot_id.clone_from(&event.boot_id);
+        self.dirty = true;
+    }
+
+    pub(super) fn count(&mut self, event: &Event, before: Option<u64>) {
+        let more = event.count.saturating_sub(before.unwrap_or(0));
+        self.incident.failures = self.incident.failures.saturating_add(more);
+        if event.is_final {
+            self.growing.remove(&event.event_id);
+        } else if self.growing.len() < GROWING_MAX {
+            self.growing.insert(event.event_id, event.count);
+        }
+    }
+
+    pub(super) fn note_member(&mut self, event: &Event, facet: &Facet) {
+        self.incident.event_count += 1;
+        self.count(event, None);
+        let member = member(event, facet);
+        self.keep_member(member);
+    }
+
+    pub(super) fn keep_member(&mut self, member: Member) {
+        let events = &mut self.incident.events;
+        if events.len() >= MEMBERS_MAX {
+            // The cause and what came of it last are kept; of what is alike, the first.
+            let Some(place) =
+                events.iter().enumerate().skip(1).max_by_key(|(n, m)| (m.severity, *n)).map(|(n, _)| n)
+            else {
+                return;
+            };
+            let is_milder = events.get(place).is_none_or(|m| m.severity <= member.severity);
+            if is_milder && member.relation != Relation::Recovery {
+                return;
+            }
+            events.remove(place);
+        }
+        events.push(member);
+    }
+
+    pub(super) fn note_harm(&mut self, event: &Event, class: Class, facet: &Facet) {
+        let is_error = event.severity.at_least(Severity::Error);
+        self.errors = self.errors.saturating_add(u32::from(is_error));
+        let is_below = matches!(
+            class,
+            Class::Way | Class::Removed | Class::NoAnswer | Class::GivenUp | Class::Command | Class::Request
+        );
+        let kinds = impact::kinds(event, class, &facet.failed);
+        if !event.is_final && self.reported.len() < GROWING_MAX {
+            self.reported.insert(event.event_id, Reported { harm: kinds.clone(), is_below, is_error });
+        }
+        for kind in kinds {
+            let harm = if is_below { &mut self.harm_below } else { &mut self.harm };
+            *harm.entry(kind).or_default() += 1;
+            // A person who knew of less has to know of this.
+            if kind == ImpactKind::DataLost
+                && self.incident.acknowledged.as_ref().is_some_and(|ack| ack.at < event.last_timestamp)
+            {
+                self.incident.acknowledged = None;
+            }
+        }
+        impact::add_names(&mut self.incident.impact, event, class);
+    }
+
+    /// Notes an event that is no fault.
+    pub fn note_recovery(&mut self, event: &Event, rule: &str) {
+        if let Some(known) = self.incident.events.iter_mut().find(|m| m.event_id == event.event_id) {
+            // Between two recoveries that one event counts it failed again, however few of its revisions are written.
+            let more = event.count.saturating_sub(known.count);
+            (known.count, known.last) = (known.count.max(event.count), known.last.max(event.last_timestamp));
+            let unseen = u32::try_from(more.saturating_sub(1)).unwrap_or(u32::MAX);
+            self.incident.episodes = self.incident.episodes.saturating_add(unseen);
+            self.touch(event);
+            return;
+        }
+        self.incident.event_count += 1;
+        self.keep_member(Member {
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            device: words::short(event),
+            relation: Relation::Recovery,
+            because: None,
+            rule: rule.to_owned(),
+            severity: event.severity,
+            count: event.count,
+            first: event.first_timestamp,
+            last: event.last_timestamp,
+            msg: event.msg.clone(),
+        });
+        self.touch(event);
+    }
+}
+
+fn member(event: &Event, facet: &Facet) -> Member {
+    Member {
+        event_id: event.event_id,
+        event_type: event.event_type.clone(),
+        device: words::short(event),
+        relation: facet.relation,
+        because: facet.because,
+        rule: facet.rule.clone(),
+        severity: event.severity,
+        count: event.count,
+        first: event.first_timestamp,
+        last: event.last_timestamp,
+        msg: event.msg.clone(),
+    }
+}

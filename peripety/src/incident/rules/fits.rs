@@ -1,0 +1,211 @@
+//! What else has to be so, beside class, place and time, for one event to explain another.
+
+use super::super::{class::Class::*, facet::Facet};
+use crate::correlate::layer::{self, Layer};
+
+pub(super) fn any(_: &Facet, _: &Facet) -> bool {
+    true
+}
+
+/// The same happened: the class alone does not say so where it has many reasons.
+pub(super) fn same_failure(cause: &Facet, effect: &Facet) -> bool {
+    if cause.class != effect.class {
+        return false;
+    }
+    match cause.class {
+        Request | Command => {
+            cause.is_space() == effect.is_space()
+                && (cause.failed.answer == effect.failed.answer || cause.event_type == effect.event_type)
+        }
+        Own | Other | Server | Bug | Predicted => cause.event_type == effect.event_type,
+        // A task and a device that did not appear are about themselves.
+        Blocked | Missing | Service => !cause.own.is_empty(),
+        _ => true,
+    }
+}
+
+/// A fault of space and one of hardware have nothing to do with each other.
+pub(super) fn same_need(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_space() == effect.is_space()
+}
+
+/// What the page cache says of a lost write has no reason in it.
+pub(super) fn same_need_as_far_as_told(cause: &Facet, effect: &Facet) -> bool {
+    let untold = |facet: &Facet| facet.class == Cache && facet.failed.errno.is_none();
+    same_need(cause, effect) || untold(cause) || untold(effect)
+}
+
+pub(super) fn no_space(cause: &Facet, effect: &Facet) -> bool {
+    !cause.is_space() && !effect.is_space()
+}
+
+pub(super) fn effect_space(_: &Facet, effect: &Facet) -> bool {
+    effect.is_space()
+}
+
+pub(super) fn both_unserved(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_unserved() && effect.may_be_unserved()
+}
+
+pub(super) fn effect_unserved(_: &Facet, effect: &Facet) -> bool {
+    effect.may_be_unserved() || matches!(effect.class, Path | Member)
+}
+
+pub(super) fn of_medium(cause: &Facet, effect: &Facet) -> bool {
+    let served = |facet: &Facet| facet.class == Predicted || !(facet.is_unserved() || facet.is_space());
+    served(cause) && served(effect)
+}
+
+/// What is stored could not be read, or was not what was written: no matter of space.
+pub(super) fn of_data(cause: &Facet, effect: &Facet) -> bool {
+    no_space(cause, effect) && !effect.is_unserved()
+}
+
+/// What could not be named is one fault, not one more for each event.
+pub(super) fn both_unnamed(cause: &Facet, effect: &Facet) -> bool {
+    cause.own.is_empty() && effect.own.is_empty() && cause.event_type == effect.event_type
+}
+
+/// A filesystem that does not say which one it is.
+pub(super) fn effect_unnamed(cause: &Facet, effect: &Facet) -> bool {
+    !cause.is_nameless() && effect.is_nameless() && cause.is_space() == effect.is_space()
+}
+
+/// One names a device by its address or controller, the other by its node, and nothing says whether they are the same.
+pub(super) fn names_differ(cause: &Facet, effect: &Facet) -> bool {
+    if !cause.unplaced || !effect.unplaced || cause.is_space() || effect.is_space() {
+        return false;
+    }
+    let by_address = |facet: &Facet| facet.own.iter().any(|name| name.starts_with("h:"));
+    let by_node =
+        |facet: &Facet| facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is_disk_node);
+    match (cause.class, effect.class) {
+        (Request, Command) => {
+            let by_other_name = by_address(effect) && !by_address(cause) && !by_node(effect);
+            by_node(cause) && (effect.own.is_empty() || by_other_name)
+        }
+        (NoAnswer | GivenUp, Request) => {
+            let of_scsi = by_address(cause) && !by_node(cause) && by_node(effect) && !by_address(effect);
+            of_scsi || other_number(cause, effect)
+        }
+        _ => false,
+    }
+}
+
+fn is_disk_node(name: &str) -> bool {
+    let rest = name.strip_prefix("sd").or_else(|| name.strip_prefix("hd"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+/// A controller and a namespace of NVMe whose numbers differ: with native multipath that of a namespace is its subsystem's.
+fn other_number(controller: &Facet, namespace: &Facet) -> bool {
+    let nvme = |facet: &Facet| {
+        facet.own.iter().filter_map(|name| name.strip_prefix("n:nvme")).find_map(|rest| {
+            let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            (!number.is_empty()).then_some((number.len() == rest.len(), number))
+        })
+    };
+    matches!((nvme(controller), nvme(namespace)), (Some((true, one)), Some((false, two))) if one != two)
+}
+
+pub(super) fn other_device(cause: &Facet, effect: &Facet) -> bool {
+    !cause.is_of(effect)
+}
+
+/// A port, adapter or session of which nobody knows which disk is behind it, and a disk of which nobody knows behind which it
+/// is; or the port of an adapter, and one of a target that it reached.
+pub(super) fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
+    let named = |facet: &Facet, is: fn(&str) -> bool| {
+        facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is)
+    };
+    let numbered: fn(&str) -> bool =
+        |name| name.strip_prefix("ata").unwrap_or(name).starts_with(|c: char| c.is_ascii_digit());
+    let is_port =
+        |facet: &Facet| facet.unplaced && (matches!(facet.class, Adapter | Way) || named(facet, numbered));
+    let is_disk = |facet: &Facet| {
+        let on_bus = || facet.own.iter().any(|name| name.starts_with("h:"));
+        facet.unplaced && facet.class != Way && (on_bus() || named(facet, |name| name.starts_with("sd")))
+    };
+    let is_function: fn(&str) -> bool = |name| name.matches(':').count() == 2 && name.contains('.');
+    let of_adapter = cause.class == Way && effect.class == Way && named(cause, is_function);
+    let behind = (is_port(cause) && is_disk(effect)) || (is_disk(cause) && is_port(effect));
+    (of_adapter || behind) && cause.is_unserved() && (effect.is_unserved() || effect.class == Path)
+}
+
+/// The name that a driver gives to its adapter: `ioc1`, `mpt2sas3`, `mpt3sas_cm0`.
+fn is_adapter(name: &str) -> bool {
+    let name = name.strip_prefix("n:").unwrap_or(name);
+    let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    base.len() < name.len() && (base == "ioc" || base.starts_with("mpt") || base.starts_with("mpi"))
+}
+
+/// An adapter's line about a command that names no device, or only the adapter, and a disk that fails.
+pub(super) fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
+    let is_nameless = |facet: &Facet| {
+        facet.own.iter().all(|name| is_adapter(name)) && matches!(facet.class, Command | NoAnswer)
+    };
+    let is_disk = |facet: &Facet| {
+        let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
+        facet.unplaced && facet.own.iter().any(named)
+    };
+    // The line about the disk may itself say which adapter it is behind.
+    let elsewhere = |line: &Facet, disk: &Facet| {
+        !line.own.is_empty()
+            && disk.below.iter().any(|name| is_adapter(name))
+            && !line.own.iter().any(|name| disk.below.contains(name))
+    };
+    (is_nameless(cause) && is_disk(effect) && !elsewhere(cause, effect))
+        || (is_disk(cause) && is_nameless(effect) && !elsewhere(effect, cause))
+}
+
+fn is_named(facet: &Facet, start: &str) -> bool {
+    facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(|name| name.starts_with(start))
+}
+
+/// A PCI function or a port, as kernel names go: `0000:06:00.0`.
+fn is_function(facet: &Facet) -> bool {
+    let is = |name: &str| name.matches(':').count() == 2 && name.contains('.');
+    facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is)
+}
+
+/// The link of a PCIe port or a function goes, and an NVMe drive of which nobody knows where it is.
+pub(super) fn link_and_drive(cause: &Facet, effect: &Facet) -> bool {
+    let is_drive = is_named(effect, "nvme") || is_function(effect);
+    let is_link = match cause.class {
+        Bus => cause.event_type.as_str() != "PCIE_CORRECTED_ERROR",
+        _ => is_function(cause) && is_named(effect, "nvme"),
+    };
+    is_link && is_drive && effect.unplaced && effect.is_unserved() && !cause.is_of(effect)
+}
+
+/// A pool without space, and a volume of which nobody knows what it is made of.
+pub(super) fn pool_and_volume(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_space() && effect.unplaced && is_named(effect, "dm-")
+}
+
+pub(super) fn ceph_and_rbd(cause: &Facet, effect: &Facet) -> bool {
+    cause.event_type.as_str().starts_with("CEPH_") && is_named(effect, "rbd")
+}
+
+pub(super) fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {
+    let hard = cause.class != Stacked || effect.class == Stacked;
+    effect.unplaced && hard && !cause.is_space()
+}
+
+/// What is made of other devices, nobody knows which, fails at the same moment.
+pub(super) fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
+    let stacked = |name: &String| {
+        ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|start| name.starts_with(start))
+    };
+    let is_made_of_others = effect.is_nameless() || effect.own.iter().any(stacked);
+    effect.unplaced && is_made_of_others && !cause.is_of(effect) && kernel_allows(cause, effect)
+}
+
+/// Whether the kernel hands a failure of the one up as one of the other: by operation, error and reason.
+pub(super) fn kernel_allows(cause: &Facet, effect: &Facet) -> bool {
+    if effect.failed.layer == Layer::None || cause.failed.layer == Layer::None {
+        return cause.is_space() == effect.is_space() || !effect.is_space();
+    }
+    layer::may_cause(&cause.failed, &effect.failed, true)
+        || (cause.is_of(effect) && layer::may_cause(&cause.failed, &effect.failed, false))
+}

@@ -1,0 +1,180 @@
+//! When an incident is over, and when it is back.
+
+use super::*;
+
+#[test]
+fn a_session_that_flaps_is_one_incident_with_episodes() {
+    let mut events = Vec::new();
+    for n in 0..10 {
+        events.push(event("ISCSI_CONNECTION_ERROR", "session2", n * 7_000));
+        events.push(event("ISCSI_SESSION_RECOVERED", "session2", n * 7_000 + 2_000));
+    }
+    let run = run(events);
+    let found = run.found();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].episodes, found[0].state), (10, State::Resolved));
+    assert!(run.events.iter().all(|e| e.incident_id == Some(found[0].incident_id)));
+    let revisions: Vec<u32> = run.written.iter().map(|i| i.revision).collect();
+    assert_eq!(revisions, (0..u32::try_from(revisions.len()).unwrap()).collect::<Vec<_>>());
+}
+
+#[test]
+fn after_a_day_it_is_another_incident() {
+    let hour = 3_600_000;
+    let run = run(vec![
+        event("ISCSI_CONNECTION_ERROR", "session2", 0),
+        event("ISCSI_SESSION_RECOVERED", "session2", 1_000),
+        event("ISCSI_CONNECTION_ERROR", "session2", 25 * hour),
+    ]);
+    assert_eq!(run.found().len(), 2);
+}
+
+fn of_person(kind: &'static str, incident: &Incident, at: i64) -> Event {
+    let event = event(kind, "", at);
+    let event = with(event, "daemon.incident_id", &incident.incident_id.to_string());
+    with(with(event, "daemon.user", "anna"), "daemon.reason", "restored from backup")
+}
+
+#[test]
+fn lost_data_stays_until_a_person_says_that_it_is_known() {
+    let lost = stacked(io(event("BLK_LOST_WRITE", "vda1", 10), Op::Write, 8, 5), &["vda"], &[], &["/srv"]);
+    let mut run = run(vec![
+        io(event("BLK_IO_ERROR", "vda", 0), Op::Write, 8, 5),
+        lost,
+        stacked(event("BLK_DEVICE_REMOVED", "vda1", 20_000), &["vda"], &[], &[]),
+        event("BLK_DEVICE_REMOVED", "vda", 20_000),
+    ]);
+    let found = run.found();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].state, found[0].needs_acknowledgement), (State::Open, true));
+    assert_eq!(found[0].impact.kinds.first(), Some(&ImpactKind::DataLost));
+    assert_eq!(found[0].impact.mount_points, ["/srv"]);
+    let mut ack = of_person("PERIPETY_ACKNOWLEDGED", &found[0], 30_000);
+    run.stage.push(&mut ack, &mut run.written);
+    let found = run.found();
+    assert_eq!((found[0].state, found[0].needs_acknowledgement), (State::Resolved, false));
+    assert_eq!(found[0].acknowledged.as_ref().map(|a| a.by.as_str()), Some("anna"));
+    assert_eq!(ack.incident_id, Some(found[0].incident_id));
+}
+
+#[test]
+fn a_fault_of_the_medium_is_open_over_a_reboot_and_a_state_of_the_kernel_is_not() {
+    let mut run = run(vec![medium("sda", 8, 0), event("NVME_PATH_FAILED", "nvme1", 5)]);
+    let mut started = event("PERIPETY_STARTED", "", 60_000);
+    started.boot_id = "f".repeat(32);
+    run.stage.push(&mut started, &mut run.written);
+    let states: Vec<(String, State)> = run.found().iter().map(|i| (i.cause.name.clone(), i.state)).collect();
+    assert_eq!(states, [("sda".to_owned(), State::Open), ("nvme1".to_owned(), State::Resolved)]);
+    let mut again = medium("sda", 8, 90_000);
+    again.boot_id = "f".repeat(32);
+    run.stage.push(&mut again, &mut run.written);
+    assert_eq!(again.incident_id, run.events[0].incident_id);
+    let mut better = event("BLK_READ_BACK", "sda", 95_000);
+    better.boot_id = "f".repeat(32);
+    run.stage.push(&mut better, &mut run.written);
+    assert!(run.found().iter().all(|i| i.state == State::Resolved));
+}
+
+#[test]
+fn a_late_revision_of_an_earlier_boot_does_not_open_again_what_ended_with_it() {
+    let first = Event { is_final: false, ..event("NVME_PATH_FAILED", "nvme1", 0) };
+    let mut run = run(vec![first.clone()]);
+    let mut started = event("PERIPETY_STARTED", "", 60_000);
+    started.boot_id = "f".repeat(32);
+    run.stage.push(&mut started, &mut run.written);
+    let mut late = Event { revision: 1, is_final: true, ..first };
+    run.stage.push(&mut late, &mut run.written);
+    let found = run.found();
+    assert_eq!((found[0].state, found[0].conditions.as_slice()), (State::Resolved, [].as_slice()));
+}
+
+#[test]
+fn what_could_not_be_named_is_over_with_what_ends_its_kind_where_it_is_the_only_one() {
+    let lost = || with(event("DRBD_STATE_CHANGED", "", 0), "drbd.resource", "r0");
+    let mut one = run(vec![lost()]);
+    assert_eq!(one.found()[0].cause.name, "r0");
+    one.stage.push(&mut event("DRBD_CONNECTED", "drbd0", 9_000), &mut one.written);
+    assert_eq!(one.found()[0].state, State::Resolved);
+    let mut two = run(vec![lost(), with(event("DRBD_STATE_CHANGED", "", 5), "drbd.resource", "r1")]);
+    two.stage.push(&mut event("DRBD_CONNECTED", "drbd0", 9_000), &mut two.written);
+    assert!(two.found().iter().all(|i| i.state == State::Open), "nobody knows which of the two it is");
+}
+
+#[test]
+fn a_late_revision_of_an_event_does_not_open_again_what_ended_and_one_that_goes_on_does() {
+    let fails = |at| stacked(io(event("BLK_IO_ERROR", "sda", at), Op::Read, 8, 5), &[], &["dm-0"], &[]);
+    let first = Event { is_final: false, ..fails(0) };
+    let back = stacked(event("DM_MPATH_PATH_REINSTATED", "sda", 4_000), &[], &["dm-0"], &[]);
+    let mut run = run(vec![first.clone(), back]);
+    assert_eq!(run.found()[0].state, State::Resolved);
+    let mut last = Event { revision: 1, is_final: true, ..first.clone() };
+    run.stage.push(&mut last, &mut run.written);
+    assert_eq!((run.found()[0].state, run.found()[0].conditions.len()), (State::Resolved, 0));
+    let mut again = Event { revision: 2, count: 2, last_timestamp: fails(9_000).last_timestamp, ..first };
+    run.stage.push(&mut again, &mut run.written);
+    assert_eq!((run.found()[0].state, run.found()[0].episodes), (State::Open, 2));
+}
+
+#[test]
+fn recoveries_that_one_event_counts_are_episodes_also_where_few_of_its_revisions_are_written() {
+    let path = |kind, at| stacked(event(kind, "sda", at), &[], &["dm-0"], &[]);
+    let back = |count, revision, at| Event {
+        event_id: path("DM_MPATH_PATH_REINSTATED", 2_000).event_id,
+        count,
+        revision,
+        is_final: false,
+        first_timestamp: path("DM_MPATH_PATH_REINSTATED", 2_000).first_timestamp,
+        ..path("DM_MPATH_PATH_REINSTATED", at)
+    };
+    let fails = |at| path("DM_MPATH_PATH_FAILED", at);
+    let mut run = run(vec![
+        fails(0),
+        back(1, 0, 2_000),
+        fails(4_000),
+        fails(8_000),
+        fails(12_000),
+        back(4, 1, 14_000),
+        fails(16_000),
+        back(5, 2, 18_000),
+    ]);
+    let found = run.found();
+    assert_eq!((found.len(), found[0].episodes, found[0].state), (1, 5, State::Resolved), "{found:#?}");
+    // Also a revision that ends nothing more belongs to what it ended.
+    let mut last = Event { is_final: true, ..back(5, 3, 18_000) };
+    run.stage.push(&mut last, &mut run.written);
+    assert_eq!(last.incident_id, Some(found[0].incident_id));
+    assert!(run.events.iter().all(|e| e.incident_id == last.incident_id));
+}
+
+#[test]
+fn a_rebuild_is_recovering_until_it_is_done() {
+    let array = |kind, at| stacked(event(kind, "md0", at), &["sda", "sdb"], &[], &[]);
+    let mut run = run(vec![array("MD_DISK_FAILED", 0), array("MD_RECOVERY_STARTED", 60_000)]);
+    assert_eq!(run.found()[0].state, State::Recovering);
+    assert_eq!(run.found()[0].impact.kinds, [ImpactKind::RedundancyLost]);
+    run.stage.push(&mut array("MD_RECOVERY_DONE", 120_000), &mut run.written);
+    assert_eq!(run.found()[0].state, State::Resolved);
+}
+
+#[test]
+fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
+    let mut quiet = run(vec![event("ATA_LINK_RESET", "ata2", 0), event("BLK_BEYOND_END", "sdq", 10)]);
+    let at = quiet.stage.next_deadline_ns().unwrap();
+    quiet.stage.tick(at, &mut quiet.written);
+    let states: Vec<State> = quiet.found().iter().map(|i| i.state).collect();
+    assert_eq!(states, [State::Resolved, State::Open]);
+    assert_eq!(quiet.stage.next_deadline_ns(), None, "an idle stage wants no tick");
+}
+
+#[test]
+fn what_is_transient_by_nature_ends_after_its_time() {
+    let left_out = run(vec![with(event("PERIPETY_EVENTS_LOST", "", 0), "loss.source", "printk")]);
+    assert!(left_out.found().is_empty(), "the kernel left out lines about what others report");
+    let mut run = run(vec![with(event("PERIPETY_EVENTS_LOST", "", 0), "loss.source", "ebpf:block_rq_error")]);
+    assert_eq!(run.found()[0].title, "peripety: records lost");
+    let at = run.stage.next_deadline_ns().unwrap();
+    run.stage.tick(at - 1_000_000, &mut run.written);
+    assert_eq!(run.found()[0].state, State::Open);
+    run.stage.tick(at, &mut run.written);
+    assert_eq!(run.found()[0].state, State::Resolved);
+}
