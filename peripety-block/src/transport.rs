@@ -132,6 +132,7 @@ fn fc(roots: &Roots, parts: &[&str]) -> Option<Transport> {
         target_wwpn: of_rport("port_name").or_else(|| of_target("port_name")).unwrap_or_default(),
         speed: of_host("speed").filter(|speed| !speed.starts_with("Unknown")).unwrap_or_default(),
         port_state: of_rport("port_state").unwrap_or_default(),
+        rport: rport.to_owned(),
     })
 }
 

@@ -186,6 +186,9 @@ pub enum Transport {
         speed: String,
         /// State of the remote port: `Online`, `Blocked` …
         port_state: String,
+        /// The remote port by the name that the kernel prints: `rport-5:0-3`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        rport: String,
     },
     /// iSCSI.
     Iscsi {

@@ -127,6 +127,14 @@ impl Node {
         self.valid_until.is_some()
     }
 
+    /// Whether it is a loop device that has no file.
+    pub(super) fn is_empty_loop(&self) -> bool {
+        self.valid_until.is_none()
+            && self.device.name.starts_with("loop")
+            && self.device.backing_file.is_none()
+            && self.device.id.size_sectors == Some(0)
+    }
+
     /// Who it is, with what lies on it and where that is mounted.
     pub(super) fn id(&self) -> BlkId {
         if let Some(frozen) = &self.frozen {

@@ -436,8 +436,11 @@ impl Store {
     /// a device, and the first read of a new one comes before its announcement. An address on a bus is `exact`: no disk in
     /// another place can be meant.
     fn pick(&self, generations: &[Gen], at_ns: Option<u64>, exact: bool) -> Option<Gen> {
+        // Nothing fails on a loop device without a file: what did is of the file that it is about to get, or had.
+        let could_fail = |node: &&Node| at_ns.is_none() || !node.is_empty_loop();
         let spans = || {
-            generations.iter().filter_map(|at| self.nodes.get(at).map(|n| (*at, n.valid_from, n.valid_until)))
+            let nodes = generations.iter().filter_map(|at| Some((*at, self.nodes.get(at)?)));
+            nodes.filter(|(_, node)| could_fail(node)).map(|(at, n)| (at, n.valid_from, n.valid_until))
         };
         let Some(at_ns) = at_ns else { return spans().next_back().map(|(at, ..)| at) };
         if let Some((at, ..)) =

@@ -46,6 +46,7 @@ fn a_stack_is_known_from_the_volume_to_its_paths() {
             target_wwpn: "0x500a09801234abcd".into(),
             speed: "16 Gbit".into(),
             port_state: "Online".into(),
+            rport: "rport-5:0-3".into(),
         })
     );
     let kinds: Vec<BlkType> = volume.owners.iter().map(|owner| owner.blk_type).collect();
@@ -262,6 +263,20 @@ fn a_loop_device_with_another_file_is_another_device() {
     // The same one announced again is still the same one.
     cache.apply_uevent(&uevent("add", loop0, "7:0"), 200 * SECOND);
     assert_eq!(cache.by_name("loop0", Some(150 * SECOND)).unwrap().id.identity, Identity::Live);
+}
+
+#[test]
+fn what_fails_on_a_loop_device_before_its_file_is_known_is_of_no_empty_one() {
+    let tree = Tree::new();
+    let loop0 = "devices/virtual/block/loop0";
+    tree.disk(loop0, "7:0", 1);
+    tree.files(&format!("sys/{loop0}"), &[("size", "0")]);
+    let cache = tree.scan();
+    assert!(cache.by_name("loop0", None).is_some(), "who asks for it now finds it");
+    assert_eq!(cache.by_name("loop0", Some(99 * SECOND)), None);
+    tree.loop_on(0, "/srv/a.img", 2);
+    cache.apply_uevent(&uevent("change", loop0, "7:0"), 100 * SECOND);
+    assert_eq!(cache.by_name("loop0", Some(99 * SECOND)).unwrap().id.wwid, "/srv/a.img");
 }
 
 #[test]

@@ -275,17 +275,17 @@ fn fibre_channel_has_ports_on_both_sides_and_virtual_ones() {
 
     let cache = tree.scan();
     let of = |name: &str| {
-        let Some(Transport::Fc { host_wwpn, target_wwpn, speed, port_state }) =
+        let Some(Transport::Fc { host_wwpn, target_wwpn, speed, port_state, rport }) =
             cache.by_name(name, None).unwrap().id.transport.clone()
         else {
             panic!()
         };
-        [host_wwpn, target_wwpn, speed, port_state]
+        [host_wwpn, target_wwpn, speed, port_state, rport]
     };
-    assert_eq!(of("sda"), ["0x21000024ff3d1c44", "0x50060e80123456a1", "32 Gbit", "Online"]);
-    assert_eq!(of("sdb"), ["0x2102000a1b2c3d4e", "0x50060e80123456a2", "32 Gbit", "Blocked"]);
-    assert_eq!(of("sdc"), ["0x21000024ff3d1c45", "0x50060e80123456a3", "", ""]);
-    assert_eq!(of("sdd"), ["0xc05076ffe5003611", "0x500507630303c562", "16 Gbit", "Online"]);
+    assert_eq!(of("sda"), ["0x21000024ff3d1c44", "0x50060e80123456a1", "32 Gbit", "Online", "rport-6:0-2"]);
+    assert_eq!(of("sdb"), ["0x2102000a1b2c3d4e", "0x50060e80123456a2", "32 Gbit", "Blocked", "rport-9:0-0"]);
+    assert_eq!(of("sdc"), ["0x21000024ff3d1c45", "0x50060e80123456a3", "", "", "rport-7:0-1"]);
+    assert_eq!(of("sdd"), ["0xc05076ffe5003611", "0x500507630303c562", "16 Gbit", "Online", "rport-8:0-0"]);
     assert_eq!(cache.by_name("sdd", None).unwrap().id.transport_id, "8:0:0:1077035009");
 }
 

@@ -60,7 +60,7 @@ pub(super) fn transport(transport: &Transport) -> String {
         reported.join(", ")
     };
     match transport {
-        Transport::Fc { host_wwpn, target_wwpn, speed, port_state } => known(&[
+        Transport::Fc { host_wwpn, target_wwpn, speed, port_state, .. } => known(&[
             ("FC port ", host_wwpn),
             ("target ", target_wwpn),
             ("", speed),

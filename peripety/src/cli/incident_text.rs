@@ -47,7 +47,7 @@ pub(super) fn line(incident: &Incident, zone: &TimeZone, host: bool, width: usiz
     let head = format!("{} {:<8} {:<10} {at}", time(incident.opened, zone), incident.severity, state);
     let times = format!("{}{times}", recovery(incident));
     let room = width.max(60).saturating_sub(head.chars().count() + times.chars().count());
-    format!("{head}{}{times}\n", cut(&printable(&incident.title), room))
+    format!("{head}{}{times}\n", fit(&printable(&incident.title), room))
 }
 
 /// The same, whole.
@@ -74,6 +74,17 @@ fn recovery_in_words(progress: &Progress) -> String {
         words.push_str(&format!(", {left} left"));
     }
     words
+}
+
+/// A title in so much room: where it is mounted stays, and what stands before that is shortened.
+pub(super) fn fit(title: &str, room: usize) -> String {
+    let tail = title.rfind(" on ").and_then(|at| title.get(at..)).unwrap_or_default();
+    let (all, kept) = (title.chars().count(), tail.chars().count());
+    if all <= room || kept == 0 || kept > room * 2 / 3 {
+        return cut(title, room);
+    }
+    let head: String = title.chars().take(room - kept - 1).collect();
+    format!("{}…{tail}", head.trim_end_matches([' ', ';', ',']))
 }
 
 fn cut(text: &str, room: usize) -> String {
@@ -231,4 +242,19 @@ pub(super) fn worst_first(incidents: &mut [Incident]) {
     incidents.sort_by(|a, b| {
         (rank(a.severity), a.opened, a.incident_id).cmp(&(rank(b.severity), b.opened, b.incident_id))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_that_is_too_long_keeps_where_it_is_mounted() {
+        let title = "loop3: filesystem stopped; written data lost, unavailable on /mnt/data";
+        assert_eq!(fit(title, 80), title);
+        assert_eq!(fit(title, 40), "loop3: filesystem stopped… on /mnt/data");
+        assert_eq!(fit("sda: medium errors; data at risk", 20), "sda: medium errors;…");
+        let long = "sda: medium errors on /mnt/a/very/long/path/that/nobody/reads";
+        assert_eq!(fit(long, 30).chars().count(), 30);
+    }
 }

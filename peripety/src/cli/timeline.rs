@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
     NOTHING, OK,
+    incident_text::fit,
     incidents::known,
-    render::{note, print},
+    render::{note, print, width},
 };
 use crate::{
     event::{Incident, incident::State},
@@ -42,7 +43,7 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         note("no incident in these 24 hours");
         return Ok(NOTHING);
     }
-    print(&draw(&all, start, end, &TimeZone::system()))?;
+    print(&draw(&all, start, end, &TimeZone::system(), width().unwrap_or(120)))?;
     Ok(OK)
 }
 
@@ -50,7 +51,9 @@ fn over_at(incident: &Incident) -> Option<Timestamp> {
     incident.resolved
 }
 
-fn draw(all: &[Incident], start: Timestamp, end: Timestamp, zone: &TimeZone) -> String {
+fn draw(all: &[Incident], start: Timestamp, end: Timestamp, zone: &TimeZone, width: usize) -> String {
+    let bar = usize::try_from(COLUMNS).unwrap_or(0);
+    let title_room = width.saturating_sub(bar + 1).max(30);
     let span = end.duration_since(start).as_secs().max(1);
     let column = |at: Timestamp| (at.duration_since(start).as_secs() * COLUMNS / span).clamp(0, COLUMNS - 1);
     let mut head = String::new();
@@ -74,7 +77,7 @@ fn draw(all: &[Incident], start: Timestamp, end: Timestamp, zone: &TimeZone) -> 
                 _ => ' ',
             })
             .collect();
-        let title: String = printable(&incident.title).chars().take(68).collect();
+        let title = fit(&printable(&incident.title), title_room);
         out.push_str(&format!("{bar} {title}\n"));
     }
     out

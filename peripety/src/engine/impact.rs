@@ -341,3 +341,27 @@ fn no_effect_is_before_its_cause() {
     assert!(effect.first_timestamp >= first(&events, "BLK_IO_ERROR"), "{effect:#?}");
     assert!(effect.last_timestamp >= effect.first_timestamp);
 }
+
+fn gone(ns: u64, dev: Dev, name: &str) -> Record {
+    let event = Uevent {
+        action: "remove".to_owned(),
+        subsystem: "block".to_owned(),
+        devpath: format!("/devices/pseudo_0/adapter0/host4/target4:0:0/4:0:0:0/block/{name}"),
+        dev: Some(dev),
+        seq: ns,
+        properties: vec![("DEVNAME".to_owned(), name.to_owned())],
+        ..Uevent::default()
+    };
+    Record { time: stamp(ns), body: Body::Uevent(event) }
+}
+
+fn namespace(controller: &str, transport: &str, paths: Option<u32>) -> BlkInfo {
+    let way = Transport::Nvme {
+        controller: controller.to_owned(),
+        subsystem_nqn: "nqn.test:one".to_owned(),
+        transport: transport.to_owned(),
+        traddr: String::new(),
+    };
+    let id = id(Dev::new(259, 0), "nvme0n1", BlkType::Nvme);
+    BlkInfo { id: BlkId { transport: Some(way), paths, ..id }, ..BlkInfo::default() }
+}

@@ -219,8 +219,9 @@ impl Case {
         self.touch(event);
     }
 
-    /// Takes a later revision of an event that it has.
-    pub fn grow(&mut self, event: &Event, facet: Option<Facet>) {
+    /// Takes a later revision of an event that it has. Whether it names what earlier ones did not.
+    pub fn grow(&mut self, event: &Event, facet: Option<Facet>) -> bool {
+        let mut is_renamed = false;
         // Of one that a daemon before this one counted, the event itself reports.
         let known = self.incident.events.iter().find(|m| m.event_id == event.event_id).map(|m| m.count);
         let before = self.growing.get(&event.event_id).copied().or(known);
@@ -231,6 +232,10 @@ impl Case {
             member.count = event.count;
             member.last = event.last_timestamp;
             member.msg.clone_from(&event.msg);
+            let name = words::short(event);
+            if !name.is_empty() {
+                member.device = name;
+            }
         }
         if let Some(facet) = facet {
             self.forget_told(event.event_id);
@@ -238,9 +243,10 @@ impl Case {
             if let Some(known) = self.facets.iter_mut().find(|f| f.event_id == event.event_id) {
                 known.class = facet.class;
                 known.failed = facet.failed;
-                known.event_type = facet.event_type;
+                known.event_type.clone_from(&facet.event_type);
                 known.last = known.last.max(facet.last);
-                known.sectors = facet.sectors;
+                known.sectors.clone_from(&facet.sectors);
+                is_renamed = known.take_names(facet);
             }
             self.note_conditions(event);
         }
@@ -248,6 +254,7 @@ impl Case {
             self.reported.remove(&event.event_id);
         }
         self.touch(event);
+        is_renamed
     }
 
     /// The facets that nothing explains.

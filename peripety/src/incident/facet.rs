@@ -202,6 +202,31 @@ impl Facet {
         }
     }
 
+    /// Takes the names that a later revision of the same event has. Whether there were new ones.
+    pub fn take_names(&mut self, later: Self) -> bool {
+        let Self { own, below, above, identities, parts, unplaced, name, device, .. } = later;
+        let mut any = false;
+        if !own.is_empty() && self.is_nameless() && own.iter().any(|name| !name.starts_with("s:")) {
+            self.own.clear();
+        }
+        for (mine, theirs) in [(&mut self.own, own), (&mut self.below, below), (&mut self.above, above)] {
+            for name in theirs {
+                if mine.len() < KEYS_MAX && !mine.contains(&name) {
+                    mine.push(name);
+                    any = true;
+                }
+            }
+        }
+        if any {
+            (self.unplaced, self.name, self.parts) = (unplaced, name, parts);
+        }
+        if device.is_some() {
+            self.device = device;
+        }
+        self.learn_identities(identities);
+        any
+    }
+
     /// Whether the same sectors failed.
     pub fn shares_sectors(&self, other: &Self) -> bool {
         self.sectors.iter().any(|(a, b)| other.sectors.iter().any(|(c, d)| a <= d && c <= b))
@@ -280,7 +305,9 @@ impl Names {
             if let Some(name) = name.strip_prefix("n:") {
                 parents(&mut names.below, name);
             }
-            if let Some(host) = name.strip_prefix("h:").and_then(|h| h.split(':').next()) {
+            // A remote port of Fibre Channel has the number of its host, as an address has.
+            let host = name.strip_prefix("h:").or_else(|| name.strip_prefix("n:rport-"));
+            if let Some(host) = host.and_then(|host| host.split(':').next()) {
                 add(&mut names.below, format!("n:host{host}"));
             }
         }
@@ -309,7 +336,7 @@ impl Names {
             Class::Zfs | Class::Service | Class::Blocked | Class::Stacked => {
                 block.is_none_or(|block| block.owners.is_empty() && block.id.transport.is_none())
             }
-            Class::Cache | Class::Fs | Class::Contents | Class::Reaction => {
+            Class::Pool | Class::Cache | Class::Fs | Class::Contents | Class::Reaction => {
                 let stacked = |name: &String| {
                     ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|p| name.starts_with(p))
                 };
@@ -371,6 +398,7 @@ fn way(list: &mut Vec<String>, id: &BlkId) {
     }
     let name = match &id.transport {
         Some(Transport::Iscsi { session, .. }) => session.clone(),
+        Some(Transport::Fc { rport, .. }) => rport.clone(),
         Some(Transport::Sata { port, .. }) | Some(Transport::Usb { port }) => port.clone(),
         Some(Transport::Nvme { controller, traddr, .. }) => {
             if !traddr.is_empty() && !traddr.contains('=') {
@@ -399,6 +427,13 @@ fn parents(list: &mut Vec<String>, name: &str) {
             add(list, format!("n:{whole}"));
             parents(list, whole);
         }
+    }
+    // A card has the number of its host.
+    if let Some(number) = name.strip_prefix("mmcblk")
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+    {
+        add(list, format!("n:mmc{number}"));
     }
     if let Some(rest) = name.strip_prefix("nvme") {
         let controller: String = rest.chars().take_while(char::is_ascii_digit).collect();

@@ -49,13 +49,28 @@ pub(super) struct Common {
 impl Incidents {
     /// To what a fault belongs.
     pub(super) fn find(&self, event: &Event, facet: &Facet) -> Found {
+        let mut found = self.find_placed(event, facet, None);
+        if found.joins.is_none() && found.heads.is_empty() && found.part.is_none() {
+            self.only_one(facet, &mut found);
+        }
+        found
+    }
+
+    /// To what else a fault of an incident belongs, by the names that a later revision brought.
+    pub(super) fn find_beside(&self, slot: Slot, event: &Event, facet: &Facet) -> Found {
+        self.find_placed(event, facet, Some(slot))
+    }
+
+    fn find_placed(&self, event: &Event, facet: &Facet, beside: Option<Slot>) -> Found {
+        let is_other = |slot: &Slot| Some(*slot) != beside;
         let mut candidates = BTreeSet::new();
         for key in facet.own.iter().chain(&facet.below).chain(&facet.above) {
             candidates.extend(self.index.with(key));
         }
-        let mut found = Found { joins: self.of_root(event, facet), ..Found::default() };
+        let of_root = self.of_root(event, facet).filter(|(slot, _)| is_other(slot));
+        let mut found = Found { joins: of_root, ..Found::default() };
         let mut best = None;
-        for slot in &candidates {
+        for slot in candidates.iter().filter(|slot| is_other(slot)) {
             let Some(case) = self.cases.get(slot).filter(|case| self.is_usable(case)) else { continue };
             let link = case
                 .facets
@@ -82,10 +97,7 @@ impl Incidents {
             found.heads.retain(|head| head.slot != slot && head.link.certainty > Certainty::Possible);
         }
         if found.joins.is_none() && found.heads.is_empty() {
-            found.part = self.common(facet);
-        }
-        if found.joins.is_none() && found.heads.is_empty() && found.part.is_none() {
-            self.only_one(facet, &mut found);
+            found.part = self.common(facet, beside);
         }
         found
     }
@@ -134,12 +146,17 @@ impl Incidents {
     /// The root of an incident that the event explains.
     fn head(&self, slot: Slot, case: &Case, facet: &Facet, unplaced: bool) -> Option<Head> {
         let open = case.incident.state.is_open();
-        case.roots().filter(|_| open && case.part.is_none()).find_map(|root| {
+        // Disks that have only their adapter in common, and what that says.
+        let of_adapter =
+            case.part.as_ref().is_none_or(|part| part.part == Part::Adapter && facet.class == Class::Adapter);
+        case.roots().filter(|_| open && of_adapter).find_map(|root| {
             let rule = RULES.iter().find(|rule| {
                 rule.either_order
                     && (rule.place == Place::Unplaced) == unplaced
                     // Of two names of one device the one that says more is the cause.
-                    && (lower(facet) < lower(root) || rule.relation == Relation::SameDevice && unplaced)
+                    && (lower(facet) < lower(root)
+                        || rule.name == "filesystem-below"
+                        || rule.relation == Relation::SameDevice && unplaced)
                     && rule.explains(facet, root)
             })?;
             Some(Head { slot, root: root.event_id, link: link_of(rule, None) })
@@ -167,16 +184,25 @@ impl Incidents {
     }
 
     /// What a fault has in common with others of the same time.
-    fn common(&self, facet: &Facet) -> Option<Common> {
+    fn common(&self, facet: &Facet, beside: Option<Slot>) -> Option<Common> {
         let is_of_kind = is_of_common_kind;
         if !is_of_kind(facet) {
             return None;
         }
-        facet.parts.iter().find_map(|part| {
+        // One that is blamed already stays, also where a narrower one would fit this device.
+        let is_blamed = |part: &&SharedPart| {
+            self.index.with(&part.key()).iter().filter(|slot| Some(**slot) != beside).any(|slot| {
+                let case = self.cases.get(slot).filter(|case| self.is_usable(case));
+                case.is_some_and(|case| case.part.as_ref() == Some(*part))
+            })
+        };
+        let mut parts: Vec<&SharedPart> = facet.parts.iter().collect();
+        parts.sort_by_key(|part| !is_blamed(part));
+        parts.into_iter().find_map(|part| {
             let mut slots = Vec::new();
             let mut others: Vec<&Facet> = Vec::new();
             let mut blamed = 0;
-            for slot in self.index.with(&part.key()) {
+            for slot in self.index.with(&part.key()).iter().filter(|slot| Some(**slot) != beside) {
                 let Some(case) = self.cases.get(slot).filter(|case| self.is_usable(case)) else { continue };
                 if case.part.as_ref() == Some(part) {
                     slots.push(*slot);
@@ -199,7 +225,8 @@ impl Incidents {
                     }
                 }
             }
-            let silent = others.iter().chain([&facet]).all(|f| f.class == Class::NoAnswer);
+            let silent =
+                others.iter().chain([&facet]).all(|f| matches!(f.class, Class::NoAnswer | Class::Way));
             let devices = others.len() + 1;
             if slots.is_empty() || (blamed == 0 && devices < part.enough(silent)) {
                 return None;

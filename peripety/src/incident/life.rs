@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Incidents, begins_recovery, case::Case, ends, facet::Facet, index::Slot};
+use super::{ENDS_MAX, Incidents, begins_recovery, case::Case, ends, facet::Facet, index::Slot};
 use crate::{
     event::{
         Event, EventType, Nature,
@@ -24,7 +24,13 @@ impl Incidents {
         if let Some(slot) = self.by_person(event, out) {
             return Some(slot);
         }
-        let end = ends(event);
+        let end = ends(event).filter(|_| event.confirmed);
+        if let Some(end) = &end {
+            if self.ends.len() >= ENDS_MAX {
+                self.ends.pop_front();
+            }
+            self.ends.push_back(end.clone());
+        }
         // What has no condition of its own ends with the trouble of its device, with a mount, with the device.
         let clears = event.event_type.info().is_some_and(|info| info.nature == Nature::Clears)
             || ENDS_TROUBLE.contains(&event.event_type);
@@ -63,6 +69,23 @@ impl Incidents {
             self.write_if_due(slot, out);
         }
         touched.or_else(|| self.end_unnamed(event, end.as_ref()?, out))
+    }
+
+    /// Takes out what was over before it was reported: a filesystem whose journal aborts while it is unmounted says so after its
+    /// unmount.
+    pub(super) fn end_before(&mut self, event: &Event, slot: Slot) {
+        let Self { cases, ends, .. } = self;
+        let Some(case) = cases.get_mut(&slot).filter(|case| case.incident.state.is_open()) else { return };
+        let ender = |condition: &Condition| {
+            let is_mine = condition.last_event_id == Some(event.event_id);
+            ends.iter().rev().find(|end| is_mine && end.was_end_of(condition, event))
+        };
+        let Some(by) = case.conditions.iter().find_map(ender).map(End::name) else { return };
+        case.drop_conditions(event.last_timestamp, &|condition| ender(condition).is_some());
+        if case.conditions.is_empty() && case.incident.resolved_by.is_none() {
+            case.resolve(event.last_timestamp, by);
+            self.unplan_quiet(slot);
+        }
     }
 
     /// What could not be named, and is the only one of its kind, ends with what ends its kind.

@@ -10,6 +10,7 @@ mod facet;
 mod find;
 mod impact;
 mod index;
+mod join;
 mod life;
 mod part;
 pub(crate) mod pick;
@@ -24,15 +25,13 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::case::Case;
 use self::{
-    case::Link,
     facet::Facet,
-    find::Found,
     index::{Index, Slot},
 };
 use crate::{
     event::{
-        Event, EventId, EventType, Severity,
-        incident::{Certainty, Incident, Relation, State},
+        Event, EventId, EventType,
+        incident::{Incident, Relation, State},
     },
     state::{Condition, End},
 };
@@ -45,6 +44,8 @@ const OVER_MAX: usize = 2048;
 const ROOM: u64 = 64;
 /// Causes that are waited for.
 const WAITING_MAX: usize = 256;
+/// Ends that are remembered.
+const ENDS_MAX: usize = 256;
 /// How long after its end a fault that is back is the same one.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How soon an incident that only grew is written again, doubled each time up to a minute.
@@ -69,6 +70,8 @@ pub struct Incidents {
     quiet: BTreeSet<(Timestamp, Slot)>,
     /// Those that changed since they were last saved.
     changed: BTreeSet<Slot>,
+    /// What was over of late: what is reported after that may have been before.
+    ends: VecDeque<End>,
     /// Causes that were not written yet, and what came of them.
     waiting: VecDeque<(EventId, EventId)>,
     /// Those that were dropped for lack of room.
@@ -87,8 +90,9 @@ impl Incidents {
             // It ended something before, and may do so again.
             (Some(slot), None) if !self.is_fault_of(slot, event) => None,
             (Some(slot), facet) => {
-                self.grow(slot, event, facet);
-                Some(self.explain_late(slot, event, out))
+                let is_renamed = self.grow(slot, event, facet);
+                let slot = self.explain_late(slot, event, out);
+                Some(if is_renamed { self.join_renamed(slot, event, out) } else { slot })
             }
             (None, Some(facet)) => self.assign(event, facet, out),
             (None, None) => None,
@@ -100,6 +104,7 @@ impl Incidents {
         if let Some(slot) = slot {
             self.index.note_event(event.event_id, slot);
             let slot = self.explain_waiting(event, slot, out);
+            self.end_before(event, slot);
             event.incident_id = self.cases.get(&slot).map(|case| case.incident.incident_id);
             self.write_if_due(slot, out);
         }
@@ -110,36 +115,6 @@ impl Incidents {
         let case = self.cases.get(&slot);
         let member = case.and_then(|case| case.incident.events.iter().find(|m| m.event_id == event.event_id));
         member.is_some_and(|member| member.relation != Relation::Recovery)
-    }
-
-    /// A cause may be written after what came of it. The incident that has both then.
-    fn explain_waiting(&mut self, event: &Event, slot: Slot, out: &mut Vec<Incident>) -> Slot {
-        if let Some(root) = event.root_cause_event_id.filter(|root| self.index.of_event(*root).is_none()) {
-            let pair = (root, event.event_id);
-            if !self.waiting.contains(&pair) {
-                if self.waiting.len() >= WAITING_MAX {
-                    self.waiting.pop_front();
-                }
-                self.waiting.push_back(pair);
-            }
-        }
-        let is_for = |(root, _): &(EventId, EventId)| *root == event.event_id;
-        let effects: Vec<EventId> = self.waiting.iter().filter(|w| is_for(w)).map(|(_, id)| *id).collect();
-        if !effects.is_empty() {
-            self.waiting.retain(|w| !is_for(w));
-        }
-        let mut now = slot;
-        for id in effects {
-            let Some(other) = self.index.of_event(id).filter(|other| *other != now) else { continue };
-            // What was linked to an earlier failure makes one of the two only where both are of one device.
-            let (Some(mine), Some(theirs)) = (self.cases.get(&now), self.cases.get(&other)) else { continue };
-            let is_root = theirs.roots().any(|facet| facet.event_id == id);
-            let same_device = || theirs.roots().any(|root| mine.roots().any(|other| other.is_of(root)));
-            if is_root || same_device() {
-                now = self.explain_by(event.event_id, id, now, other, out);
-            }
-        }
-        now
     }
 
     /// Takes revisions that the engine gave, in their order.
@@ -247,8 +222,9 @@ impl Incidents {
         slot
     }
 
-    fn grow(&mut self, slot: Slot, event: &Event, facet: Option<Facet>) {
-        let Some(case) = self.cases.get_mut(&slot) else { return };
+    /// Takes a later revision. Whether it names what earlier ones did not.
+    fn grow(&mut self, slot: Slot, event: &Event, facet: Option<Facet>) -> bool {
+        let Some(case) = self.cases.get_mut(&slot) else { return false };
         // One event may go on over the end of what it opened: it fails again.
         let end = case
             .incident
@@ -257,143 +233,9 @@ impl Incidents {
         if facet.is_some() && end.is_some_and(|end| event.last_timestamp > end) {
             case.reopen_for(event);
         }
-        case.grow(event, facet);
+        let is_renamed = case.grow(event, facet);
         self.plan_quiet(slot);
-    }
-
-    /// The cause of an event may become known when that was written already. The incident that has both then.
-    fn explain_late(&mut self, slot: Slot, event: &Event, out: &mut Vec<Incident>) -> Slot {
-        let root = event.root_cause_event_id.and_then(|root| Some((root, self.index.of_event(root)?)));
-        let Some((root, other)) = root.filter(|(_, other)| *other != slot && self.cases.contains_key(other))
-        else {
-            return slot;
-        };
-        self.explain_by(root, event.event_id, other, slot, out)
-    }
-
-    /// `root` is the cause of `effect`: of their incidents the older one goes on.
-    fn explain_by(
-        &mut self,
-        root: EventId,
-        effect: EventId,
-        of_root: Slot,
-        of_effect: Slot,
-        out: &mut Vec<Incident>,
-    ) -> Slot {
-        let link = Link {
-            because: Some(root),
-            rule: "failure-below",
-            relation: Relation::Consequence,
-            certainty: Certainty::Certain,
-        };
-        if let Some(case) = self.cases.get_mut(&of_effect) {
-            case.explain(effect, &link);
-        }
-        let (older, newer) = (of_root.min(of_effect), of_root.max(of_effect));
-        self.merge(older, newer, out);
-        self.plan_quiet(older);
-        older
-    }
-
-    /// The incident that a fault belongs to, which may be a new one. What somebody asked for, and what is no fault of storage,
-    /// opens none: its event is a notice.
-    fn assign(&mut self, event: &Event, facet: Facet, out: &mut Vec<Incident>) -> Option<Slot> {
-        let Found { joins, heads, part } = self.find(event, &facet);
-        let is_alone =
-            joins.is_none() && heads.is_empty() && part.as_ref().is_none_or(|part| part.slots.is_empty());
-        if is_alone && event.severity > Severity::Warning {
-            return None;
-        }
-        let id = facet.event_id;
-        let (slot, mut merged) = match joins {
-            Some((slot, link)) => {
-                self.add(slot, event, facet, Some(&link));
-                (slot, heads)
-            }
-            None => {
-                let oldest = heads.iter().map(|head| head.slot).min();
-                match oldest {
-                    // What was thought to be the root is a consequence of this.
-                    Some(slot) => {
-                        self.add(slot, event, facet, None);
-                        (slot, heads)
-                    }
-                    None if part.is_some() => {
-                        let slot = part.as_ref().and_then(|part| part.slots.iter().min().copied());
-                        match slot {
-                            Some(slot) => {
-                                let link = part.as_ref().map(|part| part.link.clone());
-                                self.add(slot, event, facet, link.as_ref());
-                                (slot, Vec::new())
-                            }
-                            None => (self.open(event, facet), Vec::new()),
-                        }
-                    }
-                    None => (self.open(event, facet), Vec::new()),
-                }
-            }
-        };
-        for head in std::mem::take(&mut merged) {
-            if let Some(case) = self.cases.get_mut(&head.slot) {
-                let link = Link { because: Some(id), ..head.link };
-                case.explain(head.root, &link);
-            }
-            self.merge(slot, head.slot, out);
-        }
-        if let Some(part) = part {
-            for other in part.slots {
-                self.merge(slot, other, out);
-            }
-            if let Some(case) = self.cases.get_mut(&slot) {
-                case.blamed_by = case.blamed_by.max(part.devices);
-                self.index.add_key(part.part.key(), slot);
-                case.part = Some(part.part);
-                case.dirty = true;
-                // Of those that have something in common none explains the other.
-            }
-        }
-        self.plan_quiet(slot);
-        Some(slot)
-    }
-
-    fn open(&mut self, event: &Event, facet: Facet) -> Slot {
-        self.make_room();
-        self.insert(Case::open(event, facet))
-    }
-
-    fn add(&mut self, slot: Slot, event: &Event, facet: Facet, link: Option<&Link>) {
-        let Some(case) = self.cases.get_mut(&slot) else { return };
-        case.reopen_for(event);
-        self.index.add_facet(slot, &facet);
-        case.add(event, facet, link);
-        self.index.touch(slot);
-    }
-
-    /// Makes one incident of two; the older id stays.
-    fn merge(&mut self, slot: Slot, other: Slot, out: &mut Vec<Incident>) {
-        if slot == other {
-            return;
-        }
-        let Some(mut theirs) = self.cases.remove(&other) else { return };
-        let Some(mine) = self.cases.get_mut(&slot) else {
-            self.cases.insert(other, theirs);
-            return;
-        };
-        mine.take(&mut theirs);
-        let was_written = theirs.written.is_some();
-        self.index.redirect(other, slot, &theirs);
-        if let (Some(at), _) = theirs.timers {
-            self.due.remove(&(at, other));
-        }
-        if let (_, Some(at)) = theirs.timers {
-            self.quiet.remove(&(at, other));
-        }
-        self.changed.insert(slot);
-        if was_written {
-            theirs.render();
-            theirs.incident.revision += 1;
-            out.push(theirs.incident);
-        }
+        is_renamed
     }
 
     fn make_room(&mut self) {

@@ -30,7 +30,8 @@ impl SharedPart {
     }
 
     /// How many devices have to fail together before it is blamed. Error handling of SCSI stops a host as a whole, so two
-    /// that do not answer say much; that two disks of one host fail in another way may be by chance.
+    /// that do not answer say much, and so do two ways that are lost; that two disks of one host fail in another way may be by
+    /// chance.
     pub fn enough(&self, silent: bool) -> usize {
         match self.part {
             Part::Adapter | Part::HostPort | Part::Network if !silent => 3,
@@ -134,6 +135,9 @@ fn of_words(event: &Event, parts: &mut Vec<SharedPart>) {
     }
     let kdev = event.kdev.as_str();
     let number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    if let Some(host) = kdev.strip_prefix("rport-").and_then(|rest| rest.split(':').next()) {
+        parts.push(SharedPart::new(Part::Adapter, format!("host{host}")));
+    }
     if kdev.strip_prefix("session").or_else(|| kdev.strip_prefix("connection")).is_some_and(number) {
         parts.push(SharedPart::new(Part::Network, "iSCSI network"));
     }

@@ -65,6 +65,17 @@ pub(crate) struct Rule {
     pub fits: fn(&Facet, &Facet) -> bool,
 }
 
+/// How sure a rule by this name is. What no rule linked is what it is.
+pub(super) fn certainty(name: &str) -> Option<Certainty> {
+    let rule = RULES.iter().find(|rule| rule.name == name);
+    Some(rule.map_or(Certainty::Certain, |rule| rule.certainty))
+}
+
+/// Whether a rule by this name links what nothing places: the only one of the moment.
+pub(super) fn is_guess(name: &str) -> bool {
+    RULES.iter().any(|rule| rule.name == name && rule.place == Place::Unplaced)
+}
+
 impl Rule {
     /// Whether `cause` explains `effect` by this rule. Whether their incident is open is for the caller to know.
     pub(crate) fn explains(&self, cause: &Facet, effect: &Facet) -> bool {

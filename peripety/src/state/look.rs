@@ -259,8 +259,12 @@ impl<'r> Look<'r> {
         other || empty_loop
     }
 
-    /// Whether another disk is where it was before the reboot.
+    /// Whether another disk is where it was before the reboot, or it was made of memory.
     fn is_replaced(&self, device: &Subject) -> bool {
+        let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+        if ["zram", "ram"].iter().filter_map(|name| device.name.strip_prefix(name)).any(is_number) {
+            return true;
+        }
         let (place, wwid) = (device.place.as_str(), device.wwid.as_str());
         let other = |id: &BlkId| !id.wwid.is_empty() && self.of_id(id).place == place;
         !place.is_empty()

@@ -75,6 +75,19 @@ impl End {
             && row(&condition.condition).is_some_and(|row| self.ends(row, &condition.device))
     }
 
+    /// The type of the event.
+    pub(crate) fn name(&self) -> String {
+        self.event_type.clone()
+    }
+
+    /// Whether a condition that is reported only now was over by it already: lines of one moment come in any order. What an event
+    /// itself also ends is another condition than those of its time.
+    pub(crate) fn was_end_of(&self, condition: &Condition, event: &Event) -> bool {
+        self.at >= event.last_timestamp
+            && self.event_type != event.event_type.as_str()
+            && row(&condition.condition).is_some_and(|row| self.ends(row, &condition.device))
+    }
+
     /// Whether a condition of which nobody knows what it is about may be over by it.
     pub(crate) fn could_end(&self, condition: &Condition) -> bool {
         condition.device.is_unnamed()
@@ -280,12 +293,11 @@ impl Table {
 
     fn open(&mut self, row: &'static Row, event: &Event) -> Change {
         let Some(subject) = row.subject(event) else { return Change::Nothing };
-        let at = event.last_timestamp;
-        // Said by the same event that it also ends: the device that went is another condition than those of its time.
-        let over = |end: &End| end.event_type != event.event_type.as_str() && end.at >= at;
-        if self.ends.iter().any(|end| over(end) && end.ends(row, &subject)) {
+        let new = Condition::opened(row, event, subject);
+        if self.ends.iter().any(|end| end.was_end_of(&new, event)) {
             return Change::Nothing;
         }
+        let subject = new.device.clone();
         let same = |c: &&mut Condition| c.condition == row.name && c.device.is(&subject);
         if let Some(known) = self.conditions.iter_mut().find(same) {
             known.note(row, event);
@@ -295,7 +307,7 @@ impl Table {
             }
             return Change::Known;
         }
-        self.keep(Condition::opened(row, event, subject));
+        self.keep(new);
         Change::Opened
     }
 

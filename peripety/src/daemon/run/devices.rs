@@ -20,7 +20,7 @@ const FEW: usize = 16;
 impl Daemon {
     /// Takes uevents that have come, a slice of them, and goes on with a look at all devices.
     pub(super) fn take_uevents(&mut self) -> io::Result<()> {
-        let slice = Slice::new();
+        let mut slice = Slice::new();
         let mut superblocks = SUPERBLOCKS;
         let Some(uevents) = &mut self.sources.uevents else { return Ok(()) };
         let mut backlog = uevents.read()?;
@@ -35,6 +35,8 @@ impl Daemon {
                     }
                     let start = Instant::now();
                     self.take_uevent(uevent, udev, now, if many { Duration::ZERO } else { superblocks });
+                    // Those behind it are to be known too before the failures that come next.
+                    slice.extend(start.elapsed().min(superblocks));
                     superblocks = superblocks.saturating_sub(start.elapsed());
                 }
                 Waiting::Lost(lost) => {

@@ -18,6 +18,11 @@ impl Slice {
         Self { end: Instant::now() + SLICE }
     }
 
+    /// It goes on for longer: that much was spent in waiting.
+    pub(super) fn extend(&mut self, waited: Duration) {
+        self.end += waited;
+    }
+
     /// Whether it is over, with so many events waiting to go out.
     pub(super) fn is_over(&self, events: usize) -> bool {
         events > EVENTS_MOST || Instant::now() >= self.end

@@ -72,19 +72,6 @@ fn a_connection_that_somebody_closes_is_not_lost() {
     assert_eq!(reported(&Devices::usual(), &lost), [("NBD_CONNECTION_LOST".to_owned(), Severity::Error)]);
 }
 
-fn gone(ns: u64, dev: Dev, name: &str) -> Record {
-    let event = Uevent {
-        action: "remove".to_owned(),
-        subsystem: "block".to_owned(),
-        devpath: format!("/devices/pseudo_0/adapter0/host4/target4:0:0/4:0:0:0/block/{name}"),
-        dev: Some(dev),
-        seq: ns,
-        properties: vec![("DEVNAME".to_owned(), name.to_owned())],
-        ..Uevent::default()
-    };
-    Record { time: stamp(ns), body: Body::Uevent(event) }
-}
-
 #[test]
 fn a_disk_that_is_deleted_fails_the_requests_under_way_and_nothing_else() {
     let records = [

@@ -243,14 +243,3 @@ fn paths_to_a_namespace_are_counted() {
     let two = reported(&both, &[lost(0, START), lost(1, START + 60 * SECOND)]);
     assert_eq!(two[1], ("NVME_PATH_FAILED".to_owned(), Severity::Critical), "{two:?}");
 }
-
-fn namespace(controller: &str, transport: &str, paths: Option<u32>) -> BlkInfo {
-    let way = Transport::Nvme {
-        controller: controller.to_owned(),
-        subsystem_nqn: "nqn.test:one".to_owned(),
-        transport: transport.to_owned(),
-        traddr: String::new(),
-    };
-    let id = id(Dev::new(259, 0), "nvme0n1", BlkType::Nvme);
-    BlkInfo { id: BlkId { transport: Some(way), paths, ..id }, ..BlkInfo::default() }
-}

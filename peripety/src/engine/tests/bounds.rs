@@ -139,40 +139,6 @@ fn what_waits_in_vain_stays_in_bounds_and_is_counted() {
     assert_eq!((count("SCSI_TRANSPORT_ERROR"), count("BLK_IO_ERROR")), (total, total));
 }
 
-/// A record of a failing request, with its time.
-pub(super) fn any_failure() -> impl Strategy<Value = Record> {
-    let dev = prop_oneof![Just(SDA), Just(LOOP0), Just(DM0), Just(Dev::new(259, 300))];
-    let errno = prop_oneof![Just(5), Just(61), Just(110), Just(28)];
-    (dev, errno, 0u8..4, 0u64..64, 0u64..20 * SECOND, any::<bool>()).prop_map(
-        |(dev, errno, op, sector, ns, is_bio)| {
-            if is_bio {
-                bio(START + ns, dev, errno, sector * 8)
-            } else {
-                rq(START + ns, dev, op, errno, sector * 8)
-            }
-        },
-    )
-}
-
-/// Whatever else comes in between and changes no count of failed requests.
-pub(super) fn any_company() -> impl Strategy<Value = Record> {
-    let text = prop_oneof![
-        Just("BLK_IO_ERROR block sda op=read sector=8"),
-        Just("BLK_MEDIUM_ERROR block loop0 op=write sector=8"),
-        Just("SCSI_MEDIUM_ERROR scsi sda scsi.tag=1 scsi.sense_key=3"),
-    ];
-    prop_oneof![
-        (0u64..64, 0u64..20 * SECOND).prop_map(|(sector, ns)| scsi(
-            START + ns,
-            SDA,
-            sector * 8,
-            2,
-            [3, 0x11, 0]
-        )),
-        (text, 0u64..20 * SECOND).prop_map(|(text, ns)| line(START + ns, text)),
-    ]
-}
-
 fn failed_requests(events: &[Event]) -> u64 {
     let probe = |e: &&Event| e.sources.iter().any(|s| s.starts_with("ebpf:block"));
     finals(events).into_iter().filter(probe).map(|e| e.count).sum()

@@ -55,6 +55,7 @@ impl Case {
             kinds.retain(|kind| is_spared(kind) || *kind >= ImpactKind::Slow || self.harm.contains_key(kind));
         }
         incident.impact.kinds = kinds;
+        incident.impact.mount_points.sort_unstable();
         if incident.impact.kinds.len() > 1 {
             incident.impact.kinds.retain(|kind| *kind != ImpactKind::None);
         }

@@ -1,7 +1,7 @@
 //! The events of an incident: which are kept, how often they failed, what they hurt.
 
 use super::{
-    super::{class::Class, facet::Facet, impact, words},
+    super::{class::Class, facet::Facet, impact, rules, words},
     Case, GROWING_MAX, MEMBERS_MAX, Reported,
 };
 use crate::event::{
@@ -21,6 +21,31 @@ impl Case {
         }
         harm.retain(|_, many| *many > 0);
         self.errors = self.errors.saturating_sub(u32::from(reported.is_error));
+    }
+
+    /// Gives an event back that belongs elsewhere. Not where others rest on it, or where nothing would be left.
+    pub(in crate::incident) fn release(&mut self, event: &Event) -> bool {
+        let id = event.event_id;
+        let rests_on_it = |because: Option<EventId>| because == Some(id);
+        if self.facets.len() < 2
+            || self.facets.iter().any(|facet| rests_on_it(facet.because))
+            || self.incident.events.iter().any(|member| rests_on_it(member.because))
+        {
+            return false;
+        }
+        self.forget_told(id);
+        self.facets.retain(|facet| facet.event_id != id);
+        self.incident.events.retain(|member| member.event_id != id);
+        self.conditions.retain(|c| c.event_id != Some(id) || c.last_event_id != Some(id));
+        self.growing.remove(&id);
+        // How sure the rest is follows from what links the rest.
+        self.incident.cause.rules.retain(|rule| self.facets.iter().any(|facet| facet.rule == *rule));
+        self.certainty =
+            self.facets.iter().filter_map(|f| rules::certainty(&f.rule)).min().unwrap_or_default();
+        self.incident.event_count = self.incident.event_count.saturating_sub(1);
+        self.incident.failures = self.incident.failures.saturating_sub(event.count);
+        self.dirty = true;
+        true
     }
 
     pub(super) fn touch(&mut self, event: &Event) {

@@ -178,6 +178,23 @@ pub(super) fn link_and_drive(cause: &Facet, effect: &Facet) -> bool {
     is_link && is_drive && effect.unplaced && effect.is_unserved() && !cause.is_of(effect)
 }
 
+/// The host of an MMC card, and the card.
+pub(super) fn host_and_card(cause: &Facet, effect: &Facet) -> bool {
+    is_named(cause, "mmc")
+        && !is_named(cause, "mmcblk")
+        && is_named(effect, "mmcblk")
+        && no_space(cause, effect)
+}
+
+/// The kernel names a pool by its number, dmeventd by its name, and nothing says whether they are the same.
+pub(super) fn number_and_name(cause: &Facet, effect: &Facet) -> bool {
+    let by_number = |facet: &Facet| is_named(facet, "dm-") && !is_named(facet, "mapper/");
+    let by_name = |facet: &Facet| is_named(facet, "mapper/") && !is_named(facet, "dm-");
+    cause.is_space()
+        && effect.is_space()
+        && ((by_number(cause) && by_name(effect)) || (by_name(cause) && by_number(effect)))
+}
+
 /// A pool without space, and a volume of which nobody knows what it is made of.
 pub(super) fn pool_and_volume(cause: &Facet, effect: &Facet) -> bool {
     cause.is_space() && effect.unplaced && is_named(effect, "dm-")

@@ -165,3 +165,64 @@ fn disk_of(mut event: Event, wwid: &str, diskseq: u64) -> Event {
     event.block = Some(Arc::new(BlkInfo { id: own, owners: vec![], holders: vec![] }));
     event
 }
+
+/// A later revision of an event.
+fn revised(event: &Event, at: i64) -> Event {
+    let mut later = event.clone();
+    later.revision += 1;
+    later.count += 1;
+    later.last_timestamp = event.first_timestamp.checked_add(SignedDuration::from_millis(at)).unwrap();
+    later
+}
+
+#[test]
+fn a_revision_that_names_what_its_device_is_made_of_joins_the_incident_of_that() {
+    let unnamed = Event { is_final: false, ..event("FS_SHUTDOWN", "loop1", 0) };
+    let named = stacked(revised(&unnamed, 1_000), &["loop0"], &[], &["/mnt/data"]);
+    // That of the disk below came later: its incident is the newer one.
+    let below = stacked(event("FS_SHUTDOWN", "loop0", 50), &[], &[], &[]);
+    let run = run(vec![unnamed.clone(), below, named]);
+    let found = run.found();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].incident_id, run.events[0].incident_id.unwrap(), "the older id stays");
+    let gone: Vec<&Incident> = run.written.iter().filter(|i| i.state == State::Superseded).collect();
+    assert_eq!(gone.len(), 1);
+    assert_eq!(
+        (gone[0].superseded_by, &found[0].supersedes),
+        (Some(found[0].incident_id), &vec![gone[0].incident_id])
+    );
+    assert_eq!(run.events[2].incident_id, Some(found[0].incident_id));
+    assert_eq!(found[0].cause.name, "loop0");
+    assert_eq!(found[0].impact.mount_points, ["/mnt/data"]);
+
+    // Names that lead elsewhere join nothing.
+    let elsewhere = stacked(revised(&unnamed, 1_000), &["loop7"], &[], &[]);
+    let run = super::run(vec![unnamed, stacked(event("FS_SHUTDOWN", "loop0", 50), &[], &[], &[]), elsewhere]);
+    assert_eq!(run.found().len(), 2);
+}
+
+#[test]
+fn a_revision_that_names_a_device_after_which_no_kernel_name_was_known_joins_it() {
+    let unnamed = Event { is_final: false, ..medium("", 8, 0) };
+    let mut named = revised(&unnamed, 1_000);
+    named.kdev = "sda".into();
+    let run = run(vec![medium("sda", 4096, -2_000), unnamed, named]);
+    let found = run.found();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].cause.name, "sda");
+}
+
+#[test]
+fn an_event_that_was_with_an_incident_for_want_of_a_name_leaves_it_when_it_gets_one() {
+    // Nobody knows what dm-3 is made of: it is with the only failure of the moment.
+    let guessed = Event { is_final: false, ..io(event("BLK_IO_ERROR", "dm-3", 100), Op::Read, 8, 5) };
+    let named = stacked(revised(&guessed, 2_000), &["sdb"], &[], &[]);
+    let before = run(vec![transport("sdb", -60_000), transport("sda", 0), guessed.clone()]);
+    let counts = |run: &Run| -> Vec<(String, u64)> {
+        run.found().iter().map(|i| (i.cause.name.clone(), i.event_count)).collect()
+    };
+    assert_eq!(counts(&before), [("sdb".to_owned(), 1), ("sda".to_owned(), 2)]);
+    let after = run(vec![transport("sdb", -60_000), transport("sda", 0), guessed, named]);
+    assert_eq!(counts(&after), [("sdb".to_owned(), 2), ("sda".to_owned(), 1)]);
+    assert_eq!(after.events[3].incident_id, after.events[0].incident_id);
+}

@@ -178,3 +178,20 @@ fn what_is_transient_by_nature_ends_after_its_time() {
     run.stage.tick(at, &mut run.written);
     assert_eq!(run.found()[0].state, State::Resolved);
 }
+
+#[test]
+fn what_is_reported_after_its_end_is_over() {
+    let aborted = || stacked(event("FS_JOURNAL_ABORTED", "loop4", 900), &["loop3"], &[], &["/mnt"]);
+    let below = || stacked(event("FS_SHUTDOWN", "loop3", 0), &[], &["loop4"], &[]);
+    let unmounted = |at| stacked(event("FS_UNMOUNTED", "loop4", at), &["loop3"], &[], &[]);
+    // The line about the unmount is printed first, and stamped later.
+    let found = run(vec![below(), unmounted(950), aborted()]).found();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].conditions, ["filesystem_shut_down"]);
+    let found = run(vec![unmounted(950), aborted()]).found();
+    assert_eq!(found[0].state, State::Resolved);
+    assert_eq!(found[0].resolved_by.as_deref(), Some("FS_UNMOUNTED"));
+    // What fails after it is not over by it.
+    let found = run(vec![below(), unmounted(200), aborted()]).found();
+    assert_eq!(found[0].conditions, ["filesystem_shut_down", "journal_aborted"]);
+}

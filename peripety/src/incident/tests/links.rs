@@ -116,6 +116,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             ],
         ),
         (
+            "filesystem-below",
+            vec![
+                event("FS_SHUTDOWN", "loop0", 0),
+                stacked(event("FS_REMOUNT_READ_ONLY", "loop1", 3_600_000), &["loop0"], &[], &[]),
+            ],
+            vec![
+                event("FS_SHUTDOWN", "loop0", 0),
+                stacked(event("FS_REMOUNT_READ_ONLY", "loop1", 3_600_000), &["loop7"], &[], &[]),
+            ],
+        ),
+        (
             "filesystem-itself",
             vec![event("FS_ERROR", "sda1", 0), event("FS_REMOUNT_READ_ONLY", "sda1", 5)],
             vec![event("FS_ERROR", "sda1", 0), event("FS_REMOUNT_READ_ONLY", "sda2", 5)],
@@ -205,6 +216,25 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
                 event("PCIE_LINK_DOWN", "0000:05:01.0", 0),
                 event("NVME_CONTROLLER_FAILED", "nvme2", 60_000),
             ],
+        ),
+        (
+            "host-of-card",
+            vec![
+                event("MMC_ERROR", "mmc0", 0),
+                io(event("BLK_IO_ERROR", "mmcblk0p2", 200), Op::Write, 4096, 5),
+            ],
+            vec![
+                event("MMC_ERROR", "mmc1", 0),
+                io(event("BLK_IO_ERROR", "mmcblk0", 200), Op::Write, 4096, 5),
+            ],
+        ),
+        (
+            "pool-by-another-name",
+            vec![
+                event("DM_THIN_POOL_LOW_WATER", "dm-4", 0),
+                event("DM_THIN_POOL_LOW_WATER", "/dev/mapper/vg0-pool-tpool", 900),
+            ],
+            vec![event("DM_THIN_POOL_LOW_WATER", "dm-4", 0), event("DM_THIN_POOL_LOW_WATER", "dm-5", 900)],
         ),
         (
             "pool-of-unknown-volume",

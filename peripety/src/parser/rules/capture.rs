@@ -134,7 +134,7 @@ fn stands_for_device(facts: &Facts) -> Option<String> {
         .or_else(|| net.as_ref()?.daemon.clone())
         .or_else(|| net.as_ref()?.server.clone())
         .or_else(|| usb.as_ref()?.port.clone())
-        .or_else(|| fc.as_ref()?.rport.clone())
+        .or_else(|| fc.as_ref()?.rport.as_ref().map(|rport| format!("rport-{rport}")))
         .or_else(|| systemd.as_ref()?.device.clone())
         .or_else(|| systemd.as_ref()?.mount.clone())
         .or_else(|| net.as_ref()?.volume.clone())

@@ -405,3 +405,18 @@ fn what_only_an_incident_remembers_ends_with_its_device() {
     };
     assert_eq!((over(7), over(6)), (0, 1));
 }
+
+#[test]
+fn what_was_made_of_memory_ends_with_its_boot() {
+    let machine = Machine::new();
+    let boot = machine.roots.procfs.join("sys/kernel/random/boot_id");
+    fs::create_dir_all(boot.parent().unwrap()).unwrap();
+    fs::write(boot, "00000000-0000-0000-0000-000000000002\n").unwrap();
+    let is_over = |name: &str| {
+        let mut corrupt = condition("filesystem_corrupt", name, "252:0", None);
+        corrupt.device.boot_id = "00000000000000000000000000000001".into();
+        !Look::new(&machine.roots).keeping_absent().over(vec![corrupt], Timestamp::UNIX_EPOCH).is_empty()
+    };
+    assert!(is_over("zram0"));
+    assert!(!is_over("sda"));
+}
