@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use peripety::event::{Incident, incident::State};
 
 use super::Case;
-use crate::{cmd, daemon::Daemon, journald::Journald, machine::Machine, prpt};
+use crate::{cmd, daemon::Daemon, journald::Journald, machine::Machine, prpt, sandbox};
 
 pub const CASES: &[&[Case]] = &[requests::CASES, stacked::CASES, contents::CASES];
 
@@ -61,7 +61,13 @@ impl<'m> Watch<'m> {
             let incident: Incident = serde_json::from_value(value).context("reading an incident")?;
             latest.insert(incident.incident_id, incident);
         }
-        let mut all: Vec<Incident> = latest.into_values().filter(|i| i.opened >= since).collect();
+        // What others do on this machine meanwhile is none of ours.
+        let is_ours = |incident: &Incident| {
+            let wwid = incident.cause.device.as_ref().map_or("", |device| device.wwid.as_str());
+            wwid.is_empty() || wwid.starts_with(sandbox::DIR)
+        };
+        let mut all: Vec<Incident> =
+            latest.into_values().filter(|i| i.opened >= since && is_ours(i)).collect();
         all.sort_by_key(|incident| incident.opened);
         Ok(all)
     }

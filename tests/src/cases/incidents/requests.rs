@@ -71,6 +71,11 @@ fn two_full(machine: &Machine) -> Result<()> {
     watch.expect("one is gone", &[Expected { state: "resolved", ..of(&first) }, of(&second)]).map(drop)
 }
 
+/// A disk whose file lies on a filesystem that stopped.
+const fn failed<'e>(cause: &'e str, mounts: &'e [&'e str]) -> Expected<'e> {
+    Expected { cause, kind: "unknown", impact: &["unavailable", "data at risk"], mounts, state: "open" }
+}
+
 fn two_failing(machine: &Machine) -> Result<()> {
     let watch = Watch::start(machine)?;
     let disks = [FailingDisk::new(machine, 64)?, FailingDisk::new(machine, 64)?];
@@ -83,18 +88,13 @@ fn two_failing(machine: &Machine) -> Result<()> {
     for dd in &mut running {
         ensure!(!dd.wait()?.success(), "a failing disk was written to");
     }
-    let points = points.each_ref().map(|point| [point.as_str()]);
-    let of = |n: usize| Expected {
-        cause: &causes[n],
-        kind: "unknown",
-        impact: &["unavailable", "data at risk"],
-        mounts: &points[n],
-        state: "open",
-    };
-    watch.expect("two disks failed", &[of(0), of(1)])?;
+    let [one, two] = points.each_ref().map(|point| [point.as_str()]);
+    let [first, second] = causes.each_ref().map(String::as_str);
+    let expected = [failed(first, &one), failed(second, &two)];
+    watch.expect("two disks failed", &expected)?;
     drop(disks);
-    let over = |n| Expected { state: "resolved", ..of(n) };
-    watch.expect("both are gone", &[over(0), over(1)]).map(drop)
+    let over = expected.map(|failed| Expected { state: "resolved", ..failed });
+    watch.expect("both are gone", &over).map(drop)
 }
 
 /// The kernel keeps a loop device until nobody uses it: nothing fails.

@@ -3,6 +3,7 @@
 use std::{fs::File, io::Write as _, process::Command};
 
 use anyhow::{Result, ensure};
+use peripety::event::Incident;
 use rustix::process::Signal;
 
 use super::{Expected, Watch};
@@ -126,7 +127,8 @@ fn over_a_kill(machine: &Machine) -> Result<()> {
     drop(scene.mount);
     watch.daemon = Daemon::start(machine, "")?;
     let after = watch.expect("another daemon goes on", &[failed])?;
-    ensure!(before[0].incident_id == after[0].incident_id, "{before:?} became {after:?}");
+    let ids = |all: &[Incident]| all.iter().map(|incident| incident.incident_id).collect::<Vec<_>>();
+    ensure!(ids(&before) == ids(&after), "{before:?} became {after:?}");
     drop(scene.failing);
     watch.expect("all of it is gone", &[Expected { state: "to ack", ..failed }]).map(drop)
 }
