@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Result;
 
 use crate::{
+    fold,
     setup::{self, Purpose},
     sh,
 };
@@ -50,7 +51,7 @@ pub fn run(args: Args) -> Result<()> {
 /// Builds all programs that are installed; gives the directory they are in.
 pub fn binaries(profile: Profile) -> Result<PathBuf> {
     let (name, dir) = profile.names();
-    sh::run(cargo().args(["--profile", name]))?;
+    fold::run(cargo().args(["--profile", name]), "build")?;
     Ok(sh::target_dir().join(dir))
 }
 

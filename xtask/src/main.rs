@@ -8,8 +8,10 @@ mod capi;
 mod ci;
 mod deny;
 mod dist;
+mod fold;
 mod fuzz;
 mod kernel_strings;
+mod manual;
 mod python;
 mod run;
 mod setup;
@@ -51,6 +53,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Make the table of the kernel's format strings anew, and say what changed
     KernelStrings(kernel_strings::Args),
+    /// Make the manual, with a page for each type of event (with --check also its links and examples)
+    Manual(manual::Args),
     /// Make packages: .deb and .rpm
     Dist(dist::Args),
     /// Check formatting, lints and documentation, warnings denied
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Python(args) => python::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::KernelStrings(args) => kernel_strings::run(args),
+        Command::Manual(args) => manual::run(&args),
         Command::Dist(args) => dist::run(args),
         Command::Ci => ci::run(),
         Command::Deny(args) => deny::run(&args),

@@ -1,6 +1,9 @@
 //! `prpt types`: the vocabulary of events.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use serde_json::{Value, json};
 
@@ -9,10 +12,14 @@ use super::{
     render::{self, note, print},
 };
 use crate::{
-    event::{Nature, TYPES, TypeInfo},
-    parser::rules::RuleSet,
+    event::{Nature, TYPES, TypeInfo, advice},
+    parser::rules::{Rule, RuleSet},
     roots::Roots,
+    state::rows::{ROWS, Row},
 };
+
+/// Lines of the kernel or a daemon that are shown for a type.
+const EXAMPLES: usize = 6;
 
 /// Options.
 #[derive(Debug, clap::Args)]
@@ -34,9 +41,9 @@ pub(super) fn run(args: Args, _roots: &Roots) -> anyhow::Result<u8> {
         Format::Plain => print(&table(&chosen))?,
         format => {
             let set = RuleSet::built_in();
-            let mut rules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            let mut rules: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
             for rule in set.rules() {
-                rules.entry(rule.event_type.as_str()).or_default().push(&rule.name);
+                rules.entry(rule.event_type.as_str()).or_default().push(rule);
             }
             let none = Vec::new();
             for info in chosen {
@@ -75,7 +82,15 @@ fn table(types: &[&TypeInfo]) -> String {
     out
 }
 
-fn as_json(info: &TypeInfo, rules: &[&str]) -> Value {
+fn as_json(info: &TypeInfo, rules: &[&Rule]) -> Value {
+    let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    // Of each rule its first: they are of different kernels and drivers.
+    let examples = rules.iter().filter_map(|rule| Some(&rule.examples.first()?.line));
+    let advice = advice(info.name).map(|advice| {
+        json!({ "causes": advice.causes, "check": advice.check, "first": advice.first, "avoid": advice.avoid })
+    });
+    let opens: Vec<Value> = ROWS.iter().filter(|row| row.opens.contains(&info.name)).map(condition).collect();
+    let ends = ROWS.iter().filter(|row| row.is_closed_by(info.name)).map(|row| row.words);
     json!({
         "event_type": info.name,
         "sub_system": info.sub_system,
@@ -83,7 +98,23 @@ fn as_json(info: &TypeInfo, rules: &[&str]) -> Value {
         "nature": nature(info),
         "meaning": info.meaning,
         "since": info.since(),
-        "rules": rules,
+        "rules": names,
+        "examples": examples.take(EXAMPLES).collect::<Vec<_>>(),
+        "advice": advice,
+        "opens": opens,
+        "ends": ends.collect::<BTreeSet<_>>(),
+    })
+}
+
+/// What is wrong after an event of the type, and what ends that.
+fn condition(row: &Row) -> Value {
+    json!({
+        "condition": row.name,
+        "words": row.words,
+        "from": row.from,
+        "ended_by": row.closes,
+        "or_when": row.checks.iter().map(|check| check.words()).collect::<Vec<_>>(),
+        "lasts": row.lasts.words(),
     })
 }
 
@@ -99,5 +130,24 @@ mod tests {
         assert_eq!(found("no such"), 0);
         let all: Vec<&TypeInfo> = TYPES.iter().collect();
         assert_eq!(table(&all).lines().count(), TYPES.len());
+    }
+
+    #[test]
+    fn a_type_says_what_it_opens_what_ends_that_and_what_to_do() {
+        let of = |name: &str| {
+            let set = RuleSet::built_in();
+            let rules: Vec<&Rule> =
+                set.rules().iter().filter(|rule| rule.event_type.as_str() == name).collect();
+            as_json(crate::event::info(name).unwrap(), &rules)
+        };
+        let fault = of("FS_REMOUNT_READ_ONLY");
+        assert_eq!(fault["opens"][0]["condition"], "filesystem_read_only");
+        assert!(fault["opens"][0]["ended_by"].as_array().unwrap().contains(&json!("FS_MOUNTED")));
+        assert!(fault["advice"]["causes"].as_array().is_some_and(|causes| !causes.is_empty()));
+        assert!(
+            fault["examples"].as_array().is_some_and(|lines| !lines.is_empty() && lines.len() <= EXAMPLES)
+        );
+        let end = of("ATA_LINK_UP");
+        assert_eq!((&end["ends"], &end["advice"]), (&json!(["link or session down"]), &Value::Null));
     }
 }

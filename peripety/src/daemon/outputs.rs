@@ -4,8 +4,8 @@ mod journald;
 mod stdout;
 
 use std::{
-    collections::BTreeMap,
-    io,
+    collections::{BTreeMap, BTreeSet},
+    io::{self, IsTerminal as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{clock, status::Status};
 use crate::{
     config::Main,
-    event::Event,
+    event::{Event, EventId},
     notifier::{
         Queue, carrier,
         memory::{Limits, Memory, Numbers},
@@ -80,6 +80,8 @@ pub(super) struct Outputs {
     spooled: Option<u64>,
     /// Events that were sent though the journal may have had them.
     unchecked: Arc<AtomicU64>,
+    /// Events of before the start that a person at a terminal is not shown one by one.
+    past: Option<BTreeSet<EventId>>,
 }
 
 impl Outputs {
@@ -106,7 +108,19 @@ impl Outputs {
             held,
             spooled,
             unchecked: Arc::default(),
+            past: None,
         }
+    }
+
+    /// What comes until [`Outputs::end_past`] happened before this start: on a terminal it would hide what happens now.
+    /// Files, pipes, the journal and the memory get all of it.
+    pub(super) fn begin_past(&mut self) {
+        self.past = (self.queues.contains_key(stdout::OUTPUT.name) && io::stdout().is_terminal()).then(BTreeSet::new);
+    }
+
+    /// How many events were kept from the terminal; none where there is none.
+    pub(super) fn end_past(&mut self) -> Option<usize> {
+        self.past.take().map(|events| events.len())
     }
 
     /// Starts and stops outputs as the configuration says.
@@ -180,7 +194,7 @@ impl Outputs {
     }
 
     /// Sends events that were written down every way out. Never waits.
-    pub(super) fn send(&self, events: Vec<Arc<Event>>) {
+    pub(super) fn send(&mut self, events: Vec<Arc<Event>>) {
         for event in &events {
             if let Some(incident) = carrier::carried(event) {
                 self.status.note_incident(incident);
@@ -190,7 +204,12 @@ impl Outputs {
                 continue;
             }
             let is_change = self.status.is_change(event);
-            let reported = |name: &str| is_change || !self.only_changes || keeps(name);
+            let hidden = self.past.as_mut().is_some_and(|past| {
+                past.insert(event.event_id);
+                true
+            });
+            let reported =
+                |name: &str| keeps(name) || ((is_change || !self.only_changes) && !(hidden && name == stdout::OUTPUT.name));
             for queue in self.queues.iter().filter(|(name, _)| reported(name)).map(|(_, queue)| queue) {
                 queue.send(Arc::clone(event));
             }

@@ -46,6 +46,25 @@ pub enum Check {
     Space,
 }
 
+impl Check {
+    /// What is seen then, as the end of a sentence that begins with "or when".
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Gone => "the device is there no more, or another one has its name",
+            Self::Unmounted => "its filesystem is mounted nowhere",
+            Self::Writable => "its filesystem can be written to",
+            Self::Running => "the SCSI layer says that the device runs",
+            Self::Whole => "the array has all its members",
+            Self::Unused => "nothing uses the device that was removed",
+            Self::CleanMount => "its filesystem was mounted anew since, and has no errors recorded",
+            Self::Answers => "requests succeeded since the last failure",
+            Self::LinkUp => "the link, port or session is up, or is there no more",
+            Self::NoMap => "no multipath map uses the path any more",
+            Self::Space => "the filesystem that holds the file of a loop device has room again",
+        }
+    }
+}
+
 /// How long a condition lasts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lasts {
@@ -55,6 +74,19 @@ pub(crate) enum Lasts {
     Boot,
     /// Seconds without another one: it is transient by nature.
     Seconds(i64),
+}
+
+impl Lasts {
+    /// The same in words.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::OverReboots => "until something proves that it is over, also over reboots".to_owned(),
+            Self::Boot => {
+                "until something proves that it is over, at the latest the end of the boot".to_owned()
+            }
+            Self::Seconds(seconds) => format!("{seconds} seconds without another one"),
+        }
+    }
 }
 
 /// One condition.

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Arch;
-use crate::{build, setup, sh};
+use crate::{build, fold, setup, sh};
 
 /// Builds them, and gives the directory they are in.
 pub fn binaries(arch: Arch) -> Result<PathBuf> {
@@ -19,7 +19,7 @@ pub fn binaries(arch: Arch) -> Result<PathBuf> {
         flags = format!("{flags} {}", setup::cross::FLAGS);
     }
     cargo.env("RUSTFLAGS", flags);
-    sh::run(&mut cargo)?;
+    fold::run(&mut cargo, "dist")?;
     Ok(sh::target_dir().join(target).join("dist"))
 }
 

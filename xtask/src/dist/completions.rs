@@ -1,18 +1,10 @@
 //! What shells complete, printed by the programs themselves.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use super::Arch;
-use crate::{
-    build::{self, Profile},
-    sh,
-};
+use crate::sh;
 
 const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 /// A program, the one that prints it, and how that is asked; the shell comes behind.
@@ -23,10 +15,7 @@ const PROGRAMS: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Writes `NAME.SHELL` into `made`.
-pub fn make(arch: Arch, bins: &Path, made: &Path) -> Result<()> {
-    // Programs for other machines do not run here.
-    let bins: PathBuf =
-        if arch.is_this_machine() { bins.to_path_buf() } else { build::binaries(Profile::Debug)? };
+pub fn make(bins: &Path, made: &Path) -> Result<()> {
     for (name, program, args) in PROGRAMS {
         for shell in SHELLS {
             let mut command = Command::new(bins.join(program));

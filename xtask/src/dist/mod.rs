@@ -21,6 +21,8 @@ use anyhow::{Context as _, Result};
 
 use self::table::Table;
 use crate::{
+    build::Profile,
+    manual,
     setup::{self, Purpose},
     sh,
 };
@@ -147,7 +149,9 @@ fn make(args: &Args, bins: &Path, out: &Path) -> Result<Vec<PathBuf>> {
     for dir in [&made, &out.to_path_buf()] {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
-    completions::make(args.arch, bins, &made)?;
+    let here = runnable(args.arch, bins)?;
+    completions::make(&here, &made)?;
+    manual(&here, &made)?;
     tree::source_of_programs(&release, &made.join("peripety-ebpf.tar.gz"))?;
     let from = tree::From { bins: bins.to_path_buf(), made };
     let mut packages = Vec::new();
@@ -156,6 +160,19 @@ fn make(args: &Args, bins: &Path, out: &Path) -> Result<Vec<PathBuf>> {
         packages.push(rpm::make(&release, &table, package, &from, &work, out)?);
     }
     Ok(packages)
+}
+
+/// Programs that run on this machine: those for others do not.
+fn runnable(arch: Arch, bins: &Path) -> Result<PathBuf> {
+    if arch.is_this_machine() { Ok(bins.to_path_buf()) } else { crate::build::binaries(Profile::Debug) }
+}
+
+/// The manual's pages, and the logs that its examples read.
+fn manual(bins: &Path, made: &Path) -> Result<()> {
+    let html = manual::make(bins)?;
+    let to = made.join("manual");
+    fs::rename(&html, &to).with_context(|| format!("cannot move {} to {}", html.display(), to.display()))?;
+    manual::logs(&made.join("logs"))
 }
 
 /// The time of the last commit, or what the caller sets; outside of a repository that of the changelog.

@@ -36,8 +36,8 @@ pub fn lay_out(package: &Package, format: Format, from: &From, root: &Path) -> R
     for entry in package.files.iter().filter(|entry| entry.only.is_none_or(|only| only == format)) {
         let sources = sources(entry, from)?;
         ensure!(!sources.is_empty(), "{}: no file is called so", entry.from);
-        for source in sources {
-            placed.push(place(entry, &source, root)?);
+        for (source, name) in sources {
+            placed.push(place(entry, &source, &name, root)?);
         }
     }
     for dir in &package.directories {
@@ -47,7 +47,8 @@ pub fn lay_out(package: &Package, format: Format, from: &From, root: &Path) -> R
     Ok(placed)
 }
 
-fn sources(entry: &Entry, from: &From) -> Result<Vec<PathBuf>> {
+/// The files that an entry means, each with its name below where it comes to lie.
+fn sources(entry: &Entry, from: &From) -> Result<Vec<(PathBuf, String)>> {
     let path = if let Some(name) = entry.from.strip_prefix("{bin}/") {
         from.bins.join(name)
     } else if let Some(name) = entry.from.strip_prefix("{made}/") {
@@ -55,23 +56,29 @@ fn sources(entry: &Entry, from: &From) -> Result<Vec<PathBuf>> {
     } else {
         sh::root().join(&entry.from)
     };
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((start, end)) = name.split_once('*') else { return Ok(vec![path]) };
+    if entry.from.ends_with('/') {
+        let named = |file: PathBuf| {
+            let name = file.strip_prefix(&path).unwrap_or(&file).to_string_lossy().into_owned();
+            (file, name)
+        };
+        return Ok(sh::files(&path)?.into_iter().map(named).collect());
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let Some((start, end)) = name.split_once('*') else { return Ok(vec![(path, name)]) };
     let dir = path.parent().unwrap_or(sh::root());
     let listed = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
-    let mut found: Vec<_> = listed.flatten().map(|entry| entry.path()).collect();
-    found.retain(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with(start) && name.ends_with(end)
-    });
+    let named =
+        listed.flatten().map(|entry| (entry.path(), entry.file_name().to_string_lossy().into_owned()));
+    let mut found: Vec<_> =
+        named.filter(|(_, name)| name.starts_with(start) && name.ends_with(end)).collect();
     found.sort();
     Ok(found)
 }
 
-fn place(entry: &Entry, source: &Path, root: &Path) -> Result<Placed> {
+fn place(entry: &Entry, source: &Path, name: &str, root: &Path) -> Result<Placed> {
     let mut path = entry.to.clone();
     if path.ends_with('/') {
-        path += &source.file_name().unwrap_or_default().to_string_lossy();
+        path += name;
     }
     let mut to = root.join(path.trim_start_matches('/'));
     make_dir(to.parent().unwrap_or(root))?;

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::toolchain::BPF_LINKER;
-use crate::sh;
+use crate::{fold, sh};
 
 /// bpf-linker of our version or a later one, which brings an LLVM of its own.
 pub fn ensure_bpf_linker() -> Result<()> {
@@ -35,10 +35,18 @@ pub fn ensure_cargo_deny() -> Result<()> {
     install("cargo-deny", "0.20.2")
 }
 
+pub fn ensure_mdbook() -> Result<()> {
+    if sh::find("mdbook").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: mdbook, which makes the pages of the manual, is missing");
+    install("mdbook", "0.5.4")
+}
+
 fn install(name: &str, version: &str) -> Result<()> {
     let mut command = sh::cargo(["install", name, "--version", version, "--locked"]);
     eprintln!("setup: running {} (a minute or two)", sh::shown(&command));
-    sh::run(&mut command).with_context(|| format!("installing {name}"))
+    fold::run(&mut command, "setup").with_context(|| format!("installing {name}"))
 }
 
 /// `0.10.3` as numbers that compare.

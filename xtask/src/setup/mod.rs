@@ -28,6 +28,7 @@ pub enum Purpose {
     Fuzz,
     Deny,
     Dist,
+    Manual,
     Machine,
 }
 
@@ -42,10 +43,13 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Deny {
         return crates::ensure_cargo_deny();
     }
+    if purpose == Purpose::Manual {
+        return crates::ensure_mdbook();
+    }
     packages::ensure(purpose)?;
     match purpose {
         Purpose::Fuzz => return crates::ensure_cargo_fuzz(),
-        Purpose::Deny | Purpose::Dist | Purpose::Machine => return Ok(()),
+        Purpose::Deny | Purpose::Dist | Purpose::Manual | Purpose::Machine => return Ok(()),
         Purpose::Build | Purpose::Test => {}
     }
     toolchain::ensure()?;

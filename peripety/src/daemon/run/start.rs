@@ -162,6 +162,7 @@ impl Daemon {
     pub(super) fn read_history(&mut self) {
         let mut reported = 0;
         let end = Instant::now() + READING_AT_START;
+        self.outputs.begin_past();
         loop {
             let all = self.take();
             reported += self.pipeline.events.len();
@@ -170,8 +171,19 @@ impl Daemon {
                 break;
             }
         }
-        if reported > 0 {
-            tracing::info!("the events so far, {reported}, are of the time before this start");
+        match self.outputs.end_past() {
+            Some(0) => {}
+            Some(events) => {
+                let open = self.pipeline.engine.incidents().all().filter(|i| i.state.is_open()).count();
+                tracing::info!(
+                    "of the time before this start: {events} events, 'prpt query' prints them; incidents that are open still: \
+                     {open}, 'prpt status' lists them"
+                );
+            }
+            None if reported > 0 => {
+                tracing::info!("the events so far, {reported}, are of the time before this start");
+            }
+            None => {}
         }
     }
 }
