@@ -40,6 +40,9 @@ pub struct Args {
     /// Log what happens inside, the eBPF programs' own log among it
     #[arg(short, long)]
     pub verbose: bool,
+    /// Keep events in /run/peripety for a journal that comes later, though there is no sign of one: in an initramfs
+    #[arg(long)]
+    pub journal_later: bool,
     /// Use classic tracepoints even where raw ones work
     #[arg(long, hide = true)]
     pub only_classic: bool,

@@ -45,12 +45,20 @@ pub(super) struct Output {
 /// All of them. Memory, which feeds the socket, is not switched: it is a part of [`Outputs`].
 const OUTPUTS: &[Output] = &[stdout::OUTPUT, journald::OUTPUT];
 
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// Events on standard output.
+    pub stdout: bool,
+    /// Events wait for a journal that comes later.
+    pub journal_later: bool,
+}
+
 /// What an output may go by.
 struct Context<'a> {
     roots: &'a Roots,
     main: &'a Main,
-    /// The command line asks for standard output.
-    always_stdout: bool,
+    asked: Asked,
     /// The runtime directory is this daemon's: its files may be used.
     held: bool,
     /// Last event in the spool that an earlier daemon is known to have meant.
@@ -68,7 +76,7 @@ fn keeps(name: &str) -> bool {
 /// The ways out of this daemon.
 pub(super) struct Outputs {
     roots: Roots,
-    always_stdout: bool,
+    asked: Asked,
     memory: Memory,
     status: Status,
     only_changes: bool,
@@ -88,7 +96,7 @@ impl Outputs {
     /// Memory only, until [`Outputs::apply`].
     pub(super) fn new(
         roots: &Roots,
-        always_stdout: bool,
+        asked: Asked,
         main: &Main,
         spooled: Option<u64>,
         held: bool,
@@ -99,7 +107,7 @@ impl Outputs {
         let limits = Limits { events: main.events_in_memory, ..Limits::default() };
         Self {
             roots: roots.clone(),
-            always_stdout,
+            asked,
             memory: Memory::numbered(limits, numbers),
             status: Status::start(roots),
             only_changes: false,
@@ -115,7 +123,8 @@ impl Outputs {
     /// What comes until [`Outputs::end_past`] happened before this start: on a terminal it would hide what happens now.
     /// Files, pipes, the journal and the memory get all of it.
     pub(super) fn begin_past(&mut self) {
-        self.past = (self.queues.contains_key(stdout::OUTPUT.name) && io::stdout().is_terminal()).then(BTreeSet::new);
+        self.past =
+            (self.queues.contains_key(stdout::OUTPUT.name) && io::stdout().is_terminal()).then(BTreeSet::new);
     }
 
     /// How many events were kept from the terminal; none where there is none.
@@ -131,7 +140,7 @@ impl Outputs {
             let context = Context {
                 roots: &self.roots,
                 main,
-                always_stdout: self.always_stdout,
+                asked: self.asked,
                 held: self.held,
                 spooled: self.spooled,
                 running,
@@ -208,8 +217,9 @@ impl Outputs {
                 past.insert(event.event_id);
                 true
             });
-            let reported =
-                |name: &str| keeps(name) || ((is_change || !self.only_changes) && !(hidden && name == stdout::OUTPUT.name));
+            let reported = |name: &str| {
+                keeps(name) || ((is_change || !self.only_changes) && !(hidden && name == stdout::OUTPUT.name))
+            };
             for queue in self.queues.iter().filter(|(name, _)| reported(name)).map(|(_, queue)| queue) {
                 queue.send(Arc::clone(event));
             }

@@ -79,7 +79,10 @@ pub fn make(bins: &Path) -> Result<PathBuf> {
     if !done.status.success() || said.contains("WARN") || said.contains("ERROR") {
         bail!("mdbook is not content: {said}");
     }
-    Ok(dir.join("html"))
+    let html = dir.join("html");
+    // For the pages of one service, which publishes no names that begin with an underscore otherwise.
+    let _there_may_be_none = fs::remove_file(html.join(".nojekyll"));
+    Ok(html)
 }
 
 /// Lays out the logs of the examples in a directory.

@@ -75,11 +75,11 @@ fn linked(text: &str, names: &BTreeSet<&str>, to_types: &str) -> Result<String> 
     let mut out = String::new();
     let mut in_example = false;
     for line in text.lines() {
-        in_example ^= line.trim_start().starts_with("```");
-        if in_example || line.starts_with('#') {
-            let fence =
-                if line.trim_start().starts_with("```") { line.replace(",run", "") } else { line.to_owned() };
-            let _written = writeln!(out, "{fence}");
+        let is_fence = line.trim_start().starts_with("```");
+        in_example ^= is_fence;
+        if is_fence || in_example || line.starts_with('#') {
+            let line = if is_fence { line.replace(",run", "") } else { line.to_owned() };
+            let _written = writeln!(out, "{line}");
             continue;
         }
         for (n, part) in line.split('`').enumerate() {

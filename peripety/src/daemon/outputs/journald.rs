@@ -35,7 +35,7 @@ fn wanted(context: &Context<'_>) -> bool {
     // always does.
     let was = context.spooled.is_some() || context.running;
     let may_come = context.roots.run.join("systemd/system").exists();
-    let may_be = journald::present(context.roots) || may_come || was;
+    let may_be = journald::present(context.roots) || may_come || was || context.asked.journal_later;
     if !may_be {
         tracing::warn!(
             "no journald here ({} is missing): events are kept in memory for prpt, and gone when this daemon ends",

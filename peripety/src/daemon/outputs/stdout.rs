@@ -17,7 +17,7 @@ const CAPACITY: usize = 1024;
 pub(super) const OUTPUT: Output = Output {
     name: NAME,
     keeps: false,
-    wanted: |context| context.always_stdout || context.main.notify_stdout,
+    wanted: |context| context.asked.stdout || context.main.notify_stdout,
     start: |_| {
         let style = Style { width: terminal::width(), colour: true, ..Style::default() };
         notifier::spawn(Stdout::new(style), CAPACITY)

@@ -11,7 +11,7 @@ use super::{
         host::Host,
         journal_source::Programs,
         kept::Kept,
-        outputs::Outputs,
+        outputs::{Asked, Outputs},
         sandbox::Entered,
         sources::{Losses, Probes, Sources, log_verdicts, open_kmsg, open_mounts, open_uevents},
     },
@@ -55,7 +55,7 @@ impl Daemon {
         let mut left = left.unwrap_or_default();
         let mut outputs = Outputs::new(
             &roots,
-            args.stdout,
+            Asked { stdout: args.stdout, journal_later: args.journal_later },
             &config.main,
             left.spooled,
             persistence.runtime.is_held(),

@@ -1,0 +1,2 @@
+#!/bin/sh
+/usr/lib/peripety/early-boot/end.sh
