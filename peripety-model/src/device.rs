@@ -86,9 +86,30 @@ pub struct BlkId {
     /// Size in sectors of 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_sectors: Option<u64>,
+    /// The devices that it is made of directly, by number; all of them stand in `owners` of an event about it. Empty
+    /// where that is not known, as in logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_of: Vec<Dev>,
 }
 
 impl BlkId {
+    /// The shortest name that people use: `vg/lv`, `mpatha`, `md0`, `sda`; empty where nothing is known.
+    pub fn short_name(&self) -> String {
+        let path = self.preferred_blk_path.as_str();
+        let mapped = path.strip_prefix("/dev/mapper/").filter(|name| !name.is_empty());
+        let volume = path.strip_prefix("/dev/").filter(|name| {
+            name.split('/').count() == 2 && !name.starts_with("md/") && !name.starts_with("disk/")
+        });
+        if let Some(name) = mapped.or(volume) {
+            return name.to_owned();
+        }
+        let node = self.blk_path.strip_prefix("/dev/").unwrap_or(&self.blk_path);
+        if !node.is_empty() {
+            return node.to_owned();
+        }
+        if self.dev.is_none() { String::new() } else { self.dev.to_string() }
+    }
+
     /// The path a human would use, or the kernel's, or the number: never empty.
     pub fn name(&self) -> String {
         [&self.preferred_blk_path, &self.blk_path]

@@ -76,6 +76,7 @@ pub mod incident;
 mod schema;
 mod severity;
 mod subsystem;
+pub mod text;
 mod types;
 
 #[cfg(feature = "advice")]

@@ -4,19 +4,7 @@ use crate::{block::BlkId, event::Event};
 
 /// The shortest name that people use of a device: `vg/lv`, `mpatha`, `md0`, `sda`.
 pub(crate) fn of_id(id: &BlkId) -> String {
-    let path = id.preferred_blk_path.as_str();
-    let mapped = path.strip_prefix("/dev/mapper/").filter(|name| !name.is_empty());
-    let volume = path.strip_prefix("/dev/").filter(|name| {
-        name.split('/').count() == 2 && !name.starts_with("md/") && !name.starts_with("disk/")
-    });
-    if let Some(name) = mapped.or(volume) {
-        return name.to_owned();
-    }
-    let node = id.blk_path.strip_prefix("/dev/").unwrap_or(&id.blk_path);
-    if !node.is_empty() {
-        return node.to_owned();
-    }
-    if id.dev.is_none() { String::new() } else { id.dev.to_string() }
+    id.short_name()
 }
 
 /// That of an event's device, or of what the kernel named.

@@ -346,6 +346,10 @@ impl Store {
     fn id(&self, at: Gen) -> Option<BlkId> {
         let node = self.nodes.get(&at)?;
         let mut id = node.id();
+        if node.frozen.is_none() {
+            let dev = |owner: &Gen| self.nodes.get(owner).map(|node| node.device.id.dev);
+            id.made_of = node.owners.iter().filter_map(dev).collect();
+        }
         if id.blk_type == BlkType::Md && id.wwid.is_empty() {
             // Not every kernel reports the UUID of an array, but every member carries it.
             let member = |owner: &Gen| {

@@ -1,7 +1,8 @@
 //! `prpt explain`: one screen about an incident.
 
 use super::{
-    FAILED, Format, OK, explain_files, incident_out, incident_out::Picture, incidents::known, render::note,
+    FAILED, Format, OK, explain_files, incident_out, incident_out::Picture, incidents::known, query,
+    render::note,
 };
 use crate::{event::Incident, incident::pick::is_meant, roots::Roots};
 
@@ -41,12 +42,14 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         }
         return Ok(if args.target.is_some() { FAILED } else { super::NOTHING });
     }
-    incident_out::show(&wanted, args.output.picture(), true)?;
+    incident_out::show_with(&wanted, args.output.picture(), true, &|incident| {
+        query::of_incident(incident, roots)
+    })?;
     if args.files {
         let format = match args.output.picture() {
             Picture::Json => Format::Json,
             Picture::JsonPretty => Format::JsonPretty,
-            Picture::Plain | Picture::Dot | Picture::Mermaid => Format::Plain,
+            Picture::Plain | Picture::Dot | Picture::Mermaid | Picture::Svg => Format::Plain,
         };
         explain_files::show(&wanted, format, args.seconds, roots)?;
     }

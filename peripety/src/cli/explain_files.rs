@@ -54,38 +54,62 @@ pub(super) fn show(
     seconds: u64,
     roots: &Roots,
 ) -> anyhow::Result<()> {
-    let block = roots.block();
-    let cache = BlkCache::scan(&block)?;
-    let kernel = Kernel { dev: block.dev.clone() };
-    let live = LiveMap::new(&block, &cache, kernel.clone());
     for incident in incidents {
-        let ids = incident.events.iter().map(|member| member.event_id).collect();
-        let events = query::by_ids(ids, incident.opened, roots)?;
-        let wanted = wanted(&events, &cache, &live);
-        if wanted.is_empty() {
-            note(&format!(
-                "incident {}: no inode and no sector of a mounted filesystem is known",
-                incident.incident_id
-            ));
-        }
-        let mut files = Files { incident_id: incident.incident_id, filesystems: Vec::new() };
-        for (device, wanted) in wanted {
-            note(&format!(
-                "reading directories and extents of {} on {device}, for {seconds} s at most; where that disk fails, this may block or \
-                 add errors of its own",
-                wanted.mount_point.display()
-            ));
-            let (mount_point, ranges) = (wanted.mount_point.clone(), wanted.ranges.len());
-            let inodes = wanted.inodes.iter().copied().collect();
-            let walked = find_files::find(wanted, Duration::from_secs(seconds), &kernel);
-            files.filesystems.push(OfFilesystem { mount_point, device, inodes, ranges, walked });
-        }
+        let events = query::of_incident(incident, roots)?;
+        let files = look(incident, &events, seconds, roots)?;
         match format {
             Format::Plain => print(&files.text())?,
             format => json(&files, format)?,
         }
     }
     Ok(())
+}
+
+/// The same for a report: paths, and how each is known.
+pub(super) fn find(
+    incident: &Incident,
+    events: &[Event],
+    seconds: u64,
+    roots: &Roots,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let files = look(incident, events, seconds, roots)?;
+    let all = files.filesystems.iter().flat_map(|of| &of.walked.files);
+    Ok(all.map(|file| (file.path.display().to_string(), how(file))).collect())
+}
+
+fn look(incident: &Incident, events: &[Event], seconds: u64, roots: &Roots) -> anyhow::Result<Files> {
+    let block = roots.block();
+    let cache = BlkCache::scan(&block)?;
+    let kernel = Kernel { dev: block.dev.clone() };
+    let live = LiveMap::new(&block, &cache, kernel.clone());
+    let wanted = wanted(events, &cache, &live);
+    if wanted.is_empty() {
+        note(&format!(
+            "incident {}: no inode and no sector of a mounted filesystem is known",
+            incident.incident_id
+        ));
+    }
+    let mut files = Files { incident_id: incident.incident_id, filesystems: Vec::new() };
+    for (device, wanted) in wanted {
+        note(&format!(
+            "reading directories and extents of {} on {device}, for {seconds} s at most; where that disk fails, this may block or \
+             add errors of its own",
+            wanted.mount_point.display()
+        ));
+        let (mount_point, ranges) = (wanted.mount_point.clone(), wanted.ranges.len());
+        let inodes = wanted.inodes.iter().copied().collect();
+        let walked = find_files::find(wanted, Duration::from_secs(seconds), &kernel);
+        files.filesystems.push(OfFilesystem { mount_point, device, inodes, ranges, walked });
+    }
+    Ok(files)
+}
+
+/// How a file is known to be meant.
+fn how(file: &find_files::Found) -> String {
+    match file.offset {
+        Some(offset) => format!("byte {offset} lies on sectors that failed"),
+        None => format!("inode {}", file.inode),
+    }
 }
 
 /// What is to be looked for, by device of the filesystem.
@@ -145,11 +169,7 @@ impl Files {
             let point = of.mount_point.display();
             text.push_str(&format!("Files of {} on {point}\n", of.device));
             for file in &of.walked.files {
-                let how = match file.offset {
-                    Some(offset) => format!("byte {offset} lies on sectors that failed"),
-                    None => format!("inode {}", file.inode),
-                };
-                text.push_str(&format!("  {}: {how}\n", file.path.display()));
+                text.push_str(&format!("  {}: {}\n", file.path.display(), how(file)));
             }
             let Walked { looked_at, unread, complete, files } = &of.walked;
             if files.is_empty() && *complete {

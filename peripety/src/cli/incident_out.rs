@@ -1,5 +1,6 @@
 //! Incidents in each format.
 
+use anyhow::bail;
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
@@ -7,7 +8,7 @@ use super::{
     Format, incident_graph, incident_text,
     render::{json, print, width},
 };
-use crate::event::incident::Incident;
+use crate::event::{Event, Incident};
 
 /// How incidents are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -28,6 +29,9 @@ pub(super) enum Picture {
     /// A graph for Mermaid.
     #[value(name = "Mermaid", alias = "mermaid")]
     Mermaid,
+    /// The storage stack of one incident as a picture: what is broken, where the failure went.
+    #[value(name = "Svg", alias = "svg")]
+    Svg,
 }
 
 impl From<Format> for Picture {
@@ -58,8 +62,30 @@ impl PictureOutput {
     }
 }
 
+/// What gives the events of an incident.
+pub(super) type EventsOf<'a> = &'a dyn Fn(&Incident) -> anyhow::Result<Vec<Event>>;
+
+/// The picture of one incident: a file has one.
+fn svg(incidents: &[Incident], events: EventsOf<'_>) -> anyhow::Result<()> {
+    match incidents {
+        [] => Ok(()),
+        [incident] => print(&peripety_page::stack_svg(incident, &events(incident)?)),
+        all => bail!("--format Svg draws one incident, and these are {}: name one of them", all.len()),
+    }
+}
+
 /// Prints incidents: a line each, or a screen each.
 pub(super) fn show(incidents: &[Incident], picture: Picture, verbose: bool) -> anyhow::Result<()> {
+    show_with(incidents, picture, verbose, &|_| Ok(Vec::new()))
+}
+
+/// The same; their events are asked for where the format needs them.
+pub(super) fn show_with(
+    incidents: &[Incident],
+    picture: Picture,
+    verbose: bool,
+    events: EventsOf<'_>,
+) -> anyhow::Result<()> {
     let zone = TimeZone::system();
     match picture {
         Picture::Plain => {
@@ -81,5 +107,6 @@ pub(super) fn show(incidents: &[Incident], picture: Picture, verbose: bool) -> a
         Picture::JsonPretty => incidents.iter().try_for_each(|incident| json(incident, Format::JsonPretty)),
         Picture::Dot => print(&incident_graph::dot(incidents)),
         Picture::Mermaid => print(&incident_graph::mermaid(incidents)),
+        Picture::Svg => svg(incidents, events),
     }
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{NOTHING, OK, incident_out, render::note};
+use super::{NOTHING, OK, incident_out, query::of_incident, render::note};
 use crate::{
     event::{
         Incident, IncidentId, Severity,
@@ -127,6 +127,8 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
         note("no incident found");
         return Ok(NOTHING);
     }
-    incident_out::show(&all, args.output.picture(), args.verbose)?;
+    incident_out::show_with(&all, args.output.picture(), args.verbose, &|incident| {
+        of_incident(incident, roots)
+    })?;
     Ok(OK)
 }

@@ -30,6 +30,7 @@ mod probes;
 mod query;
 pub(crate) mod render;
 mod replay;
+mod report;
 mod resolve;
 mod stats;
 mod status;
@@ -152,6 +153,8 @@ commands! {
     Explain explain,
     /// List incidents: what failed, why, and whether it is over
     Incidents incidents,
+    /// Write one page with all that is known of incidents, for whoever is asked for help
+    Report report,
     /// Show on which times of a day incidents were open
     Timeline timeline,
     /// Say that a fault is over, and why

@@ -1,6 +1,7 @@
 //! `prpt parse`: the events of a log file, of this machine or another one.
 
 mod confine;
+mod paper;
 mod progress;
 mod source;
 mod table;
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
+    paper::Paper,
     progress::Progress,
     source::{Notice, Reading, Source},
 };
@@ -20,10 +22,11 @@ use super::{
     filter::{FilterArgs, set_until},
     incident_out,
     render::{Printer, note},
+    report::Target,
 };
 use crate::{
     config::Config,
-    event::{Event, incident::IncidentId},
+    event::{Event, Incident, incident::IncidentId},
     offline::{self, ByHost, Given, Item, Line, Logs, Summary, bounds::Limits, report::Spool},
     parser::rules::RuleSet,
     query::{Filter, time},
@@ -54,6 +57,9 @@ pub(super) struct Args {
     /// What failed, why, and what is hurt: one line for all events of one fault; with -v the tree of its events
     #[arg(long, conflicts_with_all = ["all_revisions", "summary"])]
     incidents: bool,
+    /// Write one page with all that the incidents are about: one file, no script, nothing loaded from elsewhere
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all_revisions", "summary", "incidents"])]
+    report: Option<PathBuf>,
     /// Every revision of events that grew, not only the last
     #[arg(long)]
     all_revisions: bool,
@@ -91,11 +97,15 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     let given = Given { started_us: started.map(Timestamp::as_microsecond), ..Given::default() };
     let logs = Logs::new(RuleSet::with_user_rules(user_rules(roots)), given.clone(), args.all_revisions);
     let printer = Printer::new(args.output, args.verbose);
+    // While logs are read there is no right to open a file.
+    let target = args.report.as_deref().map(|path| Target::of(Some(path))).transpose()?;
+    let shows_incidents = args.incidents || args.summary || target.is_some();
     let mut out = Out {
         filter,
         summary: args.summary.then(Summary::default),
-        incidents: if args.incidents || args.summary { ByHost::default() } else { ByHost::only_events() },
+        incidents: if shows_incidents { ByHost::default() } else { ByHost::only_events() },
         only_incidents: args.incidents,
+        paper: target.is_some().then(Paper::default),
         printer,
         found: false,
         wanted: BTreeSet::new(),
@@ -137,6 +147,10 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     if args.incidents || args.summary {
         show_incidents(&mut out, &args)?;
     }
+    if let (Some(target), Some(paper)) = (target, out.paper.take()) {
+        let incidents = take_incidents(&mut out);
+        target.write(&paper.page(incidents, undated))?;
+    }
     if let Some(summary) = &out.summary {
         table::print(&summary.rows(), args.output)?;
     }
@@ -158,6 +172,12 @@ fn show_incidents(out: &mut Out, args: &Args) -> anyhow::Result<()> {
     if args.summary && !is_plain {
         return Ok(());
     }
+    let all = take_incidents(out);
+    incident_out::show(&all, args.output.format().into(), args.verbose && args.incidents)?;
+    if args.summary && !all.is_empty() { super::render::print("\n") } else { Ok(()) }
+}
+
+fn take_incidents(out: &mut Out) -> Vec<Incident> {
     let incidents = std::mem::take(&mut out.incidents);
     if incidents.dropped() > 0 {
         note(&format!("{} incidents are left out: there were too many", incidents.dropped()));
@@ -167,8 +187,7 @@ fn show_incidents(out: &mut Out, args: &Args) -> anyhow::Result<()> {
     all.retain(|incident| {
         wanted.contains(&incident.incident_id) || incident.supersedes.iter().any(|id| wanted.contains(id))
     });
-    incident_out::show(&all, args.output.format().into(), args.verbose && args.incidents)?;
-    if args.summary && !all.is_empty() { super::render::print("\n") } else { Ok(()) }
+    all
 }
 
 fn user_rules(roots: &Roots) -> Vec<crate::parser::rules::Rule> {
@@ -217,6 +236,8 @@ struct Out {
     incidents: ByHost,
     /// Nothing but incidents is shown.
     only_incidents: bool,
+    /// What a page is made of, where one is wanted.
+    paper: Option<Paper>,
     printer: Printer,
     found: bool,
     /// Incidents of events that were asked for.
@@ -232,9 +253,13 @@ impl Out {
         }
         self.found = true;
         if let Some(id) = event.incident_id
-            && (self.only_incidents || self.summary.is_some())
+            && (self.only_incidents || self.summary.is_some() || self.paper.is_some())
         {
             self.wanted.insert(id);
+        }
+        if let Some(paper) = &mut self.paper {
+            paper.event(event);
+            return;
         }
         match &mut self.summary {
             _ if self.only_incidents => {}
@@ -309,6 +334,9 @@ impl Run<'_> {
     fn print_notices(&mut self, reported: &[Notice], verbose: bool) -> u8 {
         self.progress.clear();
         let mut code = OK;
+        if let Some(paper) = &mut self.out.paper {
+            reported.iter().for_each(|one| paper.file(one));
+        }
         for one in reported {
             let name = &one.name;
             if verbose && !one.is_empty {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     daemon::Host,
-    event::{Event, EventId},
+    event::{Event, EventId, Incident},
     journal::Unread,
     query::{
         Filter,
@@ -128,6 +128,12 @@ pub(super) fn by_ids(ids: Vec<EventId>, since: Timestamp, roots: &Roots) -> anyh
         }
     }
     Ok(found)
+}
+
+/// The last revisions of the events of an incident.
+pub(super) fn of_incident(incident: &Incident, roots: &Roots) -> anyhow::Result<Vec<Event>> {
+    let ids = incident.events.iter().map(|member| member.event_id).collect();
+    by_ids(ids, incident.opened, roots)
 }
 
 fn open(source: Source, roots: &Roots) -> anyhow::Result<Open> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use peripety_page::Unseen;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -84,6 +85,25 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     }
     let sound = unknown.is_empty() && losses.iter().all(|loss| loss.counted_by.is_some());
     Ok(if sound { OK } else { NOTHING })
+}
+
+/// What the running daemon says was lost, for a report.
+pub(super) fn lost(roots: &Roots) -> anyhow::Result<Vec<Unseen>> {
+    let stats = Client::connect(roots)?.answer("stats")?;
+    let status: Status = serde_json::from_value(Client::connect(roots)?.answer("probes")?)?;
+    let part = |key: &str| stats.get(key).cloned().unwrap_or_default();
+    let mut losses: Vec<Loss> = serde_json::from_value(part("loss_totals"))?;
+    losses.extend(misses(&status));
+    losses.extend(unseen(&status));
+    let mut all: Vec<Unseen> = losses
+        .into_iter()
+        .filter(|loss| loss.count > 0)
+        .map(|loss| Unseen { what: loss.source, why: loss.reason, count: Some(loss.count) })
+        .collect();
+    let journal: Journal = serde_json::from_value(part("journal"))?;
+    let words = unknown(&journal, &Journal::default(), 0);
+    all.extend(words.into_iter().map(|why| Unseen { what: "journal".to_owned(), why, count: None }));
+    Ok(all)
 }
 
 /// What is not known because the journal cannot be read.
