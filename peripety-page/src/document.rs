@@ -31,6 +31,8 @@ pub struct Report {
     pub made: Timestamp,
     /// By which program.
     pub by: String,
+    /// Until when it is known what happened: incidents that are open then are drawn up to here. For a log that is its end.
+    pub known_until: Timestamp,
     /// The time that was asked for, where one was.
     pub span: (Option<Timestamp>, Option<Timestamp>),
     /// Incidents with their events.
@@ -78,7 +80,7 @@ pub fn page(report: &Report, look: &Look) -> String {
                 main {
                     @if !cases.is_empty() {
                         h2 id="times" { "Time line" }
-                        (timeline(&cases, report.made, &look.zone))
+                        (timeline(&cases, report.known_until, &look.zone))
                     }
                     h2 id="incidents" tabindex="-1" { "Incidents" }
                     (incidents(&cases, look))

@@ -154,6 +154,7 @@ pub(crate) fn report(cases: Vec<Case>) -> Report {
         of: "db1".into(),
         made: at("2026-11-21T12:00:00Z"),
         by: "prpt 0.1.0".into(),
+        known_until: at("2026-11-21T12:00:00Z"),
         span: (Some(at("2026-11-21T00:00:00Z")), None),
         cases,
         facts: vec![Facts { of: "db1".into(), rows: vec![("Kernel".into(), "6.1.0".into())] }],

@@ -91,6 +91,13 @@ fn free(case: &Case) -> BTreeSet<usize> {
     free
 }
 
+/// A case that has the same text in every field that takes it.
+pub(crate) fn poisoned(text: &str) -> Case {
+    let case = fixture::medium_error();
+    let free = free(&case);
+    with(&case, &|at| free.contains(&at), text).unwrap()
+}
+
 fn html(case: Case) -> String {
     page(&fixture::report(vec![case]), &Look::default())
 }

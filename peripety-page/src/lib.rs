@@ -37,6 +37,8 @@ mod timeline;
 mod tree;
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod hostile;

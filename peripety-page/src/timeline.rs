@@ -18,9 +18,13 @@ const TITLE_MAX: usize = 120;
 /// Units of the whole width.
 const WIDE: i128 = 1000;
 
-pub(crate) fn timeline(cases: &[&Case], made: Timestamp, zone: &TimeZone) -> Markup {
+pub(crate) fn timeline(cases: &[&Case], known_until: Timestamp, zone: &TimeZone) -> Markup {
+    let count = cases.len();
+    // The worst ones, in the order in which they began.
+    let mut cases: Vec<&Case> = cases.iter().copied().take(ROWS_MAX).collect();
+    cases.sort_by_key(|case| (case.incident.opened, case.incident.incident_id));
     let first = cases.iter().map(|case| case.incident.opened).min();
-    let last = cases.iter().map(|case| until(&case.incident, made)).max();
+    let last = cases.iter().map(|case| until(&case.incident, known_until)).max();
     let (Some(first), Some(last)) = (first, last) else { return html! {} };
     let x = |at: Timestamp| {
         let whole = last.as_nanosecond().saturating_sub(first.as_nanosecond()).max(1);
@@ -30,9 +34,9 @@ pub(crate) fn timeline(cases: &[&Case], made: Timestamp, zone: &TimeZone) -> Mar
     html! {
         div class="axis" { (time(first, zone)) (time(last, zone)) }
         ul class="times" {
-            @for case in cases.iter().take(ROWS_MAX) {
+            @for case in &cases {
                 @let incident = &case.incident;
-                @let (from, to) = (x(incident.opened), x(until(incident, made)));
+                @let (from, to) = (x(incident.opened), x(until(incident, known_until)));
                 li {
                     div class="row" {
                         a href={ "#i-" (incident.incident_id) } { (shown(&incident.title, TITLE_MAX)) }
@@ -47,13 +51,13 @@ pub(crate) fn timeline(cases: &[&Case], made: Timestamp, zone: &TimeZone) -> Mar
                     }
                 }
             }
-            @if cases.len() > ROWS_MAX { li class="muted" { "and " (cases.len() - ROWS_MAX) " more below" } }
+            @if count > cases.len() { li class="muted" { "and " (count - cases.len()) " more below" } }
         }
     }
 }
 
 /// Until when it was open.
-fn until(incident: &Incident, made: Timestamp) -> Timestamp {
-    let now = if incident.state.is_open() { made } else { incident.updated };
+fn until(incident: &Incident, known_until: Timestamp) -> Timestamp {
+    let now = if incident.state.is_open() { known_until } else { incident.updated };
     incident.resolved.unwrap_or(now).max(incident.updated)
 }

@@ -37,7 +37,7 @@ pub(crate) fn tree(incident: &Incident, look: &Look) -> Markup {
     html! {
         ul class="tree" {
             @for root in &roots { (branch(root, &below, incident, look, 0)) }
-            @for member in over { li { span class="fine" { "✓ over: " } (entry(member, incident, look)) } }
+            @for member in over { li { span class="fine" { "✓ recovery: " } (entry(member, incident, look)) } }
             @if left > 0 { li class="muted" { "and " (left) " more events" } }
         }
     }

@@ -162,6 +162,7 @@ impl Building {
                 node.into_iter().for_each(|node| node.mark = node.mark.min(Mark::Hit));
             }
         }
+        self.name_filesystems(&incident.impact.filesystems);
         self.mark_cause(incident);
         self.mark_passed();
         for node in &mut self.nodes {
@@ -175,6 +176,21 @@ impl Building {
             };
             if node.gone {
                 node.note.push_str(if node.note.is_empty() { "removed" } else { ", removed" });
+            }
+        }
+    }
+
+    /// Filesystems that are hurt, `dm-1 (ext4)`, of which it is not known where they are mounted: a word at their device.
+    fn name_filesystems(&mut self, filesystems: &[String]) {
+        for (name, kind) in filesystems.iter().filter_map(|text| text.strip_suffix(')')?.rsplit_once(" (")) {
+            let Some(at) = self.places.get(name).copied() else { continue };
+            let is_mounted = self.edges.iter().any(|(below, above)| {
+                *below == at
+                    && self.places.iter().any(|(key, place)| place == above && key.starts_with("fs "))
+            });
+            if let Some(node) = self.nodes.get_mut(at).filter(|_| !is_mounted) {
+                node.kind =
+                    if node.kind.is_empty() { kind.to_owned() } else { format!("{}, {kind}", node.kind) };
             }
         }
     }

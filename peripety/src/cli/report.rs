@@ -73,6 +73,7 @@ pub(super) fn new(of: String) -> Report {
     Report {
         of,
         made: Timestamp::now(),
+        known_until: Timestamp::now(),
         by: format!("prpt {}", env!("CARGO_PKG_VERSION")),
         span: (None, None),
         cases: Vec::new(),

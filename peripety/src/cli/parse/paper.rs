@@ -1,7 +1,11 @@
 //! What a page of logs is made of.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
+use jiff::Timestamp;
 use peripety_page::{Facts, Report, Unseen};
 
 use super::source::Notice;
@@ -22,12 +26,14 @@ pub(super) struct Paper {
     dropped: u64,
     hosts: BTreeSet<String>,
     files: Vec<Facts>,
+    last: Option<Timestamp>,
     unseen: Vec<Unseen>,
 }
 
 impl Paper {
     /// Takes an event in its last revision.
     pub(super) fn event(&mut self, event: &Event) {
+        self.last = self.last.max(Some(event.last_timestamp));
         if !event.hostname.is_empty() && self.hosts.len() < GAPS_MAX {
             self.hosts.insert(event.hostname.clone());
         }
@@ -82,11 +88,16 @@ impl Paper {
         self.gap("probes", why, None);
         let of = match (self.hosts.len(), self.hosts.first(), self.files.first()) {
             (1, Some(host), _) => host.clone(),
-            (0, _, Some(file)) => file.of.clone(),
+            (0, _, Some(file)) => {
+                let name = Path::new(&file.of).file_name();
+                name.map_or_else(|| file.of.clone(), |name| name.to_string_lossy().into_owned())
+            }
             (n, ..) => format!("{n} hosts"),
         };
         let cases =
             incidents.into_iter().map(|incident| report::case_of(incident, &mut self.events)).collect();
-        report::html(&Report { cases, facts: self.files, unseen: self.unseen, ..report::new(of) })
+        let new = report::new(of);
+        let known_until = self.last.unwrap_or(new.made);
+        report::html(&Report { cases, facts: self.files, unseen: self.unseen, known_until, ..new })
     }
 }
