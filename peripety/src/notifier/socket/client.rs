@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     Answers, PATIENCE, Peer, Position, SocketCounters, ask,
-    feed::{Feed, Wanted},
+    feed::{self, Feed, Wanted},
     request::{Request, read_request, shorten},
     slots::Doing,
 };
@@ -91,7 +91,7 @@ impl<'a> Client<'a> {
         let kinds = request.kinds.as_deref().unwrap_or_default();
         let wants = |kind: &str| kinds.iter().any(|k| k == kind);
         let (events, incidents) = (request.kinds.is_none() || wants("events"), wants("incidents"));
-        let after = request.after.as_ref().filter(|p| p.boot_id == memory.boot_id()).map(|p| p.sequence);
+        let after = request.after.as_ref().map(|place| feed::number(memory, place));
         if let Some(filter) = &request.filter {
             let filter = filter.clone();
             let wanted = Wanted { filter, events, incidents, after };

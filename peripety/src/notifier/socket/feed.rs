@@ -33,6 +33,11 @@ pub(super) struct Begin {
     pub(super) complete: bool,
 }
 
+/// The number of a place that a client has. Of another boot this daemon has nothing: then all that it gave comes after it.
+pub(super) fn number(memory: &Memory, place: &Position) -> u64 {
+    if place.boot_id == memory.boot_id() { place.sequence } else { 0 }
+}
+
 /// Revisions for one client. What is stored is held by its number: a client that reads slowly keeps nothing in memory.
 pub(super) struct Feed {
     memory: Memory,
@@ -198,6 +203,10 @@ mod tests {
         // Of an earlier daemon nothing is known but that it was.
         let (feed, begin) = Feed::open(&memory, events_after(Some(7)));
         assert_eq!((begin.complete, feed.missed), (false, 3));
+        // Nor of an earlier boot, whatever its numbers were.
+        let other = Position { boot_id: "a".into(), sequence: 5000 };
+        let (feed, begin) = Feed::open(&memory, events_after(Some(number(&memory, &other))));
+        assert_eq!((begin.complete, feed.missed, feed.stored.len()), (false, 3, 3));
         let (feed, begin) = Feed::open(&memory, events_after(Some(105)));
         assert_eq!((begin.complete, feed.missed, feed.stored.len()), (true, 0, 0));
     }

@@ -19,7 +19,7 @@ use crate::{
     event::EventId,
     notifier::socket::{
         self, Position, Request,
-        feed::{Feed, Wanted},
+        feed::{self, Feed, Wanted},
     },
 };
 
@@ -144,9 +144,7 @@ fn subscribe(service: &Service<'_>, call: &Call, mut parameters: Parameters, inc
     let stored: Option<bool> = parameters.optional("stored")?;
     parameters.end()?;
     expect_more(call)?;
-    let boot_id = service.memory.boot_id();
-    // Of another boot this daemon has nothing: then it is as if it had an old place of this one.
-    let number = after.as_ref().map(|p| if p.boot_id == boot_id { p.sequence } else { 0 });
+    let number = after.as_ref().map(|place| feed::number(service.memory, place));
     let wanted = Wanted { filter, events: !incidents, incidents, after: number };
     let (mut feed, begin) = Feed::open(service.memory, wanted);
     if stored == Some(false) {
