@@ -107,7 +107,7 @@ enum peripety_item_kind {
  */
 enum peripety_next {
   /**
-   * It failed; `*error` says why. A stream that failed fails again.
+   * It failed; `*error` says why. A later call may have an item: after a refusal the daemon is asked anew.
    */
   PERIPETY_NEXT_ERROR = -1,
   /**

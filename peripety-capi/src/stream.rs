@@ -27,7 +27,7 @@ pub struct peripety_stream {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum peripety_next {
-    /// It failed; `*error` says why. A stream that failed fails again.
+    /// It failed; `*error` says why. A later call may have an item: after a refusal the daemon is asked anew.
     PERIPETY_NEXT_ERROR = -1,
     /// Nothing now.
     PERIPETY_NEXT_NOTHING = 0,
