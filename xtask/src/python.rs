@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::sh;
 
 /// What builds the wheel and checks its types, from PyPI.
-const TOOLS: [&str; 2] = ["maturin>=1.7,<2", "mypy"];
+const TOOLS: [&str; 3] = ["maturin>=1.7,<2", "mypy", "pyright[nodejs]"];
 
 /// Options.
 #[derive(clap::Args)]
@@ -25,6 +25,7 @@ pub fn run(args: Args) -> Result<()> {
     let tools = environment(builder, &dir.join("tools"))?;
     if !sh::succeeds(Command::new(tools.join("maturin")).arg("--version"))
         || !sh::succeeds(Command::new(tools.join("mypy")).arg("--version"))
+        || !tools.join("pyright").exists()
     {
         sh::run(Command::new(tools.join("pip")).args(["install", "--quiet"]).args(TOOLS))?;
     }
@@ -60,6 +61,17 @@ pub fn run(args: Args) -> Result<()> {
                 .arg(source.join("examples/ticket_per_incident.py"))
                 .arg(source.join("tests/follow_daemon.py"));
             sh::run(&mut examples).context("types of the examples")?;
+            // The other checker that people's editors have.
+            let mut pyright = Command::new(tools.join("pyright"));
+            pyright.arg("--pythonpath").arg(bin.join("python"));
+            pyright
+                .arg(source.join("examples/ticket_per_incident.py"))
+                .arg(source.join("tests/follow_daemon.py"));
+            sh::run(pyright.current_dir(&dir)).context("types of the examples, by pyright")?;
+            let mut pyright = Command::new(tools.join("pyright"));
+            pyright.args(["--ignoreexternal", "--verifytypes", "peripety"]);
+            sh::run(pyright.arg("--pythonpath").arg(bin.join("python")).current_dir(&dir))
+                .context("what of the package's types pyright does not know")?;
             eprintln!("{python}: types are right");
         }
     }
