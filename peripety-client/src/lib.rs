@@ -18,7 +18,8 @@
 //! membership in the group `systemd-journal`.
 //!
 //! The journal is read by libsystemd within this process. A page of a journal file that its disk does not give back ends the
-//! process that reads it, by SIGBUS: a program that has to go on then reads the socket alone ([`Source::Socket`]).
+//! process that reads it, by SIGBUS: a program that has to go on then reads the socket alone ([`Source::Socket`]), or has
+//! another process read the journal ([`Stream::open_with`]).
 //!
 //! # What comes how often
 //!
@@ -38,6 +39,7 @@ mod item;
 mod journal;
 mod options;
 mod protocol;
+mod reader;
 mod seen;
 mod socket;
 mod stream;
@@ -48,6 +50,7 @@ pub use item::{Content, Item};
 pub use options::{Options, Source, Start};
 pub use peripety_model::{Event, Filter, Incident, Severity};
 pub use protocol::{PROTOCOL_VERSION, Position, Request};
+pub use reader::{ReadJournal, Written};
 pub use seen::Seen;
 pub use socket::ask;
 pub use stream::{Next, Stream};

@@ -1,5 +1,7 @@
 //! Events and incidents as they come, from wherever they are to be had.
 
+mod fill;
+
 use std::{
     collections::VecDeque,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -12,17 +14,15 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
+use self::fill::Fill;
 #[cfg(feature = "journal")]
 use crate::journal::{Entry, From, Place, Reader};
 use crate::{
-    Content, Cursor, Error, Item, Options, Position, Request, Source, Start,
+    Content, Cursor, Error, Item, Options, Position, ReadJournal, Request, Source, Start,
     seen::Seen,
     socket::{Connection, Line},
 };
 
-/// How much earlier than what a reader has the journal is read: it takes events a little after the socket gives them.
-#[cfg(feature = "journal")]
-const MARGIN_US: i64 = 5 * 60 * 1_000_000;
 /// Ids that are remembered. An event of before may come again from the journal's last minutes only.
 const SEEN_MAX: usize = 20_000;
 /// How long after the daemon's end it is looked for again, at first and at most.
@@ -58,15 +58,15 @@ pub struct Stream {
     timer: OwnedFd,
     origin: Origin,
     /// What the journal has and the daemon no longer, before the daemon's.
-    #[cfg(feature = "journal")]
-    fill: Option<Box<Reader>>,
+    fill: Option<Fill>,
+    /// Who reads the journal, if not this process.
+    reader: Option<Box<dyn ReadJournal>>,
     /// Where the stream stood before what the journal has; who ends meanwhile begins there again.
     before_fill: Option<Cursor>,
     queue: VecDeque<Item>,
     seen: Seen,
     position: Option<Position>,
     at_us: i64,
-    #[cfg(feature = "journal")]
     started_us: i64,
     dropped: u64,
     /// What was dropped on earlier connections.
@@ -95,6 +95,20 @@ impl Stream {
     ///
     /// Its source does not answer, the user may not read it, or an option has a value that it cannot have.
     pub fn open(options: Options) -> Result<Self, Error> {
+        Self::begin(options, None)
+    }
+
+    /// The same with another process that reads the journal, for what the daemon no longer has: with [`Source::Auto`], and a
+    /// start that is no place in the journal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::open`].
+    pub fn open_with(options: Options, reader: Box<dyn ReadJournal>) -> Result<Self, Error> {
+        Self::begin(options, Some(reader))
+    }
+
+    fn begin(options: Options, reader: Option<Box<dyn ReadJournal>>) -> Result<Self, Error> {
         if let Some(list) = options.filter.too_long() {
             let most = peripety_model::FILTER_NAMES_MAX;
             let why = format!("{list} has more than {most} names; use '*' in names, or several streams");
@@ -113,14 +127,13 @@ impl Stream {
             epoll,
             timer,
             origin: Origin::Away,
-            #[cfg(feature = "journal")]
             fill: None,
+            reader,
             before_fill: None,
             queue: VecDeque::new(),
             seen: Seen::new(SEEN_MAX),
             position: None,
             at_us: now_us(),
-            #[cfg(feature = "journal")]
             started_us: match options.start {
                 Start::Now => now_us(),
                 Start::Stored | Start::After(_) => i64::MIN,
@@ -197,21 +210,10 @@ impl Stream {
 
     /// Reads a little; false when there is nothing now.
     fn step(&mut self) -> Result<bool, Error> {
-        #[cfg(feature = "journal")]
-        if let Some(mut reader) = self.fill.take() {
-            match reader.next() {
-                Ok(Some(entry)) => {
-                    self.entry(entry, false);
-                    self.fill = Some(reader);
-                }
-                Ok(None) => {
-                    self.before_fill = None;
-                    self.unread(reader.take_corrupt());
-                }
-                Err(error) => {
-                    self.before_fill = None;
-                    self.gap(error.to_string());
-                }
+        if let Some(fill) = self.fill.take() {
+            self.fill = self.filled(fill);
+            if self.fill.is_none() {
+                self.before_fill = None;
             }
             return Ok(true);
         }
@@ -306,23 +308,6 @@ impl Stream {
     }
 
     #[cfg(feature = "journal")]
-    fn fill_from_journal(&mut self) -> Result<(), String> {
-        if self.options.source == Source::Socket {
-            return Err(String::new());
-        }
-        let from = From::Time(self.at_us.saturating_sub(MARGIN_US).max(self.started_us));
-        let reader = Reader::open(&self.place(), self.options.events, self.options.incidents, &from);
-        self.fill = Some(Box::new(reader.map_err(|error| format!(", and {error}"))?));
-        Ok(())
-    }
-
-    #[cfg(not(feature = "journal"))]
-    #[expect(clippy::unused_self, reason = "as where the journal can be read")]
-    fn fill_from_journal(&mut self) -> Result<(), String> {
-        Err(String::new())
-    }
-
-    #[cfg(feature = "journal")]
     fn place(&self) -> Place {
         Place { directory: self.options.journal.clone(), daemons: self.options.daemons.clone() }
     }
@@ -333,7 +318,7 @@ impl Stream {
             Start::Now => From::Tail,
             Start::Stored => From::Head,
             Start::After(Cursor::Journal(cursor)) => From::After(cursor.clone()),
-            Start::After(Cursor::Daemon(_, at_us)) => From::Time(at_us.saturating_sub(MARGIN_US)),
+            Start::After(Cursor::Daemon(_, at_us)) => From::Time(at_us.saturating_sub(fill::MARGIN_US)),
         };
         let reader = Reader::open(&self.place(), self.options.events, self.options.incidents, &from)?;
         self.watch(reader.as_fd())?;

@@ -1,20 +1,21 @@
 //! Follows the daemon from a place on: every revision of incidents and events, whoever was away in between. What the daemon's
-//! memory no longer has comes from the journal; what cannot be had is said.
+//! memory no longer has comes from the journal, which a process of its own reads; what cannot be had is said.
 //!
-//! A revision may come twice (from the journal and from the daemon, or after a reconnect), never before an earlier one of the
-//! same incident from the same source.
+//! A revision may come again after a reconnect, never before an earlier one of the same incident from the same source.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use peripety_client::{
+    Content, Cursor, Error as ClientError, Next, Options, Position, ReadJournal, Request, Start, Stream,
+    Written,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     event::{Event, Incident},
-    notifier::socket::{Position, Request},
-    query::{
-        journald::{Direction, Position as Start, ReadError, Reader},
-        socket::{Client, ClientError, Events, Message},
-    },
+    query::journald::{Direction, PATIENCE, Position as From, ReadError, Reader},
     roots::Roots,
 };
 
@@ -25,9 +26,6 @@ pub const JOURNAL_OPTION: &str = crate::journal::OPTION;
 pub fn journal_main(orders: &str) -> Option<std::process::ExitCode> {
     crate::journal::main(orders)
 }
-
-/// How much earlier the journal is read: it takes events a little after the socket gives them, and clocks are set.
-const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// How far a follower is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +72,7 @@ pub struct FollowError(#[from] ClientError);
 ///
 /// It does not listen, or refuses.
 pub fn ask(roots: &Roots, request: Request) -> Result<Value, FollowError> {
-    Ok(Client::connect(roots)?.request(request)?)
+    Ok(peripety_client::ask(&roots.socket(), request)?)
 }
 
 /// Gives everything after `place` to `sink`, with the place to go on from, until the daemon ends. Without a place what is
@@ -86,138 +84,166 @@ pub fn ask(roots: &Roots, request: Request) -> Result<Value, FollowError> {
 pub fn follow(
     roots: &Roots,
     kinds: Kinds,
-    mut place: Option<Place>,
+    place: Option<Place>,
     sink: &mut dyn FnMut(Item, Option<&Place>),
 ) -> Result<(), FollowError> {
+    let first = place.is_none();
+    let start = place
+        .map_or(Start::Now, |place| Start::After(Cursor::Daemon(place.position, place.at.as_microsecond())));
+    let options = Options {
+        events: kinds.events,
+        incidents: kinds.incidents,
+        start,
+        socket: roots.socket(),
+        ..Options::default()
+    };
+    let mut stream = Stream::open_with(options, Box::new(Journal::new(roots)))?;
+    if first && kinds.incidents {
+        for incident in open(roots)? {
+            sink(Item::Open(Box::new(incident)), None);
+        }
+    }
     loop {
-        let (mut events, position, complete) = connect(roots, kinds, place.as_ref())?;
-        match &place {
-            None => open_incidents(roots, kinds, sink)?,
-            Some(place) if !complete => {
-                if let Err(error) = from_journal(roots, kinds, place.at, sink) {
-                    sink(Item::Gap(error.to_string()), None);
-                }
-            }
-            Some(_) => {}
-        }
-        let first = place.is_none();
-        let mut here = place.take().filter(|_| complete).unwrap_or(Place { position, at: Timestamp::now() });
-        let mut live = false;
-        let behind = loop {
-            let item = match events.message()? {
-                None | Some(Message::End) => break false,
-                Some(Message::Lost(_)) => break true,
-                Some(Message::Live) => {
-                    live = true;
-                    Item::Live
-                }
-                Some(Message::Event(event)) => Item::Event(event),
-                Some(Message::Incident(incident)) => Item::Incident(incident),
-                Some(Message::Unreadable(why)) => Item::Gap(format!("a revision cannot be read: {why}")),
-                Some(Message::Position(..)) => continue,
-            };
-            here.at = Timestamp::now();
-            if let Some(sequence) = events.sequence() {
-                here.position.sequence = here.position.sequence.max(sequence);
-            }
-            // What was before a follower came for the first time is none of its business, but what is open.
-            if live || !first {
-                sink(item, Some(&here));
-            }
+        let item = match stream.wait(None)? {
+            Next::Item(item) => item,
+            // A signal.
+            Next::Nothing => continue,
+            Next::Over => return Ok(()),
         };
-        place = Some(here);
-        if !behind {
-            return Ok(());
-        }
+        let here = match item.cursor() {
+            Some(Cursor::Daemon(position, at_us)) => {
+                let at = Timestamp::from_microsecond(*at_us).unwrap_or_default();
+                Some(Place { position: position.clone(), at })
+            }
+            _ => None,
+        };
+        let item = match item.into_content() {
+            Content::Event(event) => Item::Event(event),
+            Content::Incident(incident) => Item::Incident(incident),
+            Content::Live => Item::Live,
+            Content::Gap(why) => Item::Gap(why),
+            Content::Disconnected => return Ok(()),
+        };
+        sink(item, here.as_ref());
     }
 }
 
-fn connect(
-    roots: &Roots,
-    kinds: Kinds,
-    place: Option<&Place>,
-) -> Result<(Events, Position, bool), ClientError> {
-    let wanted = [(kinds.events, "events"), (kinds.incidents, "incidents")];
-    let mut events = Client::connect(roots)?.ask(Request {
-        request: "events".to_owned(),
-        follow: true,
-        kinds: Some(wanted.iter().filter(|(is, _)| *is).map(|(_, kind)| (*kind).to_owned()).collect()),
-        after: place.map(|place| place.position.clone()),
-        ..Request::default()
-    })?;
-    match events.message()? {
-        Some(Message::Position(position, complete)) => Ok((events, position, complete)),
-        // An older daemon, or one that ends.
-        _ => Err(ClientError::Nonsense { path: roots.socket() }),
-    }
-}
-
-/// What is open when a follower comes for the first time.
-fn open_incidents(
-    roots: &Roots,
-    kinds: Kinds,
-    sink: &mut dyn FnMut(Item, Option<&Place>),
-) -> Result<(), ClientError> {
-    if !kinds.incidents {
-        return Ok(());
-    }
-    let mut answer = Client::connect(roots)?.answer("status")?;
+/// The incidents that are open, the first one first. One whose form is not known is left out.
+///
+/// # Errors
+///
+/// The daemon does not listen, or refuses.
+pub fn open(roots: &Roots) -> Result<Vec<Incident>, FollowError> {
+    let mut answer = ask(roots, Request { request: "status".to_owned(), ..Request::default() })?;
     let all = answer.get_mut("incidents").map(Value::take).unwrap_or_default();
-    let Value::Array(all) = all else { return Ok(()) };
-    let (all, unknown): (Vec<_>, Vec<_>) =
-        all.into_iter().map(serde_json::from_value::<Incident>).partition(Result::is_ok);
-    for error in unknown.into_iter().filter_map(Result::err) {
-        sink(Item::Gap(format!("an open incident has no known form: {error}")), None);
+    let Value::Array(all) = all else { return Ok(Vec::new()) };
+    let mut open = Vec::new();
+    for one in all {
+        match serde_json::from_value::<Incident>(one) {
+            Ok(incident) if incident.state.is_open() => open.push(incident),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("an incident of peripetyd has no known form: {error}"),
+        }
     }
-    let mut all: Vec<Incident> = all.into_iter().flatten().collect();
-    all.retain(|incident| incident.state.is_open());
-    all.sort_by_key(|incident| incident.opened);
-    for incident in all {
-        sink(Item::Open(Box::new(incident)), None);
-    }
-    Ok(())
+    open.sort_by_key(|incident| incident.opened);
+    Ok(open)
 }
 
-/// What the journal has since then, each kind in the order of its writing.
-fn from_journal(
-    roots: &Roots,
-    kinds: Kinds,
-    since: Timestamp,
-    sink: &mut dyn FnMut(Item, Option<&Place>),
-) -> Result<(), ReadError> {
-    let patience = crate::query::journald::PATIENCE;
-    let start = Start::Time(since.checked_sub(MARGIN).unwrap_or(since));
-    for (is_wanted, of_incidents) in [(kinds.incidents, true), (kinds.events, false)] {
-        if !is_wanted {
-            continue;
-        }
+/// The journal, read by a process of its own.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    roots: Roots,
+}
+
+impl Journal {
+    /// That of these roots.
+    pub fn new(roots: &Roots) -> Self {
+        Self { roots: roots.clone() }
+    }
+
+    fn reader(&self, of_incidents: bool, start: &From) -> Result<Reader, ReadError> {
         let mut reader = if of_incidents {
-            Reader::open_incidents(roots, patience)?
+            Reader::open_incidents(&self.roots, PATIENCE)?
         } else {
-            Reader::open_with(roots, patience)?
+            Reader::open_with(&self.roots, PATIENCE)?
         };
         reader.set_own_only();
-        reader.seek(&start)?;
-        while reader.step(Direction::Forward)?.is_some() {
-            let item = if of_incidents {
-                reader.incident().map(|incident| Item::Incident(Box::new(incident)))
-            } else {
-                reader.event().map(|event| Item::Event(Box::new(event)))
-            };
-            if let Some(item) = item {
-                sink(item, None);
+        reader.seek(start)?;
+        Ok(reader)
+    }
+}
+
+impl ReadJournal for Journal {
+    fn since(
+        &self,
+        us: i64,
+        events: bool,
+        incidents: bool,
+    ) -> Result<Box<dyn Iterator<Item = Written>>, String> {
+        let start = From::Time(Timestamp::from_microsecond(us).unwrap_or(Timestamp::UNIX_EPOCH));
+        let mut entries = Entries { readers: VecDeque::new(), unread: VecDeque::new() };
+        for (is_wanted, of_incidents) in [(incidents, true), (events, false)] {
+            if is_wanted {
+                let reader = self.reader(of_incidents, &start).map_err(|error| error.to_string())?;
+                entries.readers.push_back((of_incidents, reader));
             }
         }
-        for unread in reader.take_unread() {
-            sink(Item::Gap(unread.to_string()), None);
-        }
-        let skipped = reader.take_skipped();
-        if skipped.corrupt > 0 {
-            let why = format!("{} entries of peripetyd in the journal cannot be read", skipped.corrupt);
-            sink(Item::Gap(why), None);
+        Ok(Box::new(entries))
+    }
+}
+
+/// What it has, each kind in the order of its writing.
+struct Entries {
+    readers: VecDeque<(bool, Reader)>,
+    unread: VecDeque<Written>,
+}
+
+impl Iterator for Entries {
+    type Item = Written;
+
+    fn next(&mut self) -> Option<Written> {
+        loop {
+            if let Some(unread) = self.unread.pop_front() {
+                return Some(unread);
+            }
+            let (of_incidents, reader) = self.readers.front_mut()?;
+            let of_incidents = *of_incidents;
+            let stepped = reader.step(Direction::Forward);
+            let written = match stepped {
+                Ok(Some(_)) if of_incidents => {
+                    reader.incident().and_then(|it| serde_json::to_string(&it).ok()).map(Written::Incident)
+                }
+                Ok(Some(_)) => {
+                    reader.event().and_then(|it| serde_json::to_string(&it).ok()).map(Written::Event)
+                }
+                Ok(None) => {
+                    self.finish();
+                    continue;
+                }
+                Err(error) => {
+                    self.finish();
+                    return Some(Written::Unread(0, error.to_string()));
+                }
+            };
+            if written.is_some() {
+                return written;
+            }
         }
     }
-    Ok(())
+}
+
+impl Entries {
+    /// One kind is through: what of it could not be read.
+    fn finish(&mut self) {
+        let Some((_, mut reader)) = self.readers.pop_front() else { return };
+        self.unread
+            .extend(reader.take_unread().into_iter().map(|unread| Written::Unread(0, unread.to_string())));
+        let corrupt = reader.take_skipped().corrupt;
+        if corrupt > 0 {
+            let why = format!("{corrupt} entries of peripetyd in the journal cannot be read");
+            self.unread.push_back(Written::Unread(corrupt, why));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ pub mod checked {
 }
 
 pub mod follow {
-    pub use crate::follow::{FollowError, Item, JOURNAL_OPTION, Kinds, Place, ask, follow, journal_main};
-    pub use crate::notifier::socket::{Position, Request};
+    pub use crate::follow::{
+        FollowError, Item, JOURNAL_OPTION, Journal, Kinds, Place, ask, follow, journal_main, open,
+    };
+    pub use peripety_client::{Position, Request};
 }
 
 pub mod files {

@@ -151,7 +151,7 @@ impl Monitor {
                     self.printer.known(&event);
                 }
                 Ok(Some(Message::Live)) => show = true,
-                Ok(Some(Message::Incident(_) | Message::Position(..))) => {}
+                Ok(Some(Message::Incident)) => {}
                 Ok(Some(Message::Lost(lost))) => {
                     note(&format!(
                         "{lost} updates are lost: this terminal was too slow; 'prpt query' has the events"

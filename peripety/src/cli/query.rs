@@ -227,7 +227,7 @@ fn stored(client: Client, filter: &Filter) -> anyhow::Result<Vec<Event>> {
         match stream.message()? {
             Some(Message::Event(event)) => events.push(*event),
             Some(Message::Unreadable(_)) => unreadable += 1,
-            Some(Message::Lost(_) | Message::Live | Message::Incident(_) | Message::Position(..)) => {}
+            Some(Message::Lost(_) | Message::Live | Message::Incident) => {}
             Some(Message::End) => break,
             None => {
                 note("peripetyd went away before it had sent all events");

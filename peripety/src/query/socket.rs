@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    event::{Event, Incident},
-    notifier::socket::{PROTOCOL_VERSION, Position, Request},
+    event::Event,
+    notifier::socket::{PROTOCOL_VERSION, Request},
     roots::Roots,
 };
 
@@ -67,10 +67,8 @@ pub(crate) enum ClientError {
 pub(crate) enum Message {
     /// A revision of an event.
     Event(Box<Event>),
-    /// A revision of an incident.
-    Incident(Box<Incident>),
-    /// All revisions after this one are in the daemon's memory; whether those are all that were asked for.
-    Position(Position, bool),
+    /// A revision of an incident: nobody asks for any here.
+    Incident,
     /// So many revisions were lost, because this reader was too slow.
     Lost(u64),
     /// The stored events are through: what comes now happens now.
@@ -173,7 +171,7 @@ impl Client {
             .and_then(|line| stream.write_all(format!("{line}\n").as_bytes()))
             .and_then(|()| stream.set_read_timeout(patience));
         match sent {
-            Ok(()) => Ok(Events { stream, path, pending: VecDeque::new(), scanned: 0, sequence: None }),
+            Ok(()) => Ok(Events { stream, path, pending: VecDeque::new(), scanned: 0 }),
             Err(source) => Err(ClientError::System { what: "ask", path, source }),
         }
     }
@@ -182,10 +180,7 @@ impl Client {
 #[derive(Deserialize)]
 struct Reply {
     event: Option<Value>,
-    incident: Option<Value>,
-    sequence: Option<u64>,
-    position: Option<Position>,
-    complete: Option<bool>,
+    incident: Option<serde::de::IgnoredAny>,
     lost: Option<u64>,
     live: Option<bool>,
     end: Option<bool>,
@@ -201,15 +196,9 @@ pub(crate) struct Events {
     pending: VecDeque<u8>,
     /// Bytes of `pending` that are known to hold no end of a line.
     scanned: usize,
-    sequence: Option<u64>,
 }
 
 impl Events {
-    /// The number of the last revision.
-    pub(crate) fn sequence(&self) -> Option<u64> {
-        self.sequence
-    }
-
     /// Waits for the next line; none when the daemon closed the connection without saying that it is the end.
     ///
     /// # Errors
@@ -218,17 +207,8 @@ impl Events {
     pub(crate) fn message(&mut self) -> Result<Option<Message>, ClientError> {
         loop {
             let Some(reply) = self.line()? else { return Ok(None) };
-            if reply.sequence.is_some() {
-                self.sequence = reply.sequence;
-            }
-            if let Some(position) = reply.position {
-                return Ok(Some(Message::Position(position, reply.complete == Some(true))));
-            }
-            if let Some(incident) = reply.incident {
-                return Ok(Some(match serde_json::from_value(incident) {
-                    Ok(incident) => Message::Incident(Box::new(incident)),
-                    Err(error) => Message::Unreadable(error.to_string()),
-                }));
+            if reply.incident.is_some() {
+                return Ok(Some(Message::Incident));
             }
             if let Some(event) = reply.event {
                 return Ok(Some(match serde_json::from_value(event) {
