@@ -1,12 +1,6 @@
 //! What other programs use: Varlink, and the C library, beside `prpt monitor`.
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -18,15 +12,18 @@ use crate::{
     daemon::Daemon,
     disk::{Loop, Tmpfs},
     fs::{self as filesystem, Mount},
-    journald::Journald,
+    journald::{Journald, entries},
     machine::{Machine, Need},
     scene::Scene,
+    watcher::Watcher,
 };
 
 const VARLINKCTL: &str = "../varlinkctl/usr/bin/varlinkctl";
 const WATCH: &str = "../debug/libperipety/tests/watch";
 /// What `cargo xtask python` makes: with the package installed from its wheel.
 const PYTHON: &str = "../python/test-0/bin/python";
+/// Examples of peripety-client, as `cargo test --workspace` builds them.
+const FOLLOW: &str = "../debug/examples/follow";
 const SOCKET: &str = "/run/peripety/io.peripety";
 const INTERFACES: [&str; 4] = ["Block", "Daemon", "Events", "Incidents"];
 
@@ -42,52 +39,21 @@ pub const CASES: &[Case] = &[
         run: c_program,
     },
     Case {
+        name: "who_waits_at_an_empty_journal_gets_its_first_entry",
+        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Journald, Need::Receiver(WATCH)],
+        run: first_entry,
+    },
+    Case {
+        name: "the_examples_of_the_client_for_rust_do_what_they_say",
+        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Receiver(FOLLOW)],
+        run: examples,
+    },
+    Case {
         name: "a_python_program_gets_events_by_asyncio_and_what_is_stored_after",
         needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Receiver(PYTHON)],
         run: python,
     },
 ];
-
-/// A program whose lines go into a file; it ends with its scope.
-struct Watcher {
-    process: Child,
-    lines: PathBuf,
-}
-
-impl Watcher {
-    fn start(machine: &Machine, command: &mut Command) -> Result<Self> {
-        let lines = machine.dir("watcher")?.join("stdout");
-        let out = File::create(&lines).context("creating a file")?;
-        let errors = out.try_clone().context("a second descriptor")?;
-        let process = command
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(errors)
-            .spawn()
-            .with_context(|| format!("starting {command:?}"))?;
-        Ok(Self { process, lines })
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(&self.lines).unwrap_or_default()
-    }
-
-    fn wait_for(&self, words: &[&str]) -> Result<()> {
-        cmd::wait_for(&format!("{words:?}"), Duration::from_secs(20), || {
-            let text = self.text();
-            let found = text.split(['\n', '\u{1e}']).any(|line| words.iter().all(|word| line.contains(word)));
-            ensure!(found, "there is: {text}");
-            Ok(())
-        })
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let _already_gone = self.process.kill();
-        let _already_gone = self.process.wait();
-    }
-}
 
 /// varlinkctl of a newer release, with that release's libraries.
 fn varlinkctl(machine: &Machine, args: &[&str]) -> Command {
@@ -171,15 +137,53 @@ fn python(machine: &Machine) -> Result<()> {
     program.wait_for(&["stored"])
 }
 
-fn c_program(machine: &Machine) -> Result<()> {
-    let _journald = Journald::start()?;
-    let mut daemon = Daemon::start(machine, "")?;
+fn examples(machine: &Machine) -> Result<()> {
+    let _daemon = Daemon::start(machine, "")?;
+    let follow = machine.receivers().join(FOLLOW);
+    let example = |name: &str| Command::new(follow.with_file_name(name));
+    let following = Watcher::start(machine, &mut Command::new(&follow))?;
+    following.wait_for(&["following"])?;
+    let place = machine.dir("place")?.join("cursor");
+    let before = cmd::run(example("since").arg(&place))?;
+    ensure!(before.contains(" 0 that are no longer to be had"), "{before}");
+    let (_files, disk, _mount) = mounted(machine)?;
+    following.wait_for(&["FS_MOUNTED", &disk.name])?;
+    let after = cmd::run(example("since").arg(&place))?;
+    ensure!(after.contains("FS_MOUNTED") && after.contains(&disk.name), "{after}");
+    let again = cmd::run(example("since").arg(&place))?;
+    ensure!(!again.contains(&disk.name), "it came twice: {again}");
+    let open = cmd::run(&mut example("open"))?;
+    ensure!(open.ends_with(" open\n"), "{open}");
+    Ok(())
+}
+
+/// The C example, which believes the daemon under test.
+fn watch(machine: &Machine, options: &[&str]) -> Result<Watcher> {
     let watch = machine.receivers().join(WATCH);
     let library = watch.ancestors().nth(2).context("the library's directory")?.join("lib");
     let believed = format!("daemon={}", machine.program("peripetyd").display());
     let mut command = Command::new(&watch);
-    command.arg(believed).args(["type=FS_MOUNTED", "incidents=no"]).env("LD_LIBRARY_PATH", library);
-    let watcher = Watcher::start(machine, &mut command)?;
+    Watcher::start(machine, command.arg(believed).args(options).env("LD_LIBRARY_PATH", library))
+}
+
+/// libsystemd stays where it is when it is to go back before the first entry, and then passes over that one.
+fn first_entry(machine: &Machine) -> Result<()> {
+    let _journald = Journald::start()?;
+    let watcher = watch(machine, &["source=journal", "incidents=no"])?;
+    watcher.wait_for(&["live"])?;
+    let _daemon = Daemon::start(machine, "")?;
+    let (_files, disk, _mount) = mounted(machine)?;
+    watcher.wait_for(&["FS_MOUNTED", &disk.name])?;
+    let entries = entries(&["IS_PERIPETY=TRUE"])?;
+    let first = entries.first().and_then(|entry| entry.get("EVENT_ID")?.as_str()).context("no entry")?;
+    ensure!(watcher.text().contains(first), "the first entry {first} did not come: {}", watcher.text());
+    Ok(())
+}
+
+fn c_program(machine: &Machine) -> Result<()> {
+    let _journald = Journald::start()?;
+    let mut daemon = Daemon::start(machine, "")?;
+    let watcher = watch(machine, &["type=FS_MOUNTED", "incidents=no"])?;
     watcher.wait_for(&["live"])?;
     let first = mounted(machine)?;
     watcher.wait_for(&["FS_MOUNTED", &first.1.name])?;
