@@ -7,8 +7,9 @@ use peripety::internal::{Roots, follow as daemon, text::printable};
 
 use crate::{
     config::{Config, ConfigError},
-    control, follow, metrics,
+    control, dbus, follow, metrics,
     receiver::{Places, Receiver, StartError},
+    reload, web,
 };
 
 /// Notifies people of storage failures: mail, webhooks, chat, syslog, programs; and gives metrics.
@@ -64,6 +65,12 @@ enum RunError {
     Control(#[from] control::ControlError),
     #[error(transparent)]
     Metrics(#[from] metrics::MetricsError),
+    #[error(transparent)]
+    Web(#[from] web::WebError),
+    #[error("cannot wait for SIGHUP: {0}")]
+    Reload(std::io::Error),
+    #[error("cannot start a thread for D-Bus: {0}")]
+    Bus(std::io::Error),
 }
 
 /// Runs the program with the arguments of the process.
@@ -124,6 +131,9 @@ fn run(args: &Args) -> Result<(), RunError> {
     }
     control.start(receivers.clone())?;
     metrics::start(&config.metrics, &metrics::Source { roots: roots.clone(), receivers: receivers.clone() })?;
+    reload::start(&args.config, &receivers).map_err(RunError::Reload)?;
+    web::start(&config.web, &roots)?;
+    dbus::start(&config.dbus, &roots).map_err(RunError::Bus)?;
     let _no_systemd = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     follow::forever(&roots, &places, &receivers, config.wants_events())
 }

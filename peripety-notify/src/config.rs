@@ -2,18 +2,22 @@
 
 mod values;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use jiff::SignedDuration;
-use peripety_model::{Severity, incident::ImpactKind};
+use peripety_model::{Filter, Severity, incident::ImpactKind};
 use serde::Deserialize;
 
 pub(crate) use values::{Quiet, Rate};
 
 use crate::{
-    metrics,
+    dbus, metrics,
     output::{self, exec, irc, mail, stdout, syslog, webhook},
     secret::text_of,
+    web,
 };
 
 /// Bytes of the file.
@@ -42,6 +46,14 @@ pub(crate) enum ConfigError {
         /// What is wrong.
         what: String,
     },
+    /// The page would be open to other machines.
+    #[error("{}: [web]: {what}", path.display())]
+    Web {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
     /// A receiver is not right.
     #[error("{}: receiver '{name}': {what}", path.display())]
     Receiver {
@@ -64,6 +76,12 @@ pub(crate) struct Config {
     /// Metrics.
     #[serde(default)]
     pub(crate) metrics: metrics::Config,
+    /// Objects and signals on the system bus.
+    #[serde(default)]
+    pub(crate) dbus: dbus::Config,
+    /// The websocket, and its page.
+    #[serde(default)]
+    pub(crate) web: web::Config,
 }
 
 /// What a receiver is notified of.
@@ -144,6 +162,24 @@ pub(crate) struct Notify {
     pub(crate) irc: Option<irc::Config>,
     pub(crate) syslog: Option<syslog::Config>,
     pub(crate) stdout: Option<stdout::Config>,
+
+    #[serde(skip)]
+    pub(crate) filter: OnceLock<Filter>,
+}
+
+impl Notify {
+    /// What of it is a filter.
+    pub(crate) fn filter(&self) -> &Filter {
+        self.filter.get_or_init(|| Filter {
+            severity: Some(self.severity),
+            types: self.types.clone(),
+            sub_systems: self.sub_systems.clone(),
+            devices: self.devices.clone(),
+            mount_points: self.mount_points.clone(),
+            hosts: self.hosts.clone(),
+            impact: self.impact.clone(),
+        })
+    }
 }
 
 const fn yes() -> bool {
@@ -184,6 +220,9 @@ impl Config {
             name: name.to_owned(),
             what,
         };
+        if let Some(what) = config.web.wrong() {
+            return Err(ConfigError::Web { path: path.to_owned(), what });
+        }
         if config.notify.len() > RECEIVERS_MAX {
             return Err(wrong(
                 "",

@@ -7,6 +7,7 @@
 mod args;
 mod config;
 mod control;
+mod dbus;
 mod filter;
 mod follow;
 mod message;
@@ -14,11 +15,13 @@ mod metrics;
 mod output;
 mod queue;
 mod receiver;
+mod reload;
 mod schedule;
 mod secret;
 mod serve;
 mod store;
 mod tls;
+mod web;
 mod words;
 
 pub use args::{Args, main};

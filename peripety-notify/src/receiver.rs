@@ -4,7 +4,7 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt as _,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
     time::{Duration, Instant},
 };
@@ -107,6 +107,8 @@ pub(crate) struct Receiver {
     output: &'static str,
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// Held while a message is on its way.
+    sending: Mutex<()>,
     roots: Roots,
 }
 
@@ -127,6 +129,7 @@ impl Receiver {
             output: kind,
             inner: Mutex::new(Inner { queue, store, progress: Progress::default() }),
             changed: Condvar::new(),
+            sending: Mutex::new(()),
             roots: roots.clone(),
         });
         let this = Arc::clone(&receiver);
@@ -140,6 +143,18 @@ impl Receiver {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no message is on its way, and lets none set out while what is given lives; none if that takes too long.
+    pub(crate) fn pause(&self, until: Instant) -> Option<MutexGuard<'_, ()>> {
+        loop {
+            match self.sending.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
+            }
+        }
     }
 
     /// Takes a revision of an incident.
@@ -235,6 +250,7 @@ impl Receiver {
             if !batch.is_empty() {
                 drop(inner);
                 idle = false;
+                let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
                 self.deliver(&mut *output, &batch, &mut schedule);
                 continue;
             }

@@ -40,15 +40,28 @@ impl Stream for TcpStream {
     }
 }
 
-/// The place of a client, free again however its thread ends.
-struct Place(Arc<AtomicUsize>);
+/// Places for so many clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
 
-impl Place {
-    fn of(taken: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(Arc::clone(taken));
-        (taken.fetch_add(1, Ordering::AcqRel) < CLIENTS_MAX).then_some(place)
+impl Places {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    /// One of them, if any is free.
+    pub(crate) fn take(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.taken));
+        (self.taken.fetch_add(1, Ordering::AcqRel) < self.most).then_some(place)
     }
 }
+
+/// The place of a client, free again however its thread ends.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -65,14 +78,14 @@ pub(crate) fn serve<S: Stream>(
     accept: impl Fn() -> io::Result<S> + Send + 'static,
     answer: impl Fn(S) -> io::Result<()> + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let (taken, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+    let (places, answer) = (Places::new(CLIENTS_MAX), Arc::new(answer));
     let work = move || {
         loop {
             let Ok(stream) = accept() else {
                 thread::sleep(Duration::from_millis(200));
                 continue;
             };
-            let Some(place) = Place::of(&taken) else { continue };
+            let Some(place) = places.take() else { continue };
             let answer = Arc::clone(&answer);
             let work = move || {
                 let _place = place;

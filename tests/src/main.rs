@@ -25,6 +25,7 @@ mod sandbox;
 mod scene;
 mod slow;
 mod watch;
+mod watcher;
 
 use std::{
     env,

@@ -3,6 +3,7 @@
 mod cli;
 mod damaged_journal;
 mod demo;
+mod doors;
 mod filesystems;
 mod floods;
 mod for_programs;
@@ -57,6 +58,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         programs::CASES,
         damaged_journal::CASES,
         demo::CASES,
+        doors::CASES,
         removed::CASES,
         replay::CASES,
         status::CASES,

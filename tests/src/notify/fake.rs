@@ -49,8 +49,13 @@ impl Answers for Known {
 impl FakeDaemon {
     /// Listens in the sandbox's own runtime directory; its revisions are numbered from there on.
     pub fn start(first: u64) -> Result<Self> {
+        Self::holding(first, 64 << 20)
+    }
+
+    /// The same with so many bytes of incidents in its memory.
+    pub fn holding(first: u64, incident_bytes: usize) -> Result<Self> {
         let memory = Memory::numbered(
-            Limits { incident_bytes: 64 << 20, ..Limits::default() },
+            Limits { incident_bytes, ..Limits::default() },
             Numbers { boot_id: "0123456789abcdef0123456789abcdef".to_owned(), first },
         );
         let requests = Requests::default();

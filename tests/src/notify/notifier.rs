@@ -59,6 +59,12 @@ impl Notifier {
         self.wait_until_it_answers()
     }
 
+    /// Gives it another configuration, to be read by SIGHUP.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        fs::write(self.dir.join("conf"), config).context("writing the configuration")?;
+        cmd::run(Command::new("kill").args(["-HUP", &self.pid().to_string()])).map(drop)
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::sh;
 
-/// Packages of Debian, with what they need beyond a small system.
+/// Packages of Debian, with what they need beyond a small system; clients in Python among them.
 const PACKAGES: &[&str] = &[
     "libestr0",
     "libfastjson4",
@@ -18,7 +18,9 @@ const PACKAGES: &[&str] = &[
     "prometheus-alertmanager",
     "python3-aiosmtpd",
     "python3-attr",
+    "python3-jeepney",
     "python3-public",
+    "python3-websockets",
     "rsyslog",
     "rsyslog-openssl",
 ];

@@ -6,6 +6,7 @@ mod failing;
 mod idle;
 mod metrics;
 mod receivers;
+mod reload;
 
 use super::Case;
 
@@ -19,6 +20,7 @@ pub const CASES: &[Case] = &[
     receivers::SYSLOG,
     receivers::ALERTMANAGER,
     idle::IDLE,
+    reload::RELOAD,
     daemon::FAILED,
     daemon::GAP,
     metrics::STORM,

@@ -1,0 +1,127 @@
+//! Events and incidents over a websocket, and a page that shows open incidents live. Off by default.
+//!
+//! Each client has a thread and a connection of its own to the daemon, so that a slow one costs nobody else anything: what it
+//! does not take the daemon counts for it. What the daemon no longer has comes from the journal, which another process reads.
+
+mod config;
+mod conn;
+mod files;
+mod http;
+mod session;
+mod subscribe;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use peripety::internal::Roots;
+
+pub(crate) use self::config::Config;
+use self::{config::Tls, conn::Conn};
+use crate::serve::Places;
+
+/// Connections at a time, with those that have asked for nothing yet; one more is refused.
+const CONNECTIONS_MAX: usize = 48;
+/// Subscribers at a time: each takes a place of the daemon, which gives half of its places to one process.
+const SUBSCRIBERS_MAX: usize = 16;
+/// How long a request may take from the first byte to the last, and a subscription after it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// It cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WebError {
+    /// The address is not to be had.
+    #[error("cannot serve the page at {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// TLS cannot be made ready.
+    #[error("cannot serve the page at {address} with TLS: {source}")]
+    Tls {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// What all clients share.
+struct Shared {
+    config: Config,
+    roots: Roots,
+    subscribers: Places,
+}
+
+/// Serves on threads, if the configuration says so.
+///
+/// # Errors
+/// The address is not to be had, or the certificate cannot be read.
+pub(crate) fn start(config: &Config, roots: &Roots) -> Result<(), WebError> {
+    let Some(address) = config.listen else { return Ok(()) };
+    let fail = |source| WebError::Listen { address, source };
+    let tls = config.tls().map_err(|source| WebError::Tls { address, source })?;
+    let listener = TcpListener::bind(address).map_err(fail)?;
+    let listen = listener.local_addr().map_err(fail)?;
+    let shared = Arc::new(Shared {
+        config: config.clone(),
+        roots: roots.clone(),
+        subscribers: Places::new(SUBSCRIBERS_MAX),
+    });
+    let connections = Places::new(CONNECTIONS_MAX);
+    let work = move || {
+        loop {
+            let Ok((tcp, _peer)) = listener.accept() else {
+                // No descriptor is left.
+                thread::sleep(Duration::from_millis(200));
+                continue;
+            };
+            let place = connections.take();
+            let (shared, tls) = (Arc::clone(&shared), tls.clone());
+            let refused = place.is_none();
+            if refused {
+                // Without TLS, which would take a handshake: who is refused sees why in plain text, or a closed connection.
+                refuse(&tcp);
+                continue;
+            }
+            let work = move || {
+                let _place = place;
+                if let Err(error) = answer(tcp, tls, &shared) {
+                    tracing::debug!("a client of the page: {error}");
+                }
+            };
+            let _no_thread = thread::Builder::new().name("web".to_owned()).stack_size(512 << 10).spawn(work);
+        }
+    };
+    thread::Builder::new().name("web".to_owned()).stack_size(128 << 10).spawn(work).map_err(fail)?;
+    tracing::info!(
+        "the page is served at {}://{listen}/",
+        if config.certificate.is_some() { "https" } else { "http" }
+    );
+    Ok(())
+}
+
+fn refuse(tcp: &TcpStream) {
+    let what = format!("{CONNECTIONS_MAX} connections are open, no more are taken; come again later");
+    let _gone = tcp.set_nonblocking(true).and_then(|()| http::refuse(&mut &*tcp, &what));
+}
+
+fn answer(tcp: TcpStream, tls: Option<Tls>, shared: &Shared) -> io::Result<()> {
+    let mut conn = Conn::new(tcp, tls, PATIENCE)?;
+    let Some(request) = http::Request::read(&mut conn)? else { return Ok(()) };
+    if request.wants_websocket() {
+        return session::run(conn, &request, shared);
+    }
+    http::answer(&mut conn, &request)?;
+    conn.close();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

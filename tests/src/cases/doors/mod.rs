@@ -1,0 +1,9 @@
+//! The same events through each door: D-Bus and the websocket.
+
+mod bus;
+mod dbus;
+mod web;
+
+use super::Case;
+
+pub const CASES: &[Case] = &[dbus::SEEN, dbus::POLKIT, web::BACK, web::SLOW];
