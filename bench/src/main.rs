@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
 
+mod doors;
 mod engine;
 mod incidents;
 mod journald;
@@ -25,11 +26,12 @@ fn main() -> Result<()> {
     }
     for part in args {
         let figures = match part.as_str() {
+            "doors" => doors::run()?,
             "engine" => engine::run()?,
             "incidents" => incidents::run()?,
             "rules" => rules::run()?,
             "journald" => journald::run()?,
-            other => bail!("there is no part '{other}': engine, incidents, rules, journald"),
+            other => bail!("there is no part '{other}': doors, engine, incidents, rules, journald"),
         };
         for figure in figures {
             println!("{figure}");

@@ -48,7 +48,8 @@ pub fn figure(part: &str, what: &str, units: u64, clock: Clock, ours: Side<'_>, 
     })
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
