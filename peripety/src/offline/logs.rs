@@ -9,7 +9,7 @@ use super::{
     Entry, Item, Line,
     entry::Parsed,
     host::{Given, Machine, Passed},
-    ordering::Order,
+    ordering::{self, Order},
     silent::Silent,
 };
 use crate::{event::Event, parser::rules::RuleSet};
@@ -17,8 +17,9 @@ use crate::{event::Event, parser::rules::RuleSet};
 /// Hosts that are remembered. Where a log server has more, those that were silent for longest are forgotten: what comes of
 /// them later is as of a host that was never reported.
 const HOSTS_MAX: usize = 4096;
-/// Open events and waiting lines of all hosts together: each host has room for as many as the daemon.
-const HELD_MAX: usize = 1 << 14;
+/// Open events and waiting lines of all hosts together: each host has room for as many as the daemon. Fewer than may wait to be
+/// given, so that none of those has to be given before it is over, and once more then.
+const HELD_MAX: usize = ordering::WAITING_MAX / 2;
 /// Entries after which it is looked which hosts are silent.
 const LOOK_EVERY: u64 = 1024;
 /// Bytes of a record of several lines.
@@ -413,6 +414,24 @@ mod tests {
         assert!(!out.is_empty(), "nothing was given before the end");
         logs.finish(&mut out);
         assert_eq!(out.len(), 26 * HOSTS);
+    }
+
+    #[test]
+    fn of_more_open_events_than_may_wait_each_is_given_once() {
+        const HOSTS: usize = 700;
+        let mut logs = Logs::new(RuleSet::built_in(), Given::default(), false);
+        let mut out = Vec::new();
+        for disk in b'a'..=b'z' {
+            for host in 0..HOSTS {
+                logs.push(
+                    line(host, 1, &FAILED.replace("sda", &format!("sd{}", char::from(disk)))),
+                    &mut out,
+                );
+            }
+        }
+        logs.finish(&mut out);
+        let ids: BTreeSet<_> = out.iter().map(|event| event.event_id).collect();
+        assert_eq!((out.len(), ids.len()), (26 * HOSTS, 26 * HOSTS));
     }
 
     /// The events of a file, in whatever format it is.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::event::{Event, EventId};
 
 /// Events that may wait for an older one to end.
-const WAITING_MAX: usize = 8192;
+pub(super) const WAITING_MAX: usize = 16_384;
 
 /// Holds events back until they grow no more, and until all that began before them are out.
 #[derive(Debug, Default)]
