@@ -112,7 +112,8 @@ fn back(machine: &Machine) -> Result<()> {
     two.fail()?;
     read(&two);
     let of_two = cmd::wait_for("the events in the journal", Duration::from_secs(20), || {
-        let events = prpt::events(machine, &["query", "-J", "--device", &two.disk.name])?;
+        let mut events = prpt::events(machine, &["query", "-J"])?;
+        events.retain(|event| event.kdev == two.disk.name);
         ensure!(events.iter().any(|event| event.is_final), "{} events", events.len());
         Ok(events)
     })?;
