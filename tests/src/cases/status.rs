@@ -41,6 +41,11 @@ pub const CASES: &[Case] = &[
         needs: &[Need::Loop, Need::Journald, Need::Filesystem("ext4")],
         run: corrupt,
     },
+    Case {
+        name: "what_went_while_no_daemon_ran_is_over",
+        needs: &[Need::Bpf, Need::Loop, Need::Journald],
+        run: went_unseen,
+    },
 ];
 
 fn text(value: &Value, pointer: &str) -> String {
@@ -235,6 +240,40 @@ fn resolved(machine: &Machine) -> Result<()> {
     is(&["out_of_space"])?;
     cmd::run(Command::new("mount").args(["-o", "remount,size=32m"]).arg(&full.files.dir))?;
     is(&[])
+}
+
+/// A disk goes that an incident is about, and nobody sees it. The next daemon looks, without being asked for the status, also
+/// where the journal does not reach back to it.
+fn went_unseen(machine: &Machine) -> Result<()> {
+    let journald = Journald::start()?;
+    let daemon = Daemon::start(machine, "")?;
+    let full = FullDisk::new(machine)?;
+    let mut dd = Command::new("dd");
+    dd.args(["if=/dev/zero", "bs=64k", "oflag=direct"]).arg(format!("of={}", full.disk.path.display()));
+    ensure!(!cmd::output(&mut dd)?.status.success(), "8 MiB were written to 1 MiB");
+    let states = |wanted: &str| {
+        cmd::wait_for(&format!("an incident that is {wanted}"), SOON, || {
+            let ran = prpt::run(machine, &["incidents", "--format", "Json"])?;
+            let all: Vec<Value> = ran.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+            let states: Vec<String> = all.iter().map(|incident| text(incident, "/state")).collect();
+            ensure!(states == [wanted], "{states:?}");
+            Ok(())
+        })
+    };
+    states("open")?;
+    // What still grows is written again by the next daemon, and known from that.
+    cmd::wait_for("the events to be final", SOON, || {
+        let events = prpt::events(machine, &["query", "--event-type", "BLK_NO_SPACE", "--format", "Json"])?;
+        ensure!(!events.is_empty() && events.iter().all(|event| event.is_final), "{}", events.len());
+        Ok(())
+    })?;
+    daemon.signal(Signal::TERM)?;
+    drop(daemon);
+    drop(full);
+    drop(journald);
+    let _journald = Journald::start()?;
+    let _daemon = Daemon::start(machine, "")?;
+    states("resolved")
 }
 
 /// A directory's block is overwritten below the filesystem.
