@@ -12,6 +12,7 @@ mod machine;
 mod root;
 mod scenario;
 mod summary;
+mod vmlinux;
 
 use std::{fs, path::PathBuf, process::Command};
 
