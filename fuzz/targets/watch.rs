@@ -3,7 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peripety_watch::{fanotify, health, message::Message};
+use peripety_block::{fanotify, xfs_health as health};
+use peripety_watch::message::Message;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = fanotify::events(bytes);

@@ -18,6 +18,10 @@ use rustix::{
 pub enum Request {
     /// `DM_TABLE_STATUS`: struct dm_ioctl, and room for what it says.
     DmTableStatus,
+    /// `DM_LIST_DEVICES`: struct dm_ioctl, and room for the list.
+    DmListDevices,
+    /// `DM_DEV_ARM_POLL`: struct dm_ioctl.
+    DmDevArmPoll,
     /// `FS_IOC_FIEMAP`: struct fiemap, and room for its extents.
     Fiemap,
     /// `BTRFS_IOC_TREE_SEARCH`: struct btrfs_ioctl_search_args.
@@ -38,6 +42,8 @@ impl Request {
         use rustix::ioctl::Direction::ReadWrite;
         match self {
             Self::DmTableStatus => from_components(ReadWrite, 0xfd, 12, DM_HEADER),
+            Self::DmListDevices => from_components(ReadWrite, 0xfd, 2, DM_HEADER),
+            Self::DmDevArmPoll => from_components(ReadWrite, 0xfd, 16, DM_HEADER),
             Self::Fiemap => from_components(ReadWrite, b'f', 11, FIEMAP_HEADER),
             Self::BtrfsTreeSearch => from_components(ReadWrite, 0x94, 17, 4096),
             Self::BtrfsDevInfo => from_components(ReadWrite, 0x94, 30, 4096),
@@ -55,7 +61,7 @@ impl Request {
         };
         match self {
             // Its data_size bounds it.
-            Self::DmTableStatus => {
+            Self::DmTableStatus | Self::DmListDevices | Self::DmDevArmPoll => {
                 buffer.len() >= DM_HEADER && u32_at(12).is_some_and(|size| size <= buffer.len())
             }
             // Its extent_count bounds it.

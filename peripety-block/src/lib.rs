@@ -75,6 +75,7 @@ pub mod blk_type;
 mod cache;
 mod content;
 mod facts;
+pub mod fanotify;
 pub mod files;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
@@ -92,6 +93,7 @@ mod transport;
 mod udevdb;
 mod uevent;
 mod wwid;
+pub mod xfs_health;
 
 pub use attr::{ATTRIBUTE_MAX, ATTRIBUTES};
 pub use cache::{BlkCache, BlockError, Direction, Rescan};

@@ -247,7 +247,11 @@ event_types! {
     DM_DIRTY_LOG_WRITE_FAILED "dm-dirty-log" Error Fault
         "the dirty region log cannot be written";
     DM_MIRROR_LEG_FAILED "dm-mirror" Error Fault
-        "a leg is D, S, R, F or U in the status; the letter is `facts.dm.leg`";
+        "a leg failed a write or a flush (D, F or U in the status; the letter is `facts.dm.leg`): it is out of sync";
+    DM_MIRROR_LEG_OUT_OF_SYNC "dm-mirror" Error Fault
+        "a leg could not be brought in sync (S in the status)";
+    DM_MIRROR_READ_FAILED "dm-mirror" Warning Fault
+        "a leg failed a read (R in the status) that another one served: no data is affected";
     DM_MIRROR_FAILED "dm-mirror" Critical Fault
         "all sides failed";
     DM_MIRROR_IN_SYNC "dm-mirror" Notice Clears
@@ -256,8 +260,10 @@ event_types! {
         "a leg of a dm-raid array failed";
     DM_RAID_IN_SYNC "dm-raid" Notice Clears
         "a dm-raid array is in sync again";
+    DM_RESYNC_STARTED "dm" Notice News
+        "a mirror or a dm-raid array is being brought in sync; how far it was stands in `facts.dm.percent`";
     DM_THIN_POOL_LOW_WATER "dm-thin" Warning Fault
-        "reached the low water mark for data or metadata";
+        "reached the low water mark for data or metadata, or is 80 % full and each 5 % more";
     DM_THIN_POOL_OUT_OF_DATA "dm-thin" Critical Fault
         "switched to out-of-data-space mode, no free data space";
     DM_THIN_POOL_READ_ONLY "dm-thin" Critical Fault
@@ -280,8 +286,18 @@ event_types! {
         "any other device-mapper failure";
     DM_SPACE_LOW "dm" Warning Fault
         "a snapshot or a VDO pool is filling up";
+    DM_SPACE_AVAILABLE "dm" Notice Clears
+        "a pool or a snapshot is less than 80 % full again";
+    DM_METADATA_NEEDS_CHECK "dm" Critical Fault
+        "the metadata of a pool or cache have to be checked before they are written again (needs_check)";
+    DM_WRITECACHE_FAILED "dm-writecache" Critical Fault
+        "a writecache failed: what it did not write back is at risk";
+    DM_VDO_READ_ONLY "dm-vdo" Critical Fault
+        "a VDO volume went read-only";
     MD_DISK_FAILED "md" Error Fault
         "disk failure, disabling device";
+    MD_ARRAY_DEGRADED "md" Error Fault
+        "an array lacks members, and no line said why";
     MD_ARRAY_FAILED "md" Critical Fault
         "no more redundancy left, cannot continue";
     MD_READ_ERROR_CORRECTED "md" Warning Fault
@@ -294,6 +310,10 @@ event_types! {
         "resync, recovery, check or reshape started";
     MD_RECOVERY_DONE "md" Notice Clears
         "resync, recovery, check or reshape is done";
+    MD_MISMATCH "md" Warning Fault
+        "a check found that members of an array do not agree";
+    MD_CHECK_DONE "md" Notice Clears
+        "a check read all members of an array, and they agree";
     MD_MEMBER_REJECTED "md" Warning Fault
         "kicking non-fresh, bad superblock";
     FS_MOUNTED "fs" Info News

@@ -1,5 +1,7 @@
 //! What passes from this program to the daemon: one message of JSON in each packet.
 
+use peripety_block::status::{ArrayStatus, MapStatus};
+pub use peripety_block::xfs_health::What;
 use peripety_model::Dev;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,10 @@ pub enum Message {
     Watching(Watching),
     /// A filesystem reports a failure.
     Failure(Failure),
+    /// How a map of device-mapper is now: after it raised an event, was read, or on a new connection.
+    Map(MapStatus),
+    /// How an array of md is now.
+    Array(ArrayStatus),
     /// So many reports are lost.
     Lost {
         /// How many.
@@ -26,6 +32,9 @@ pub enum Message {
         reason: String,
     },
 }
+
+/// What the daemon asks for: any packet of its own means this.
+pub const LOOK: &[u8] = b"look";
 
 /// What is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,15 +45,21 @@ pub struct Watching {
     pub fanotify: u32,
     /// Filesystems with a health monitor.
     pub health: u32,
+    /// Maps of device-mapper whose status is read.
+    #[serde(default)]
+    pub maps: u32,
+    /// Arrays of md.
+    #[serde(default)]
+    pub arrays: u32,
     /// What could not be had, and why: the first of them.
     #[serde(default)]
     pub refused: Vec<Refused>,
 }
 
-/// A filesystem that cannot be watched in one way.
+/// A filesystem, or device-mapper, that cannot be watched in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Where it is mounted.
+    /// Where it is mounted, or `device-mapper`.
     pub mount_point: String,
     /// Which way, and why not.
     pub why: String,
@@ -110,26 +125,6 @@ pub struct Failure {
     /// More, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
-}
-
-/// What failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// Something; the filesystem does not say what.
-    Error,
-    /// Metadata is wrong.
-    Corrupt,
-    /// The filesystem was shut down.
-    Shutdown,
-    /// A part of a device cannot be read.
-    Media,
-    /// A read of a file failed.
-    Read,
-    /// A write of a file failed.
-    Write,
-    /// Written data of a file is lost.
-    DataLost,
 }
 
 /// Why a message cannot be read.

@@ -1,8 +1,11 @@
 //! The program: one thread, which waits for all descriptors at once, and another one that uses the paths of filesystems.
 
+mod arrays;
 mod asker;
 mod filesystems;
 mod link;
+mod maps;
+mod stacked;
 
 use std::{
     fs::File,
@@ -18,7 +21,7 @@ use rustix::{
     io::Errno,
 };
 
-use self::{filesystems::Filesystems, link::Link};
+use self::{filesystems::Filesystems, link::Link, stacked::Stacked};
 use crate::message::SOCKET;
 
 /// Gets to know of filesystems what takes CAP_SYS_ADMIN, and hands it to peripetyd.
@@ -37,6 +40,15 @@ pub struct Args {
     /// mountinfo of the mounts that are watched
     #[arg(long, value_name = "FILE", default_value = "/proc/self/mountinfo", hide = true)]
     mountinfo: PathBuf,
+    /// Directory of device nodes
+    #[arg(long, value_name = "DIR", default_value = "/dev", hide = true)]
+    dev: PathBuf,
+    /// Where sysfs is mounted
+    #[arg(long, value_name = "DIR", default_value = "/sys", hide = true)]
+    sysfs: PathBuf,
+    /// Where procfs is mounted
+    #[arg(long, value_name = "DIR", default_value = "/proc", hide = true)]
+    proc: PathBuf,
 }
 
 /// Runs until a signal ends it.
@@ -77,7 +89,8 @@ fn run(args: &Args) -> Result<(), WatchError> {
     let changes = open(&args.mountinfo)?;
     let mut link = Link::new(args.runtime_dir.join(SOCKET));
     let mut filesystems = Filesystems::new().map_err(WatchError::Eventfd)?;
-    link.watching(filesystems.watching());
+    let mut stacked = Stacked::new(&args.dev, &args.sysfs, &args.proc);
+    let mut watching = None;
     let mut mounts_changed = true;
     loop {
         if std::mem::take(&mut mounts_changed) {
@@ -85,15 +98,29 @@ fn run(args: &Args) -> Result<(), WatchError> {
             io::Read::read_to_end(&mut open(&args.mountinfo)?, &mut text)
                 .map_err(|source| WatchError::Mountinfo { path: args.mountinfo.clone(), source })?;
             filesystems.watch(&text);
+            // Maps that are mounted are there, and their driver is.
+            stacked.wake();
         }
-        if filesystems.go_on() {
-            link.watching(filesystems.watching());
+        filesystems.go_on();
+        let changed = stacked.go_on();
+        let mut now = filesystems.watching();
+        stacked.add_to(&mut now);
+        if watching.as_ref() != Some(&now) {
+            link.watching(now.clone());
+            watching = Some(now);
         }
-        link.go_on();
-        let ready = wait(&changes, &link, &filesystems)?;
+        // A daemon that is new to it gets all of it; without one nothing is kept, for only the latest counts.
+        let messages = if link.go_on() { stacked.send_all() } else { changed };
+        if link.socket().is_some() {
+            messages.iter().for_each(|message| link.send(message));
+        }
+        let ready = wait(&changes, &link, &filesystems, &stacked)?;
         mounts_changed = ready.mounts;
-        if ready.link {
-            link.read();
+        if ready.link && link.read() {
+            stacked.ask();
+        }
+        if ready.stacked {
+            stacked.wake();
         }
         for message in filesystems.read() {
             link.send(&message);
@@ -105,19 +132,34 @@ fn run(args: &Args) -> Result<(), WatchError> {
 struct Ready {
     mounts: bool,
     link: bool,
+    stacked: bool,
 }
 
-fn wait(changes: &File, link: &Link, filesystems: &Filesystems) -> Result<Ready, WatchError> {
+fn wait(
+    changes: &File,
+    link: &Link,
+    filesystems: &Filesystems,
+    stacked: &Stacked,
+) -> Result<Ready, WatchError> {
     let mut all = vec![PollFd::new(changes, PollFlags::PRI)];
     let connection: Option<BorrowedFd<'_>> = link.socket();
     all.extend(connection.map(|fd| PollFd::from_borrowed_fd(fd, link.waits_for())));
+    let of_stacked = all.len();
+    let (maps, arrays) = stacked.descriptors();
+    all.extend(maps.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    all.extend(arrays.map(|file| PollFd::new(file, PollFlags::PRI)));
+    let of_filesystems = all.len();
     all.extend(filesystems.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-    let timeout = [link.retry_in(), filesystems.due_in()].into_iter().flatten().min();
+    let timeout = [link.retry_in(), filesystems.due_in(), stacked.due_in()].into_iter().flatten().min();
     let timeout = timeout.and_then(|wait| Timespec::try_from(wait).ok());
     match poll(&mut all, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(WatchError::Poll(error)),
     }
     let fired = |index: usize| all.get(index).is_some_and(|fd| !fd.revents().is_empty());
-    Ok(Ready { mounts: fired(0), link: connection.is_some() && fired(1) })
+    Ok(Ready {
+        mounts: fired(0),
+        link: connection.is_some() && fired(1),
+        stacked: (of_stacked..of_filesystems).any(fired),
+    })
 }

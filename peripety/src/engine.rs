@@ -23,6 +23,8 @@ mod reports;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod tests;
 
 use crate::{
@@ -30,7 +32,7 @@ use crate::{
     checkpoint::Checkpoint as _,
     correlate::correlator::{Context, Correlator},
     event::{Event, EventType},
-    parser::{farewell, places::Places, report, stack::StackReader, uevent},
+    parser::{Kdev, farewell, places::Places, report, stack::StackReader, status::Mappings, uevent},
     record::{Body, LogRecord, Record, Stamp},
 };
 
@@ -78,6 +80,7 @@ pub struct Engine {
     rules: Box<dyn TextParser>,
     stacks: StackReader,
     places: Places,
+    mappings: Mappings,
 }
 
 impl Engine {
@@ -88,6 +91,7 @@ impl Engine {
             rules: Box::new(rules),
             stacks: StackReader::default(),
             places: Places::default(),
+            mappings: Mappings::default(),
         }
     }
 
@@ -156,11 +160,26 @@ impl Engine {
             }
             Body::Uevent(event) => {
                 if let Some(raw) = uevent::parse(event, time) {
+                    if let (true, Kdev::Dev(dev)) =
+                        (raw.event_type == EventType::BLK_DEVICE_REMOVED, &raw.kdev)
+                    {
+                        self.mappings.forget(*dev);
+                    }
                     self.correlator.uevent(raw, cx);
                 }
             }
             Body::Filesystem(failure) => {
                 self.correlator.report(report::parse(failure, time), cx);
+            }
+            Body::Map(map) => {
+                for raw in self.mappings.map(map, time) {
+                    self.correlator.status(&raw, cx);
+                }
+            }
+            Body::Array(array) => {
+                for raw in self.mappings.array(array, time) {
+                    self.correlator.status(&raw, cx);
+                }
             }
             Body::Lost(lost) => self.correlator.lost(lost, time, cx),
             Body::Missed(missed) => self.correlator.missed(missed, time, cx),
@@ -208,6 +227,9 @@ impl Engine {
         if let Some(known) = self.places.save(all) {
             each(Saved::note_places(known)?);
         }
+        for noted in self.mappings.save(all).unwrap_or_default() {
+            each(Saved::note_mapping(noted)?);
+        }
         self.correlator.save(all, &mut each)
     }
 
@@ -216,6 +238,7 @@ impl Engine {
         if let Some(known) = saved.take_places() {
             self.places.restore(known);
         }
+        self.mappings.restore(saved.take_mappings());
         self.correlator.restore(saved);
     }
 

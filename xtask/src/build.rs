@@ -38,8 +38,15 @@ impl Profile {
 }
 
 /// The programs that are installed.
-const PROGRAMS: [&str; 6] =
-    ["peripetyd", "prpt", "peripety-notify", "peripety-watch", "peripety-gluster", "peripety-gluster-hook"];
+const PROGRAMS: [&str; 7] = [
+    "peripetyd",
+    "prpt",
+    "peripety-notify",
+    "peripety-watch",
+    "peripety-policy",
+    "peripety-gluster",
+    "peripety-gluster-hook",
+];
 
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(Purpose::Build)?;
@@ -57,7 +64,7 @@ pub fn binaries(profile: Profile) -> Result<PathBuf> {
 
 /// cargo, to build the programs that are installed; the caller adds the profile.
 pub fn cargo() -> Command {
-    let packages = ["peripety", "peripety-notify", "peripety-watch", "peripety-gluster"];
+    let packages = ["peripety", "peripety-notify", "peripety-watch", "peripety-policy", "peripety-gluster"];
     let mut cargo = sh::cargo(["build", "--bins"]);
     for package in packages {
         cargo.args(["--package", package]);

@@ -125,11 +125,11 @@ fn open(path: &Path) -> Result<File, AskError> {
     opened.map_err(|source| AskError::Open { path: path.to_owned(), source })
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
@@ -139,36 +139,71 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-fn dm_table(control: impl AsFd, dev: Dev) -> Result<Vec<Target>, AskError> {
+/// What device-mapper is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// All maps.
+    Maps,
+    /// The table of a map.
+    Table,
+    /// The status of its targets.
+    Status,
+}
+
+/// Fills in struct dm_ioctl.
+pub(crate) fn dm_header(buffer: &mut [u8], dev: Option<Dev>, flags: u32) {
+    let size = u32::try_from(buffer.len()).unwrap_or(0);
+    put(buffer, 0, &4_u32.to_ne_bytes());
+    put(buffer, 12, &size.to_ne_bytes());
+    put(buffer, 16, &(DM_HEADER as u32).to_ne_bytes());
+    put(buffer, 28, &flags.to_ne_bytes());
+    if let Some(dev) = dev {
+        let (major, minor) = (u64::from(dev.major), u64::from(dev.minor));
+        let number = minor & 0xff | major << 8 | (minor & !0xff) << 12;
+        put(buffer, 40, &number.to_ne_bytes());
+    }
+}
+
+/// Asks device-mapper, with as much room as the answer takes. What is asked of a map does not wait for writes under way.
+pub(crate) fn ask_dm(control: impl AsFd, dev: Option<Dev>, answer: Answer) -> Result<Vec<u8>, AskError> {
     const TABLE: u32 = 1 << 4;
     const BUFFER_FULL: u32 = 1 << 8;
     const NOFLUSH: u32 = 1 << 11;
+    let of = || dev.map_or_else(|| "all maps".to_owned(), |dev| dev.to_string());
+    let (request, what, flags) = match answer {
+        Answer::Maps => (Request::DmListDevices, "DM_LIST_DEVICES", 0),
+        Answer::Table => (Request::DmTableStatus, "DM_TABLE_STATUS", TABLE | NOFLUSH),
+        Answer::Status => (Request::DmTableStatus, "DM_TABLE_STATUS", NOFLUSH),
+    };
     let mut size = 16 * 1024;
     while size <= TABLE_MAX {
         let mut buffer = vec![0; size];
-        let (major, minor) = (u64::from(dev.major), u64::from(dev.minor));
-        let number = minor & 0xff | major << 8 | (minor & !0xff) << 12;
-        put(&mut buffer, 0, &4_u32.to_ne_bytes());
-        put(&mut buffer, 12, &u32::try_from(size).unwrap_or(0).to_ne_bytes());
-        put(&mut buffer, 16, &(DM_HEADER as u32).to_ne_bytes());
-        put(&mut buffer, 28, &(TABLE | NOFLUSH).to_ne_bytes());
-        put(&mut buffer, 40, &number.to_ne_bytes());
-        ioctl::ask(&control, Request::DmTableStatus, &mut buffer).map_err(|source| AskError::Ioctl {
-            what: "DM_TABLE_STATUS",
-            of: dev.to_string(),
+        dm_header(&mut buffer, dev, flags);
+        ioctl::ask(&control, request, &mut buffer).map_err(|source| AskError::Ioctl {
+            what,
+            of: of(),
             source,
         })?;
-        let full = u32_at(&buffer, 28).is_none_or(|flags| flags & BUFFER_FULL != 0);
-        let table = decode_table(&buffer);
-        // It may have the key of an encrypted device.
-        buffer.fill(0);
-        std::hint::black_box(&buffer);
-        if !full {
-            return Ok(table);
+        if u32_at(&buffer, 28).is_some_and(|flags| flags & BUFFER_FULL == 0) {
+            return Ok(buffer);
         }
+        forget(&mut buffer);
         size *= 4;
     }
-    Err(AskError::TooLarge { of: dev.to_string() })
+    Err(AskError::TooLarge { of: of() })
+}
+
+/// A table may have the key of an encrypted device.
+pub(crate) fn forget(answer: &mut [u8]) {
+    answer.fill(0);
+    std::hint::black_box(answer);
+}
+
+fn dm_table(control: impl AsFd, dev: Dev) -> Result<Vec<Target>, AskError> {
+    let mut answer = ask_dm(control, Some(dev), Answer::Table)?;
+    let table = decode_table(&answer);
+    forget(&mut answer);
+    Ok(table)
 }
 
 /// What the answer to `DM_TABLE_STATUS` says: struct dm_ioctl, then each struct dm_target_spec with its parameters.

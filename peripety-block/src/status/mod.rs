@@ -4,6 +4,9 @@
 //! words of its own, which have grown at the end over the years; [`decode`] takes all of them, and nothing that is not one.
 
 mod cache;
+mod control;
+mod fill;
+mod line;
 pub mod md;
 mod mirror;
 mod multipath;
@@ -15,9 +18,15 @@ mod words;
 
 use serde::Serialize;
 
+pub use crate::map::kernel::AskError;
+
 use self::words::Words;
 pub use self::{
     cache::{Cache, Clone_ as Clone, Serves as CacheServes},
+    control::{Control, Listed, Maps, decode_list},
+    fill::Fill,
+    line::{ArrayStatus, MapStatus, TargetLine},
+    md::{MdArray, MdMember, Progress},
     mirror::{Leg, LegState, Log, Mirror},
     multipath::{Group, Multipath, Path},
     raid::{MemberState, Raid, spare_copies},
@@ -64,43 +73,54 @@ pub enum Status {
 pub struct Target {
     /// Its name in a table.
     pub name: &'static str,
-    /// Whether it raises an event when its status changes (`dm_table_event`). What does not has to be read now and then.
-    pub raises_events: bool,
+    /// How a change of its status becomes known.
+    pub seen: Seen,
     decode: fn(Words<'_>) -> Option<Status>,
+}
+
+/// How a change of a status becomes known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It raises an event (`dm_table_event`).
+    ByEvent,
+    /// It raises none: it has to be read now and then.
+    ByReading,
+    /// Others say so: the pool of a thin volume, the uevents of a multipath map.
+    Elsewhere,
 }
 
 /// All of them. `crypt` has none: the kernel gives an empty line.
 pub static TARGETS: &[Target] = &[
-    Target { name: "mirror", raises_events: true, decode: |w| mirror::decode(w).map(Status::Mirror) },
-    Target { name: "raid", raises_events: true, decode: |w| raid::decode(w).map(Status::Raid) },
-    Target { name: "thin-pool", raises_events: true, decode: |w| thin::pool(w).map(Status::ThinPool) },
-    Target { name: "thin", raises_events: false, decode: |w| thin::thin(w).map(Status::Thin) },
-    Target { name: "snapshot", raises_events: true, decode: |w| snapshot::decode(w).map(Status::Snapshot) },
+    Target { name: "mirror", seen: Seen::ByEvent, decode: |w| mirror::decode(w).map(Status::Mirror) },
+    Target { name: "raid", seen: Seen::ByEvent, decode: |w| raid::decode(w).map(Status::Raid) },
+    Target { name: "thin-pool", seen: Seen::ByEvent, decode: |w| thin::pool(w).map(Status::ThinPool) },
+    Target { name: "thin", seen: Seen::Elsewhere, decode: |w| thin::thin(w).map(Status::Thin) },
+    Target { name: "snapshot", seen: Seen::ByEvent, decode: |w| snapshot::decode(w).map(Status::Snapshot) },
     Target {
         name: "snapshot-merge",
-        raises_events: true,
+        seen: Seen::ByEvent,
         decode: |w| snapshot::decode(w).map(Status::Snapshot),
     },
-    Target { name: "cache", raises_events: true, decode: |w| cache::cache(w).map(Status::Cache) },
-    Target { name: "clone", raises_events: true, decode: |w| cache::clone(w).map(Status::Clone) },
+    Target { name: "cache", seen: Seen::ByEvent, decode: |w| cache::cache(w).map(Status::Cache) },
+    Target { name: "clone", seen: Seen::ByEvent, decode: |w| cache::clone(w).map(Status::Clone) },
     Target {
         name: "writecache",
-        raises_events: false,
+        seen: Seen::ByReading,
         decode: |w| silent::writecache(w).map(Status::Writecache),
     },
     Target {
         name: "integrity",
-        raises_events: false,
+        seen: Seen::ByReading,
         decode: |w| silent::integrity(w).map(Status::Integrity),
     },
-    Target { name: "verity", raises_events: false, decode: |w| silent::verity(w).map(Status::Verity) },
+    Target { name: "verity", seen: Seen::ByReading, decode: |w| silent::verity(w).map(Status::Verity) },
     Target {
         name: "multipath",
-        raises_events: true,
+        seen: Seen::Elsewhere,
         decode: |w| multipath::decode(w).map(Status::Multipath),
     },
-    Target { name: "era", raises_events: false, decode: |w| silent::era(w).map(Status::Era) },
-    Target { name: "vdo", raises_events: false, decode: |w| silent::vdo(w).map(Status::Vdo) },
+    Target { name: "era", seen: Seen::ByReading, decode: |w| silent::era(w).map(Status::Era) },
+    Target { name: "vdo", seen: Seen::ByReading, decode: |w| silent::vdo(w).map(Status::Vdo) },
 ];
 
 /// The kind of target with this name; none when its status says nothing, as that of `linear`.

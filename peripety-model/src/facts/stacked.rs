@@ -28,7 +28,7 @@ section! {
         library: String,
         /// Errors so far.
         errors: u64,
-        /// How full a pool or snapshot is, in percent.
+        /// How full a pool or snapshot is, or how much of a mirror or array is in sync, in percent.
         percent: f64,
         /// RAID level as LVM names it.
         level: String,
@@ -114,6 +114,8 @@ section! {
         action: String,
         /// How that ended.
         state: String,
+        /// Sectors that the last check found to differ between members.
+        mismatches: u64,
         /// mdadm's name of the event.
         event: String,
         /// Length in bytes.

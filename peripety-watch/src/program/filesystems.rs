@@ -15,18 +15,16 @@ use std::{
 
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
 use peripety_block::{
+    fanotify::{self, FS_ERROR, OVERFLOW},
     ioctl::{self, Request},
     mountinfo,
+    xfs_health::{self as health, RECORD, Record},
 };
 use peripety_model::Dev;
 use rustix::{fs::OFlags, io::Errno};
 
 use super::{asker::Asker, say};
-use crate::{
-    fanotify::{self, FS_ERROR, OVERFLOW},
-    health::{self, RECORD, Record},
-    message::{Failure, Message, Reporter, Watching, What},
-};
+use crate::message::{Failure, Message, Reporter, Watching, What};
 
 /// FAN_REPORT_FID, which nix has no name for.
 const REPORT_FID: u32 = 0x200;

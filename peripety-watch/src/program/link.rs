@@ -58,7 +58,7 @@ impl Link {
         self.socket.as_ref().map(OwnedFd::as_fd)
     }
 
-    /// The daemon sends nothing: what is waited for is its end, and room for what waits.
+    /// What is waited for: that the daemon ends or asks, and room for what waits.
     pub(super) fn waits_for(&self) -> PollFlags {
         let nothing_waits = self.first.is_none() && self.waiting.is_empty() && self.lost == 0;
         if nothing_waits { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
@@ -85,13 +85,15 @@ impl Link {
         }
     }
 
-    /// Connects, where it is time to, and sends what waits.
-    pub(super) fn go_on(&mut self) {
+    /// Connects, where it is time to, and sends what waits. Whether the connection is a new one.
+    pub(super) fn go_on(&mut self) -> bool {
+        let mut is_new = false;
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             match self.connect() {
                 Ok(socket) => {
                     (self.socket, self.retry_at, self.pause) = (Some(socket), None, FIRST_PAUSE);
                     self.was_said = false;
+                    is_new = true;
                     self.announce();
                 }
                 Err(error) => {
@@ -107,6 +109,7 @@ impl Link {
             }
         }
         self.flush();
+        is_new
     }
 
     fn connect(&self) -> Result<OwnedFd, Errno> {
@@ -120,15 +123,16 @@ impl Link {
         Ok(socket)
     }
 
-    /// The daemon ended, or said something, which it never does.
-    pub(super) fn read(&mut self) {
-        let Some(socket) = &self.socket else { return };
+    /// The daemon ended, or asks for a look: whether it does.
+    pub(super) fn read(&mut self) -> bool {
+        let Some(socket) = &self.socket else { return false };
         let mut buffer = [0_u8; 64];
         match recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok((1.., _)) => {}
+            Ok((1.., _)) => return true,
             Ok((0, _)) | Err(_) => self.disconnect(),
         }
+        false
     }
 
     fn disconnect(&mut self) {

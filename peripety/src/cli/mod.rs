@@ -4,6 +4,7 @@
 //! degraded, 2 for a usage error, a failure, or what cannot be known. A closed pipe is no error.
 
 mod ack;
+mod arrays;
 mod beegfs;
 mod blk_text;
 mod check_config;
@@ -26,6 +27,7 @@ mod match_line;
 mod monitor;
 mod notify;
 mod parse;
+mod policy;
 mod probes;
 mod query;
 pub(crate) mod render;
@@ -167,6 +169,10 @@ commands! {
     Info info,
     /// List block devices
     List list,
+    /// Show arrays, mirrors, pools and snapshots: legs, sync, what may still fail, how full
+    Arrays arrays,
+    /// Check policies, or say what they would do about an incident
+    Policy policy,
     /// Show the eBPF probes of the running daemon
     Probes probes,
     /// Say what came in, what went out, and what was lost where
@@ -261,7 +267,10 @@ mod tests {
             ),
             (&["query", "-n", "many"], "invalid value 'many' for '--lines <NUMBER>'"),
             (&["query", "-J", "--format", "Json"], "cannot be used with"),
-            (&["quary"], "unrecognized subcommand 'quary'; tip: a similar subcommand exists: 'query'"),
+            (
+                &["quary"],
+                "unrecognized subcommand 'quary'; tip: some similar subcommands exist: 'arrays', 'query'",
+            ),
         ] {
             let Err(error) = Cli::try_parse_from(["prpt"].iter().chain(args)) else { panic!("{args:?}") };
             let reported = one_line(&error);

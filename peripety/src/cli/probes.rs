@@ -93,11 +93,12 @@ fn watch(out: &mut impl Write, watching: Option<&Watching>) -> io::Result<()> {
     let Some(watching) = watching else {
         return writeln!(
             out,
-            "peripety-watch is absent: without it go unseen: inodes of ext4, byte ranges of XFS."
+            "peripety-watch is absent: without it go unseen: inodes of ext4, byte ranges of XFS,\n    legs, sync and use of mirrors, arrays, pools and snapshots."
         );
     };
-    let Watching { fanotify, health, refused, .. } = watching;
-    writeln!(out, "peripety-watch: FAN_FS_ERROR of {fanotify} filesystems, health monitors of {health}.")?;
+    let Watching { fanotify, health, maps, arrays, refused, .. } = watching;
+    writeln!(out, "peripety-watch: FAN_FS_ERROR of {fanotify} filesystems, health monitors of {health};")?;
+    writeln!(out, "    status of {maps} maps of device-mapper and {arrays} arrays of md.")?;
     for refused in refused {
         let line = format!("{} is not watched: {}", printable(&refused.mount_point), printable(&refused.why));
         for line in wrap(&line, 76) {

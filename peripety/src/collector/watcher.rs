@@ -9,12 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peripety_watch::message::{MESSAGE_MAX, Message, Watching};
+use peripety_watch::message::{LOOK, MESSAGE_MAX, Message, Watching};
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, recv,
-        socket_with, sockopt::socket_peercred,
+        AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+        listen, recv, send, socket_with, sockopt::socket_peercred,
     },
 };
 use tokio::io::{Interest, unix::AsyncFd};
@@ -88,6 +88,14 @@ impl Watcher {
     /// What peripety-watch says that it watches; none while it is not there.
     pub(crate) fn watching(&self) -> Option<&Watching> {
         self.watching.as_ref().filter(|_| self.peer.is_some())
+    }
+
+    /// Asks it to look at maps and arrays, also at those that raise no event. Where it does not take it now, it was asked
+    /// before.
+    pub(crate) fn ask_for_look(&self) {
+        if let Some(peer) = &self.peer {
+            let _full = send(peer, LOOK, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        }
     }
 
     /// Waits for what it says. May be dropped at any time.

@@ -29,8 +29,12 @@ pub(super) struct Known {
 }
 
 /// What says that a leg or member failed, and not always how many are left.
-pub(super) const LEG_FAILED: [EventType; 3] =
-    [EventType::DM_MIRROR_LEG_FAILED, EventType::DM_RAID_LEG_FAILED, EventType::MD_DISK_FAILED];
+pub(super) const LEG_FAILED: [EventType; 4] = [
+    EventType::DM_MIRROR_LEG_FAILED,
+    EventType::DM_MIRROR_LEG_OUT_OF_SYNC,
+    EventType::DM_RAID_LEG_FAILED,
+    EventType::MD_DISK_FAILED,
+];
 
 /// Sets the severity by the impact, and says in the facts what it follows from.
 pub(super) fn weigh(event: &mut Event, known: Known) {
@@ -42,8 +46,12 @@ pub(super) fn weigh(event: &mut Event, known: Known) {
         "DM_MPATH_PATH_FAILED" | "MULTIPATHD_PATH_DOWN" => {
             event.facts.mpath.as_ref().and_then(|mpath| mpath.valid_paths)
         }
-        "MD_DISK_FAILED" | "DM_RAID_LEG_FAILED" => event.facts.md.as_ref().and_then(|md| md.devices_left),
-        "DM_MIRROR_LEG_FAILED" => event.facts.dm.as_ref().and_then(|dm| dm.legs_left),
+        "MD_DISK_FAILED" | "MD_ARRAY_DEGRADED" | "DM_RAID_LEG_FAILED" => {
+            event.facts.md.as_ref().and_then(|md| md.devices_left)
+        }
+        "DM_MIRROR_LEG_FAILED" | "DM_MIRROR_LEG_OUT_OF_SYNC" => {
+            event.facts.dm.as_ref().and_then(|dm| dm.legs_left)
+        }
         _ => None,
     };
     let mut impact = event.facts.impact.take().unwrap_or_default();

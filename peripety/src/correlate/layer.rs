@@ -123,7 +123,9 @@ const UNSERVED: [EventType; 9] = [
 ];
 
 /// What is a fault, and fails nothing.
-const APART: [EventType; 9] = [
+const APART: [EventType; 10] = [
+    // What a check found is of long ago.
+    EventType::MD_MISMATCH,
     // Pools and snapshots that fill up.
     EventType::DM_THIN_POOL_LOW_WATER,
     EventType::DM_SPACE_LOW,
@@ -149,6 +151,7 @@ pub(crate) fn of(event: &Event) -> Failed {
             "MD_READ_ERROR"
             | "MD_READ_ERROR_CORRECTED"
             | "MD_READ_REDIRECTED"
+            | "DM_MIRROR_READ_FAILED"
             | "FS_READ_ERROR_CORRECTED" => Op::Read,
             _ => io.map_or(Op::Unknown, |io| io.op),
         },
@@ -180,9 +183,21 @@ fn layer(event: &Event) -> Layer {
         "DM_MPATH_PATH_FAILED" | "MULTIPATHD_PATH_DOWN" => Layer::Path,
         "DM_MPATH_NO_PATH" | "DM_MPATH_QUEUE_TIMEOUT" => Layer::NoPath,
         "MD_ARRAY_FAILED" | "DM_MIRROR_FAILED" => Layer::Array,
-        "MD_DISK_FAILED" | "MD_READ_ERROR" | "DM_RAID_LEG_FAILED" | "DM_MIRROR_LEG_FAILED" => Layer::Member,
-        "MD_READ_ERROR_CORRECTED" | "MD_READ_REDIRECTED" | "FS_READ_ERROR_CORRECTED" => Layer::Mended,
-        "DM_SNAPSHOT_INVALID" | "DM_CACHE_MODE_CHANGED" => Layer::Pool,
+        "MD_DISK_FAILED"
+        | "MD_ARRAY_DEGRADED"
+        | "MD_READ_ERROR"
+        | "DM_RAID_LEG_FAILED"
+        | "DM_MIRROR_LEG_FAILED"
+        | "DM_MIRROR_LEG_OUT_OF_SYNC" => Layer::Member,
+        "MD_READ_ERROR_CORRECTED"
+        | "MD_READ_REDIRECTED"
+        | "DM_MIRROR_READ_FAILED"
+        | "FS_READ_ERROR_CORRECTED" => Layer::Mended,
+        "DM_SNAPSHOT_INVALID"
+        | "DM_CACHE_MODE_CHANGED"
+        | "DM_METADATA_NEEDS_CHECK"
+        | "DM_WRITECACHE_FAILED"
+        | "DM_VDO_READ_ONLY" => Layer::Pool,
         pool if pool.starts_with("DM_THIN_POOL_") => Layer::Pool,
         "DM_INTEGRITY_CHECKSUM_FAILED" | "DM_VERITY_CORRUPTION" | "DM_CRYPT_INTEGRITY_ERROR" => Layer::Guard,
         "BLK_LOST_WRITE" | "BLK_BUFFER_IO_ERROR" => Layer::Cache,

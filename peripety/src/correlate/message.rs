@@ -302,7 +302,7 @@ fn other(event: &Event) -> String {
 
 /// What facts say in words where no line does.
 fn detail(facts: &Facts) -> Option<&str> {
-    let Facts { nvme, fs, loss, daemon, scsi, .. } = facts;
+    let Facts { nvme, fs, loss, daemon, scsi, dm, md, .. } = facts;
     None.or_else(|| nvme.as_ref()?.aen_info.as_deref())
         .or_else(|| nvme.as_ref()?.reason.as_deref())
         .or_else(|| fs.as_ref()?.reason.as_deref())
@@ -311,6 +311,8 @@ fn detail(facts: &Facts) -> Option<&str> {
         .or_else(|| scsi.as_ref()?.unit_attention.as_deref())
         .or_else(|| scsi.as_ref()?.add_sense.as_deref())
         .or_else(|| nvme.as_ref()?.status_name.as_deref())
+        .or_else(|| dm.as_ref()?.message.as_deref())
+        .or_else(|| md.as_ref()?.message.as_deref())
 }
 
 fn cut(line: &str) -> String {

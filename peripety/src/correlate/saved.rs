@@ -18,7 +18,10 @@ use super::{
     pending_commands::{At, Pending},
     waiting_lines::WaitingLines,
 };
-use crate::{checkpoint::Checkpoint, parser::places::Known};
+use crate::{
+    checkpoint::Checkpoint,
+    parser::{places::Known, status::Noted as Mapping},
+};
 
 /// One note.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +45,8 @@ enum Note<S, W> {
     LostBefore(u64),
     /// Where storage is plugged in.
     Places(Box<Known>),
+    /// How a map or an array was last.
+    Mapping(Box<Mapping>),
     /// An incident: of the stage behind the engine.
     Incident(Box<serde_json::Value>),
 }
@@ -64,6 +69,7 @@ pub struct Saved {
     text_counts: Vec<(FoldKey, u64, u64)>,
     lost_before: u64,
     places: Option<Known>,
+    mappings: Vec<Mapping>,
     incidents: BTreeMap<String, serde_json::Value>,
 }
 
@@ -76,6 +82,19 @@ impl Saved {
     /// Where storage is plugged in, for the parsers in front of correlation.
     pub fn take_places(&mut self) -> Option<Known> {
         self.places.take()
+    }
+
+    /// How maps and arrays were last, for the parsers in front of correlation.
+    pub(crate) fn take_mappings(&mut self) -> Vec<Mapping> {
+        std::mem::take(&mut self.mappings)
+    }
+
+    /// A note of how a map or an array was last.
+    ///
+    /// # Errors
+    /// It has no JSON.
+    pub(crate) fn note_mapping(mapping: Mapping) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&Note::<(), ()>::Mapping(Box::new(mapping)))
     }
 
     /// A note of where storage is plugged in.
@@ -106,6 +125,7 @@ impl Saved {
             Note::TextCounts(counts) => self.text_counts = counts,
             Note::LostBefore(count) => self.lost_before = count,
             Note::Places(known) => self.places = Some(*known),
+            Note::Mapping(mapping) => self.mappings.push(*mapping),
             Note::Incident(case) => {
                 let id = case.pointer("/incident/incident_id").map(ToString::to_string).unwrap_or_default();
                 self.incidents.insert(id, *case);

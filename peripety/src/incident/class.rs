@@ -99,6 +99,7 @@ const BY_TYPE: &[(&str, Class)] = &[
     ("SMART_ATTRIBUTE_WARNING", Class::Predicted),
     ("DM_THIN_POOL_LOW_WATER", Class::Low),
     ("DM_SPACE_LOW", Class::Low),
+    ("MD_MISMATCH", Class::Guard),
     ("SCSI_THIN_SOFT_THRESHOLD", Class::Low),
     ("FS_NO_SPACE", Class::Full),
     ("FS_MOUNT_FAILED", Class::Missing),

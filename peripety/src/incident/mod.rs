@@ -335,5 +335,5 @@ fn ends(event: &Event) -> Option<End> {
 
 /// A rebuild or resync began.
 fn begins_recovery(event: &Event) -> bool {
-    event.event_type == EventType::MD_RECOVERY_STARTED
+    [EventType::MD_RECOVERY_STARTED, EventType::DM_RESYNC_STARTED].contains(&event.event_type)
 }

@@ -16,6 +16,7 @@ pub(crate) mod report;
 pub mod rules;
 pub(crate) mod scsi;
 pub(crate) mod stack;
+pub(crate) mod status;
 mod tracepoint;
 pub mod uevent;
 

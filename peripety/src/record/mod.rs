@@ -4,6 +4,7 @@ mod log;
 
 pub use log::{KmsgLevel, LogRecord};
 pub use peripety_block::Uevent;
+pub use peripety_block::status::{ArrayStatus, MapStatus};
 use peripety_common::KernelRecord;
 pub use peripety_watch::message::Failure;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,10 @@ pub enum Body {
     Uevent(Uevent),
     /// A filesystem reports a failure to peripety-watch.
     Filesystem(Failure),
+    /// How a map of device-mapper is now, by peripety-watch.
+    Map(MapStatus),
+    /// How an array of md is now.
+    Array(ArrayStatus),
     /// Records are known to be lost.
     Lost(Lost),
     /// Failures that the kernel side counted and could not report.

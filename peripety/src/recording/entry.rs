@@ -9,7 +9,7 @@ use super::facts::Change;
 use crate::{
     correlate::LiveSources,
     event::Event,
-    record::{self, Failure, LogRecord, Lost, Missed, Record, Stamp, Uevent},
+    record::{self, ArrayStatus, Failure, LogRecord, Lost, MapStatus, Missed, Record, Stamp, Uevent},
     state::Condition,
 };
 
@@ -103,6 +103,10 @@ pub enum Body {
     Uevent(Uevent),
     /// What a filesystem reports.
     Filesystem(Failure),
+    /// How a map is.
+    Map(MapStatus),
+    /// How an array is.
+    Array(ArrayStatus),
     /// Records are known to be lost.
     Lost(Lost),
     /// Failures that are only counted.
@@ -118,6 +122,8 @@ impl Entry {
             record::Body::Uevent(event) => (None, Body::Uevent(event.clone())),
             record::Body::Lost(lost) => (None, Body::Lost(lost.clone())),
             record::Body::Filesystem(failure) => (None, Body::Filesystem(failure.clone())),
+            record::Body::Map(map) => (None, Body::Map(map.clone())),
+            record::Body::Array(array) => (None, Body::Array(array.clone())),
             record::Body::Missed(missed) => (None, Body::Missed(*missed)),
         };
         let ns = record.time.monotonic_ns.filter(|ns| Some(*ns) != own_ns);
@@ -151,6 +157,8 @@ impl Body {
             Self::Uevent(event) => (None, record::Body::Uevent(event)),
             Self::Lost(lost) => (None, record::Body::Lost(lost)),
             Self::Filesystem(failure) => (None, record::Body::Filesystem(failure)),
+            Self::Map(map) => (None, record::Body::Map(map)),
+            Self::Array(array) => (None, record::Body::Array(array)),
             Self::Missed(missed) => (None, record::Body::Missed(missed)),
         };
         Ok(Record { time: Stamp { monotonic_ns: ns.or(own_ns), realtime_us: us }, body })

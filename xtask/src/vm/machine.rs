@@ -155,15 +155,20 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
         return Ok(());
     }
     write("usr/lib/systemd/system/peripetyd.service", &in_dist("peripetyd.service")?, 0o644)?;
+    write("usr/lib/systemd/system/peripety-watch.service", &in_dist("peripety-watch.service")?, 0o644)?;
     write("usr/lib/systemd/system/peripetyd.socket", &in_dist("peripetyd.socket")?, 0o644)?;
     write("usr/lib/systemd/catalog/peripety.catalog", &in_dist("peripety.catalog")?, 0o644)?;
     write("etc/peripetyd.conf", &in_dist("peripetyd.conf")?, 0o644)?;
-    link(
-        &root.join("etc/systemd/system/sysinit.target.wants"),
-        "peripetyd.service",
-        "/usr/lib/systemd/system",
-    )?;
-    for (name, to) in [("peripetyd", "usr/sbin"), ("prpt", "usr/bin")] {
+    let mut services = vec!["peripetyd.service"];
+    let mut programs = vec![("peripetyd", "usr/sbin"), ("prpt", "usr/bin")];
+    if scenario.watch {
+        services.push("peripety-watch.service");
+        programs.extend([("peripety-watch", "usr/sbin"), ("peripety-policy", "usr/sbin")]);
+    }
+    for service in services {
+        link(&root.join("etc/systemd/system/sysinit.target.wants"), service, "/usr/lib/systemd/system")?;
+    }
+    for (name, to) in programs {
         let (from, to) = (binaries.join(name), root.join(to));
         fs::create_dir_all(&to).context("making a directory")?;
         // Debug information is most of their size, and has to pass through the machine's memory.

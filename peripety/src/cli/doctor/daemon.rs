@@ -81,10 +81,13 @@ pub(super) fn watch(machine: &Machine) -> Row {
             "systemctl enable --now peripety-watch",
         );
     };
-    let Watching { pid, fanotify, health, refused } = watching;
+    let Watching { pid, fanotify, health, maps, arrays, refused } = watching;
     let mut found = format!("pid {pid}; filesystems that report errors: {fanotify}");
     if health > 0 {
         found.push_str(&format!(", with a health monitor: {health}"));
+    }
+    if maps + arrays > 0 {
+        found.push_str(&format!("; maps with a status: {maps}, arrays: {arrays}"));
     }
     if let Some(first) = refused.first() {
         let others =

@@ -12,6 +12,7 @@ mod kernel;
 mod opening;
 mod removal;
 mod report;
+mod status;
 mod text;
 mod writing;
 

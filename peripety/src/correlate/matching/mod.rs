@@ -24,6 +24,7 @@ mod probe_tests;
 pub(super) mod report;
 pub(super) mod request;
 pub(super) mod scsi;
+pub(super) mod status;
 pub(super) mod suppressed;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use crate::{
     checkpoint::Checkpoint as _,
     event::{Event, EventType},
     notifier::carrier,
+    parser::status::DM_SOURCE,
 };
 
 impl Daemon {
@@ -23,6 +24,10 @@ impl Daemon {
         for event in &self.pipeline.events {
             self.pipeline.loss_totals.note(event);
             self.pipeline.tally.note(event);
+        }
+        // Targets that raise no event are read when text speaks of them.
+        if self.pipeline.events.iter().any(speaks_of_silent) {
+            self.sources.watcher.ask_for_look();
         }
         let incidents = self.pipeline.engine.take_incidents();
         self.kept.note(!incidents.is_empty());
@@ -113,5 +118,19 @@ impl Daemon {
         self.outputs.close();
         // With the socket goes the lock that a successor waits for.
         drop(self.service);
+    }
+}
+
+/// Whether an event is about a target that raises no event of device-mapper, or an array or map that has just come.
+fn speaks_of_silent(event: &Event) -> bool {
+    let is_stacked = |name: &str| name.starts_with("dm-") || name.starts_with("md");
+    match event.event_type.as_str() {
+        "BLK_DEVICE_ADDED" => is_stacked(&event.kdev),
+        // What comes of a look asks for none.
+        _ if event.sources.iter().any(|source| source == DM_SOURCE) => false,
+        "DM_INTEGRITY_CHECKSUM_FAILED" | "DM_VERITY_CORRUPTION" | "DM_CRYPT_INTEGRITY_ERROR" | "DM_ERROR" => {
+            true
+        }
+        _ => false,
     }
 }

@@ -132,13 +132,15 @@ impl Daemon {
         self.plan_chores();
     }
 
-    /// What filesystems report. The kernel has said it by probes and text before: those are read first.
+    /// What peripety-watch reports. The kernel has said it by probes and text before: those are read first.
     pub(super) fn take_reports(&mut self, received: Vec<Received>) {
         let _more = self.take();
         let now = clock::now();
         for received in received {
             let body = match received {
                 Received::Message(Message::Failure(failure)) => Body::Filesystem(failure),
+                Received::Message(Message::Map(map)) => Body::Map(map),
+                Received::Message(Message::Array(array)) => Body::Array(array),
                 Received::Message(Message::Lost { count, reason }) => {
                     let sequence = format!("{}/watch", now.monotonic_ns.unwrap_or(0));
                     Body::Lost(Lost { source: "watch".to_owned(), reason, count, sequence })

@@ -1,6 +1,6 @@
 //! Records of XFS's health monitor, 64 bytes each (fs/xfs/libxfs/xfs_fs.h, struct xfs_health_monitor_event; 7.2 and newer).
 
-use crate::message::What;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a record.
 pub const RECORD: usize = 64;
@@ -16,6 +16,26 @@ pub enum Record {
     Unmounted,
     /// That it runs, or that something is healthy again.
     Fine,
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Something; the filesystem does not say what.
+    Error,
+    /// Metadata is wrong.
+    Corrupt,
+    /// The filesystem was shut down.
+    Shutdown,
+    /// A part of a device cannot be read.
+    Media,
+    /// A read of a file failed.
+    Read,
+    /// A write of a file failed.
+    Write,
+    /// Written data of a file is lost.
+    DataLost,
 }
 
 /// A failure.

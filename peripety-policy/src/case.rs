@@ -1,0 +1,259 @@
+//! One failure that a policy is about: whether to wait, to act or to leave it. Pure: time and the state of the array come in.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Action, Policy},
+    plan::{Plan, plan},
+    situation::Situation,
+};
+
+/// The longest pause between two tries.
+const BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+/// How often the state is read while nothing but time has to pass: it may be over by itself, or get worse.
+const LOOK: Duration = Duration::from_secs(30);
+/// Failures that are remembered of one.
+const FAILURES_MAX: usize = 64;
+
+/// A failure that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// The policy.
+    pub policy: String,
+    /// The array, map or volume, by the name of its map or the kernel's.
+    pub array: String,
+    /// Type of the event.
+    pub event_type: String,
+    /// When it failed, in time since the machine started; the latest last.
+    failures: Vec<Duration>,
+    /// How often it was acted on.
+    tries: u32,
+    /// When the last one ended, or began if its end was not seen.
+    tried_at: Option<Duration>,
+    /// What was said last, so that it is said once.
+    #[serde(skip)]
+    said: String,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is over, or this policy does nothing about it: why.
+    Leave(String),
+    /// Look again after so long.
+    Wait(Duration, String),
+    /// Run this.
+    Act(Plan),
+}
+
+impl Case {
+    /// A failure at this time.
+    pub fn new(policy: &Policy, array: &str, event_type: &str, at: Duration) -> Self {
+        Self {
+            policy: policy.name.clone(),
+            array: array.to_owned(),
+            event_type: event_type.to_owned(),
+            failures: vec![at],
+            tries: 0,
+            tried_at: None,
+            said: String::new(),
+        }
+    }
+
+    /// It failed again.
+    pub fn again(&mut self, at: Duration) {
+        if self.failures.len() >= FAILURES_MAX {
+            self.failures.remove(0);
+        }
+        self.failures.push(at);
+    }
+
+    /// An action begins: until it ends it counts as one that failed, for nobody may be there to see how it ended.
+    pub fn begins(&mut self, at: Duration) {
+        self.tries = self.tries.saturating_add(1);
+        self.tried_at = Some(at);
+    }
+
+    /// It ended, well or not: where the array is not well by it, the next try waits.
+    pub fn ended(&mut self, at: Duration) {
+        self.tried_at = Some(at);
+    }
+
+    /// Whether these words were not said before.
+    pub fn is_new(&mut self, words: &str) -> bool {
+        let new = self.said != words;
+        words.clone_into(&mut self.said);
+        new
+    }
+
+    /// What to do, as the array is now; none where it is there no more.
+    pub fn decide(&self, policy: &Policy, of: Option<&Situation>, now: Duration) -> Decision {
+        let Some(of) = of else { return Decision::Leave(format!("{} is there no more", self.array)) };
+        if of.is_well() {
+            return Decision::Leave(format!("{} is well again", of.name));
+        }
+        if of.busy {
+            return Decision::Wait(LOOK, format!("{} is being worked on already", of.name));
+        }
+        if policy.action == Action::Tell {
+            return Decision::Leave(format!("{}: {} is to be told only", policy.name, self.event_type));
+        }
+        if let Some(left) =
+            self.back_off(policy).and_then(|until| until.checked_sub(now)).filter(|left| !left.is_zero())
+        {
+            return Decision::Wait(
+                left,
+                format!("it was tried {} times and is not well: the next try waits", self.tries),
+            );
+        }
+        let within = policy.within.unsigned_abs();
+        let recent = self.failures.iter().filter(|at| now.saturating_sub(**at) <= within).count();
+        if let Some(least) = policy.failures.filter(|least| (recent as u64) < u64::from(*least)) {
+            return Decision::Wait(within, format!("{recent} of {least} failures that it takes"));
+        }
+        let last = self.failures.last().copied().unwrap_or_default();
+        let is_too_far = policy.out_of_sync.zip(of.out_of_sync).is_some_and(|(most, is)| is > most);
+        let left = last.saturating_add(policy.wait.unsigned_abs()).saturating_sub(now);
+        // What was tried once is not transient.
+        if !left.is_zero() && !is_too_far && self.tried_at.is_none() {
+            return Decision::Wait(
+                left.min(LOOK),
+                format!("it may be over by itself: {} s are left", left.as_secs()),
+            );
+        }
+        match plan(policy, of, &self.event_type) {
+            Ok(plan) => Decision::Act(plan),
+            Err(why) => Decision::Leave(why),
+        }
+    }
+
+    /// Until when nothing is tried again.
+    fn back_off(&self, policy: &Policy) -> Option<Duration> {
+        let tries = self.tries.checked_sub(1)?;
+        let pause = policy.back_off.unsigned_abs().saturating_mul(1 << tries.min(16)).min(BACK_OFF_MAX);
+        Some(self.tried_at?.saturating_add(pause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{config::Config, situation::tests::of};
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn policy(rest: &str) -> Policy {
+        let text = format!("[[policy]]\nname = \"p\"\ntypes = [\"*\"]\n{rest}\n");
+        Config::parse(&text, Path::new("p")).unwrap().policy.remove(0)
+    }
+
+    fn dead(out_of_sync: u32) -> Situation {
+        of("mirror", &format!("2 254:0 254:1 {}/100 1 AD 1 core", 100 - out_of_sync))
+    }
+
+    fn well() -> Situation {
+        of("mirror", "2 254:0 254:1 100/100 1 AA 1 core")
+    }
+
+    fn is_wait(decision: &Decision) -> bool {
+        matches!(decision, Decision::Wait(..))
+    }
+
+    #[test]
+    fn a_leg_that_comes_back_within_the_wait_is_left_alone() {
+        let policy = policy("wait = \"60s\"\naction = \"replace-leg\"");
+        let case = Case::new(&policy, "vg-lv", "X", s(100));
+        assert!(
+            matches!(case.decide(&policy, Some(&dead(1)), s(100)), Decision::Wait(left, _) if left == s(30))
+        );
+        assert!(
+            matches!(case.decide(&policy, Some(&dead(1)), s(150)), Decision::Wait(left, _) if left == s(10))
+        );
+        assert!(
+            matches!(case.decide(&policy, Some(&well()), s(150)), Decision::Leave(why) if why.contains("well again"))
+        );
+        assert!(matches!(case.decide(&policy, Some(&dead(1)), s(160)), Decision::Act(_)));
+        // Someone else repairs it by then.
+        let repaired = of("mirror", "2 254:0 254:1 30/100 1 AA 1 core");
+        assert!(is_wait(&case.decide(&policy, Some(&repaired), s(160))));
+        assert!(matches!(case.decide(&policy, None, s(160)), Decision::Leave(_)));
+    }
+
+    #[test]
+    fn too_much_out_of_sync_ends_the_wait_and_each_failure_begins_it_anew() {
+        let policy = policy("wait = \"1h\"\nout_of_sync = 5.0\naction = \"resync\"");
+        let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+        assert!(is_wait(&case.decide(&policy, Some(&dead(5)), s(10))));
+        assert!(matches!(case.decide(&policy, Some(&dead(6)), s(10)), Decision::Act(_)));
+        case.again(s(3000));
+        assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(3700))));
+    }
+
+    #[test]
+    fn so_many_failures_in_a_time() {
+        let policy = policy("failures = 3\nwithin = \"1h\"\naction = \"resync\"");
+        let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+        case.again(s(10));
+        assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(20))));
+        case.again(s(4000));
+        assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(4000))), "the first two are too long ago");
+        case.again(s(4100));
+        case.again(s(4200));
+        assert!(matches!(case.decide(&policy, Some(&dead(1)), s(4200)), Decision::Act(_)));
+    }
+
+    #[test]
+    fn an_action_that_fails_is_tried_after_ever_longer_times_also_by_a_successor() {
+        let policy = policy("action = \"resync\"\nback_off = \"1min\"");
+        let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+        let mut now = s(0);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            assert!(matches!(case.decide(&policy, Some(&dead(1)), now), Decision::Act(_)));
+            case.begins(now);
+            // Killed while it ran: what was written down when it began is all that is known.
+            case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
+            let Decision::Wait(left, _) = case.decide(&policy, Some(&dead(1)), now) else {
+                panic!("no wait")
+            };
+            pauses.push(left.as_secs());
+            now += left;
+        }
+        assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        // Nor does it go on at once where the command had nothing to complain about.
+        case.begins(now);
+        case.ended(now + s(5));
+        assert!(is_wait(&case.decide(&policy, Some(&dead(1)), now + s(5))));
+    }
+
+    #[test]
+    fn to_tell_is_to_do_nothing() {
+        let policy = policy("");
+        let case = Case::new(&policy, "vg-lv", "X", s(0));
+        assert!(matches!(case.decide(&policy, Some(&dead(1)), s(1_000_000)), Decision::Leave(_)));
+    }
+
+    proptest! {
+        /// Whatever is said and whenever: nothing is run on what has no good member, or is being worked on.
+        #[test]
+        fn never_at_the_cost_of_the_last_copy(states in "[AFDSRU]{2,4}", synced in 0_u32..=100, action in 0_usize..4, at in 0_u64..100_000, tries in 0_u32..5) {
+            let action = ["resync", "rewrite", "replace-leg", "extend"][action];
+            let policy = policy(&format!("action = \"{action}\""));
+            let legs: Vec<String> = (0..states.len()).map(|n| format!("254:{n}")).collect();
+            let now = of("mirror", &format!("{} {} {synced}/100 1 {states} 1 core", states.len(), legs.join(" ")));
+            let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+            (0..tries).for_each(|_| case.begins(s(0)));
+            if let Decision::Act(_) = case.decide(&policy, Some(&now), s(at)) {
+                prop_assert!(states.contains('A') && !now.busy && !now.is_well(), "{states} {synced}");
+            }
+        }
+    }
+}

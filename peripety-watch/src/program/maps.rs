@@ -1,0 +1,271 @@
+//! The maps of device-mapper: which raised an event, what their targets say, and when those are read that raise none.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use peripety_block::status::{self, Listed, MapStatus, Maps, Seen, TargetLine};
+use peripety_model::Dev;
+
+use crate::message::Message;
+
+/// How often a target is read that raises no event.
+const SILENT: Duration = Duration::from_secs(3600);
+/// How often at most, and at least while it changes, one is read that fills up.
+const OFTEN: Duration = Duration::from_secs(10);
+/// How seldom one is read of which nothing was written since, unless it takes longer to fill.
+const QUIET: Duration = Duration::from_secs(60);
+/// As fast as anything is taken to fill up: sectors each second (2 GiB).
+const FILL_RATE: u64 = 4 << 20;
+/// Where fill levels count, in percent: from the first on, in steps.
+const FIRST: f64 = 80.0;
+const STEP: f64 = 5.0;
+
+/// What is known of a map.
+#[derive(Debug)]
+struct Known {
+    listed: Listed,
+    sent: Option<MapStatus>,
+    /// When it is read though it raised no event.
+    due: Option<Duration>,
+    pause: Duration,
+}
+
+/// All maps, as far as their status says something.
+#[derive(Debug, Default)]
+pub(super) struct MapWatch {
+    known: BTreeMap<Dev, Known>,
+}
+
+impl MapWatch {
+    /// How many have a target whose status says something.
+    pub(super) fn count(&self) -> usize {
+        self.known
+            .values()
+            .filter(|known| known.sent.as_ref().is_some_and(|sent| !sent.targets.is_empty()))
+            .count()
+    }
+
+    /// Whoever listens now knows nothing yet: the status of all is sent again.
+    pub(super) fn send_all(&mut self) -> Vec<Message> {
+        let sent = self.known.values().filter_map(|known| known.sent.clone());
+        sent.filter(|status| !status.targets.is_empty()).map(Message::Map).collect()
+    }
+
+    /// When it is time to look though nothing happens.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.known.values().filter_map(|known| known.due).min()
+    }
+
+    /// Lists the maps, and reads those that raised an event, are due, or (`all_silent`) raise none. Gives what changed.
+    ///
+    /// # Errors
+    /// The maps cannot be listed.
+    pub(super) fn look(
+        &mut self,
+        maps: &impl Maps,
+        now: Duration,
+        all_silent: bool,
+    ) -> Result<Vec<Message>, status::AskError> {
+        // Armed before it is listed, so that what happens meanwhile wakes again.
+        maps.arm()?;
+        let listed = maps.list()?;
+        let there: BTreeMap<Dev, Listed> = listed.into_iter().map(|map| (map.dev, map)).collect();
+        self.known.retain(|dev, _| there.contains_key(dev));
+        let mut messages = Vec::new();
+        for (dev, map) in there {
+            let known = self.known.get(&dev);
+            let is_same = known.is_some_and(|known| known.listed == map && map.events.is_some());
+            let is_due = known.and_then(|known| known.due).is_some_and(|due| due <= now || all_silent);
+            if is_same && !is_due {
+                continue;
+            }
+            // One that is being taken down may be gone; another one may have its number at the next look.
+            let Ok(status) = maps.status(&map) else { continue };
+            messages.extend(self.read(map, status, now));
+        }
+        Ok(messages)
+    }
+
+    fn read(&mut self, listed: Listed, status: MapStatus, now: Duration) -> Option<Message> {
+        let before = self.known.remove(&listed.dev);
+        let before_pause = before.as_ref().map_or(Duration::ZERO, |known| known.pause);
+        let unchanged = before.and_then(|known| known.sent).is_some_and(|sent| sent == status);
+        let pause = pause(&status, unchanged.then_some(before_pause));
+        let due = pause.map(|pause| now + pause);
+        let message = (!unchanged && !status.targets.is_empty()).then(|| Message::Map(status.clone()));
+        let pause = pause.unwrap_or_default();
+        self.known.insert(listed.dev, Known { listed, sent: Some(status), due, pause });
+        message
+    }
+}
+
+/// After how long a map is read again; `quiet` is the pause before, where nothing changed since.
+fn pause(status: &MapStatus, quiet: Option<Duration>) -> Option<Duration> {
+    let of_target = |line: &TargetLine| {
+        let fills = line.decode().into_iter().flat_map(|status| status.fills(line.len));
+        let soonest = fills.filter_map(|fill| {
+            let percent = fill.share.percent().filter(|percent| *percent < 100.0)?;
+            let next = if percent < FIRST { FIRST } else { percent - percent % STEP + STEP };
+            let seconds = (next - percent) / 100.0 * fill.sectors as f64 / FILL_RATE as f64;
+            Some(Duration::from_secs_f64(seconds.clamp(OFTEN.as_secs_f64(), SILENT.as_secs_f64())))
+        });
+        let silent =
+            status::target(&line.target).filter(|target| target.seen == Seen::ByReading).map(|_| SILENT);
+        soonest.chain(silent).min()
+    };
+    let base = status.targets.iter().filter_map(of_target).min()?;
+    Some(quiet.map_or(base, |before| (before * 2).clamp(base, base.max(QUIET))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// Answers as the kernel does, and counts the questions.
+    #[derive(Default)]
+    struct Fake {
+        maps: RefCell<Vec<(Listed, Vec<(&'static str, String)>)>>,
+        armed: Cell<u32>,
+        reads: Cell<u32>,
+    }
+
+    impl Fake {
+        fn add(&self, minor: u32, target: &'static str, line: &str) {
+            let listed = Listed {
+                dev: Dev::new(254, minor),
+                name: format!("map{minor}"),
+                uuid: String::new(),
+                events: Some(0),
+            };
+            self.maps.borrow_mut().push((listed, vec![(target, line.to_owned())]));
+        }
+
+        fn says(&self, index: usize, line: &str, raises: bool) {
+            let (listed, targets) = &mut self.maps.borrow_mut()[index];
+            targets[0].1 = line.to_owned();
+            listed.events = listed.events.map(|events| events + u32::from(raises));
+        }
+    }
+
+    impl Maps for Fake {
+        fn arm(&self) -> Result<(), status::AskError> {
+            self.armed.set(self.armed.get() + 1);
+            Ok(())
+        }
+
+        fn list(&self) -> Result<Vec<Listed>, status::AskError> {
+            Ok(self.maps.borrow().iter().map(|(listed, _)| listed.clone()).collect())
+        }
+
+        fn status(&self, map: &Listed) -> Result<MapStatus, status::AskError> {
+            self.reads.set(self.reads.get() + 1);
+            let maps = self.maps.borrow();
+            let (_, targets) = maps.iter().find(|(listed, _)| listed.dev == map.dev).unwrap();
+            let targets = targets.iter().filter(|(target, _)| status::target(target).is_some());
+            let targets = targets.map(|(target, line)| TargetLine {
+                start: 0,
+                len: 65536,
+                target: (*target).to_owned(),
+                line: line.clone(),
+                legs: Vec::new(),
+            });
+            Ok(MapStatus {
+                dev: map.dev,
+                name: map.name.clone(),
+                uuid: String::new(),
+                targets: targets.collect(),
+            })
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const WHOLE: &str = "2 254:10 254:11 128/128 1 AA 1 core";
+
+    fn lines(messages: &[Message]) -> Vec<String> {
+        let line = |message: &Message| match message {
+            Message::Map(status) => status.targets[0].line.clone(),
+            other => panic!("{other:?}"),
+        };
+        messages.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_thousand_maps_of_which_none_says_anything_cost_one_list() {
+        let (fake, mut watch) = (Fake::default(), MapWatch::default());
+        for minor in 0..1000 {
+            fake.add(minor, "linear", "");
+        }
+        fake.add(1000, "mirror", WHOLE);
+        assert_eq!(lines(&watch.look(&fake, SECOND, false).unwrap()), [WHOLE]);
+        assert_eq!((fake.reads.get(), watch.count(), watch.due()), (1001, 1, None));
+        // Nothing happened: nothing is read, and nothing is due.
+        assert!(watch.look(&fake, 2 * SECOND, true).unwrap().is_empty());
+        assert_eq!((fake.reads.get(), fake.armed.get()), (1001, 2));
+    }
+
+    #[test]
+    fn each_event_is_read_also_when_it_came_while_nobody_looked() {
+        let (fake, mut watch) = (Fake::default(), MapWatch::default());
+        fake.add(0, "mirror", WHOLE);
+        watch.look(&fake, SECOND, false).unwrap();
+        let dead = "2 254:10 254:11 127/128 1 AD 1 core";
+        fake.says(0, dead, true);
+        assert_eq!(lines(&watch.look(&fake, 2 * SECOND, false).unwrap()), [dead]);
+        // An event of which the status shows nothing is no message.
+        fake.says(0, dead, true);
+        assert!(watch.look(&fake, 3 * SECOND, false).unwrap().is_empty());
+        assert_eq!(fake.reads.get(), 3);
+        assert_eq!(lines(&watch.send_all()), [dead]);
+        // Another map has its number.
+        fake.maps.borrow_mut()[0].0.name = "other".to_owned();
+        fake.says(0, WHOLE, false);
+        assert_eq!(lines(&watch.look(&fake, 4 * SECOND, false).unwrap()), [WHOLE]);
+        fake.maps.borrow_mut().clear();
+        watch.look(&fake, 5 * SECOND, false).unwrap();
+        assert!(watch.send_all().is_empty());
+    }
+
+    #[test]
+    fn what_raises_no_event_is_read_once_an_hour_and_when_asked_for() {
+        let (fake, mut watch) = (Fake::default(), MapWatch::default());
+        fake.add(0, "integrity", "0 65536 -");
+        watch.look(&fake, SECOND, false).unwrap();
+        assert_eq!(watch.due(), Some(SECOND + SILENT));
+        fake.says(0, "1 65536 -", false);
+        assert!(watch.look(&fake, 2 * SECOND, false).unwrap().is_empty());
+        assert_eq!(lines(&watch.look(&fake, 3 * SECOND, true).unwrap()), ["1 65536 -"]);
+        fake.says(0, "2 65536 -", false);
+        assert_eq!(lines(&watch.look(&fake, 3 * SECOND + SILENT, false).unwrap()), ["2 65536 -"]);
+    }
+
+    #[test]
+    fn a_pool_is_read_as_often_as_it_may_fill() {
+        let (fake, mut watch) = (Fake::default(), MapWatch::default());
+        let pool = |used: u32| format!("0 1/2048 {used}/1000 - rw discard_passdown queue_if_no_space - 512");
+        fake.add(0, "thin-pool", &pool(100));
+        watch.look(&fake, Duration::ZERO, false).unwrap();
+        assert_eq!(watch.due(), Some(OFTEN));
+        // While nothing is written it is read ever less often, down to once a minute.
+        let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
+        for _ in 0..5 {
+            now = watch.due().unwrap();
+            assert!(watch.look(&fake, now, false).unwrap().is_empty());
+            pauses.push((watch.due().unwrap() - now).as_secs());
+        }
+        assert_eq!(pauses, [20, 40, 60, 60, 60]);
+        fake.says(0, &pool(810), false);
+        assert_eq!(lines(&watch.look(&fake, now + QUIET, false).unwrap()), [pool(810)]);
+        assert_eq!(watch.due(), Some(now + QUIET + OFTEN));
+        // A large one cannot fill soon.
+        let mut large = MapWatch::default();
+        let status = |map: &Listed| {
+            let mut status = fake.status(map).unwrap();
+            status.targets[0].len = 1 << 33;
+            status
+        };
+        let listed = fake.list().unwrap().remove(0);
+        large.read(listed.clone(), status(&listed), Duration::ZERO);
+        assert_eq!(large.due().unwrap().as_secs(), (1 << 33) / 100 * 4 / FILL_RATE);
+    }
+}

@@ -1,0 +1,144 @@
+//! Maps and arrays: when they are looked at, and what is said where that cannot be done.
+
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, BorrowedFd},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use peripety_block::status::{AskError, Control};
+
+use super::{arrays::ArrayWatch, maps::MapWatch, say};
+use crate::message::{Message, Watching};
+
+/// Looks are at least so far apart: a storm of events is one look.
+const APART: Duration = Duration::from_millis(100);
+
+/// All of them.
+pub(super) struct Stacked {
+    dev: PathBuf,
+    sysfs: PathBuf,
+    started: Instant,
+    control: Option<Control>,
+    maps: MapWatch,
+    arrays: ArrayWatch,
+    refused: Option<String>,
+    last_look: Option<Instant>,
+    /// Something happened since.
+    woken: bool,
+    /// Those that raise no event are to be read too.
+    asked: bool,
+}
+
+impl Stacked {
+    pub(super) fn new(dev: &Path, sysfs: &Path, proc: &Path) -> Self {
+        Self {
+            dev: dev.to_owned(),
+            sysfs: sysfs.to_owned(),
+            started: Instant::now(),
+            control: None,
+            maps: MapWatch::default(),
+            arrays: ArrayWatch::new(proc, sysfs),
+            refused: None,
+            last_look: None,
+            woken: true,
+            asked: false,
+        }
+    }
+
+    /// Adds what is watched of them.
+    pub(super) fn add_to(&self, watching: &mut Watching) {
+        watching.maps = u32::try_from(self.maps.count()).unwrap_or(u32::MAX);
+        watching.arrays = u32::try_from(self.arrays.count()).unwrap_or(u32::MAX);
+        if let Some(why) = &self.refused {
+            watching.refuse("device-mapper", why.clone());
+        }
+    }
+
+    /// Everything is to be looked at again, also what raises no event.
+    pub(super) fn ask(&mut self) {
+        (self.woken, self.asked) = (true, true);
+    }
+
+    /// A descriptor fired.
+    pub(super) fn wake(&mut self) {
+        self.woken = true;
+    }
+
+    /// What wakes; nothing while the last look was just now.
+    pub(super) fn descriptors(&self) -> (Option<BorrowedFd<'_>>, Option<&File>) {
+        if self.is_early() {
+            return (None, None);
+        }
+        (self.control.as_ref().map(|control| control.as_fd()), self.arrays.changes())
+    }
+
+    fn is_early(&self) -> bool {
+        self.last_look.is_some_and(|last| last.elapsed() < APART)
+    }
+
+    /// After how long it is time to look; none while nothing happens.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        // Descriptors are not waited for that long.
+        let apart =
+            self.last_look.map(|last| APART.saturating_sub(last.elapsed())).filter(|left| !left.is_zero());
+        let due = self.maps.due().map(|due| due.saturating_sub(self.started.elapsed()));
+        apart.into_iter().chain(due).min()
+    }
+
+    /// The state of all, for whoever has just begun to listen.
+    pub(super) fn send_all(&mut self) -> Vec<Message> {
+        let mut all = self.maps.send_all();
+        all.extend(self.arrays.send_all());
+        all
+    }
+
+    /// Looks, where it is time to. Gives what changed.
+    pub(super) fn go_on(&mut self) -> Vec<Message> {
+        let now = self.started.elapsed();
+        let is_due = self.woken || self.maps.due().is_some_and(|due| due <= now);
+        if !is_due || self.is_early() {
+            return Vec::new();
+        }
+        self.woken = false;
+        let all_silent = std::mem::take(&mut self.asked);
+        let mut messages = self.look_at_maps(now, all_silent);
+        match self.arrays.look() {
+            Ok(changed) => messages.extend(changed),
+            Err(error) => say(&format!("cannot open mdstat: {error}; changes of md arrays are not seen")),
+        }
+        self.last_look = Some(Instant::now());
+        messages
+    }
+
+    fn look_at_maps(&mut self, now: Duration, all_silent: bool) -> Vec<Message> {
+        // To open the node would load the driver.
+        if self.control.is_none() && self.sysfs.join("class/misc/device-mapper").exists() {
+            match Control::open(&self.dev) {
+                Ok(control) => self.control = Some(control),
+                Err(error) => self.refuse(&error),
+            }
+        }
+        let Some(control) = &self.control else { return Vec::new() };
+        match self.maps.look(control, now, all_silent) {
+            Ok(messages) => {
+                self.refused = None;
+                messages
+            }
+            Err(error) => {
+                (self.control, self.maps) = (None, MapWatch::default());
+                self.refuse(&error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &AskError) {
+        let why = error.to_string();
+        if self.refused.as_ref() != Some(&why) {
+            say(&format!("{why}; events of device-mapper are not seen"));
+        }
+        self.refused = Some(why);
+    }
+}

@@ -1,0 +1,33 @@
+//! What the status of a map or an array shows: joined to what the kernel printed of the same, where it did.
+
+use super::{
+    super::{fold::Origin, key::FoldKey, matching::status},
+    Context, Correlator, detail, event_builder, scope,
+};
+use crate::parser::RawEvent;
+
+impl Correlator {
+    /// What a status says that was not so before. The kernel prints before it changes the status, so its lines are read.
+    pub(crate) fn status(&mut self, raw: &RawEvent, cx: &mut Context<'_>) {
+        self.left.note(raw, cx.facts);
+        let block = event_builder::device(raw, cx.facts);
+        let scope = scope(raw, block.as_deref());
+        let known = status::seek(&self.view(), raw, scope);
+        if let Some(place) = known.and_then(|place| self.still_open(place, raw.time, cx)) {
+            let Some(fold) = self.table.get_mut(place) else { return };
+            let before = fold.event().facts.clone();
+            fold.learn(raw);
+            if fold.is_out() && fold.event().facts != before {
+                self.table.write_again(place, self.now_ns);
+            }
+            return;
+        }
+        let own = FoldKey::typed(scope, raw.event_type.as_str(), detail(raw));
+        // A line of text says the type and the device, and not always more.
+        let plain = FoldKey::typed(scope, raw.event_type.as_str(), 0);
+        let keys = if own == plain { vec![own] } else { vec![own, plain] };
+        if let Some(place) = self.open(raw, block, &keys, Origin::Uevent, None, cx) {
+            self.attach_held(place);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What the status of a map shows: the event that lines of text made of the same.
+
+use super::{
+    super::{fold_table::FoldId, key::Scope},
+    View,
+};
+use crate::{event::Facts, parser::RawEvent};
+
+/// The open event of the same type and device that does not say otherwise: of another leg, area or level.
+pub(in super::super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<FoldId> {
+    let places = view.table.oldest_first();
+    places.into_iter().rev().find(|place| {
+        view.table.get(*place).is_some_and(|fold| {
+            let event = fold.event();
+            event.event_type == raw.event_type
+                && fold.keys.iter().any(|key| key.scope == scope.0)
+                && fits(&event.facts, &raw.facts)
+        })
+    })
+}
+
+fn fits(known: &Facts, new: &Facts) -> bool {
+    fn agree<T: PartialEq>(known: Option<T>, new: Option<T>) -> bool {
+        known.zip(new).is_none_or(|(known, new)| known == new)
+    }
+    let (known, new) = (known.dm.as_deref(), new.dm.as_deref());
+    let (Some(known), Some(new)) = (known, new) else { return true };
+    agree(known.leg.as_ref(), new.leg.as_ref())
+        && agree(known.position, new.position)
+        && agree(known.area.as_ref(), new.area.as_ref())
+        && agree(known.side.as_ref(), new.side.as_ref())
+        // A level that is reached after another one is no repetition.
+        && agree(known.percent.filter(|_| new.area.is_some()), new.percent)
+}

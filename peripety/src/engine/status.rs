@@ -1,0 +1,103 @@
+//! What the status of maps shows, beside what the kernel prints.
+
+use peripety_block::status::{MapStatus, TargetLine};
+
+use super::{
+    tests::{DM0, Devices, MS, SDA, SECOND, START, all_live, finals, stamp},
+    *,
+};
+use crate::{block::Dev, event::Severity, parser::rules::RuleSet};
+
+fn text(ns: u64, line: &str) -> Record {
+    let log = LogRecord { seq: ns, level: 3, text: line.to_owned(), ..LogRecord::default() };
+    Record { time: stamp(ns), body: Body::Log(log) }
+}
+
+fn status(ns: u64, target: &str, line: String) -> Record {
+    let line = TargetLine { start: 0, len: 65536, target: target.to_owned(), line, legs: Vec::new() };
+    let map = MapStatus { dev: DM0, name: "vg-lv".to_owned(), uuid: String::new(), targets: vec![line] };
+    Record { time: stamp(ns), body: Body::Map(map) }
+}
+
+fn mirror(ns: u64, leg: Dev, states: &str) -> Record {
+    status(ns, "mirror", format!("2 {leg} 254:9 128/128 1 {states} 1 core"))
+}
+
+fn pool(ns: u64, used: u32) -> Record {
+    status(ns, "thin-pool", format!("0 1/2048 {used}/1000 - rw discard_passdown queue_if_no_space - 512"))
+}
+
+fn engine() -> Engine {
+    let settings = Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live: all_live() };
+    Engine::new(settings, RuleSet::built_in())
+}
+
+fn run(engine: &mut Engine, records: &[Record]) -> Vec<Event> {
+    let (facts, mut out) = (Devices::usual(), Vec::new());
+    for record in records {
+        let at_ns = record.time.monotonic_ns.unwrap();
+        while let Some(due_ns) = engine.next_deadline_ns().filter(|due| *due < at_ns) {
+            engine.tick(due_ns, &facts, &mut out);
+        }
+        engine.push(record, &facts, &mut out);
+    }
+    while let Some(due_ns) = engine.next_deadline_ns() {
+        engine.tick(due_ns, &facts, &mut out);
+    }
+    finals(&out).into_iter().cloned().collect()
+}
+
+#[test]
+fn a_read_that_another_leg_served_is_one_event_of_line_and_status_in_any_order() {
+    let line = "device-mapper: raid1: Mirror read failed from 8:0. Trying alternative device.";
+    let whole = mirror(START, SDA, "AA");
+    for records in [
+        [whole.clone(), text(START + SECOND, line), mirror(START + SECOND + MS, SDA, "RA")],
+        [whole, mirror(START + SECOND, SDA, "RA"), text(START + SECOND + MS, line)],
+    ] {
+        let events = run(&mut engine(), &records);
+        assert_eq!(events.len(), 1, "{events:?}");
+        let event = &events[0];
+        let dm = event.facts.dm.as_ref().unwrap();
+        assert_eq!(
+            (event.event_type.as_str(), event.count, event.kdev.as_str()),
+            ("DM_MIRROR_READ_FAILED", 1, "sda")
+        );
+        assert_eq!(
+            (dm.leg.as_deref(), dm.name.as_deref(), dm.legs_left),
+            (Some("R"), Some("vg-lv"), Some(1))
+        );
+        assert_eq!(event.severity, Severity::Warning);
+    }
+}
+
+#[test]
+fn low_water_and_the_level_that_was_read_are_one_event_and_the_next_level_another() {
+    let line = "device-mapper: thin: 253:0: reached low water mark for data device: sending event.";
+    let records = [
+        pool(START, 700),
+        text(START + SECOND, line),
+        pool(START + SECOND + MS, 812),
+        pool(START + 2 * SECOND, 866),
+    ];
+    let events = run(&mut engine(), &records);
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| (event.event_type.as_str(), event.facts.dm.as_ref().unwrap().percent, event.count))
+        .collect();
+    assert_eq!(seen, [("DM_THIN_POOL_LOW_WATER", Some(81.2), 1), ("DM_THIN_POOL_LOW_WATER", Some(86.6), 1)]);
+    assert!(events[1].msg.ends_with("data of vg-lv is 86.6 % full"), "{}", events[1].msg);
+}
+
+#[test]
+fn a_daemon_that_was_killed_says_what_changed_meanwhile_and_nothing_else() {
+    let mut first = engine();
+    run(&mut first, &[mirror(START, SDA, "DA")]);
+    let mut saved = Saved::default();
+    first.save(true, |note| saved.take(&note).unwrap()).unwrap();
+    let mut second = engine();
+    second.restore(saved);
+    assert!(run(&mut second, &[mirror(START + 60 * SECOND, SDA, "DA")]).is_empty());
+    let events = run(&mut second, &[mirror(START + 61 * SECOND, SDA, "AA")]);
+    assert_eq!(events[0].event_type, EventType::DM_MIRROR_IN_SYNC, "{events:?}");
+}
