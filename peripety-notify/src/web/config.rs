@@ -42,7 +42,7 @@ pub(crate) struct Config {
 impl Config {
     /// What is wrong with it: whoever reaches it from another machine has to come by TLS and with a token.
     pub(crate) fn wrong(&self) -> Option<String> {
-        let Some(listen) = self.listen else { return None };
+        let listen = self.listen?;
         if self.certificate.is_some() != self.key.is_some() {
             return Some("certificate and key belong together; give both, or neither".to_owned());
         }
