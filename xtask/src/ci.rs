@@ -5,7 +5,7 @@ use std::{env, process::Command};
 use anyhow::Result;
 
 use crate::{
-    deny,
+    deny, manual,
     setup::toolchain::{Toolchain, pick},
     sh,
 };
@@ -24,6 +24,8 @@ pub fn run() -> Result<()> {
     }
     eprintln!("== examples");
     examples()?;
+    eprintln!("== manual");
+    manual::in_ci()?;
     lint_ebpf()?;
     eprintln!("== dependencies");
     deny::if_installed()?;
