@@ -44,7 +44,9 @@ pub fn changes(before: Option<&Snapshot>, now: &Snapshot, reasons: &Reasons, tim
 }
 
 fn cluster(name: &str, volume: &Volume, what: What, kind: &str) -> Change {
-    let occurrence = format!("{}/{kind}/{}", volume.id, volume.version);
+    // A volume is made once and deleted once; a node that was away then knows another version of it.
+    let version = if matches!(what, What::Created { .. } | What::Deleted) { 0 } else { volume.version };
+    let occurrence = format!("{}/{kind}/{version}", volume.id);
     Change::of_cluster(Subject::Volume(name.to_owned()), what, &occurrence)
 }
 

@@ -1,8 +1,8 @@
 //! Lines of GlusterFS' own log files:
 //! `[DATE TIME.US +0000] LEVEL [MSGID: N] [FILE.c:LINE:FUNCTION] 0-DOMAIN: text [{key=value}, …]`.
 //!
-//! The MSGID is what lasts over versions, the text is not. Where datagrams come the lines say nothing new; where glustereventsd
-//! has taken the port they are what is left.
+//! The MSGID is what lasts over versions, the text is not. They say what datagrams say, and why a health check failed, of which a
+//! brick sends none before it ends.
 
 use crate::hint::{Hint, Report};
 
@@ -56,10 +56,14 @@ pub fn hint(line: &str) -> Option<Hint> {
             let path = name.split_once(":/").map(|(_, path)| format!("/{path}"))?;
             Some(Hint::Brick { volume: None, path, why: None })
         }
-        // posix_health_check_thread_proc: health-check failed, going down. The brick is the domain's volume.
+        // OPERATION() on BRICK/.glusterfs/health_check returned ret is -1 error is ERROR [ERROR], then: health-check failed, going
+        // down. The volume is in the domain.
         113_075 => {
-            let volume = line.domain.strip_prefix("0-")?.strip_suffix("-posix")?;
-            Some(Hint::Volume(Some(volume.to_owned())))
+            let volume = line.domain.strip_prefix("0-")?.strip_suffix("-posix")?.to_owned();
+            Some(health_check(line.text).map_or_else(
+                || Hint::Volume(Some(volume.clone())),
+                |(path, why)| Hint::Brick { volume: Some(volume.clone()), path, why: Some(why) },
+            ))
         }
         // Peer … has disconnected from glusterd; a peer was added, or accepted
         106_004 | 106_487 | 106_488 | 106_490 | 106_493 => Some(Hint::Peers),
@@ -74,6 +78,14 @@ pub fn hint(line: &str) -> Option<Hint> {
         108_008 => Some(Hint::Heal(None)),
         _ => None,
     }
+}
+
+/// The brick whose health check failed, and how.
+fn health_check(text: &str) -> Option<(String, String)> {
+    let (operation, rest) = text.split_once("() on ")?;
+    let (path, rest) = rest.split_once("/.glusterfs/health_check returned ")?;
+    let error = rest.split_once(" error is ")?.1.split(" [").next()?.trim();
+    Some((path.to_owned(), format!("health check failed ({operation}: {error})")))
 }
 
 #[cfg(test)]
@@ -100,6 +112,14 @@ mod tests {
             (
                 "[2026-11-30 09:45:14.410000 +0000] M [MSGID: 113075] [posix-helpers.c:2214:posix_health_check_thread_proc] 0-rep-posix: health-check failed, going down ",
                 Some(Hint::Volume(Some("rep".to_owned()))),
+            ),
+            (
+                "[2026-11-30 10:57:38.037637 +0000] W [MSGID: 113075] [posix-helpers.c:2081:posix_fs_health_check] 0-rep-posix: open_for_write() on /bricks/b/rep/.glusterfs/health_check returned ret is -1 error is Input/output error [Input/output error]",
+                Some(Hint::Brick {
+                    volume: Some("rep".to_owned()),
+                    path: "/bricks/b/rep".to_owned(),
+                    why: Some("health check failed (open_for_write: Input/output error)".to_owned()),
+                }),
             ),
             (
                 "[2026-11-30 09:44:17.859155 +0000] I [MSGID: 106568] [glusterd-svc-mgmt.c:265:glusterd_svc_stop] 0-management: scrub service is stopped ",

@@ -129,7 +129,7 @@ fn run(places: &Places) -> anyhow::Result<()> {
         Saved::default()
     });
     let mut core = Core::new(saved);
-    let mut sources = Sources::open(&places.logs).context("cannot wait for what happens")?;
+    let mut sources = Sources::open(&places.logs);
     let begin = Instant::now();
     let mut complaint = String::new();
     loop {
@@ -167,7 +167,8 @@ fn ask(
             return Ok(Some(error));
         }
     };
-    if core.known().is_some() {
+    let is_first = core.known().is_none();
+    if !is_first {
         let changes = core.snapshot(millis(begin), time_of_day(), snapshot.clone(), false);
         report(&changes, core, places)?;
     }
@@ -177,6 +178,9 @@ fn ask(
     }
     let changes = core.snapshot(millis(begin), time_of_day(), snapshot, true);
     report(&changes, core, places)?;
+    if is_first && changes.is_empty() {
+        save(core, places);
+    }
     Ok(None)
 }
 
@@ -190,10 +194,14 @@ fn report(changes: &[Change], core: &Core, places: &Places) -> anyhow::Result<()
         writeln!(output, "{change}").context("cannot write to standard output")?;
     }
     output.flush().context("cannot write to standard output")?;
+    save(core, places);
+    Ok(())
+}
+
+fn save(core: &Core, places: &Places) {
     if let Err(error) = core.save().store(&places.state) {
         note(&format!("{error}; after a restart what is wrong now is reported again"));
     }
-    Ok(())
 }
 
 fn millis(begin: Instant) -> u64 {

@@ -51,7 +51,7 @@ impl Machine {
                 program.ancestors().nth(2).context("this program is in no target directory")?.to_owned()
             }
         };
-        for name in ["peripetyd", "prpt", "peripety-notify", "peripety-watch"] {
+        for name in ["peripetyd", "prpt", "peripety-notify", "peripety-watch", "peripety-gluster"] {
             fs::metadata(bin.join(name))
                 .with_context(|| format!("{name} is not built in {}", bin.display()))?;
         }

@@ -47,33 +47,32 @@ struct Process {
 pub(super) struct Sources {
     datagrams: Vec<OwnedFd>,
     hook: Option<UnixDatagram>,
-    /// Only where another program has the port of datagrams.
     logs: Option<(OwnedFd, Follower)>,
     bricks: Vec<Process>,
 }
 
 impl Sources {
-    pub(super) fn open(directory: &Path) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path) -> Self {
         let addresses = [
             SocketAddr::from((Ipv6Addr::LOCALHOST, datagram::PORT)),
             SocketAddr::from((Ipv4Addr::LOCALHOST, datagram::PORT)),
         ];
         let mut datagrams = Vec::new();
-        let mut taken = false;
         for address in addresses {
             match udp(address) {
                 Ok(socket) => datagrams.push(socket),
-                Err(Errno::ADDRINUSE) => taken = true,
-                Err(error) => note(&format!("cannot listen on {address}: {error}; its events are not seen")),
+                Err(Errno::ADDRINUSE) => {
+                    note(&format!(
+                        "another program listens on {address}: events of GlusterFS are read from its logs"
+                    ));
+                }
+                Err(error) => {
+                    note(&format!("cannot listen on {address}: {error}; events are read from the logs"))
+                }
             }
         }
-        let logs = if taken || datagrams.is_empty() {
-            note("another program has GlusterFS' port for events; its logs are read instead");
-            Some(watch_logs(directory)?)
-        } else {
-            None
-        };
-        Ok(Self { datagrams, hook: hook_socket(Path::new(hook::SOCKET)), logs, bricks: Vec::new() })
+        let logs = watch_logs(directory).map_err(|error| note(&format!("cannot follow logs: {error}"))).ok();
+        Self { datagrams, hook: hook_socket(Path::new(hook::SOCKET)), logs, bricks: Vec::new() }
     }
 
     /// Watches the processes of this node's bricks, as they are now.

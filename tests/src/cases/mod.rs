@@ -8,6 +8,7 @@ mod filesystems;
 mod floods;
 mod for_programs;
 mod forgery;
+mod gluster;
 mod healthy;
 mod incidents;
 mod info;
@@ -48,6 +49,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         filesystems::CASES,
         floods::CASES,
         for_programs::CASES,
+        gluster::CASES,
         healthy::CASES,
         forgery::CASES,
         lifecycle::CASES,
