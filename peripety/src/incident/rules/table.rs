@@ -279,6 +279,17 @@ pub(crate) static RULES: &[Rule] = &[
         fits: any,
     },
     Rule {
+        name: "volume-on-brick",
+        cause: &[Service],
+        effect: &[Service],
+        place: Place::Below,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: any,
+    },
+    Rule {
         name: "task-waits-for-device",
         cause: &[Adapter, Way, NoAnswer, GivenUp, NoPath, Pool, Request, Zfs],
         effect: &[Blocked],

@@ -7,6 +7,10 @@ fn usb() -> Event {
 }
 
 /// For each rule the two events that it links, and two that are alike and that nothing links.
+fn gluster(kind: &'static str, kdev: &str, volume: &str, at: i64) -> Event {
+    with(event(kind, kdev, at), "gluster.volume", volume)
+}
+
 fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
     let map = |at| stacked(event("DM_MPATH_NO_PATH", "dm-0", at), &["sda", "sdb"], &[], &[]);
     let path = |name: &str, at| stacked(event("DM_MPATH_PATH_FAILED", name, at), &[], &["dm-0"], &[]);
@@ -164,6 +168,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
                 event("FS_SHUTDOWN", "dm-4", 0),
                 event("FS_SHUTDOWN", "dm-5", 100),
                 event("GLUSTER_BRICK_DOWN", "datavol", 900),
+            ],
+        ),
+        (
+            "volume-on-brick",
+            vec![
+                with(gluster("GLUSTER_BRICK_DOWN", "dm-4", "rep", 0), "gluster.brick", "n1:/b"),
+                gluster("GLUSTER_HEAL_PENDING", "rep", "rep", 900),
+            ],
+            vec![
+                with(gluster("GLUSTER_BRICK_DOWN", "dm-4", "rep", 0), "gluster.brick", "n1:/b"),
+                gluster("GLUSTER_HEAL_PENDING", "dist", "dist", 900),
             ],
         ),
         (
