@@ -54,6 +54,7 @@ const PAUSES: &[(EventType, u64)] = &[
     (EventType::USB_STORAGE_ERROR, BOUT_NS),
     (EventType::NVME_TIMEOUT, BOUT_NS),
     (EventType::MMC_ERROR, BOUT_NS),
+    (EventType::DRBD_STATE_CHANGED, BOUT_NS),
     (EventType::TASK_BLOCKED, SLOW_NS),
     (EventType::PCIE_CORRECTED_ERROR, SLOW_NS),
     // A place in the kernel that leaves out lines does so again and again.

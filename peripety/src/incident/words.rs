@@ -22,7 +22,7 @@ pub(super) fn short(event: &Event) -> String {
         return "peripety".to_owned();
     }
     let is_bug = event.event_type == EventType::KERNEL_BUG_IN_STORAGE;
-    let Facts { zfs, net, gluster, adapter, pci, md, bcache, drbd, kernel, .. } = &event.facts;
+    let Facts { zfs, net, gluster, adapter, pci, md, bcache, drbd, kernel, fs, .. } = &event.facts;
     None.or_else(|| zfs.as_ref()?.pool.as_deref())
         .or_else(|| net.as_ref()?.volume.as_deref())
         .or_else(|| gluster.as_ref()?.volume.as_deref())
@@ -34,6 +34,7 @@ pub(super) fn short(event: &Event) -> String {
         .or_else(|| drbd.as_ref()?.resource.as_deref())
         .or_else(|| net.as_ref()?.server.as_deref())
         .or_else(|| adapter.as_ref()?.vmbus.as_deref())
+        .or_else(|| fs.as_ref()?.path.as_deref().filter(|path| path.starts_with('/')))
         .or_else(|| kernel.as_ref().filter(|_| is_bug)?.module.as_deref())
         .unwrap_or_default()
         .to_owned()

@@ -9,6 +9,7 @@ use super::{
     devices::{Known, from_text},
     entry::Parsed,
     multiline::{Joiner, is_head},
+    old,
 };
 use crate::{
     block::DeviceFacts as _,
@@ -61,6 +62,8 @@ pub(super) struct Machine {
     ahead: Ahead,
     early: VecDeque<(Entry, u32)>,
     lines: u64,
+    /// The kernel is one of those whose lines mean something else.
+    is_old: bool,
     events: Vec<Event>,
     /// Entries of which the wall clock is not known.
     undated: u64,
@@ -85,6 +88,7 @@ impl Machine {
             ahead: Ahead::default(),
             early: VecDeque::new(),
             lines: 0,
+            is_old: false,
             events: Vec::new(),
             undated: 0,
         }
@@ -165,6 +169,7 @@ impl Machine {
     pub(super) fn reboot(&mut self, out: &mut Vec<Event>) {
         self.end(out);
         self.boot = None;
+        self.is_old = false;
     }
 
     /// The log is over.
@@ -273,6 +278,12 @@ impl Machine {
         let now_ns = time.monotonic_ns.unwrap_or(0);
         let_time_pass(engine, now_ns, &self.known, &mut self.events);
         let Entry { log, numbered, mut parsed, .. } = entry;
+        self.is_old |= old::shows(&log);
+        if self.is_old
+            && let Some(raw) = old::parse(&self.rules, &log, time)
+        {
+            parsed = Parsed::Yes(Some(Box::new(raw)));
+        }
         let mut record = Record { time, body: Body::Log(log) };
         for left in (0..times).rev() {
             self.lines += 1;

@@ -22,6 +22,7 @@ mod input;
 mod journal;
 mod logs;
 mod multiline;
+mod old;
 mod ordering;
 pub mod report;
 mod silent;

@@ -14,7 +14,7 @@ const HEADS: &[(&str, &str)] = &[
     ("multipath: ", "IO failure on "),
     ("aacraid: ", "Host adapter abort request."),
     ("raid", ": Disk failure on "),
-    ("sd", ": sense key: "),
+    ("sd", ": sense key"),
     ("mpt2sas", ": attempting "),
     ("mpt3sas", ": attempting "),
     ("mptscsih: ", ": attempting "),

@@ -3,7 +3,7 @@
 //! A line of the kernel has something to say if a rule, or any other reader of lines, may be about it. All of them know their
 //! lines by what they begin with or have in them. Who reads lines in another way has to be named here.
 
-use super::{Line, ahead, boot, devices::from_text, multiline};
+use super::{Line, ahead, boot, devices::from_text, multiline, old};
 use crate::parser::{
     FAREWELLS, places,
     rules::{Literals, RuleSet},
@@ -29,6 +29,7 @@ impl Silent {
             .chain(places::beginnings())
             .chain(stack::beginnings())
             .chain(FAREWELLS)
+            .chain(old::BEGINNINGS)
             .chain(boot::FIRST_LINES);
         let beginnings = rules
             .of_kernel()

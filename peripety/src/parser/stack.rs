@@ -221,6 +221,9 @@ const SOURCES: &[&str] = &[
     "net/ceph/",
 ];
 
+/// Beginning of a message that the kernel prints by a warning, and that has a rule.
+const TOLD: &str = "BTRFS: Transaction ";
+
 const BLOCKED: &str = "INFO: task ";
 const BUG: &str = "kernel BUG at ";
 const WARNING: &str = "WARNING: ";
@@ -254,7 +257,12 @@ struct Report {
 #[derive(Debug, Default)]
 pub(crate) struct StackReader {
     open: Option<Report>,
+    /// When a rule took a line that the kernel prints a warning with.
+    told_ns: Option<u64>,
 }
+
+/// The warning comes after the line of the message, in the same report.
+const WARNED_NS: u64 = 10_000_000;
 
 impl StackReader {
     /// Reads a line of the kernel that no rule is about. Gives an event once the report is known to be of storage.
@@ -264,6 +272,15 @@ impl StackReader {
         }
         let text = record.text.as_str();
         if let Some((raw, source)) = head(record, time) {
+            let is_told = text.starts_with(WARNING)
+                && self
+                    .told_ns
+                    .zip(time.monotonic_ns)
+                    .is_some_and(|(told, now)| now.abs_diff(told) <= WARNED_NS);
+            if is_told {
+                (self.open, self.told_ns) = (None, None);
+                return None;
+            }
             let is_bug = raw.event_type != EventType::TASK_BLOCKED;
             if source.is_some_and(is_storage_source) {
                 self.open = None;
@@ -333,6 +350,13 @@ impl StackReader {
     /// A rule was about the line: whatever follows belongs to that.
     pub(crate) fn skip(&mut self) {
         self.open = None;
+    }
+
+    /// A rule was about the line: the warning with which the kernel says it is no bug of its own.
+    pub(crate) fn told(&mut self, record: &LogRecord, time: Stamp) {
+        if record.text.starts_with(TOLD) && record.identifier.is_none() {
+            self.told_ns = time.monotonic_ns;
+        }
     }
 }
 

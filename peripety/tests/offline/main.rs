@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test; clippy knows that of functions marked so only")]
 
+mod forms;
+
 use std::{collections::BTreeSet, fmt::Write as _, io::Read as _, ops::ControlFlow};
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -198,7 +200,7 @@ fn every_format_says_the_same() {
     for recording in RECORDINGS {
         let records = recording.records();
         let all = said(&events(&recording.kmsg()));
-        for (name, written) in FORMATS {
+        for (name, written) in FORMATS.iter().chain(forms::FORMS) {
             // The eight bytes of a length in the export format are no UTF-8.
             let file: String = records.iter().map(written).collect();
             let file: Vec<u8> = if name.ends_with("export") {

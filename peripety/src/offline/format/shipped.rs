@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Fields that have the line, the more certain first.
-const LINES: &[&str] = &["log", "line", "message"];
+const LINES: &[&str] = &["log", "line", "message", "short_message"];
 /// Fields that name the sender, as paths into nested objects.
 const SENDERS: &[&str] = &[
     "SYSLOG_IDENTIFIER",
@@ -29,9 +29,26 @@ const SENDERS: &[&str] = &[
     "ident",
     "syslog_identifier",
     "process.name",
+    // Labels of Loki, and of what fills it.
+    "labels.transport",
+    "labels.__journal__transport",
+    "fields.transport",
+    "stream.transport",
+    "labels.syslog_identifier",
+    // GELF has the facility, by name.
+    "_facility",
 ];
 const TIMES: &[&str] = &["time", "@timestamp", "timestamp"];
-const HOSTS: &[&str] = &["_HOSTNAME", "hostname", "host.hostname", "host.name", "host", "node_name"];
+const HOSTS: &[&str] = &[
+    "labels.hostname",
+    "labels.host",
+    "_HOSTNAME",
+    "hostname",
+    "host.hostname",
+    "host.name",
+    "host",
+    "node_name",
+];
 const LEVELS: &[&str] = &["PRIORITY", "priority", "level", "severity", "log.syslog.severity.name"];
 
 /// Bytes of a line that is looked at.
@@ -65,7 +82,7 @@ impl Shipped {
         let host = first(&object, HOSTS);
         let mut item = self.reader.wrapped(text).item();
         if item == Item::Nothing
-            && SENDERS.iter().any(|name| find(&object, name).as_deref() == Some("kernel"))
+            && SENDERS.iter().any(|name| matches!(find(&object, name).as_deref(), Some("kernel" | "kern")))
         {
             let level =
                 first(&object, LEVELS).and_then(|level| level.parse().ok().or_else(|| level_named(&level)));

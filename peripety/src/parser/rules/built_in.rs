@@ -48,6 +48,7 @@ packs! {
     "smartd.toml",
     "beegfs.toml",
     "oldkernels.toml",
+    "oldata.toml",
 }
 
 /// All of them.

@@ -53,6 +53,8 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             "systemd.device" | "systemd.mount" => fact(&mut event, name, &path_of_unit(text)),
             // A target; disks on SAS have no other unit.
             "scsi.hctl" if text.matches(':').count() == 2 => fact(&mut event, name, &format!("{text}:0")),
+            // Words between its numbers, as up to 2.6.25; of two numbers in brackets the channel is left out.
+            "scsi.hctl" if text.contains(' ') => fact(&mut event, name, &address(text)),
             "fc.nexus" => nexus(&mut event, text),
             _ if name.contains('.') => fact(&mut event, name, text),
             _ => drop(event.extension.insert(name.to_owned(), value(name, text))),
@@ -155,6 +157,16 @@ fn kdev(text: &str) -> Kdev {
     } else {
         // The kernel writes '!' for a '/' in a device's name: cciss!c0d0.
         Kdev::Name(name.to_owned())
+    }
+}
+
+/// An address that is written with words or brackets: `1 channel 0 id 6 lun 2`, `1 (6:2)`.
+fn address(text: &str) -> String {
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
+    let numbers: Vec<&str> = numbers.collect();
+    match numbers.as_slice() {
+        [host, target, unit] => format!("{host}:0:{target}:{unit}"),
+        _ => numbers.join(":"),
     }
 }
 

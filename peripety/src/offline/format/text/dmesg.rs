@@ -75,7 +75,10 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
         // Without the facility there is only the form of the line.
         None => process(text),
     };
-    Some(Piece::Record(Line { level, identifier, text, ..entry }))
+    // A daemon's rules are about what it says after its name.
+    let said = identifier.filter(|name| !name.is_empty()).and_then(|_| text.split_once("]: "));
+    let (text, unproven) = said.map_or((text, false), |(_, said)| (said, true));
+    Some(Piece::Record(Line { level, identifier, text, unproven, ..entry }))
 }
 
 /// What stands between brackets, with what follows them.
@@ -110,7 +113,9 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Line<'t>, reader: &mut Reader) ->
     } else if let Some((wall, end)) = stamp::ctime(inner, &mut reader.calendar) {
         end.is_empty().then_some(())?;
         entry.wall_us = Some(wall);
-    } else if let Some((wall, end)) = stamp::iso(inner, &mut reader.calendar) {
+    } else if let Some((wall, end)) =
+        stamp::iso(inner, &mut reader.calendar).or_else(|| stamp::slashed(inner, &mut reader.calendar))
+    {
         end.is_empty().then_some(())?;
         entry.wall_us = Some(wall);
     } else {

@@ -37,6 +37,7 @@ type Read = for<'t> fn(&'t str, &mut Reader) -> Option<Piece<'t>>;
 const FORMS: &[(&str, Read)] = &[
     ("dmesg", dmesg::line),
     ("container", container::line),
+    ("comma-separated rows", container::row),
     ("syslog", syslog::line),
     ("syslog without times", syslog::undated),
 ];
@@ -85,6 +86,8 @@ pub(super) struct Reader {
     indent: usize,
     /// Bytes before the whole of it, where the log was indented or quoted.
     margin: Option<usize>,
+    /// Bytes before each line of a log without times that was indented or quoted.
+    bare_margin: usize,
     spill: Spill,
     /// Lines that each form took.
     taken: [u64; FORMS.len()],
@@ -105,6 +108,7 @@ impl Reader {
             bare,
             indent: 0,
             margin: None,
+            bare_margin: 0,
             spill: Spill::default(),
             taken: [0; FORMS.len()],
             plain: 0,
@@ -218,6 +222,7 @@ impl Reader {
         if spaces > 0 && ["SUBSYSTEM=", "DEVICE="].iter().any(|key| text.starts_with(key)) {
             return Piece::Nothing;
         }
+        let line = line.get(self.bare_margin..).filter(|_| self.bare).unwrap_or(line);
         if spaces > 0 && self.indent > 0 {
             return Piece::More(line.get(spaces.min(self.indent)..).unwrap_or_default());
         }
@@ -279,11 +284,20 @@ fn survey(sample: &[u8]) -> (u32, Option<usize>) {
     ((formed * 1000).checked_div(lines).unwrap_or(0), least)
 }
 
+/// What stands before each line of a sample, where the whole was indented or quoted.
+fn least_margin(sample: &[u8]) -> usize {
+    let lines = bytes::lines(sample).take(512).filter(|line| !line.trim_ascii().is_empty());
+    let is_margin = |b: &u8| MARGIN.contains(&char::from(*b));
+    lines.map(|line| line.iter().take_while(|b| is_margin(b)).count()).min().unwrap_or(0)
+}
+
 /// Reads the whole file.
 pub(super) fn read(input: &mut Input<'_>, calendar: Calendar, taker: &mut dyn Taker) -> Reported {
     let (formed, margin) = survey(input.sample());
     // One line in ten may be anything; where none has a form, the lines are the kernel's own and bare.
-    let mut reader = Reader { margin, ..Reader::new(calendar, formed < 100) };
+    let bare = formed < 100;
+    let bare_margin = if bare { least_margin(input.sample()) } else { 0 };
+    let mut reader = Reader { margin, bare_margin, ..Reader::new(calendar, bare) };
     let mut pasted: Option<Fields> = None;
     while let Some(line) = input.line() {
         if pasted.is_some() || line.starts_with(b"__") {

@@ -185,6 +185,19 @@ pub(crate) fn iso<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'
     Some((calendar.wall((i16::try_from(year).ok()?, month, day), clock, offset)?, rest))
 }
 
+/// `2026/06/13 16:12:24 CEST`, with or without the zone's name, which is taken for the log's own.
+pub(super) fn slashed<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+    let (year, rest) = number(text, 4, 4)?;
+    let (month, rest) = small(rest.strip_prefix('/')?, 2, 2)?;
+    let (day, rest) = small(rest.strip_prefix('/')?, 2, 2)?;
+    let (clock, rest) = clock(rest.strip_prefix([' ', 'T'])?)?;
+    let (offset, rest) = offset(rest);
+    let wall = calendar.wall((i16::try_from(year).ok()?, month, day), clock, offset)?;
+    let name =
+        rest.strip_prefix(' ').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_uppercase).count());
+    Some((wall, if (2..=5).contains(&name) { rest.get(name + 1..)? } else { rest }))
+}
+
 /// `Z`, `+01:00`, `+0100`, `+01`, ` UTC` or nothing.
 fn offset(text: &str) -> (Option<Offset>, &str) {
     for utc in ["Z", " UTC", " GMT"] {
@@ -268,6 +281,8 @@ mod tests {
         assert_eq!(iso("2026-01-21T14:16:50+0100 h", c), Some((whole, " h")));
         assert_eq!(iso("2026-01-21T12:16:50,5-01:00 h", c), Some((want, " h")));
         assert_eq!(iso("2026-01-21 13:16:50Z", c), Some((whole, "")));
+        assert_eq!(slashed("2026/01/21 13:16:50 CEST] x", c), Some((whole, "] x")));
+        assert_eq!(slashed("2026/01/21 13:16:50.5 db1 x", c), Some((want, " db1 x")));
         assert_eq!(full("Wed 2026-01-21 13:16:50 UTC h", c), Some((whole, " h")));
         assert_eq!(full("Wed 2026-01-21 13:16:50.5 CEST h", c), Some((want, " h")));
         assert_eq!(ctime("Wed Jan 21 13:16:50 2026] x", c), Some((whole, "] x")));

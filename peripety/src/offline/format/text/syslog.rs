@@ -41,6 +41,7 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
         .or_else(|| stamp::ctime(rest, calendar))
         .or_else(|| stamp::iso(rest, calendar))
         .or_else(|| stamp::full(rest, calendar))
+        .or_else(|| stamp::slashed(rest, calendar))
         .or_else(|| unix().and_then(|(us, rest)| Some((i64::try_from(us).ok()?, rest))))?;
     let rest = rest.strip_prefix(' ')?;
     let mut entry = Line { wall_us: Some(wall), unproven: true, ..Line::default() };
@@ -142,6 +143,18 @@ fn tagged<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)>
     if let Some((of_kernel, rest)) = facility(rest) {
         return tag_and_text(rest, of_kernel);
     }
+    // Facility and level as numbers, as a template of rsyslog may have them before the host.
+    let numbers = || {
+        let (facility, rest) = stamp::number(rest, 1, 2)?;
+        let (level, rest) = stamp::number(rest.strip_prefix(' ')?, 1, 1)?;
+        (level < 8 && facility < 24).then_some((facility == 0, rest.strip_prefix(' ')?))
+    };
+    if let Some((of_kernel, rest)) = numbers()
+        && let Some((host, rest)) = rest.split_once(' ')
+    {
+        entry.hostname = Some(host);
+        return tag_and_text(rest, of_kernel);
+    }
     let (first, after) = rest.split_once(' ')?;
     // metalog, and those that name the facility and the level only.
     if let Some(tag) = first.strip_prefix('[').and_then(|tag| tag.strip_suffix(']')) {
@@ -156,7 +169,12 @@ fn tagged<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)>
         return is_tag(tag).then_some((tag, after));
     }
     entry.hostname = Some(first);
-    tag_and_text(after, true)
+    // SONiC writes the level before the tag: `CRIT kernel: text`.
+    let leveled = after.split_once(' ').filter(|(word, _)| {
+        word.bytes().all(|b| b.is_ascii_uppercase())
+            && dmesg::level_named(&word.to_ascii_lowercase()).is_some()
+    });
+    tag_and_text(leveled.map_or(after, |(_, rest)| rest), true)
 }
 
 /// Where the tag would have a space in it, there is none: the line is nobody's. The same holds for the kernel's of a facility

@@ -53,6 +53,10 @@ fn the_kernels_line_is_found_in_every_form() {
         ("Nov 21 13:16:50 [kern.warning] [ 1234.567890] ", up, wall),
         ("Nov 21 13:16:50 db1 kern.err kernel: [ 1234.567890] ", up, wall),
         ("Sat Nov 21 13:16:50 2026 kern.warn kernel: [ 1234.567890] ", up, wall),
+        ("2026-11-21 13:16:50.000 0 4 db1 kernel:[ 1234.567890] ", up, wall),
+        ("[2026/11/21 13:16:50 CET] kernel: ", None, wall),
+        ("2026/11/21 13:16:50 db1 kernel: ", None, wall),
+        ("2026 Nov 21 13:16:50.000000 db1 WARNING kernel: [ 1234.567890] ", up, wall),
         ("kernel: ", None, None),
         ("db1 kernel: [ 1234.567890] ", up, None),
         ("[ 1234.567890] kernel: ", up, None),
@@ -265,6 +269,33 @@ fn more_of_a_record_and_headings() {
     assert_eq!(r.line(b"\0\0\r"), Item::Nothing);
     assert_eq!(r.line(b"no form at all"), Item::Nothing);
     assert_eq!(entry(&mut reader(true), "no form at all\r").log.text, "no form at all");
+}
+
+#[test]
+fn a_row_of_a_log_servers_export_has_the_line_in_its_last_field() {
+    let row = |text: &str| format!("\"2026-11-21 13:16:50\",\"notice\",\"user\",\"\",\"db1\",\"{text}\"");
+    let found = entry(&mut reader(false), &row(&format!("[ 1234.567890] {TEXT}")));
+    assert_eq!((found.log.text.as_str(), found.uptime_us), (TEXT, Some(1_234_567_890)));
+    assert!(found.is_kernel() && found.wall_us.is_some());
+    for text in [TEXT, "logger: [ 1234.567890] x", "[ 1234.567890] systemd[1]: x"] {
+        let found = reader(false).line(row(text).as_bytes());
+        assert!(!matches!(&found, Item::Entry(entry) if entry.is_kernel()), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn bare_lines_may_be_indented_or_quoted_as_a_whole() {
+    for margin in ["  ", "    ", "> ", "> > "] {
+        let file = format!(
+            "{margin}{TEXT}\n\n{margin}sda: Current: sense key: Medium Error\n{margin}    Additional sense: x\n"
+        );
+        let found = of_kernel(&file);
+        assert_eq!(
+            found,
+            [TEXT, "sda: Current: sense key: Medium Error", "    Additional sense: x"],
+            "{margin}"
+        );
+    }
 }
 
 #[test]
