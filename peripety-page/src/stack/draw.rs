@@ -68,7 +68,12 @@ fn boxed(node: &Node, (x, y): (usize, usize)) -> Markup {
         Mark::Passed => "passed",
         Mark::Whole => "whole",
     };
-    let text_y = if node.note.is_empty() { [24, 42, 0] } else { [19, 35, 50] };
+    let text_y = match (node.kind.is_empty(), node.note.is_empty()) {
+        (false, false) => [19, 35, 50],
+        (false, true) => [24, 42, 0],
+        (true, false) => [24, 0, 44],
+        (true, true) => [33, 0, 0],
+    };
     let sign = match node.mark {
         Mark::Cause => "✖ ",
         Mark::Hit => "▲ ",
@@ -80,7 +85,9 @@ fn boxed(node: &Node, (x, y): (usize, usize)) -> Markup {
             rect x=(x) y=(y) width=(WIDE) height=(HIGH) rx="6" {}
             @let middle = x + WIDE / 2;
             text class="name" x=(middle) y=(y + text_y[0]) { (squeezed(&node.name, NAME)) }
-            text class="kind" x=(middle) y=(y + text_y[1]) { (squeezed(&node.kind, SMALL)) }
+            @if !node.kind.is_empty() {
+                text class="kind" x=(middle) y=(y + text_y[1]) { (squeezed(&node.kind, SMALL)) }
+            }
             @if !node.note.is_empty() {
                 text class="note" x=(middle) y=(y + text_y[2]) { (sign) (squeezed(&node.note, SMALL)) }
             }

@@ -98,7 +98,11 @@ pub(super) fn lost(roots: &Roots) -> anyhow::Result<Vec<Unseen>> {
     let mut all: Vec<Unseen> = losses
         .into_iter()
         .filter(|loss| loss.count > 0)
-        .map(|loss| Unseen { what: loss.source, why: loss.reason, count: Some(loss.count) })
+        .map(|loss| Unseen {
+            what: loss.source,
+            why: format!("lost: {}", loss.reason),
+            count: Some(loss.count),
+        })
         .collect();
     let journal: Journal = serde_json::from_value(part("journal"))?;
     let words = unknown(&journal, &Journal::default(), 0);
