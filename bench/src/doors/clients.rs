@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     num::NonZero,
     os::unix::net::UnixStream,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +14,9 @@ use tungstenite::{Message, WebSocket};
 use zbus::{Connection, MatchRule, MessageStream, connection::Builder, message::Type};
 
 use super::scene::Scene;
+
+/// After so long without a signal none is on its way.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Who waits for events.
 pub trait Client {
@@ -108,12 +112,22 @@ struct Bus {
     _connection: Connection,
 }
 
-impl Client for Bus {
-    fn next(&mut self) -> Result<()> {
+impl Bus {
+    /// Whether a signal comes within that time.
+    fn within(&mut self, time: Duration) -> Result<bool> {
         let next = std::future::poll_fn(|context| {
             zbus::export::futures_core::Stream::poll_next(std::pin::Pin::new(&mut self.stream), context)
         });
-        self.runtime.block_on(next).context("the bus was closed")??;
+        match self.runtime.block_on(async { tokio::time::timeout(time, next).await }) {
+            Ok(signal) => signal.context("the bus was closed")?.map(|_| true).map_err(Into::into),
+            Err(_quiet) => Ok(false),
+        }
+    }
+}
+
+impl Client for Bus {
+    fn next(&mut self) -> Result<()> {
+        ensure!(self.within(Duration::from_secs(30))?, "no signal came");
         Ok(())
     }
 }
@@ -132,5 +146,8 @@ pub fn bus(scene: &Scene) -> Result<Box<dyn Client>> {
             MessageStream::for_match_rule(rule, &connection, NonZero::new(2 * super::TOGETHER)).await?;
         Ok::<_, zbus::Error>((connection, stream))
     })?;
-    Ok(Box::new(Bus { runtime, stream, _connection: connection }))
+    let mut bus = Bus { runtime, stream, _connection: connection };
+    // Signals of what other clients were given may still be on their way.
+    while bus.within(QUIET)? {}
+    Ok(Box::new(bus))
 }
