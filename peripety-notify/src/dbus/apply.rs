@@ -81,7 +81,7 @@ impl Bus {
                         .at(view.path.clone(), BlockObject { detail: detail(), shown: Shown::new(view) })
                         .await?;
                 }
-                Change::ChangeBlock(view) => {
+                Change::UpdateBlock(view) => {
                     let path = view.path.clone();
                     self.put(&path, move |object: &BlockObject| object.shown.with(|it| *it = view)).await?;
                 }
@@ -93,7 +93,7 @@ impl Bus {
                     let object = IncidentObject { detail: detail(), shown: Shown::new((*incident, block)) };
                     server.at(path, object).await?;
                 }
-                Change::ChangeIncident(incident, block) => {
+                Change::UpdateIncident(incident, block) => {
                     let path = names::incident(incident.incident_id);
                     self.put(&path, move |object: &IncidentObject| {
                         object.shown.with(|it| *it = (*incident, block));

@@ -25,10 +25,10 @@ pub(super) struct Tree {
 #[derive(Debug, PartialEq)]
 pub(super) enum Change {
     AddBlock(Block),
-    ChangeBlock(Block),
+    UpdateBlock(Block),
     RemoveBlock(String),
     AddIncident(Box<Incident>, String),
-    ChangeIncident(Box<Incident>, String),
+    UpdateIncident(Box<Incident>, String),
     RemoveIncident(String),
     /// An event, and the object of its device.
     Occurred(Box<Event>, String),
@@ -57,7 +57,7 @@ impl Tree {
                     changes.extend([Change::RemoveBlock(old.path), Change::AddBlock(block)]);
                 }
                 Some(old) if old == block => {}
-                Some(_) => changes.push(Change::ChangeBlock(block)),
+                Some(_) => changes.push(Change::UpdateBlock(block)),
                 None => {
                     changes.extend(self.make_room(&name));
                     changes.push(Change::AddBlock(block));
@@ -95,7 +95,7 @@ impl Tree {
             self.incidents.insert(incident.incident_id, boxed());
             let block = self.block_of(incident);
             changes.extend(if is_known {
-                [Change::ChangeIncident(boxed(), block), Change::Changed(boxed())]
+                [Change::UpdateIncident(boxed(), block), Change::Changed(boxed())]
             } else {
                 [Change::AddIncident(boxed(), block), Change::Opened(boxed())]
             });
@@ -160,7 +160,7 @@ impl Tree {
                 && block.incidents != incidents
             {
                 block.incidents = incidents;
-                changes.push(Change::ChangeBlock(block.clone()));
+                changes.push(Change::UpdateBlock(block.clone()));
             }
         }
         changes

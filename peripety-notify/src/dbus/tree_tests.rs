@@ -25,7 +25,7 @@ fn kinds(changes: &[Change]) -> Vec<String> {
 fn a_device_comes_with_its_first_event_and_goes_when_another_has_its_name() {
     let mut tree = Tree::default();
     assert_eq!(kinds(&tree.take_event(&event("sdf", "one", 0))), ["AddBlock", "Occurred"]);
-    assert_eq!(kinds(&tree.take_event(&event("sdf", "one", 1))), ["ChangeBlock", "Occurred"]);
+    assert_eq!(kinds(&tree.take_event(&event("sdf", "one", 1))), ["UpdateBlock", "Occurred"]);
     let late = tree.take_event(&event("sdf", "one", 0));
     assert_eq!(kinds(&late), ["Occurred"], "the latest event is still the one of before");
     let other = tree.take_event(&event("sdf", "two", 2));
@@ -40,17 +40,17 @@ fn incidents_open_change_and_are_over_and_their_devices_name_them() {
     tree.take_event(&event("sdf", "one", 0));
     let mut incident = sample();
     let opened = tree.take_incident(&incident);
-    assert_eq!(kinds(&opened), ["AddIncident", "Opened", "ChangeBlock"]);
+    assert_eq!(kinds(&opened), ["AddIncident", "Opened", "UpdateBlock"]);
     assert!(
         matches!(opened.first(), Some(Change::AddIncident(_, block)) if block == "/org/peripety1/block_devices/sdf")
     );
-    assert!(matches!(opened.last(), Some(Change::ChangeBlock(block)) if block.incidents.len() == 1));
+    assert!(matches!(opened.last(), Some(Change::UpdateBlock(block)) if block.incidents.len() == 1));
     assert_eq!(tree.take_incident(&incident), [], "the same revision again");
     incident.revision = 1;
-    assert_eq!(kinds(&tree.take_incident(&incident)), ["ChangeIncident", "Changed"]);
+    assert_eq!(kinds(&tree.take_incident(&incident)), ["UpdateIncident", "Changed"]);
     incident.revision = 2;
     incident.state = State::Resolved;
-    assert_eq!(kinds(&tree.take_incident(&incident)), ["Resolved", "RemoveIncident", "ChangeBlock"]);
+    assert_eq!(kinds(&tree.take_incident(&incident)), ["Resolved", "RemoveIncident", "UpdateBlock"]);
     assert!(tree.open().is_empty());
 }
 

@@ -122,10 +122,13 @@ mod tests {
 
     use super::*;
 
+    /// The targets of a map with the lines of their status.
+    type Targets = Vec<(&'static str, String)>;
+
     /// Answers as the kernel does, and counts the questions.
     #[derive(Default)]
     struct Fake {
-        maps: RefCell<Vec<(Listed, Vec<(&'static str, String)>)>>,
+        maps: RefCell<Vec<(Listed, Targets)>>,
         armed: Cell<u32>,
         reads: Cell<u32>,
     }
