@@ -349,6 +349,7 @@ impl Store {
         if node.frozen.is_none() {
             let dev = |owner: &Gen| self.nodes.get(owner).map(|node| node.device.id.dev);
             id.made_of = node.owners.iter().filter_map(dev).collect();
+            id.made_of.sort_unstable();
         }
         if id.blk_type == BlkType::Md && id.wwid.is_empty() {
             // Not every kernel reports the UUID of an array, but every member carries it.

@@ -508,7 +508,9 @@ fn the_running_machine_is_known() {
     let cache = BlkCache::scan(&Roots::system()).unwrap();
     for info in cache.all() {
         assert_eq!(info.id.identity, Identity::Live);
-        let again = cache.by_dev(info.id.dev, Some(1)).unwrap();
+        // Nothing fails on a loop device without a file.
+        let at_ns = (info.id.size_sectors != Some(0)).then_some(1);
+        let again = cache.by_dev(info.id.dev, at_ns).unwrap();
         assert_eq!(again, info);
         let by_name = cache.by_name(&info.id.blk_path, None).unwrap();
         assert_eq!(by_name.id.dev, info.id.dev, "{}", info.id.blk_path);

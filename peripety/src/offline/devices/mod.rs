@@ -246,6 +246,9 @@ impl Known {
             {
                 id.transport = self.targets.get(&(at.host, at.channel, at.target)).cloned();
             }
+            let below = owners(name).into_iter().filter_map(|name| Some(self.nodes.get(name)?.id.dev));
+            id.made_of = below.filter(|dev| !dev.is_none()).collect();
+            id.made_of.sort_unstable();
             id
         };
         let mut info = BlkInfo {
