@@ -1,6 +1,6 @@
 //! The unit under a real systemd, which is process 1 of a pid namespace here.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -31,8 +31,7 @@ fn unit(machine: &Machine) -> Result<()> {
     let programs = machine.program("peripetyd");
     let programs = programs.parent().context("no directory of programs")?;
     // Its /run hides the directory: it is bound to a place that stays.
-    let shown = env::temp_dir().join(format!("peripety-unit-{}", std::process::id()));
-    fs::create_dir(&shown).with_context(|| format!("creating {}", shown.display()))?;
+    let shown = tempfile::Builder::new().prefix("peripety-unit-").tempdir()?.keep();
     cmd::run(Command::new("mount").arg("--bind").arg(&out).arg(&shown))?;
     let mut boot = Command::new("timeout");
     boot.args([
