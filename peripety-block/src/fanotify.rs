@@ -1,5 +1,7 @@
 //! Events of a fanotify group that reports file handles (fanotify(7), include/uapi/linux/fanotify.h).
 
+use crate::bytes::{u16_at, u32_at, u64_at};
+
 /// Bit of the mask: a filesystem found an error.
 pub const FS_ERROR: u64 = 0x8000;
 /// Bit of the mask: events were lost.
@@ -84,18 +86,6 @@ fn file_handle(record: &[u8], event: &mut Event) -> Option<()> {
     };
     event.inode = event.inode.filter(|inode| *inode != 0);
     Some(())
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_ne_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use rustix::{
     ioctl::{Ioctl, IoctlOutput, Opcode, opcode},
 };
 
+use crate::bytes;
+
 /// What is asked, each with a buffer that the kernel reads and writes, and no pointer in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -55,10 +57,7 @@ impl Request {
 
     /// Whether the kernel, asked this with this buffer, stays within it.
     fn fits(self, buffer: &[u8]) -> bool {
-        let u32_at = |at: usize| {
-            let bytes = buffer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-            bytes.map(u32::from_ne_bytes).map(|value| value as usize)
-        };
+        let u32_at = |at| bytes::u32_at(buffer, at).map(|value| value as usize);
         match self {
             // Its data_size bounds it.
             Self::DmTableStatus | Self::DmListDevices | Self::DmDevArmPoll => {

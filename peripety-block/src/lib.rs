@@ -72,6 +72,7 @@
 
 mod attr;
 pub mod blk_type;
+mod bytes;
 mod cache;
 mod content;
 mod facts;

@@ -2,7 +2,7 @@
 //!
 //! Names and spellings are udev's (`ID_FS_TYPE`, `ID_FS_UUID`), so that an event says the same with udev and without.
 
-use super::{content::Content, wwid};
+use super::{bytes::array, content::Content, wwid};
 
 /// How much of the start the decoders look at: btrfs has its superblock at 64 KiB.
 pub(super) const HEAD: usize = 68 * 1024;
@@ -64,7 +64,7 @@ impl<'a> Image<'a> {
 }
 
 fn le32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+    array(bytes, at).map(u32::from_le_bytes)
 }
 
 /// Text up to the first zero byte.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytes;
+
 /// Bytes of a record.
 pub const RECORD: usize = 64;
 
@@ -86,8 +88,7 @@ const DOMAINS: [&str; 9] = [
 
 /// Reads one record; none when it is no record, or of a kind that is not known.
 pub fn decode(record: &[u8]) -> Option<Record> {
-    let u32_at = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
-    let u64_at = |at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
+    let (u32_at, u64_at) = (|at| bytes::u32_at(record, at), |at| bytes::u64_at(record, at));
     if record.len() < RECORD {
         return None;
     }

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use peripety_model::Dev;
 
 use super::{Algorithm, Kind, Layout, Member, Raid10, Raid456, Role, Segment, Space, Striped, kib};
+use crate::bytes::array;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
@@ -41,8 +42,8 @@ pub struct Chunk {
 impl Chunk {
     /// Decodes an item of the chunk tree whose key has the offset `logical`; none when it is too short.
     pub fn decode(logical: u64, item: &[u8]) -> Option<Self> {
-        let u64_at = |at: usize| Some(u64::from_le_bytes(item.get(at..at.checked_add(8)?)?.try_into().ok()?));
-        let u16_at = |at: usize| Some(u16::from_le_bytes(item.get(at..at.checked_add(2)?)?.try_into().ok()?));
+        let u64_at = |at| array(item, at).map(u64::from_le_bytes);
+        let u16_at = |at| array(item, at).map(u16::from_le_bytes);
         let count = usize::from(u16_at(44)?);
         if count > STRIPES_MAX {
             return None;

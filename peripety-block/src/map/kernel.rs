@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{Chunks, Extent, FileMap, Space, Tables, btrfs::Chunk, dm::Target};
 use crate::{
+    bytes::{u32_at, u64_at},
     ioctl::{self, DM_HEADER, FIEMAP_EXTENT, FIEMAP_HEADER, LOOP_STATUS, Request},
     resolve::block_node,
 };
@@ -123,14 +124,6 @@ fn open(path: &Path) -> Result<File, AskError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     let opened = File::options().read(true).custom_flags(i32::try_from(flags).unwrap_or(0)).open(path);
     opened.map_err(|source| AskError::Open { path: path.to_owned(), source })
-}
-
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_ne_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 fn put(bytes: &mut [u8], at: usize, value: &[u8]) {

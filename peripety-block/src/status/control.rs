@@ -10,10 +10,11 @@ use peripety_model::Dev;
 
 use super::{MapStatus, Seen, TargetLine, target};
 use crate::{
+    bytes::{u32_at, u64_at},
     ioctl::{self, DM_HEADER, Request},
     map::{
         Space, dm,
-        kernel::{Answer, AskError, ask_dm, decode_table, dm_header, forget, u32_at, u64_at},
+        kernel::{Answer, AskError, ask_dm, decode_table, dm_header, forget},
     },
 };
 
