@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     change::{Change, Subject, What},
     diff::{self, Reasons},
-    hint::Hint,
+    hint::{Giver, Hint},
     snapshot::{Brick, Snapshot, Status, Volume},
     store::Saved,
 };
@@ -17,6 +17,8 @@ const SETTLE_MS: u64 = 1_500;
 const CONFIRM_MS: u64 = 4_000;
 /// The same at the first look, when glusterd may just be starting its bricks.
 const CONFIRM_FIRST_MS: u64 = 15_000;
+/// How often it is asked for what anybody can have sent, where nothing changed.
+const UNFOUNDED_MS: u64 = 15_000;
 /// How often it is asked without a hint. Each question takes a lock in the cluster.
 const REGULAR_MS: u64 = 600_000;
 /// How often heal is asked for, while entries wait.
@@ -43,6 +45,10 @@ pub struct Core {
     ended: Vec<(String, String)>,
     ask_at: u64,
     heal_at: u64,
+    /// Whether the next question is for more than what anybody can have sent.
+    asked_by_root: bool,
+    /// Until when what anybody can have sent leads to no question: the last one for it found nothing.
+    unfounded_until: u64,
     /// Since when a snapshot has bricks fewer than before.
     fewer_since: Option<u64>,
     failing_since: Option<u64>,
@@ -82,11 +88,11 @@ impl Core {
     }
 
     /// Something happened.
-    pub fn hint(&mut self, now: u64, hint: Hint) -> Vec<Change> {
+    pub fn hint(&mut self, now: u64, giver: Giver, hint: Hint) -> Vec<Change> {
+        self.ask_after(now, giver);
         match hint {
             Hint::Report(report) => {
                 let (key, text) = (report.key(), report.to_string());
-                self.ask_by(now + SETTLE_MS);
                 if self.reports.get(&key) == Some(&text) {
                     return Vec::new();
                 }
@@ -101,20 +107,23 @@ impl Core {
                 }
                 return vec![Change::of_node(report.subject(), What::Report(report))];
             }
-            Hint::Brick { volume, path, why } => {
-                if let Some(why) = why {
-                    self.reasons.insert((volume.unwrap_or_default(), path), (why, now));
-                }
+            Hint::Reason { volume, path, why } => {
+                self.reasons.insert((volume.unwrap_or_default(), path), (why, now));
             }
             Hint::Ended { volume, path } => self.ended.push((volume, path)),
-            Hint::Heal(_) => self.heal_at = self.heal_at.min(now + SETTLE_MS),
-            Hint::Volume(_) | Hint::Peers => {}
+            Hint::Heal => self.heal_at = self.heal_at.min(now + SETTLE_MS),
+            Hint::Changed => {}
         }
-        self.ask_by(now + SETTLE_MS);
         Vec::new()
     }
 
-    fn ask_by(&mut self, at: u64) {
+    fn ask_after(&mut self, now: u64, giver: Giver) {
+        let mut at = now + SETTLE_MS;
+        if giver == Giver::Anyone {
+            at = at.max(self.unfounded_until);
+        } else {
+            self.asked_by_root = true;
+        }
         // While glusterd does not answer, hints do not make it answer sooner.
         if self.failing_since.is_none() {
             self.ask_at = self.ask_at.min(at);
@@ -160,6 +169,8 @@ impl Core {
             self.heal_at = now + if pending || away { HEAL_MS } else { REGULAR_MS };
         }
         if complete {
+            let by_root = std::mem::take(&mut self.asked_by_root);
+            self.unfounded_until = if found.is_empty() && !by_root { now + UNFOUNDED_MS } else { 0 };
             let was_away = |known: &Snapshot| known.volumes.values().any(has_bricks_away);
             if self.known.as_ref().is_some_and(|known| was_away(known) != away) {
                 self.heal_at = self.heal_at.min(now + HEAL_SOON_MS);

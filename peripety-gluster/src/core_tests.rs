@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     diff::tests::{cluster, rep},
-    hint::Report,
+    hint::{Giver::Root, Report},
     snapshot::Heal,
 };
 
@@ -22,27 +22,38 @@ fn down() -> Snapshot {
     snapshot
 }
 
-fn brick_went() -> Hint {
-    Hint::Brick { volume: Some("rep".to_owned()), path: "/b".to_owned(), why: None }
-}
-
 #[test]
 fn glusterd_is_asked_once_for_hints_that_come_together_and_seldom_without() {
     let mut core = settled();
     assert_eq!(core.ask_at(), REGULAR_MS);
-    core.hint(100_000, Hint::Peers);
-    core.hint(100_900, brick_went());
+    core.hint(100_000, Root, Hint::Changed);
+    core.hint(100_900, Root, Hint::Changed);
     assert_eq!(core.ask_at(), 100_000 + SETTLE_MS);
     assert!(core.snapshot(102_000, 0, cluster(), true).is_empty());
     assert_eq!(core.ask_at(), REGULAR_MS.min(102_000 + REGULAR_MS));
 }
 
 #[test]
+fn what_anybody_can_send_leads_to_no_storm_of_questions() {
+    let mut core = settled();
+    for n in 0..1000 {
+        core.hint(100_000 + n, Giver::Anyone, Hint::Changed);
+    }
+    let first = core.ask_at();
+    assert_eq!(first, 100_000 + SETTLE_MS);
+    assert!(core.snapshot(first, 0, cluster(), true).is_empty());
+    core.hint(first + 10, Giver::Anyone, Hint::Changed);
+    assert_eq!(core.ask_at(), first + UNFOUNDED_MS, "nothing had changed");
+    core.hint(first + 20, Root, Hint::Changed);
+    assert_eq!(core.ask_at(), first + 20 + SETTLE_MS, "what root alone can have written does not wait");
+}
+
+#[test]
 fn three_sources_of_one_thing_are_one_change() {
     let mut core = settled();
-    core.hint(100_000, brick_went());
-    core.hint(100_001, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
-    core.hint(100_002, Hint::Volume(Some("rep".to_owned())));
+    core.hint(100_000, Root, Hint::Changed);
+    core.hint(100_001, Root, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
+    core.hint(100_002, Root, Hint::Changed);
     assert!(
         core.snapshot(101_500, 0, down(), true).is_empty(),
         "it may come of a volume that is being stopped"
@@ -55,7 +66,7 @@ fn three_sources_of_one_thing_are_one_change() {
 #[test]
 fn a_volume_that_is_stopped_reports_no_bricks() {
     let mut core = settled();
-    core.hint(100_000, brick_went());
+    core.hint(100_000, Root, Hint::Changed);
     assert!(core.snapshot(101_500, 0, down(), true).is_empty());
     let mut stopped = down();
     rep(&mut stopped).status = Status::Stopped;
@@ -95,7 +106,7 @@ fn a_silent_glusterd_is_reported_once_and_bricks_are_still_known() {
     let mut core = settled();
     let mut now = 100_000;
     let mut reported = Vec::new();
-    core.hint(now, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
+    core.hint(now, Root, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
     for _ in 0..10 {
         reported.extend(words(&core.failed(now, 0, "no answer")));
         assert!(core.ask_at() > now && core.ask_at() <= now + RETRY_MS.1);
@@ -110,7 +121,7 @@ fn a_silent_glusterd_is_reported_once_and_bricks_are_still_known() {
 #[test]
 fn a_node_that_hangs_keeps_nothing_else_from_being_seen() {
     let mut core = settled();
-    core.hint(100_000, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
+    core.hint(100_000, Root, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
     let unknown = || {
         let mut snapshot = cluster();
         rep(&mut snapshot).bricks.iter_mut().for_each(|brick| brick.online = None);
@@ -133,21 +144,27 @@ fn what_only_its_event_reports_is_reported_when_it_changes() {
     let faulty = |faulty| {
         Hint::Report(Report::GeoReplication { volume: "rep".to_owned(), to: "far::rep".to_owned(), faulty })
     };
-    assert!(core.hint(1, faulty(false)).is_empty(), "what begins by being well is no change");
-    assert_eq!(words(&core.hint(2, faulty(true))), ["volume rep: geo-replication to far::rep is faulty"]);
-    assert!(core.hint(3, faulty(true)).is_empty());
+    assert!(core.hint(1, Root, faulty(false)).is_empty(), "what begins by being well is no change");
+    assert_eq!(
+        words(&core.hint(2, Root, faulty(true))),
+        ["volume rep: geo-replication to far::rep is faulty"]
+    );
+    assert!(core.hint(3, Root, faulty(true)).is_empty());
     let mut again = Core::new(core.save());
-    assert!(again.hint(4, faulty(true)).is_empty(), "over a restart");
-    assert_eq!(words(&again.hint(5, faulty(false))), ["volume rep: geo-replication to far::rep is active"]);
+    assert!(again.hint(4, Root, faulty(true)).is_empty(), "over a restart");
+    assert_eq!(
+        words(&again.hint(5, Root, faulty(false))),
+        ["volume rep: geo-replication to far::rep is active"]
+    );
 }
 
 #[test]
 fn a_reason_stays_until_its_brick_has_gone() {
     let mut core = settled();
-    let why = Some("health check failed".to_owned());
-    core.hint(100_000, Hint::Brick { volume: None, path: "/b".to_owned(), why });
+    let why = "health check failed".to_owned();
+    core.hint(100_000, Root, Hint::Reason { volume: None, path: "/b".to_owned(), why });
     assert!(core.snapshot(101_500, 0, cluster(), true).is_empty(), "it still serves");
-    core.hint(130_000, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
+    core.hint(130_000, Root, Hint::Ended { volume: "rep".to_owned(), path: "/b".to_owned() });
     core.snapshot(131_500, 0, down(), true);
     let changes = words(&core.snapshot(core.ask_at(), 0, down(), true));
     assert!(changes.first().unwrap().contains("is down: health check failed;"), "{changes:?}");
@@ -159,7 +176,7 @@ fn heal_is_asked_for_often_while_entries_wait() {
     assert!(!core.heal_wanted(1));
     let mut pending = cluster();
     rep(&mut pending).heal = Some(Heal { pending: 3, split_brain: 0 });
-    core.hint(100_000, Hint::Heal(None));
+    core.hint(100_000, Root, Hint::Heal);
     let now = core.ask_at();
     assert!(core.heal_wanted(now));
     assert_eq!(core.snapshot(now, 0, pending, true).len(), 1);

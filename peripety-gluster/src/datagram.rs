@@ -1,8 +1,8 @@
 //! What every process of GlusterFS sends to UDP port 55555 of the loopback address: `SECONDS NUMBER KEY=VALUE;KEY=VALUE`.
 //!
 //! The number is a place in a list that only grows at its end (`events/eventskeygen.py`; the numbers here are those of 10.3).
-//! Whoever runs on this machine can send one, so that nothing of it is believed without a question to glusterd, but for what
-//! glusterd cannot be asked for.
+//! Whoever runs on this machine can send one. So it leads to a question to glusterd, and what glusterd cannot be asked for is at
+//! most a warning; nothing of it says that data cannot be reached.
 
 use std::collections::BTreeMap;
 
@@ -54,13 +54,13 @@ type Read = fn(u16, &Message) -> Option<Hint>;
 /// Which numbers mean what.
 const TABLE: &[(&[u16], Read)] = &[
     // PEER_ATTACH, PEER_DETACH, PEER_REJECT, PEER_CONNECT, PEER_DISCONNECT, PEER_NOT_FOUND, UNKNOWN_PEER
-    (&[0, 1, 69, 70, 71, 72, 73], |_, _| Some(Hint::Peers)),
+    (&[0, 1, 69, 70, 71, 72, 73], changed),
     // VOLUME_CREATE, _START, _STOP, _DELETE, _SET, _RESET, BRICK_RESET_START, _COMMIT, BRICK_REPLACE
-    (&[2, 3, 4, 5, 6, 7, 8, 9, 10], volume),
+    (&[2, 3, 4, 5, 6, 7, 8, 9, 10], changed),
     // SNAPSHOT_CREATED, _RESTORED, _DELETED, _CLONED
-    (&[35, 43, 45, 47], volume),
-    // SVC_CONNECTED, SVC_DISCONNECTED: self-heal daemon and others
-    (&[65, 66], |_, _| Some(Hint::Volume(None))),
+    (&[35, 43, 45, 47], changed),
+    // SVC_CONNECTED, SVC_DISCONNECTED: self-heal daemon and others; BRICK_DISCONNECTED, BRICK_CONNECTED
+    (&[65, 66, 76, 77], changed),
     (&[41, 42], |number, message| {
         let volume = message.get(&["volume_name", "volume"])?;
         Some(Hint::Report(Report::SnapshotLimit { volume, hard: number == 42 }))
@@ -73,17 +73,11 @@ const TABLE: &[(&[u16], Read)] = &[
         };
         Some(Hint::Report(Report::StartFailed { volume: message.get(&["volume"])?, brick }))
     }),
-    // BRICK_DISCONNECTED, BRICK_CONNECTED
-    (&[76, 77], |_, message| {
-        Some(Hint::Brick { volume: message.get(&["volume"]), path: message.get(&["brick"])?, why: None })
-    }),
-    (&[80, 81], |number, message| {
-        let volume = message.get(&["volume"])?;
-        Some(Hint::Report(Report::ServerQuorum { volume, lost: number == 80 }))
-    }),
+    // QUORUM_LOST, QUORUM_REGAINED: how it is, glusterd's own log says.
+    (&[80, 81], changed),
     // EC_MIN_BRICKS_NOT_UP, EC_MIN_BRICKS_UP, AFR_QUORUM_MET, AFR_QUORUM_FAIL, AFR_SUBVOL_UP, AFR_SUBVOLS_DOWN
     (&[89, 90, 106, 107, 108, 109], |_, message| {
-        (message.get(&["client-pid"]).as_deref() != Some(HEAL_COMMAND)).then_some(Hint::Volume(None))
+        (message.get(&["client-pid"]).as_deref() != Some(HEAL_COMMAND)).then_some(Hint::Changed)
     }),
     (&[91, 93], |number, message| {
         let volume = message.get(&["primary_volume", "master_volume"])?;
@@ -113,13 +107,13 @@ const TABLE: &[(&[u16], Read)] = &[
         let path = brick.split_once(":/").map_or_else(|| brick.to_owned(), |(_, path)| format!("/{path}"));
         let operation = message.get(&["op"]).unwrap_or_else(|| "access".to_owned());
         let error = message.get(&["error"]).unwrap_or_else(|| "unknown error".to_owned());
-        let why = Some(format!("health check failed ({operation}: {error})"));
-        Some(Hint::Brick { volume: None, path, why })
+        let why = format!("health check failed ({operation}: {error})");
+        Some(Hint::Reason { volume: None, path, why })
     }),
     // AFR_SPLIT_BRAIN
-    (&[110], |_, _| Some(Hint::Heal(None))),
+    (&[110], |_, _| Some(Hint::Heal)),
     // VOLUME_ADD_BRICK, VOLUME_REMOVE_BRICK_START, _COMMIT, _STOP, _FORCE
-    (&[123, 125, 127, 129, 131], volume),
+    (&[123, 125, 127, 129, 131], changed),
     (&[134, 135, 136, 137], |number, message| {
         let state = match number {
             134 => Rebalance::Started,
@@ -139,10 +133,9 @@ const TABLE: &[(&[u16], Read)] = &[
     }),
 ];
 
-/// An operation of a person.
 #[expect(clippy::unnecessary_wraps, reason = "a row of the table")]
-fn volume(_number: u16, message: &Message) -> Option<Hint> {
-    Some(Hint::Volume(message.get(&["name", "volume", "Volume", "volume_name"])))
+fn changed(_number: u16, _message: &Message) -> Option<Hint> {
+    Some(Hint::Changed)
 }
 
 #[cfg(test)]
@@ -153,33 +146,21 @@ mod tests {
 
     #[test]
     fn what_a_cluster_sent() {
-        let brick = |volume: Option<&str>, path: &str, why: Option<&str>| {
-            Some(Hint::Brick {
-                volume: volume.map(str::to_owned),
-                path: path.to_owned(),
-                why: why.map(str::to_owned),
-            })
-        };
         for (datagram, expected) in [
-            ("1796031847 0 host=10.77.0.2", Some(Hint::Peers)),
-            (
-                "1796031851 2 name=rep;bricks= 10.77.0.1:/bricks/b/rep ",
-                Some(Hint::Volume(Some("rep".to_owned()))),
-            ),
-            (
-                "1796031855 77 peer=10.77.0.1;volume=rep;brick=/bricks/b/rep",
-                brick(Some("rep"), "/bricks/b/rep", None),
-            ),
-            ("1796031855 109 client-pid=-6; subvol=rep-replicate-0", Some(Hint::Volume(None))),
+            ("1796031847 0 host=10.77.0.2", Some(Hint::Changed)),
+            ("1796031851 2 name=rep;bricks= 10.77.0.1:/bricks/b/rep ", Some(Hint::Changed)),
+            ("1796031855 77 peer=10.77.0.1;volume=rep;brick=/bricks/b/rep", Some(Hint::Changed)),
+            ("1796031855 109 client-pid=-6; subvol=rep-replicate-0", Some(Hint::Changed)),
             ("1796031855 109 client-pid=-7; subvol=rep-replicate-0", None),
             (
                 "1 105 op=open_for_write;path=/b/.glusterfs/health_check;error=Input/output error;brick=vm:/b/data timeout is 20",
-                brick(None, "/b/data", Some("health check failed (open_for_write: Input/output error)")),
+                Some(Hint::Reason {
+                    volume: None,
+                    path: "/b/data".to_owned(),
+                    why: "health check failed (open_for_write: Input/output error)".to_owned(),
+                }),
             ),
-            (
-                "1 80 volume=rep",
-                Some(Hint::Report(Report::ServerQuorum { volume: "rep".to_owned(), lost: true })),
-            ),
+            ("1 80 volume=rep", Some(Hint::Changed)),
             ("1 97 client_uid=x", None),
             ("1 9999 x=y", None),
             ("", None),

@@ -6,7 +6,7 @@ use std::{
     fs, io,
     io::Read as _,
     os::fd::AsFd as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -172,11 +172,6 @@ fn processes_into(volumes: &mut BTreeMap<String, Volume>, processes: &xml::Proce
             }
         }
     }
-}
-
-/// Where glusterd's logs are.
-pub fn logs(directory: &Path) -> [PathBuf; 2] {
-    [directory.to_owned(), directory.join("bricks")]
 }
 
 #[cfg(test)]

@@ -1,20 +1,27 @@
 //! That something happened, from any source.
 
+/// Who can have given a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giver {
+    /// Any program of this machine: a datagram.
+    Anyone,
+    /// Root alone: logs, the hook, the end of a process.
+    Root,
+}
+
 /// What a source reports. All but [`Hint::Report`] only lead to a question to glusterd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// The definition or state of a volume changed; all of them where none is named.
-    Volume(Option<String>),
-    /// A peer came, went, or was connected or disconnected.
-    Peers,
-    /// A brick of this node came or went.
-    Brick {
+    /// A volume, a brick or a peer changed.
+    Changed,
+    /// Why a brick of this node is going to end.
+    Reason {
         /// Its volume, where it is named.
         volume: Option<String>,
         /// Its directory.
         path: String,
-        /// Why it went, in words of GlusterFS.
-        why: Option<String>,
+        /// In words of GlusterFS.
+        why: String,
     },
     /// The process of a brick of this node ended.
     Ended {
@@ -24,7 +31,7 @@ pub enum Hint {
         path: String,
     },
     /// Entries have to be healed, or were.
-    Heal(Option<String>),
+    Heal,
     /// What glusterd cannot be asked for.
     Report(Report),
 }

@@ -50,32 +50,24 @@ impl<'a> Line<'a> {
 pub fn hint(line: &str) -> Option<Hint> {
     let line = Line::parse(line)?;
     match line.id? {
-        // Brick HOST:PATH has disconnected from glusterd.
-        106_005 => {
-            let name = line.text.strip_prefix("Brick ")?.split(' ').next()?;
-            let path = name.split_once(":/").map(|(_, path)| format!("/{path}"))?;
-            Some(Hint::Brick { volume: None, path, why: None })
-        }
         // OPERATION() on BRICK/.glusterfs/health_check returned ret is -1 error is ERROR [ERROR], then: health-check failed, going
         // down. The volume is in the domain.
         113_075 => {
             let volume = line.domain.strip_prefix("0-")?.strip_suffix("-posix")?.to_owned();
-            Some(health_check(line.text).map_or_else(
-                || Hint::Volume(Some(volume.clone())),
-                |(path, why)| Hint::Brick { volume: Some(volume.clone()), path, why: Some(why) },
-            ))
+            Some(match health_check(line.text) {
+                Some((path, why)) => Hint::Reason { volume: Some(volume), path, why },
+                None => Hint::Changed,
+            })
         }
-        // Peer … has disconnected from glusterd; a peer was added, or accepted
-        106_004 | 106_487 | 106_488 | 106_490 | 106_493 => Some(Hint::Peers),
+        // A brick or a peer has disconnected from glusterd; a peer was added, or accepted; a brick signed in or out
+        106_004 | 106_005 | 106_142..=106_144 | 106_487 | 106_488 | 106_490 | 106_493 => Some(Hint::Changed),
         // Server quorum lost for volume NAME. Stopping local bricks. / regained
         id @ (106_002 | 106_003) => {
             let volume = line.text.split(" for volume ").nth(1)?.split('.').next()?;
             Some(Hint::Report(Report::ServerQuorum { volume: volume.to_owned(), lost: id == 106_002 }))
         }
-        // pmap: a brick signed in or out
-        106_142..=106_144 => Some(Hint::Volume(None)),
         // afr: an entry is in split-brain
-        108_008 => Some(Hint::Heal(None)),
+        108_008 => Some(Hint::Heal),
         _ => None,
     }
 }
@@ -99,11 +91,11 @@ mod tests {
         for (line, expected) in [
             (
                 "[2026-11-30 09:45:14.403751 +0000] I [MSGID: 106143] [glusterd-pmap.c:357:pmap_port_remove] 0-pmap: removing brick /bricks/b/dist on port 55477 ",
-                Some(Hint::Volume(None)),
+                Some(Hint::Changed),
             ),
             (
                 "[2026-11-30 09:45:14.410000 +0000] I [MSGID: 106005] [glusterd-handler.c:6047:__glusterd_brick_rpc_notify] 0-management: Brick 10.77.0.1:/bricks/b/rep has disconnected from glusterd. ",
-                Some(Hint::Brick { volume: None, path: "/bricks/b/rep".to_owned(), why: None }),
+                Some(Hint::Changed),
             ),
             (
                 "[2026-11-30 09:45:14.410000 +0000] C [MSGID: 106002] [glusterd-server-quorum.c:355:glusterd_do_volume_quorum_action] 0-management: Server quorum lost for volume rep. Stopping local bricks. ",
@@ -111,14 +103,14 @@ mod tests {
             ),
             (
                 "[2026-11-30 09:45:14.410000 +0000] M [MSGID: 113075] [posix-helpers.c:2214:posix_health_check_thread_proc] 0-rep-posix: health-check failed, going down ",
-                Some(Hint::Volume(Some("rep".to_owned()))),
+                Some(Hint::Changed),
             ),
             (
                 "[2026-11-30 10:57:38.037637 +0000] W [MSGID: 113075] [posix-helpers.c:2081:posix_fs_health_check] 0-rep-posix: open_for_write() on /bricks/b/rep/.glusterfs/health_check returned ret is -1 error is Input/output error [Input/output error]",
-                Some(Hint::Brick {
+                Some(Hint::Reason {
                     volume: Some("rep".to_owned()),
                     path: "/bricks/b/rep".to_owned(),
-                    why: Some("health check failed (open_for_write: Input/output error)".to_owned()),
+                    why: "health check failed (open_for_write: Input/output error)".to_owned(),
                 }),
             ),
             (

@@ -143,8 +143,8 @@ fn run(places: &Places) -> anyhow::Result<()> {
             sources.watch_bricks(core.known());
         }
         let wait = core.ask_at().saturating_sub(millis(begin));
-        for hint in sources.wait(wait)? {
-            let changes = core.hint(millis(begin), hint);
+        for (giver, hint) in sources.wait(wait)? {
+            let changes = core.hint(millis(begin), giver, hint);
             report(&changes, &core, places)?;
         }
     }

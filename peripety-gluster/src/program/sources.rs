@@ -22,8 +22,7 @@ use super::note;
 use crate::{
     datagram,
     follow::Follower,
-    gluster::logs,
-    hint::Hint,
+    hint::{Giver, Hint},
     hook, log,
     snapshot::{Snapshot, Status},
 };
@@ -99,7 +98,7 @@ impl Sources {
     }
 
     /// What happened, waiting for `millis` at most.
-    pub(super) fn wait(&mut self, millis: u64) -> io::Result<Vec<Hint>> {
+    pub(super) fn wait(&mut self, millis: u64) -> io::Result<Vec<(Giver, Hint)>> {
         let seconds = (millis / 1000).min(LONGEST_S);
         let timeout = Timespec {
             tv_sec: i64::try_from(seconds).unwrap_or_default(),
@@ -110,30 +109,35 @@ impl Sources {
         self.datagrams.iter().for_each(|socket| add(socket.as_fd()));
         self.hook.iter().for_each(|socket| add(socket.as_fd()));
         self.logs.iter().for_each(|(fd, _)| add(fd.as_fd()));
+        let others =
+            self.datagrams.len() + usize::from(self.hook.is_some()) + usize::from(self.logs.is_some());
         self.bricks.iter().for_each(|brick| add(brick.fd.as_fd()));
         match poll(&mut waits, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let ended: Vec<bool> =
-            waits.iter().rev().take(self.bricks.len()).rev().map(|wait| !wait.revents().is_empty()).collect();
+        let ended: Vec<bool> = waits.iter().skip(others).map(|wait| !wait.revents().is_empty()).collect();
         drop(waits);
         let mut hints = Vec::new();
         for socket in &self.datagrams {
-            receive(socket, datagram::MAX, |bytes| hints.extend(datagram::hint(bytes)));
+            receive(socket, datagram::MAX, |bytes| {
+                hints.extend(datagram::hint(bytes).map(|hint| (Giver::Anyone, hint)));
+            });
         }
         if let Some(socket) = &self.hook {
-            receive(socket, hook::MAX, |bytes| hints.extend(hook::hint(bytes)));
+            receive(socket, 1, |_| hints.push((Giver::Root, Hint::Changed)));
         }
-        if let Some((fd, follower)) = &mut self.logs {
-            receive(&*fd, 64 << 10, |_| {});
-            follower.lines(|line| hints.extend(log::hint(line)));
+        if let Some((changes, follower)) = &mut self.logs {
+            // Which file it was, the follower sees by itself.
+            let _none_waits = rustix::io::read(changes, &mut [0; 4096]);
+            follower.lines(|line| hints.extend(log::hint(line).map(|hint| (Giver::Root, hint))));
         }
         let mut ended = ended.into_iter();
         self.bricks.retain(|brick| {
             let has_ended = ended.next() == Some(true);
             if has_ended {
-                hints.push(Hint::Ended { volume: brick.volume.clone(), path: brick.path.clone() });
+                let ended = Hint::Ended { volume: brick.volume.clone(), path: brick.path.clone() };
+                hints.push((Giver::Root, ended));
             }
             !has_ended
         });
@@ -167,7 +171,7 @@ fn hook_socket(path: &Path) -> Option<UnixDatagram> {
 
 fn watch_logs(directory: &Path) -> io::Result<(OwnedFd, Follower)> {
     let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    let directories = logs(directory);
+    let directories = [directory.to_owned(), directory.join("bricks")];
     let changes = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
     for directory in &directories {
         if let Err(error) = inotify::add_watch(&fd, directory, changes) {
@@ -181,14 +185,8 @@ fn watch_logs(directory: &Path) -> io::Result<(OwnedFd, Follower)> {
 fn receive(fd: impl std::os::fd::AsFd, longest: usize, mut each: impl FnMut(&[u8])) {
     let mut buffer = vec![0; longest];
     for _ in 0..BATCH {
-        let read = match recv(&fd, &mut buffer, RecvFlags::DONTWAIT) {
-            Ok((read, _)) => Ok(read),
-            // inotify is no socket.
-            Err(Errno::NOTSOCK) => rustix::io::read(&fd, &mut buffer),
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(read) => each(buffer.get(..read).unwrap_or_default()),
+        match recv(&fd, &mut buffer, RecvFlags::DONTWAIT) {
+            Ok((read, _)) => each(buffer.get(..read).unwrap_or_default()),
             Err(Errno::INTR) => {}
             Err(_) => return,
         }
