@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{clock, status::Status};
@@ -88,7 +89,9 @@ pub(super) struct Outputs {
     spooled: Option<u64>,
     /// Events that were sent though the journal may have had them.
     unchecked: Arc<AtomicU64>,
-    /// Events of before the start that a person at a terminal is not shown one by one.
+    /// Since when a person at a terminal is shown what fails; none where there is no terminal.
+    shown_since: Option<Timestamp>,
+    /// Events of before that, while they are counted.
     past: Option<BTreeSet<EventId>>,
 }
 
@@ -116,18 +119,21 @@ impl Outputs {
             held,
             spooled,
             unchecked: Arc::default(),
+            shown_since: None,
             past: None,
         }
     }
 
-    /// What comes until [`Outputs::end_past`] happened before this start: on a terminal it would hide what happens now.
-    /// Files, pipes, the journal and the memory get all of it.
+    /// What failed before now would hide on a terminal what fails from now on; of many events the last revision comes later. Files,
+    /// pipes, the journal and the memory get all of it. Counts such events until [`Outputs::end_past`].
     pub(super) fn begin_past(&mut self) {
-        self.past =
-            (self.queues.contains_key(stdout::OUTPUT.name) && io::stdout().is_terminal()).then(BTreeSet::new);
+        if self.queues.contains_key(stdout::OUTPUT.name) && io::stdout().is_terminal() {
+            self.shown_since = Some(Timestamp::now());
+            self.past = Some(BTreeSet::new());
+        }
     }
 
-    /// How many events were kept from the terminal; none where there is none.
+    /// How many events were kept from the terminal so far; none where there is none.
     pub(super) fn end_past(&mut self) -> Option<usize> {
         self.past.take().map(|events| events.len())
     }
@@ -213,10 +219,10 @@ impl Outputs {
                 continue;
             }
             let is_change = self.status.is_change(event);
-            let hidden = self.past.as_mut().is_some_and(|past| {
+            let hidden = self.shown_since.is_some_and(|since| event.last_timestamp < since);
+            if let Some(past) = self.past.as_mut().filter(|_| hidden) {
                 past.insert(event.event_id);
-                true
-            });
+            }
             let reported = |name: &str| {
                 keeps(name) || ((is_change || !self.only_changes) && !(hidden && name == stdout::OUTPUT.name))
             };
