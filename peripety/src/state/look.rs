@@ -22,7 +22,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    block::{self, BlkId, Dev},
+    block::{self, BlkId, BlkType, Dev, blk_type},
     event::EventType,
     query::boot,
     roots::Roots,
@@ -261,8 +261,7 @@ impl<'r> Look<'r> {
 
     /// Whether another disk is where it was before the reboot, or it was made of memory.
     fn is_replaced(&self, device: &Subject) -> bool {
-        let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
-        if ["zram", "ram"].iter().filter_map(|name| device.name.strip_prefix(name)).any(is_number) {
+        if matches!(blk_type::by_name(&device.name), Some(BlkType::Zram | BlkType::Ram)) {
             return true;
         }
         let (place, wwid) = (device.place.as_str(), device.wwid.as_str());

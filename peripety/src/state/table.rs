@@ -297,13 +297,12 @@ impl Table {
         if self.ends.iter().any(|end| end.was_end_of(&new, event)) {
             return Change::Nothing;
         }
-        let subject = new.device.clone();
-        let same = |c: &&mut Condition| c.condition == row.name && c.device.is(&subject);
+        let same = |c: &&mut Condition| c.condition == row.name && c.device.is(&new.device);
         if let Some(known) = self.conditions.iter_mut().find(same) {
             known.note(row, event);
             // It has another name or number now, or is better known.
-            if known.device.boot_id != subject.boot_id || !subject.mount_points.is_empty() {
-                known.device = subject;
+            if known.device.boot_id != new.device.boot_id || !new.device.mount_points.is_empty() {
+                known.device = new.device;
             }
             return Change::Known;
         }
