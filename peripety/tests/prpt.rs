@@ -91,25 +91,21 @@ struct Monitor {
 impl Monitor {
     /// Starts `prpt monitor` and waits until it follows.
     fn start(root: &Path, daemon: &Daemon, args: &str) -> Self {
-        let mut child = prpt(root, &format!("monitor {args}"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        // One pipe for both: in which order it writes to two, nobody can see.
+        let (written, pipe) = std::io::pipe().unwrap();
+        let child = prpt(root, &format!("monitor {args}"))
+            .stdout(pipe.try_clone().unwrap())
+            .stderr(pipe)
             .spawn()
             .unwrap();
         let (send, lines) = mpsc::channel();
-        for pipe in [
-            Box::new(child.stdout.take().unwrap()) as Box<dyn std::io::Read + Send>,
-            Box::new(child.stderr.take().unwrap()),
-        ] {
-            let send = send.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(pipe).lines() {
-                    if send.send(line.unwrap()).is_err() {
-                        break;
-                    }
+        thread::spawn(move || {
+            for line in BufReader::new(written).lines() {
+                if send.send(line.unwrap()).is_err() {
+                    break;
                 }
-            });
-        }
+            }
+        });
         let monitor = Self { child, lines };
         let deadline = Instant::now() + Duration::from_secs(10);
         for n in 0.. {
