@@ -38,7 +38,8 @@ pub struct Args {
 }
 
 /// Documents of `doc/` that are part of the manual, by the name of their page.
-const DOCUMENTS: [&str; 5] = ["kernels", "metrics", "notify", "socket", "stability"];
+const DOCUMENTS: [&str; 9] =
+    ["dbus", "gluster", "kernels", "metrics", "notify", "policy", "socket", "stability", "web"];
 /// Logs that the examples read: the name that they have there, and where they are kept.
 const LOGS: [(&str, &str); 7] = [
     ("lvm-on-multipath.kmsg.gz", "peripety/tests/offline/6.1-lvm-on-multipath.kmsg.gz"),
@@ -90,7 +91,7 @@ pub fn make(bins: &Path) -> Result<PathBuf> {
     let done = mdbook.arg("build").arg(&dir).output().context("cannot run mdbook; cargo install mdbook")?;
     let said = String::from_utf8_lossy(&done.stderr);
     if !done.status.success() || said.contains("WARN") || said.contains("ERROR") {
-        bail!("mdbook is not content: {said}");
+        bail!("mdbook reports what is wrong: {said}");
     }
     let html = dir.join("html");
     // For the pages of one service, which publishes no names that begin with an underscore otherwise.

@@ -13,7 +13,8 @@ use super::logs;
 use crate::sh;
 
 /// Programs whose arguments are checked.
-const PROGRAMS: [&str; 3] = ["prpt", "peripetyd", "peripety-notify"];
+const PROGRAMS: [&str; 6] =
+    ["prpt", "peripetyd", "peripety-notify", "peripety-watch", "peripety-policy", "peripety-gluster"];
 /// Stands for lines that are left out.
 const LEFT_OUT: &str = "…";
 
