@@ -223,6 +223,11 @@ mod tests {
             ("a*b*c", "axxbyyc", true),
             ("a*b*c", "axxcyyb", false),
             ("", "a", false),
+            ("*b*", "abc", true),
+            ("a*c", "abc", true),
+            ("a*b*a", "aba", true),
+            ("a*a", "a", false),
+            ("*x", "ab", false),
         ] {
             assert_eq!(name_fits(pattern, name), is, "{pattern} {name}");
         }

@@ -1,11 +1,12 @@
 //! One failure that a policy is about: whether to wait, to act or to leave it. Pure: time and the state of the array come in.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use peripety_model::EventId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{Action, Policy},
+    config::{Action, FAILURES_MAX, Policy},
     plan::{Plan, plan},
     situation::Situation,
 };
@@ -14,8 +15,6 @@ use crate::{
 const BACK_OFF_MAX: Duration = Duration::from_secs(3600);
 /// How often the state is read while nothing but time has to pass: it may be over by itself, or get worse.
 const LOOK: Duration = Duration::from_secs(30);
-/// Failures that are remembered of one.
-const FAILURES_MAX: usize = 64;
 
 /// A failure that is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +25,8 @@ pub struct Case {
     pub array: String,
     /// Type of the event.
     pub event_type: String,
-    /// When it failed, in time since the machine started; the latest last.
-    failures: Vec<Duration>,
+    /// When it failed, in time since the machine started: each event once, also where a successor gets it again.
+    failures: BTreeMap<EventId, Duration>,
     /// How often it was acted on.
     tries: u32,
     /// When the last one ended, or began if its end was not seen.
@@ -49,25 +48,26 @@ pub enum Decision {
 }
 
 impl Case {
-    /// A failure at this time.
-    pub fn new(policy: &Policy, array: &str, event_type: &str, at: Duration) -> Self {
+    /// A failure at this time, by this event.
+    pub fn new(policy: &Policy, array: &str, event_type: &str, event: EventId, at: Duration) -> Self {
         Self {
             policy: policy.name.clone(),
             array: array.to_owned(),
             event_type: event_type.to_owned(),
-            failures: vec![at],
+            failures: BTreeMap::from([(event, at)]),
             tries: 0,
             tried_at: None,
             said: String::new(),
         }
     }
 
-    /// It failed again.
-    pub fn again(&mut self, at: Duration) {
-        if self.failures.len() >= FAILURES_MAX {
-            self.failures.remove(0);
+    /// It failed again; an event that is known changes nothing.
+    pub fn again(&mut self, event: EventId, at: Duration) {
+        self.failures.entry(event).or_insert(at);
+        if self.failures.len() > FAILURES_MAX as usize {
+            let oldest = self.failures.iter().min_by_key(|(_, at)| **at).map(|(event, _)| *event);
+            oldest.and_then(|oldest| self.failures.remove(&oldest));
         }
-        self.failures.push(at);
     }
 
     /// An action begins: until it ends it counts as one that failed, for nobody may be there to see how it ended.
@@ -98,7 +98,10 @@ impl Case {
             return Decision::Wait(LOOK, format!("{} is being worked on already", of.name));
         }
         if policy.action == Action::Tell {
-            return Decision::Leave(format!("{}: {} is to be told only", policy.name, self.event_type));
+            return Decision::Leave(format!(
+                "policy '{}' does nothing about {}",
+                policy.name, self.event_type
+            ));
         }
         if let Some(left) =
             self.back_off(policy).and_then(|until| until.checked_sub(now)).filter(|left| !left.is_zero())
@@ -109,11 +112,11 @@ impl Case {
             );
         }
         let within = policy.within.unsigned_abs();
-        let recent = self.failures.iter().filter(|at| now.saturating_sub(**at) <= within).count();
+        let recent = self.failures.values().filter(|at| now.saturating_sub(**at) <= within).count();
         if let Some(least) = policy.failures.filter(|least| (recent as u64) < u64::from(*least)) {
             return Decision::Wait(within, format!("{recent} of {least} failures that it takes"));
         }
-        let last = self.failures.last().copied().unwrap_or_default();
+        let last = self.failures.values().max().copied().unwrap_or_default();
         let is_too_far = policy.out_of_sync.zip(of.out_of_sync).is_some_and(|(most, is)| is > most);
         let left = last.saturating_add(policy.wait.unsigned_abs()).saturating_sub(now);
         // What was tried once is not transient.
@@ -150,6 +153,19 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    /// The event of a failure at this time.
+    fn event(at: Duration) -> EventId {
+        peripety_model::event_id("boot", "test", &at.as_secs().to_string())
+    }
+
+    fn case(policy: &Policy, at: Duration) -> Case {
+        Case::new(policy, "vg-lv", "X", event(at), at)
+    }
+
+    fn again(case: &mut Case, at: Duration) {
+        case.again(event(at), at);
+    }
+
     fn policy(rest: &str) -> Policy {
         let text = format!("[[policy]]\nname = \"p\"\ntypes = [\"*\"]\n{rest}\n");
         Config::parse(&text, Path::new("p")).unwrap().policy.remove(0)
@@ -170,7 +186,7 @@ mod tests {
     #[test]
     fn a_leg_that_comes_back_within_the_wait_is_left_alone() {
         let policy = policy("wait = \"60s\"\naction = \"replace-leg\"");
-        let case = Case::new(&policy, "vg-lv", "X", s(100));
+        let case = self::case(&policy, s(100));
         assert!(
             matches!(case.decide(&policy, Some(&dead(1)), s(100)), Decision::Wait(left, _) if left == s(30))
         );
@@ -190,30 +206,37 @@ mod tests {
     #[test]
     fn too_much_out_of_sync_ends_the_wait_and_each_failure_begins_it_anew() {
         let policy = policy("wait = \"1h\"\nout_of_sync = 5.0\naction = \"resync\"");
-        let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+        let mut case = self::case(&policy, s(0));
         assert!(is_wait(&case.decide(&policy, Some(&dead(5)), s(10))));
         assert!(matches!(case.decide(&policy, Some(&dead(6)), s(10)), Decision::Act(_)));
-        case.again(s(3000));
+        again(&mut case, s(3000));
         assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(3700))));
     }
 
     #[test]
     fn so_many_failures_in_a_time() {
         let policy = policy("failures = 3\nwithin = \"1h\"\naction = \"resync\"");
-        let mut case = Case::new(&policy, "vg-lv", "X", s(0));
-        case.again(s(10));
+        let mut case = self::case(&policy, s(0));
+        again(&mut case, s(10));
         assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(20))));
-        case.again(s(4000));
+        again(&mut case, s(4000));
         assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(4000))), "the first two are too long ago");
-        case.again(s(4100));
-        case.again(s(4200));
+        again(&mut case, s(4100));
+        again(&mut case, s(4200));
         assert!(matches!(case.decide(&policy, Some(&dead(1)), s(4200)), Decision::Act(_)));
+        // A successor gets the events again that were counted, and those of before in any order.
+        let mut case: Case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
+        for at in [4200, 10, 4100, 0, 4000] {
+            again(&mut case, s(at));
+        }
+        assert_eq!(case.failures.len(), 5);
+        assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(7650))), "two within the hour");
     }
 
     #[test]
     fn an_action_that_fails_is_tried_after_ever_longer_times_also_by_a_successor() {
         let policy = policy("action = \"resync\"\nback_off = \"1min\"");
-        let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+        let mut case = self::case(&policy, s(0));
         let mut now = s(0);
         let mut pauses = Vec::new();
         for _ in 0..8 {
@@ -237,7 +260,7 @@ mod tests {
     #[test]
     fn to_tell_is_to_do_nothing() {
         let policy = policy("");
-        let case = Case::new(&policy, "vg-lv", "X", s(0));
+        let case = self::case(&policy, s(0));
         assert!(matches!(case.decide(&policy, Some(&dead(1)), s(1_000_000)), Decision::Leave(_)));
     }
 
@@ -249,7 +272,7 @@ mod tests {
             let policy = policy(&format!("action = \"{action}\""));
             let legs: Vec<String> = (0..states.len()).map(|n| format!("254:{n}")).collect();
             let now = of("mirror", &format!("{} {} {synced}/100 1 {states} 1 core", states.len(), legs.join(" ")));
-            let mut case = Case::new(&policy, "vg-lv", "X", s(0));
+            let mut case = self::case(&policy, s(0));
             (0..tries).for_each(|_| case.begins(s(0)));
             if let Decision::Act(_) = case.decide(&policy, Some(&now), s(at)) {
                 prop_assert!(states.contains('A') && !now.busy && !now.is_well(), "{states} {synced}");

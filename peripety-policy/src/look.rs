@@ -1,13 +1,10 @@
 //! How an array is now, by the kernel: by name.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use peripety_block::{
     files::Files,
-    status::{ArrayStatus, AskError, Control, Listed, Maps as _, MdArray},
+    status::{ArrayStatus, AskError, Control, Listed, Maps as _},
 };
 
 use crate::situation::Situation;
@@ -33,18 +30,14 @@ impl Look {
     /// # Errors
     /// The kernel refuses: it takes CAP_SYS_ADMIN to ask about maps.
     pub fn situation(&self, name: &str) -> Result<Option<Situation>, AskError> {
+        // A map may have such a name too.
         if name.starts_with("md") && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            let dir = self.sysfs.join("class/block").join(name);
-            let array = MdArray::read(&Files::Disk, &dir);
-            let dev = fs::read_to_string(dir.join("dev")).ok().and_then(|dev| dev.trim().parse().ok());
-            let status = array.zip(dev).map(|(array, dev)| ArrayStatus { dev, name: name.to_owned(), array });
-            return Ok(status.as_ref().map(Situation::of_array));
+            let array = ArrayStatus::read(&Files::Disk, &self.sysfs.join("class/block"), name);
+            if let Some(array) = array {
+                return Ok(Some(Situation::of_array(&array)));
+            }
         }
-        // To open the node would load the driver.
-        if !self.sysfs.join("class/misc/device-mapper").exists() {
-            return Ok(None);
-        }
-        let control = Control::open(&self.dev)?;
+        let Some(control) = Control::open_if_loaded(&self.dev, &self.sysfs)? else { return Ok(None) };
         let maps = control.list()?;
         let is_it = |map: &&Listed| map.name == name || format!("dm-{}", map.dev.minor) == name;
         let status = maps.iter().find(is_it).map(|map| control.status(map)).transpose()?;

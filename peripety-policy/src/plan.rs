@@ -14,6 +14,14 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
 }
 
+impl std::fmt::Display for Plan {
+    /// The commands as they would be typed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let commands: Vec<String> = self.commands.iter().map(|words| words.join(" ")).collect();
+        f.write_str(&commands.join("; "))
+    }
+}
+
 /// A row: an action on a kind of array.
 struct Row {
     action: Action,
@@ -142,8 +150,7 @@ mod tests {
     fn planned(action: &str, target: &str, line: &str) -> Result<String, String> {
         let text = format!("[[policy]]\nname = \"p\"\ntypes = [\"*\"]\naction = \"{action}\"\n");
         let config = Config::parse(&text, Path::new("p")).unwrap();
-        let plan = plan(&config.policy[0], &of(target, line), "X")?;
-        Ok(plan.commands.iter().map(|words| words.join(" ")).collect::<Vec<_>>().join("; "))
+        Ok(plan(&config.policy[0], &of(target, line), "X")?.to_string())
     }
 
     const DEAD: &str = "2 254:0 254:1 8/9 1 AD 1 core";

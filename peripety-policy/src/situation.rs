@@ -1,7 +1,7 @@
 //! How an array is right now, in what matters for whether to act.
 
 use peripety_block::status::{
-    ArrayStatus, LegState, MapStatus, MemberState, PoolMode, Snapshot, Status, ThinPool, spare_copies,
+    ArrayStatus, FIRST_LEVEL, LegState, MapStatus, PoolMode, Snapshot, Status, ThinPool,
 };
 
 use crate::lvm;
@@ -47,14 +47,10 @@ pub struct Situation {
     pub members: usize,
     /// Members that have all data and failed nothing.
     pub good: usize,
-    /// Members that have all data, though a read of them may have failed.
-    pub with_data: usize,
     /// How many more may fail for sure.
     pub may_fail: u64,
     /// Names of members that failed, of an array of md.
     pub failed: Vec<String>,
-    /// Members that wait to take a place.
-    pub spares: usize,
     /// It is being brought in sync, or checked.
     pub busy: bool,
     /// How much of it is out of sync, in percent.
@@ -73,10 +69,8 @@ impl Situation {
             volume: None,
             members: 0,
             good: 0,
-            with_data: 0,
             may_fail: 0,
             failed: Vec::new(),
-            spares: 0,
             busy: false,
             out_of_sync: None,
             full: None,
@@ -101,61 +95,55 @@ impl Situation {
     /// Of an array of md.
     pub fn of_array(status: &ArrayStatus) -> Self {
         let array = &status.array;
-        let in_sync = array.in_sync();
         let failed = array.members.iter().filter(|member| member.is_faulty());
         Self {
             members: usize::try_from(array.disks).unwrap_or(usize::MAX),
-            good: in_sync,
-            with_data: in_sync,
+            good: array.in_sync(),
             may_fail: array.spare_copies(),
             failed: failed.map(|member| member.name.clone()).collect(),
-            spares: array.members.iter().filter(|member| member.is_spare() && member.slot.is_none()).count(),
-            busy: !matches!(array.action.as_str(), "" | "idle" | "frozen"),
+            busy: array.under_way().is_some(),
             lost: array.state == "broken",
             ..Self::new(Kind::Md, &status.name)
         }
     }
 
+    /// What a policy may call it: its name, and the volume's.
+    pub fn names(&self) -> Vec<&str> {
+        std::iter::once(self.name.as_str()).chain(self.volume.as_deref()).collect()
+    }
+
     /// Whether nothing is wrong with it.
     pub fn is_well(&self) -> bool {
-        !self.lost && self.good >= self.members && self.full.is_none_or(|percent| percent < 80.0)
+        !self.lost
+            && self.good >= self.members
+            && self.full.is_none_or(|percent| percent < f64::from(FIRST_LEVEL))
     }
 }
 
 fn of_target(status: &Status, named: impl Fn(Kind) -> Situation) -> Option<Situation> {
     Some(match status {
         Status::Mirror(mirror) => {
-            let with_data = mirror.legs.iter().filter(|leg| leg.state.has_data()).count();
-            let is_full = mirror.sync.is_full();
             let alive = mirror.legs.iter().filter(|leg| leg.state == LegState::Alive).count();
             Situation {
                 members: mirror.legs.len(),
                 // While it is brought in sync only one leg is known to have everything.
-                good: if is_full { alive } else { alive.min(1) },
-                with_data,
-                may_fail: if is_full { with_data.saturating_sub(1) as u64 } else { 0 },
-                busy: !is_full && with_data == mirror.legs.len(),
+                good: if mirror.sync.is_full() { alive } else { alive.min(1) },
+                may_fail: mirror.spare_copies(),
+                busy: mirror.is_resyncing(),
                 out_of_sync: mirror.sync.percent().map(|percent| 100.0 - percent),
-                lost: with_data == 0,
+                lost: mirror.with_data() == 0,
                 ..named(Kind::Mirror)
             }
         }
-        Status::Raid(raid) => {
-            let in_sync = raid.members.iter().filter(|member| **member == MemberState::InSync).count();
-            let lost =
-                raid.members.iter().filter(|m| matches!(m, MemberState::Dead | MemberState::Missing)).count();
-            let runs = !matches!(raid.action.as_str(), "" | "idle" | "frozen");
-            Situation {
-                members: raid.members.len(),
-                good: in_sync,
-                with_data: in_sync,
-                may_fail: spare_copies(&raid.level, raid.members.len(), in_sync),
-                busy: runs,
-                out_of_sync: raid.sync.percent().map(|percent| 100.0 - percent),
-                lost: lost as u64 > spare_copies(&raid.level, raid.members.len(), raid.members.len()),
-                ..named(Kind::DmRaid)
-            }
-        }
+        Status::Raid(raid) => Situation {
+            members: raid.members.len(),
+            good: raid.in_sync(),
+            may_fail: raid.spare_copies(),
+            busy: raid.under_way().is_some(),
+            out_of_sync: raid.sync.percent().map(|percent| 100.0 - percent),
+            lost: raid.has_failed(),
+            ..named(Kind::DmRaid)
+        },
         Status::ThinPool(ThinPool::Serves(pool)) => {
             Situation { lost: pool.mode == PoolMode::ReadOnly || pool.needs_check, ..named(Kind::Pool) }
         }

@@ -4,7 +4,6 @@ mod arrays;
 mod asker;
 mod filesystems;
 mod link;
-mod maps;
 mod stacked;
 
 use std::{
@@ -90,7 +89,6 @@ fn run(args: &Args) -> Result<(), WatchError> {
     let mut link = Link::new(args.runtime_dir.join(SOCKET));
     let mut filesystems = Filesystems::new().map_err(WatchError::Eventfd)?;
     let mut stacked = Stacked::new(&args.dev, &args.sysfs, &args.proc);
-    let mut watching = None;
     let mut mounts_changed = true;
     loop {
         if std::mem::take(&mut mounts_changed) {
@@ -103,12 +101,9 @@ fn run(args: &Args) -> Result<(), WatchError> {
         }
         filesystems.go_on();
         let changed = stacked.go_on();
-        let mut now = filesystems.watching();
-        stacked.add_to(&mut now);
-        if watching.as_ref() != Some(&now) {
-            link.watching(now.clone());
-            watching = Some(now);
-        }
+        let mut watching = filesystems.watching();
+        stacked.add_to(&mut watching);
+        link.watching(watching);
         // A daemon that is new to it gets all of it; without one nothing is kept, for only the latest counts.
         let messages = if link.go_on() { stacked.send_all() } else { changed };
         if link.socket().is_some() {

@@ -87,10 +87,7 @@ const CHUNKS_MAX: usize = 1 << 20;
 
 impl Tables for Kernel {
     fn dm_table(&self, dev: Dev) -> Result<Vec<Target>, AskError> {
-        let path = self.dev.join("mapper/control");
-        let control = File::options().read(true).write(true).open(&path);
-        let control = control.map_err(|source| AskError::Open { path, source })?;
-        dm_table(&control, dev)
+        dm_table(&open_control(&self.dev)?, dev)
     }
 
     fn extents(&self, file: &Path) -> Result<FileMap, AskError> {
@@ -118,6 +115,12 @@ impl Tables for Kernel {
         }
         Err(AskError::OtherFile { path: file.to_owned(), device: device.to_owned() })
     }
+}
+
+/// What device-mapper is asked by, in this directory of device nodes.
+pub(crate) fn open_control(dev: &Path) -> Result<File, AskError> {
+    let path = dev.join("mapper/control");
+    File::options().read(true).write(true).open(&path).map_err(|source| AskError::Open { path, source })
 }
 
 fn open(path: &Path) -> Result<File, AskError> {

@@ -14,7 +14,7 @@ use crate::{
     ioctl::{self, DM_HEADER, Request},
     map::{
         Space, dm,
-        kernel::{Answer, AskError, ask_dm, decode_table, dm_header, forget},
+        kernel::{Answer, AskError, ask_dm, decode_table, dm_header, forget, open_control},
     },
 };
 
@@ -63,9 +63,15 @@ impl Control {
     /// # Errors
     /// It is not there, or cannot be opened.
     pub fn open(dev: &Path) -> Result<Self, AskError> {
-        let path = dev.join("mapper/control");
-        let file = File::options().read(true).write(true).open(&path);
-        file.map(Self).map_err(|source| AskError::Open { path, source })
+        open_control(dev).map(Self)
+    }
+
+    /// The same, where the driver is there: to open the node would load it. `sysfs` is where that is mounted.
+    ///
+    /// # Errors
+    /// As of [`Control::open`].
+    pub fn open_if_loaded(dev: &Path, sysfs: &Path) -> Result<Option<Self>, AskError> {
+        sysfs.join("class/misc/device-mapper").exists().then(|| Self::open(dev)).transpose()
     }
 }
 
@@ -146,13 +152,12 @@ pub fn decode_list(answer: &[u8]) -> Vec<Listed> {
         if dev == 0 {
             break;
         }
-        let name = text(rest.get(NAME..).unwrap_or_default());
+        let name = until_zero(rest.get(NAME..).unwrap_or_default());
         let after = (NAME + name.len() + 1).next_multiple_of(8);
         let events = u32_at(rest, after).filter(|_| at_least(37));
         let has_uuid = at_least(44) && u32_at(rest, after + 4).is_some_and(|flags| flags & HAS_UUID != 0);
-        let uuid = if has_uuid { text(rest.get(after + 8..).unwrap_or_default()) } else { "" };
-        let dev = Dev::from_user(dev);
-        maps.push(Listed { dev, name: name.to_owned(), uuid: uuid.to_owned(), events });
+        let uuid = if has_uuid { until_zero(rest.get(after + 8..).unwrap_or_default()) } else { &[] };
+        maps.push(Listed { dev: Dev::from_user(dev), name: text(name), uuid: text(uuid), events });
         // Counted from this one; it goes forward, or there is no next.
         match rest.get(next as usize..) {
             Some(following) if next > 0 => rest = following,
@@ -162,16 +167,13 @@ pub fn decode_list(answer: &[u8]) -> Vec<Listed> {
     maps
 }
 
-/// Text up to a zero byte; what is no UTF-8 ends it.
-fn text(bytes: &[u8]) -> &str {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    let bytes = bytes.get(..end).unwrap_or_default();
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            std::str::from_utf8(bytes.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default()
-        }
-    }
+fn until_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// A name may have any bytes: what is no UTF-8 ends it.
+fn text(bytes: &[u8]) -> String {
+    bytes.utf8_chunks().next().map(|chunk| chunk.valid().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(minor: u32, maps: &[(u32, &str, u32, &str)]) -> Vec<u8> {
+    fn answer<N: AsRef<[u8]>>(minor: u32, maps: &[(u32, N, u32, &str)]) -> Vec<u8> {
         let mut bytes = vec![0; DM_HEADER];
         for (at, value) in [(0, 4), (4, minor), (16, DM_HEADER as u32)] {
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(value));
@@ -189,7 +191,7 @@ mod tests {
             let mut entry = Vec::new();
             entry.extend(u64::from(254_u32 << 8 | number).to_ne_bytes());
             entry.extend([0; 4]);
-            entry.extend(name.as_bytes());
+            entry.extend(name.as_ref());
             entry.push(0);
             entry.resize(entry.len().next_multiple_of(8), 0);
             entry.extend(events.to_ne_bytes());
@@ -219,13 +221,20 @@ mod tests {
         assert_eq!(decode_list(&answer(36, &maps))[2].events, None);
         assert!(
             decode_list(&{
-                let mut none = answer(48, &[]);
+                let mut none = answer::<&str>(48, &[]);
                 none.extend([0; 16]);
                 none
             })
             .is_empty()
         );
         assert!(decode_list(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_stands_behind_a_name_is_found_also_where_that_is_no_utf_8() {
+        let found = decode_list(&answer(48, &[(0, &b"caf\xe9-lv"[..], 7, "LVM-abc"), (1, b"x", 2, "")]));
+        let seen: Vec<_> = found.iter().map(|map| (&*map.name, map.events, &*map.uuid)).collect();
+        assert_eq!(seen, [("caf", Some(7), "LVM-abc"), ("x", Some(2), "")]);
     }
 
     proptest! {

@@ -2,6 +2,11 @@
 
 use super::{Share, Snapshot, Status, ThinPool};
 
+/// The fill level from which on it counts, in percent: as dmeventd does.
+pub const FIRST_LEVEL: u32 = 80;
+/// Further levels are so many percent apart.
+pub const LEVEL_STEP: u32 = 5;
+
 /// Something that fills up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {

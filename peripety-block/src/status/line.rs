@@ -1,9 +1,12 @@
 //! The status of a map or an array as it is handed on: the kernel's lines, each with its target.
 
+use std::path::Path;
+
 use peripety_model::Dev;
 use serde::{Deserialize, Serialize};
 
 use super::{MdArray, Status, decode};
+use crate::{attr, files::Files};
 
 /// A map, with those of its targets whose status says something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,4 +54,14 @@ pub struct ArrayStatus {
     pub name: String,
     /// What sysfs shows of it.
     pub array: MdArray,
+}
+
+impl ArrayStatus {
+    /// Reads the array of this name below `/sys/class/block` or `/sys/block`; none when there is none, or it does not run.
+    pub fn read(files: &Files, block: &Path, name: &str) -> Option<Self> {
+        let dir = block.join(name);
+        let array = MdArray::read(files, &dir)?;
+        let dev = attr::parsed(files, &dir.join("dev"))?;
+        Some(Self { dev, name: name.to_owned(), array })
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Share, spare_copies};
+use super::{Share, raid, spare_copies};
 use crate::{attr, files::Files};
 
 /// The most members of an array that are read.
@@ -124,7 +124,12 @@ impl MdArray {
 
     /// Whether members are being brought in sync.
     pub fn is_rebuilding(&self) -> bool {
-        matches!(self.action.as_str(), "resync" | "recover" | "reshape")
+        raid::is_rebuilding(&self.action)
+    }
+
+    /// What is under way: `resync`, `check` …
+    pub fn under_way(&self) -> Option<&str> {
+        raid::under_way(&self.action)
     }
 
     /// Seconds until what is under way is done, at the speed of now.

@@ -17,6 +17,23 @@ pub struct Mirror {
     pub log: Log,
 }
 
+impl Mirror {
+    /// How many legs have all that was written.
+    pub fn with_data(&self) -> usize {
+        self.legs.iter().filter(|leg| leg.state.has_data()).count()
+    }
+
+    /// Whether all legs are there, and are being brought in sync.
+    pub fn is_resyncing(&self) -> bool {
+        !self.sync.is_full() && self.with_data() == self.legs.len()
+    }
+
+    /// How many more legs may fail for sure: while it is brought in sync only one is known to have everything.
+    pub fn spare_copies(&self) -> u64 {
+        if self.sync.is_full() { self.with_data().saturating_sub(1) as u64 } else { 0 }
+    }
+}
+
 /// A leg of a mirror.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Leg {

@@ -14,6 +14,7 @@ mod raid;
 mod silent;
 mod snapshot;
 mod thin;
+mod watch;
 mod words;
 
 use serde::Serialize;
@@ -24,7 +25,7 @@ use self::words::Words;
 pub use self::{
     cache::{Cache, Clone_ as Clone, Serves as CacheServes},
     control::{Control, Listed, Maps, decode_list},
-    fill::Fill,
+    fill::{FIRST_LEVEL, Fill, LEVEL_STEP},
     line::{ArrayStatus, MapStatus, TargetLine},
     md::{MdArray, MdMember, Progress},
     mirror::{Leg, LegState, Log, Mirror},
@@ -33,6 +34,7 @@ pub use self::{
     silent::{Era, Integrity, Vdo, Verity, Writecache},
     snapshot::Snapshot,
     thin::{Mode as PoolMode, Pool, Thin, ThinPool},
+    watch::MapWatch,
     words::Share,
 };
 

@@ -47,6 +47,11 @@ impl MemberState {
         })
     }
 
+    /// Whether it failed, or there is none.
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Self::Dead | Self::Missing)
+    }
+
     /// As the kernel has it.
     pub const fn letter(self) -> char {
         match self {
@@ -56,6 +61,43 @@ impl MemberState {
             Self::Missing => '-',
         }
     }
+}
+
+impl Raid {
+    /// How many members have all data.
+    pub fn in_sync(&self) -> usize {
+        self.members.iter().filter(|member| **member == MemberState::InSync).count()
+    }
+
+    /// How many more members may fail for sure.
+    pub fn spare_copies(&self) -> u64 {
+        spare_copies(&self.level, self.members.len(), self.in_sync())
+    }
+
+    /// Whether more members failed or are missing than the level can do without.
+    pub fn has_failed(&self) -> bool {
+        let lost = self.members.iter().filter(|member| member.is_lost()).count();
+        lost as u64 > spare_copies(&self.level, self.members.len(), self.members.len())
+    }
+
+    /// What is under way: `resync`, `check` …
+    pub fn under_way(&self) -> Option<&str> {
+        under_way(&self.action)
+    }
+
+    /// Whether members are being brought in sync.
+    pub fn is_rebuilding(&self) -> bool {
+        is_rebuilding(&self.action)
+    }
+}
+
+/// An action that is one: `frozen` keeps others from being begun.
+pub(super) fn under_way(action: &str) -> Option<&str> {
+    Some(action).filter(|action| !matches!(*action, "" | "idle" | "frozen"))
+}
+
+pub(super) fn is_rebuilding(action: &str) -> bool {
+    matches!(action, "resync" | "recover" | "reshape")
 }
 
 /// How many more members may fail for sure, of an array of this level with so many members of which so many are in sync.

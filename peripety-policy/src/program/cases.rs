@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use peripety_client::Seen;
 use peripety_model::{Event, Nature};
 
 use super::{
@@ -23,6 +24,8 @@ use crate::{
 
 /// Cases at a time.
 const CASES_MAX: usize = 1024;
+/// Events whose later revisions are known as such.
+const EVENTS_MAX: usize = 4096;
 /// When a state that could not be read is read again.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -33,6 +36,7 @@ pub(super) struct Cases {
     cases: BTreeMap<String, Case>,
     due: BTreeMap<String, Duration>,
     running: BTreeMap<String, Running>,
+    seen: Seen,
 }
 
 impl Cases {
@@ -42,7 +46,7 @@ impl Cases {
         let cases: BTreeMap<String, Case> =
             fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let due = cases.keys().map(|array| (array.clone(), Duration::ZERO)).collect();
-        Self { path, dry_run, cases, due, running: BTreeMap::new() }
+        Self { path, dry_run, cases, due, running: BTreeMap::new(), seen: Seen::new(EVENTS_MAX) }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -53,16 +57,15 @@ impl Cases {
         self.due.values().min().copied()
     }
 
-    /// Takes an event: a case begins, or goes on.
-    pub(super) fn take(&mut self, config: &Config, look: &Look, event: &Event, now: Duration) {
-        // A later revision says more of the same failures.
-        if event.revision > 0 || event.event_type.info().is_none_or(|info| info.nature != Nature::Fault) {
+    /// Takes an event that happened at this time: a case begins, or goes on.
+    pub(super) fn take(&mut self, config: &Config, look: &Look, event: &Event, at: Duration) {
+        let event_type = event.event_type.as_str();
+        let is_fault = event.event_type.info().is_some_and(|info| info.nature == Nature::Fault);
+        if !is_fault || !config.is_about(event_type) {
             return;
         }
-        let event_type = event.event_type.as_str();
-        if config.find(event_type, &[]).is_none()
-            && !config.policy.iter().any(|policy| !policy.devices.is_empty())
-        {
+        // A later revision says more of the same failures. Of what is stored only the last is there, so that is as good a first.
+        if !self.seen.is_new(event.event_id, u32::MAX) {
             return;
         }
         for name in arrays_of(event) {
@@ -71,15 +74,14 @@ impl Cases {
                 Ok(None) => continue,
                 Err(why) => return say(&format!("{name}: its state cannot be read: {why}")),
             };
-            let names = names(&of);
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let Some(policy) = config.find(event_type, &names) else { return };
-            self.due.insert(of.name.clone(), now);
+            let Some(policy) = config.find(event_type, &of.names()) else { return };
+            self.due.insert(of.name.clone(), at);
             if let Some(case) = self.cases.get_mut(&of.name) {
-                case.again(now);
+                case.again(event.event_id, at);
             } else if self.cases.len() < CASES_MAX {
                 say(&format!("{}: {event_type}, policy '{}'", of.name, policy.name));
-                self.cases.insert(of.name.clone(), Case::new(policy, &of.name, event_type, now));
+                let case = Case::new(policy, &of.name, event_type, event.event_id, at);
+                self.cases.insert(of.name, case);
             }
             return self.write_down();
         }
@@ -104,9 +106,8 @@ impl Cases {
         self.due.remove(array);
         let Some(case) = self.cases.get_mut(array) else { return };
         let Some(policy) = config.named(&case.policy) else {
-            say(&format!("{array}: policy '{}' is there no more", case.policy));
-            self.cases.remove(array);
-            return self.write_down();
+            let why = format!("policy '{}' is there no more", case.policy);
+            return self.leave(array, &why);
         };
         let of = match look.situation(array) {
             Ok(of) => of,
@@ -120,11 +121,7 @@ impl Cases {
             }
         };
         match case.decide(policy, of.as_ref(), now) {
-            Decision::Leave(why) => {
-                say(&format!("{array}: nothing is done: {why}"));
-                self.cases.remove(array);
-                self.write_down();
-            }
+            Decision::Leave(why) => self.leave(array, &format!("nothing is done: {why}")),
             Decision::Wait(left, why) => {
                 if case.is_new(&why) {
                     say(&format!("{array}: waits: {why}"));
@@ -132,29 +129,30 @@ impl Cases {
                 self.due.insert(array.to_owned(), now.saturating_add(left));
             }
             Decision::Act(plan) => {
-                let commands: Vec<String> = plan.commands.iter().map(|words| words.join(" ")).collect();
-                let commands = commands.join("; ");
                 if let Some(why) = of.as_ref().and_then(belongs_to_dmeventd) {
-                    say(&format!("{array}: nothing is done: {why}"));
-                    self.cases.remove(array);
-                    return self.write_down();
+                    return self.leave(array, &format!("nothing is done: {why}"));
                 }
                 if self.dry_run {
-                    say(&format!("{array}: would run: {commands}"));
-                    self.cases.remove(array);
-                    return self.write_down();
+                    return self.leave(array, &format!("would run: {plan}"));
                 }
                 let timeout = policy.timeout.unsigned_abs();
                 case.begins(now);
                 // Before it begins: who is killed after that knows that it began.
                 self.write_down();
-                say(&format!("{array}: runs: {commands}"));
+                say(&format!("{array}: runs: {plan}"));
                 match Running::begin(plan, now.saturating_add(timeout)) {
                     Ok(running) => drop(self.running.insert(array.to_owned(), running)),
                     Err(why) => self.ended(array, &Ended::Badly(why), now),
                 }
             }
         }
+    }
+
+    /// Says so, and ends the case.
+    fn leave(&mut self, array: &str, words: &str) {
+        say(&format!("{array}: {words}"));
+        self.cases.remove(array);
+        self.write_down();
     }
 
     fn look_at_running(&mut self, now: Duration) {
@@ -197,10 +195,6 @@ impl Cases {
     }
 }
 
-fn names(of: &Situation) -> Vec<String> {
-    std::iter::once(of.name.clone()).chain(of.volume.clone()).collect()
-}
-
 /// Why dmeventd is the one to act on a volume.
 fn belongs_to_dmeventd(of: &Situation) -> Option<String> {
     let volume = of.volume.as_deref()?;
@@ -208,5 +202,50 @@ fn belongs_to_dmeventd(of: &Situation) -> Option<String> {
         Ok(false) => None,
         Ok(true) => Some(format!("dmeventd monitors {volume} and acts on it (lvs -o seg_monitor)")),
         Err(why) => Some(format!("it is not known whether dmeventd monitors {volume}: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peripety_model::{EventType, event_id};
+
+    use super::*;
+
+    #[test]
+    fn an_event_begins_one_case_whichever_revision_is_the_first_that_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let md = dir.path().join("class/block/md0/md");
+        fs::create_dir_all(&md).unwrap();
+        for (name, text) in
+            [("level", "raid1"), ("array_state", "clean"), ("raid_disks", "2"), ("degraded", "1")]
+        {
+            fs::write(md.join(name), text).unwrap();
+        }
+        fs::write(dir.path().join("class/block/md0/dev"), "9:0").unwrap();
+        let text = "[[policy]]\nname = \"p\"\ntypes = [\"MD_*\"]\n";
+        let config = Config::parse(text, Path::new("p")).unwrap();
+        let look = Look::new(dir.path(), dir.path());
+        let failed = |n: &str, event_type: EventType, revision: u32| {
+            let mut event =
+                Event::new(event_id("boot", "test", n), event_type, "2026-03-01T12:00:00Z".parse().unwrap());
+            event.revision = revision;
+            event.facts.md.get_or_insert_default().array = Some("md0".to_owned());
+            event
+        };
+        let mut cases = Cases::new(dir.path(), false);
+        let second = Duration::from_secs(1);
+        // Of a stored event only the last revision is there.
+        cases.take(&config, &look, &failed("1", EventType::MD_DISK_FAILED, 4), second);
+        assert_eq!((cases.cases.len(), cases.due()), (1, Some(second)));
+        cases.go_on(&config, &look, second);
+        assert!(cases.cases.is_empty(), "the policy does nothing");
+        cases.take(&config, &look, &failed("1", EventType::MD_DISK_FAILED, 5), second);
+        assert!(cases.cases.is_empty());
+        for other in [EventType::DM_MIRROR_LEG_FAILED, EventType::MD_RECOVERY_DONE] {
+            cases.take(&config, &look, &failed("2", other, 0), second);
+            assert!(cases.cases.is_empty(), "no policy is about it, or it is no failure");
+        }
+        cases.take(&config, &look, &failed("3", EventType::MD_DISK_FAILED, 0), second);
+        assert_eq!(cases.cases.len(), 1);
     }
 }

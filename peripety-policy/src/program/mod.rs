@@ -13,6 +13,8 @@ use std::{
 
 use clap::Parser;
 use peripety_client::{Next, Options, Source, Start, Stream};
+use peripety_model::{Event, Filter};
+use rustix::time::ClockId;
 
 use self::cases::Cases;
 use crate::{
@@ -89,6 +91,7 @@ fn run(args: &Args) -> Result<(), PolicyError> {
     let mut cases = Cases::new(&args.runtime_dir, args.dry_run);
     // What is wrong by now is found by what the daemon still has in memory; the state decides whether it is so still.
     let options = Options {
+        filter: filter(&config),
         source: Source::Socket,
         start: Start::Stored,
         socket: args.socket.clone(),
@@ -104,7 +107,7 @@ fn run(args: &Args) -> Result<(), PolicyError> {
         match stream.wait(wait)? {
             Next::Item(item) => {
                 if let Some(event) = item.event() {
-                    cases.take(&config, &look, event, self::now());
+                    cases.take(&config, &look, event, happened(event));
                 }
             }
             Next::Nothing => {}
@@ -113,8 +116,27 @@ fn run(args: &Args) -> Result<(), PolicyError> {
     }
 }
 
+/// What the daemon is asked for: events of the types that policies are about; all where those are too many to ask for.
+fn filter(config: &Config) -> Filter {
+    let types = config.policy.iter().flat_map(|policy| policy.types.iter().cloned()).collect();
+    let filter = Filter { types, ..Filter::default() };
+    if filter.too_long().is_none() { filter } else { Filter::default() }
+}
+
 /// Time since the machine started, also over a restart of this program.
 fn now() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    clock(ClockId::Boottime)
+}
+
+/// When an event happened, in the same time: at the start there are some of before. After a suspend since it is too late
+/// rather than too early; one that has no time happened now.
+fn happened(event: &Event) -> Duration {
+    let at = event.monotonic_ns.map(Duration::from_nanos);
+    let age = at.map(|at| clock(ClockId::Monotonic).saturating_sub(at));
+    now().saturating_sub(age.unwrap_or_default())
+}
+
+fn clock(which: ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(which);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -7,10 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peripety_block::{
-    files::Files,
-    status::{ArrayStatus, MdArray},
-};
+use peripety_block::{files::Files, status::ArrayStatus};
 
 use crate::message::Message;
 
@@ -42,7 +39,7 @@ impl ArrayWatch {
         self.sent.len()
     }
 
-    /// Whoever listens now knows nothing yet.
+    /// The status of all of them, as it was read last.
     pub(super) fn send_all(&self) -> Vec<Message> {
         self.sent.values().cloned().map(Message::Array).collect()
     }
@@ -63,7 +60,7 @@ impl ArrayWatch {
             for entry in fs::read_dir(&self.block).into_iter().flatten().flatten() {
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 if name.starts_with("md") && there.len() < ARRAYS_MAX {
-                    there.extend(read(&entry.path(), &name).map(|status| (name, status)));
+                    there.extend(read(&self.block, &name).map(|status| (name, status)));
                 }
             }
         }
@@ -74,12 +71,11 @@ impl ArrayWatch {
     }
 }
 
-fn read(dir: &Path, name: &str) -> Option<ArrayStatus> {
-    let mut array = MdArray::read(&Files::Disk, dir)?;
+fn read(block: &Path, name: &str) -> Option<ArrayStatus> {
+    let mut status = ArrayStatus::read(&Files::Disk, block, name)?;
     // They change all the time, and whoever wants to know reads them then.
-    (array.progress, array.speed) = (None, None);
-    let dev = fs::read_to_string(dir.join("dev")).ok()?.trim().parse().ok()?;
-    Some(ArrayStatus { dev, name: name.to_owned(), array })
+    (status.array.progress, status.array.speed) = (None, None);
+    Some(status)
 }
 
 #[cfg(test)]

@@ -69,8 +69,11 @@ impl Link {
         self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// What is watched from now on: it is sent first on each connection.
+    /// What is watched now: it is sent when it changed, and first on each connection.
     pub(super) fn watching(&mut self, watching: Watching) {
+        if self.watching == watching {
+            return;
+        }
         self.watching = watching;
         if self.socket.is_some() {
             self.announce();

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peripety_block::status::{AskError, Control};
+use peripety_block::status::{AskError, Control, MapWatch};
 
-use super::{arrays::ArrayWatch, maps::MapWatch, say};
+use super::{arrays::ArrayWatch, say};
 use crate::message::{Message, Watching};
 
 /// Looks are at least so far apart: a storm of events is one look.
@@ -88,8 +88,8 @@ impl Stacked {
     }
 
     /// The state of all, for whoever has just begun to listen.
-    pub(super) fn send_all(&mut self) -> Vec<Message> {
-        let mut all = self.maps.send_all();
+    pub(super) fn send_all(&self) -> Vec<Message> {
+        let mut all: Vec<Message> = self.maps.all().cloned().map(Message::Map).collect();
         all.extend(self.arrays.send_all());
         all
     }
@@ -113,18 +113,17 @@ impl Stacked {
     }
 
     fn look_at_maps(&mut self, now: Duration, all_silent: bool) -> Vec<Message> {
-        // To open the node would load the driver.
-        if self.control.is_none() && self.sysfs.join("class/misc/device-mapper").exists() {
-            match Control::open(&self.dev) {
-                Ok(control) => self.control = Some(control),
+        if self.control.is_none() {
+            match Control::open_if_loaded(&self.dev, &self.sysfs) {
+                Ok(control) => self.control = control,
                 Err(error) => self.refuse(&error),
             }
         }
         let Some(control) = &self.control else { return Vec::new() };
         match self.maps.look(control, now, all_silent) {
-            Ok(messages) => {
+            Ok(changed) => {
                 self.refused = None;
-                messages
+                changed.into_iter().map(Message::Map).collect()
             }
             Err(error) => {
                 (self.control, self.maps) = (None, MapWatch::default());

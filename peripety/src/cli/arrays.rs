@@ -8,7 +8,7 @@ use std::{thread, time::Duration};
 use anyhow::Context as _;
 use peripety_block::{
     files::Files,
-    status::{ArrayStatus, Control, MapStatus, Maps as _, MdArray},
+    status::{ArrayStatus, AskError, Control, MapStatus, Maps as _},
 };
 
 use self::summary::Summary;
@@ -67,26 +67,21 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
 }
 
 fn read_arrays(cache: &BlkCache, roots: &Roots) -> Vec<ArrayStatus> {
-    let mut arrays = Vec::new();
-    for info in cache.all() {
-        let Some(name) = info.id.blk_path.strip_prefix("/dev/").filter(|name| name.starts_with("md")) else {
-            continue;
-        };
-        let dir = roots.sysfs.join("class/block").join(name);
-        let array = MdArray::read(&Files::Disk, &dir);
-        arrays.extend(array.map(|array| ArrayStatus { dev: info.id.dev, name: name.to_owned(), array }));
-    }
-    arrays
+    let block = roots.sysfs.join("class/block");
+    let all = cache.all();
+    let names = all.iter().filter_map(|info| info.id.blk_path.strip_prefix("/dev/"));
+    names
+        .filter(|name| name.starts_with("md"))
+        .filter_map(|name| ArrayStatus::read(&Files::Disk, &block, name))
+        .collect()
 }
 
 /// The maps, with a word about why there are none where that is so.
 fn read_maps(roots: &Roots) -> Vec<MapStatus> {
-    // To open the node would load the driver.
-    if !roots.sysfs.join("class/misc/device-mapper").exists() {
-        return Vec::new();
-    }
-    let read = || -> Result<Vec<MapStatus>, peripety_block::status::AskError> {
-        let control = Control::open(&roots.block().dev)?;
+    let read = || -> Result<Vec<MapStatus>, AskError> {
+        let Some(control) = Control::open_if_loaded(&roots.block().dev, &roots.sysfs)? else {
+            return Ok(Vec::new());
+        };
         let listed = control.list()?;
         // One that goes meanwhile is none.
         Ok(listed.iter().filter_map(|map| control.status(map).ok()).collect())

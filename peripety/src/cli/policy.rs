@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     block::BlkCache,
-    event::{Incident, Nature},
+    event::{EventId, Incident, Nature},
     incident::pick::is_meant,
     roots::Roots,
     text::printable,
@@ -135,19 +135,15 @@ fn arrays(incident: &Incident, cache: &BlkCache, look: &Look) -> anyhow::Result<
 
 /// What would be done about a failure that happened just now, with its wait and after it.
 fn would(config: &Config, event_type: &str, of: &Situation) -> String {
-    let names: Vec<&str> = std::iter::once(of.name.as_str()).chain(of.volume.as_deref()).collect();
     let start = format!("{}: {event_type}: ", of.name);
-    let Some(policy) = config.find(event_type, &names) else { return start + "no policy is about it" };
-    let case = Case::new(policy, &of.name, event_type, Duration::ZERO);
+    let Some(policy) = config.find(event_type, &of.names()) else { return start + "no policy is about it" };
+    let case = Case::new(policy, &of.name, event_type, EventId::nil(), Duration::ZERO);
     let now = case.decide(policy, Some(of), Duration::ZERO);
     let then = case.decide(policy, Some(of), policy.wait.unsigned_abs());
     let words = |decision: &Decision| match decision {
         Decision::Leave(why) => format!("nothing is done: {why}"),
         Decision::Wait(_, why) => format!("waits: {why}"),
-        Decision::Act(plan) => {
-            let commands: Vec<String> = plan.commands.iter().map(|words| words.join(" ")).collect();
-            format!("runs: {}", commands.join("; "))
-        }
+        Decision::Act(plan) => format!("runs: {plan}"),
     };
     let mut text = format!("{start}policy '{}' {}", policy.name, words(&now));
     if matches!(now, Decision::Wait(..)) && now != then {

@@ -7,12 +7,14 @@ use peripety_common::{
 };
 
 use super::{
-    tests::{DM0, Devices, LOOP0, MS, SDA, SECOND, START, all_live, kernel, line, rq, stamp},
+    tests::{
+        DM0, Devices, LOOP0, MS, SDA, SECOND, START, all_live, engine_with_rules, kernel, line, push_in_time,
+        rq, run_in_time, stamp,
+    },
     *,
 };
 use crate::{
     event::{EventType, Severity},
-    parser::rules::RuleSet,
     record::{Lost, Missed, Uevent},
 };
 
@@ -27,29 +29,8 @@ fn complete() -> LiveSources {
     all_live().with_complete(Kind::ALL.iter().copied())
 }
 
-fn engine_with(live: LiveSources) -> Engine {
-    Engine::new(Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live }, RuleSet::built_in())
-}
-
-/// Takes the records as the daemon does: a tick whenever something is due before the next record.
-fn push(engine: &mut Engine, records: &[Record], out: &mut Vec<Event>) {
-    let facts = Devices::usual();
-    for record in records {
-        let at_ns = record.time.monotonic_ns.unwrap();
-        while let Some(due_ns) = engine.next_deadline_ns().filter(|due| *due < at_ns) {
-            engine.tick(due_ns, &facts, out);
-        }
-        engine.push(record, &facts, out);
-    }
-}
-
 fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
-    let (mut engine, mut out) = (engine_with(live), Vec::new());
-    push(&mut engine, records, &mut out);
-    while let Some(due_ns) = engine.next_deadline_ns() {
-        engine.tick(due_ns, &Devices::usual(), &mut out);
-    }
-    out
+    run_in_time(&mut engine_with_rules(live), records)
 }
 
 fn about<'e>(events: &'e [Event], kdev: &str) -> Vec<&'e Event> {
@@ -143,20 +124,20 @@ fn a_line_is_believed_where_the_probes_may_have_missed_it() {
         assert!(!last.msg.contains("not confirmed"), "{why}");
     }
     // Sources changed.
-    let (mut engine, mut out) = (engine_with(LiveSources::text_only()), Vec::new());
+    let (mut engine, mut out) = (engine_with_rules(LiveSources::text_only()), Vec::new());
     engine.tick(START, &Devices::usual(), &mut out);
     engine.set_live_sources(complete());
-    push(&mut engine, &[io(START + 30 * SECOND), line(START + 40 * SECOND, "x")], &mut out);
+    push_in_time(&mut engine, &[io(START + 30 * SECOND), line(START + 40 * SECOND, "x")], &mut out);
     assert!(out.iter().all(|event| event.confirmed) && !out.is_empty());
-    push(&mut engine, &[io(START + 61 * SECOND), line(START + 70 * SECOND, "x")], &mut out);
+    push_in_time(&mut engine, &[io(START + 61 * SECOND), line(START + 70 * SECOND, "x")], &mut out);
     assert!(out.iter().any(|event| !event.confirmed));
     // Another probe comes, of which no line says anything.
     let kinds = || Kind::ALL.iter().copied().filter(|kind| *kind != Kind::BlockBioComplete);
     let fewer = LiveSources::with_probes(kinds(), 0).with_complete(kinds());
-    let (mut engine, mut out) = (engine_with(fewer), Vec::new());
+    let (mut engine, mut out) = (engine_with_rules(fewer), Vec::new());
     engine.tick(START, &Devices::usual(), &mut out);
     engine.set_live_sources(complete());
-    push(&mut engine, &[io(START + SECOND), line(START + 2 * SECOND, "x")], &mut out);
+    push_in_time(&mut engine, &[io(START + SECOND), line(START + 2 * SECOND, "x")], &mut out);
     assert!(out.iter().any(|event| !event.confirmed));
     // A device that nobody knows, and lines that no tracepoint goes with.
     for text in [
@@ -175,7 +156,7 @@ fn a_line_is_believed_where_the_probes_may_have_missed_it() {
 /// Uevents and what programs say come in before the ring is read.
 #[test]
 fn a_line_waits_until_the_ring_was_read() {
-    let (mut engine, facts, mut out) = (engine_with(complete()), Devices::usual(), Vec::new());
+    let (mut engine, facts, mut out) = (engine_with_rules(complete()), Devices::usual(), Vec::new());
     engine.push(&line(START, IO), &facts, &mut out);
     let uevent = Uevent { action: "change".into(), subsystem: "block".into(), ..Uevent::default() };
     let uevent = Record { time: stamp(START + 3 * SECOND), body: Body::Uevent(uevent) };
@@ -188,11 +169,11 @@ fn a_line_waits_until_the_ring_was_read() {
 
 #[test]
 fn what_another_daemon_left_waiting_is_believed() {
-    let (mut first, facts, mut out) = (engine_with(complete()), Devices::usual(), Vec::new());
+    let (mut first, facts, mut out) = (engine_with_rules(complete()), Devices::usual(), Vec::new());
     let mut saved = Saved::default();
     first.push(&line(START, IO), &facts, &mut out);
     first.save(true, |note| saved.take(&note).unwrap()).unwrap();
-    let mut second = engine_with(complete());
+    let mut second = engine_with_rules(complete());
     second.restore(saved);
     second.tick(START + SECOND, &facts, &mut out);
     second.tick(START + 2 * SECOND, &facts, &mut out);

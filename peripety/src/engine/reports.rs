@@ -7,10 +7,13 @@ use peripety_common::{
 use peripety_watch::message::{Failure, Reporter, What};
 
 use super::{
-    tests::{Devices, LOOP0, MS, SECOND, START, all_live, finals, kernel, stamp, wb_err},
+    tests::{
+        LOOP0, MS, SECOND, START, all_live, engine_with_rules, finals, kernel, line, run_in_time, stamp,
+        wb_err,
+    },
     *,
 };
-use crate::{event::EventType, parser::rules::RuleSet};
+use crate::event::EventType;
 
 const LINE: &str =
     "EXT4-fs error (device loop0): ext4_lookup:1785: inode #2: comm ls: deleted inode referenced: 12";
@@ -26,8 +29,7 @@ fn probe(ns: u64) -> Record {
 }
 
 fn text(ns: u64) -> Record {
-    let log = LogRecord { seq: ns, level: 3, text: LINE.to_owned(), ..LogRecord::default() };
-    Record { time: stamp(ns), body: Body::Log(log) }
+    line(ns, LINE)
 }
 
 fn failure(what: What, errno: i32, inode: Option<u64>) -> Failure {
@@ -51,20 +53,8 @@ fn report(ns: u64, inode: u64) -> Record {
 }
 
 fn run(records: &[Record]) -> Vec<Event> {
-    let settings = Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live: all_live() };
-    let (mut engine, mut out) = (Engine::new(settings, RuleSet::built_in()), Vec::new());
-    let facts = Devices::usual();
-    for record in records {
-        let at_ns = record.time.monotonic_ns.unwrap();
-        while let Some(due_ns) = engine.next_deadline_ns().filter(|due| *due < at_ns) {
-            engine.tick(due_ns, &facts, &mut out);
-        }
-        engine.push(record, &facts, &mut out);
-    }
-    while let Some(due_ns) = engine.next_deadline_ns() {
-        engine.tick(due_ns, &facts, &mut out);
-    }
-    finals(&out).into_iter().cloned().collect()
+    let events = run_in_time(&mut engine_with_rules(all_live()), records);
+    finals(&events).into_iter().cloned().collect()
 }
 
 #[test]

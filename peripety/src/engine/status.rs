@@ -3,15 +3,13 @@
 use peripety_block::status::{MapStatus, TargetLine};
 
 use super::{
-    tests::{DM0, Devices, MS, SDA, SECOND, START, all_live, finals, stamp},
+    tests::{
+        DM0, MS, SDA, SECOND, START, all_live, engine_with_rules, finals, line as text_line, run_in_time,
+        stamp,
+    },
     *,
 };
-use crate::{block::Dev, event::Severity, parser::rules::RuleSet};
-
-fn text(ns: u64, line: &str) -> Record {
-    let log = LogRecord { seq: ns, level: 3, text: line.to_owned(), ..LogRecord::default() };
-    Record { time: stamp(ns), body: Body::Log(log) }
-}
+use crate::{block::Dev, event::Severity};
 
 fn status(ns: u64, target: &str, line: String) -> Record {
     let line = TargetLine { start: 0, len: 65536, target: target.to_owned(), line, legs: Vec::new() };
@@ -28,23 +26,11 @@ fn pool(ns: u64, used: u32) -> Record {
 }
 
 fn engine() -> Engine {
-    let settings = Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live: all_live() };
-    Engine::new(settings, RuleSet::built_in())
+    engine_with_rules(all_live())
 }
 
 fn run(engine: &mut Engine, records: &[Record]) -> Vec<Event> {
-    let (facts, mut out) = (Devices::usual(), Vec::new());
-    for record in records {
-        let at_ns = record.time.monotonic_ns.unwrap();
-        while let Some(due_ns) = engine.next_deadline_ns().filter(|due| *due < at_ns) {
-            engine.tick(due_ns, &facts, &mut out);
-        }
-        engine.push(record, &facts, &mut out);
-    }
-    while let Some(due_ns) = engine.next_deadline_ns() {
-        engine.tick(due_ns, &facts, &mut out);
-    }
-    finals(&out).into_iter().cloned().collect()
+    finals(&run_in_time(engine, records)).into_iter().cloned().collect()
 }
 
 #[test]
@@ -52,8 +38,8 @@ fn a_read_that_another_leg_served_is_one_event_of_line_and_status_in_any_order()
     let line = "device-mapper: raid1: Mirror read failed from 8:0. Trying alternative device.";
     let whole = mirror(START, SDA, "AA");
     for records in [
-        [whole.clone(), text(START + SECOND, line), mirror(START + SECOND + MS, SDA, "RA")],
-        [whole, mirror(START + SECOND, SDA, "RA"), text(START + SECOND + MS, line)],
+        [whole.clone(), text_line(START + SECOND, line), mirror(START + SECOND + MS, SDA, "RA")],
+        [whole, mirror(START + SECOND, SDA, "RA"), text_line(START + SECOND + MS, line)],
     ] {
         let events = run(&mut engine(), &records);
         assert_eq!(events.len(), 1, "{events:?}");
@@ -76,7 +62,7 @@ fn low_water_and_the_level_that_was_read_are_one_event_and_the_next_level_anothe
     let line = "device-mapper: thin: 253:0: reached low water mark for data device: sending event.";
     let records = [
         pool(START, 700),
-        text(START + SECOND, line),
+        text_line(START + SECOND, line),
         pool(START + SECOND + MS, 812),
         pool(START + 2 * SECOND, 866),
     ];

@@ -240,6 +240,36 @@ pub(super) fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
     out
 }
 
+/// With the rules that are shipped.
+pub(super) fn engine_with_rules(live: LiveSources) -> Engine {
+    Engine::new(
+        Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live },
+        crate::parser::rules::RuleSet::built_in(),
+    )
+}
+
+/// Takes the records as the daemon does: a tick whenever something is due before the next record.
+pub(super) fn push_in_time(engine: &mut Engine, records: &[Record], out: &mut Vec<Event>) {
+    let facts = Devices::usual();
+    for record in records {
+        let at_ns = record.time.monotonic_ns.unwrap();
+        while let Some(due_ns) = engine.next_deadline_ns().filter(|due| *due < at_ns) {
+            engine.tick(due_ns, &facts, out);
+        }
+        engine.push(record, &facts, out);
+    }
+}
+
+/// The same, and then time passes until nothing is due.
+pub(super) fn run_in_time(engine: &mut Engine, records: &[Record]) -> Vec<Event> {
+    let mut out = Vec::new();
+    push_in_time(engine, records, &mut out);
+    while let Some(due_ns) = engine.next_deadline_ns() {
+        engine.tick(due_ns, &Devices::usual(), &mut out);
+    }
+    out
+}
+
 /// The last revision of each event.
 pub(super) fn finals(events: &[Event]) -> Vec<&Event> {
     let finals: Vec<&Event> = events.iter().filter(|e| e.is_final).collect();

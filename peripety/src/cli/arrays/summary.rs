@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use peripety_block::status::{
-    ArrayStatus, Cache, LegState, MapStatus, MdMember, MemberState, PoolMode, Share, Snapshot, Status,
-    TargetLine, ThinPool, spare_copies,
+    ArrayStatus, Cache, FIRST_LEVEL, LegState, MapStatus, MdMember, MemberState, PoolMode, Share, Snapshot,
+    Status, TargetLine, ThinPool,
 };
 use serde::Serialize;
 
@@ -58,9 +58,6 @@ pub(super) struct Fill {
     pub(super) percent: f64,
 }
 
-/// From here on it is a matter of concern.
-const FULL: f64 = 80.0;
-
 /// Whether a map is being brought in sync, at a speed that the kernel does not say.
 pub(super) fn is_syncing(map: &MapStatus) -> bool {
     map.targets
@@ -71,14 +68,8 @@ pub(super) fn is_syncing(map: &MapStatus) -> bool {
 /// How far a target is in sync, and what is under way.
 fn sync(line: &TargetLine) -> Option<(Share, Option<String>)> {
     match line.decode()? {
-        Status::Mirror(mirror) => {
-            let runs = !mirror.sync.is_full() && mirror.legs.iter().all(|leg| leg.state.has_data());
-            Some((mirror.sync, runs.then(|| "resync".to_owned())))
-        }
-        Status::Raid(raid) => Some((
-            raid.sync,
-            Some(raid.action).filter(|action| !matches!(action.as_str(), "idle" | "frozen" | "")),
-        )),
+        Status::Mirror(mirror) => Some((mirror.sync, mirror.is_resyncing().then(|| "resync".to_owned()))),
+        Status::Raid(raid) => Some((raid.sync, raid.under_way().map(str::to_owned))),
         _ => None,
     }
 }
@@ -102,8 +93,7 @@ impl Summary {
             () if array.degraded > 0 => format!("{} of {} in sync", array.in_sync(), array.disks),
             () => "in sync".to_owned(),
         };
-        let action =
-            Some(array.action.clone()).filter(|action| !matches!(action.as_str(), "idle" | "frozen" | ""));
+        let action = array.under_way().map(str::to_owned);
         Self {
             kind: array.level.clone(),
             state,
@@ -127,7 +117,7 @@ impl Summary {
         let of_target = |line: &TargetLine| {
             let status = line.decode()?;
             let mut summary = Self { kind: line.target.clone(), ..Self::named(map.dev, &map.name, cache) };
-            summary.tell(&status, line, cache);
+            summary.describe(&status, line, cache);
             if let Some((now, Some(action))) = sync(line) {
                 (summary.action, summary.percent) = (Some(action), now.percent());
                 let then = later.and_then(|(later, after)| {
@@ -146,16 +136,16 @@ impl Summary {
         Self { name: name.to_owned(), kernel_name, dev: Some(dev), ..Self::default() }
     }
 
-    fn tell(&mut self, status: &Status, line: &TargetLine, cache: &BlkCache) {
+    fn describe(&mut self, status: &Status, line: &TargetLine, cache: &BlkCache) {
         for fill in status.fills(line.len) {
             if let Some(percent) = fill.share.percent() {
-                self.degraded |= percent >= FULL;
+                self.degraded |= percent >= f64::from(FIRST_LEVEL);
                 self.fill.push(Fill { area: fill.area.to_owned(), percent });
             }
         }
         let state = match status {
             Status::Mirror(mirror) => {
-                let good = mirror.legs.iter().filter(|leg| leg.state.has_data()).count();
+                let good = mirror.with_data();
                 self.legs = mirror
                     .legs
                     .iter()
@@ -164,8 +154,7 @@ impl Summary {
                         state: leg_state(leg.state).to_owned(),
                     })
                     .collect();
-                let in_sync = if mirror.sync.is_full() { good } else { good.min(1) };
-                self.may_fail = Some(in_sync.saturating_sub(1) as u64);
+                self.may_fail = Some(mirror.spare_copies());
                 self.degraded |=
                     mirror.legs.iter().any(|leg| leg.state != LegState::Alive) || mirror.log.failed;
                 if good < mirror.legs.len() {
@@ -177,10 +166,9 @@ impl Summary {
                 }
             }
             Status::Raid(raid) => {
-                let in_sync = raid.members.iter().filter(|member| **member == MemberState::InSync).count();
+                let in_sync = raid.in_sync();
                 self.kind.clone_from(&raid.level);
-                self.may_fail =
-                    redundant(&raid.level).then(|| spare_copies(&raid.level, raid.members.len(), in_sync));
+                self.may_fail = redundant(&raid.level).then(|| raid.spare_copies());
                 let device = |n: usize| {
                     line.legs
                         .get(n)

@@ -1,12 +1,12 @@
 //! Mirrors and arrays of device-mapper: legs, and how far they are in sync.
 
-use peripety_block::status::{LegState, MemberState, Mirror, Raid, Share, spare_copies};
+use peripety_block::status::{LegState, MemberState, Mirror, Raid, Share};
 
 use super::Draft;
 use crate::event::EventType;
 
 pub(super) fn mirror(before: Option<&Mirror>, now: &Mirror, out: &mut Draft<'_>) {
-    let good = now.legs.iter().filter(|leg| leg.state.has_data()).count();
+    let good = now.with_data();
     let name = out.map.name.clone();
     for (n, leg) in now.legs.iter().enumerate() {
         let was =
@@ -58,10 +58,11 @@ pub(super) fn mirror(before: Option<&Mirror>, now: &Mirror, out: &mut Draft<'_>)
             format!("the log of {name} failed: after a crash all of it is out of sync"),
         );
     }
-    if good == 0 && before.is_none_or(|before| before.legs.iter().any(|leg| leg.state.has_data())) {
+    if good == 0 && before.is_none_or(|before| before.with_data() > 0) {
         out.say(EventType::DM_MIRROR_FAILED, None, format!("no leg of {name} is left that has all data"));
     }
-    let is_whole = |mirror: &Mirror| good_and_full(mirror);
+    let all_have_data = |mirror: &Mirror| mirror.with_data() == mirror.legs.len();
+    let is_whole = |mirror: &Mirror| all_have_data(mirror) && mirror.sync.is_full();
     if before.is_some_and(|before| !is_whole(before)) && is_whole(now) {
         let raw = out.say(
             EventType::DM_MIRROR_IN_SYNC,
@@ -69,20 +70,9 @@ pub(super) fn mirror(before: Option<&Mirror>, now: &Mirror, out: &mut Draft<'_>)
             format!("all {} legs of {name} are in sync", now.legs.len()),
         );
         raw.facts.dm.get_or_insert_default().percent = Some(100.0);
-    } else if good == now.legs.len()
-        && !now.sync.is_full()
-        && before.is_none_or(|before| before.sync.is_full() || !all_alive(before))
-    {
+    } else if now.is_resyncing() && before.is_none_or(|before| !before.is_resyncing()) {
         started(now.sync, "resync", out);
     }
-}
-
-fn all_alive(mirror: &Mirror) -> bool {
-    mirror.legs.iter().all(|leg| leg.state.has_data())
-}
-
-fn good_and_full(mirror: &Mirror) -> bool {
-    all_alive(mirror) && mirror.sync.is_full()
 }
 
 fn percent(share: Share) -> String {
@@ -103,12 +93,9 @@ pub(super) fn raid(before: Option<&Raid>, now: &Raid, out: &mut Draft<'_>) {
     let name = out.map.name.clone();
     let legs = out.line.map(|line| line.legs.clone()).unwrap_or_default();
     let count = now.members.len();
-    let in_sync = now.members.iter().filter(|member| **member == MemberState::InSync).count();
-    let is_lost = |member: &MemberState| matches!(member, MemberState::Dead | MemberState::Missing);
-    let lost = now.members.iter().filter(|member| is_lost(member)).count();
     for (n, member) in now.members.iter().enumerate() {
         let was = before.and_then(|before| before.members.get(n));
-        if !is_lost(member) || was.is_some_and(is_lost) {
+        if !member.is_lost() || was.is_some_and(|was| was.is_lost()) {
             continue;
         }
         let what = if *member == MemberState::Missing { "is missing" } else { "failed" };
@@ -119,23 +106,18 @@ pub(super) fn raid(before: Option<&Raid>, now: &Raid, out: &mut Draft<'_>) {
         let md = raw.facts.md.get_or_insert_default();
         md.level = Some(now.level.clone());
         // None is left where the level cannot do without so many.
-        let serves = spare_copies(&now.level, count, count) >= lost as u64;
-        md.devices_left = u32::try_from(if serves { in_sync } else { 0 }).ok();
+        md.devices_left = u32::try_from(if now.has_failed() { 0 } else { now.in_sync() }).ok();
         md.devices = u32::try_from(count).ok();
     }
     if now.journal == Some('D') && before.is_none_or(|before| before.journal != Some('D')) {
         let raw = out.say(EventType::DM_RAID_LEG_FAILED, None, format!("the journal of {name} failed"));
         raw.facts.dm.get_or_insert_default().side = Some("journal".to_owned());
     }
-    let rebuilds = |raid: &Raid| matches!(raid.action.as_str(), "resync" | "recover" | "reshape");
-    if rebuilds(now) && before.is_none_or(|before| before.action != now.action) {
+    if now.is_rebuilding() && before.is_none_or(|before| before.action != now.action) {
         started(now.sync, &now.action, out);
     }
-    let is_whole = |raid: &Raid| {
-        !rebuilds(raid)
-            && raid.sync.is_full()
-            && raid.members.iter().all(|member| *member == MemberState::InSync)
-    };
+    let is_whole =
+        |raid: &Raid| !raid.is_rebuilding() && raid.sync.is_full() && raid.in_sync() == raid.members.len();
     if before.is_some_and(|before| !is_whole(before)) && is_whole(now) && !before.is_some_and(checks) {
         out.say(
             EventType::DM_RAID_IN_SYNC,

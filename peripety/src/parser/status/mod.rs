@@ -43,6 +43,13 @@ pub(crate) struct Seen {
     levels: Vec<Level>,
 }
 
+impl Seen {
+    /// What the same target said then.
+    fn line(&self, now: &TargetLine) -> Option<&TargetLine> {
+        self.map.targets.iter().find(|old| old.start == now.start && old.target == now.target)
+    }
+}
+
 /// A note of what changed: how a map or an array is now, or that it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,13 +82,7 @@ impl Mappings {
         let mut out = Draft { map: now, time, line: None, events: Vec::new() };
         for line in &now.targets {
             let Some(status) = line.decode() else { continue };
-            let before = known.as_ref().and_then(|seen| {
-                seen.map
-                    .targets
-                    .iter()
-                    .find(|old| old.start == line.start && old.target == line.target)?
-                    .decode()
-            });
+            let before = known.as_ref().and_then(|seen| seen.line(line)?.decode());
             out.line = Some(line);
             compare(before.as_ref(), &status, &mut out);
             space::compare(&status, line, &mut levels, &mut out);
@@ -93,10 +94,7 @@ impl Mappings {
             let mut map = now.clone();
             for line in map.targets.iter_mut().filter(|line| line.line.trim() == NOT_SAID) {
                 // What the kernel could not say this time is as it was.
-                let old = known.as_ref().and_then(|seen| {
-                    seen.map.targets.iter().find(|old| old.start == line.start && old.target == line.target)
-                });
-                if let Some(old) = old {
+                if let Some(old) = known.as_ref().and_then(|seen| seen.line(line)) {
                     line.line.clone_from(&old.line);
                 }
             }

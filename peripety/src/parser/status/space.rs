@@ -1,14 +1,12 @@
 //! Pools and snapshots: how full they are, and what they still do.
 
-use peripety_block::status::{Pool, PoolMode, Snapshot, Status, TargetLine, ThinPool};
+use peripety_block::status::{
+    FIRST_LEVEL, LEVEL_STEP, Pool, PoolMode, Snapshot, Status, TargetLine, ThinPool,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Draft;
 use crate::event::EventType;
-
-/// From how many percent on it is said, and at how many more again: as dmeventd does.
-const FIRST: u32 = 80;
-const STEP: u32 = 5;
 
 /// A fill level that was said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +25,7 @@ pub(super) fn compare(status: &Status, line: &TargetLine, levels: &mut Vec<Level
         let reached = (percent.floor() as u32).min(100);
         let is_it = |level: &Level| level.start == line.start && level.area == fill.area;
         let said = levels.iter().find(|level| is_it(level)).map(|level| level.percent);
-        let level = (reached >= FIRST).then(|| reached - reached % STEP);
+        let level = (reached >= FIRST_LEVEL).then(|| reached - reached % LEVEL_STEP);
         if level == said {
             continue;
         }

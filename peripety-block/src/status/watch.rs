@@ -1,11 +1,10 @@
-//! The maps of device-mapper: which raised an event, what their targets say, and when those are read that raise none.
+//! The maps of device-mapper over time: which raised an event, what their targets say, and when those are read that raise none.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use peripety_block::status::{self, Listed, MapStatus, Maps, Seen, TargetLine};
 use peripety_model::Dev;
 
-use crate::message::Message;
+use super::{AskError, FIRST_LEVEL, LEVEL_STEP, Listed, MapStatus, Maps, Seen, TargetLine, target};
 
 /// How often a target is read that raises no event.
 const SILENT: Duration = Duration::from_secs(3600);
@@ -15,15 +14,12 @@ const OFTEN: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(60);
 /// As fast as anything is taken to fill up: sectors each second (2 GiB).
 const FILL_RATE: u64 = 4 << 20;
-/// Where fill levels count, in percent: from the first on, in steps.
-const FIRST: f64 = 80.0;
-const STEP: f64 = 5.0;
 
 /// What is known of a map.
 #[derive(Debug)]
 struct Known {
     listed: Listed,
-    sent: Option<MapStatus>,
+    read: MapStatus,
     /// When it is read though it raised no event.
     due: Option<Duration>,
     pause: Duration,
@@ -31,27 +27,23 @@ struct Known {
 
 /// All maps, as far as their status says something.
 #[derive(Debug, Default)]
-pub(super) struct MapWatch {
+pub struct MapWatch {
     known: BTreeMap<Dev, Known>,
 }
 
 impl MapWatch {
     /// How many have a target whose status says something.
-    pub(super) fn count(&self) -> usize {
-        self.known
-            .values()
-            .filter(|known| known.sent.as_ref().is_some_and(|sent| !sent.targets.is_empty()))
-            .count()
+    pub fn count(&self) -> usize {
+        self.all().count()
     }
 
-    /// Whoever listens now knows nothing yet: the status of all is sent again.
-    pub(super) fn send_all(&mut self) -> Vec<Message> {
-        let sent = self.known.values().filter_map(|known| known.sent.clone());
-        sent.filter(|status| !status.targets.is_empty()).map(Message::Map).collect()
+    /// The status of all of them, as it was read last.
+    pub fn all(&self) -> impl Iterator<Item = &MapStatus> {
+        self.known.values().map(|known| &known.read).filter(|status| !status.targets.is_empty())
     }
 
     /// When it is time to look though nothing happens.
-    pub(super) fn due(&self) -> Option<Duration> {
+    pub fn due(&self) -> Option<Duration> {
         self.known.values().filter_map(|known| known.due).min()
     }
 
@@ -59,18 +51,18 @@ impl MapWatch {
     ///
     /// # Errors
     /// The maps cannot be listed.
-    pub(super) fn look(
+    pub fn look(
         &mut self,
         maps: &impl Maps,
         now: Duration,
         all_silent: bool,
-    ) -> Result<Vec<Message>, status::AskError> {
+    ) -> Result<Vec<MapStatus>, AskError> {
         // Armed before it is listed, so that what happens meanwhile wakes again.
         maps.arm()?;
         let listed = maps.list()?;
         let there: BTreeMap<Dev, Listed> = listed.into_iter().map(|map| (map.dev, map)).collect();
         self.known.retain(|dev, _| there.contains_key(dev));
-        let mut messages = Vec::new();
+        let mut changed = Vec::new();
         for (dev, map) in there {
             let known = self.known.get(&dev);
             let is_same = known.is_some_and(|known| known.listed == map && map.events.is_some());
@@ -80,36 +72,36 @@ impl MapWatch {
             }
             // One that is being taken down may be gone; another one may have its number at the next look.
             let Ok(status) = maps.status(&map) else { continue };
-            messages.extend(self.read(map, status, now));
+            changed.extend(self.take(map, status, now));
         }
-        Ok(messages)
+        Ok(changed)
     }
 
-    fn read(&mut self, listed: Listed, status: MapStatus, now: Duration) -> Option<Message> {
+    fn take(&mut self, listed: Listed, status: MapStatus, now: Duration) -> Option<MapStatus> {
         let before = self.known.remove(&listed.dev);
         let before_pause = before.as_ref().map_or(Duration::ZERO, |known| known.pause);
-        let unchanged = before.and_then(|known| known.sent).is_some_and(|sent| sent == status);
+        let unchanged = before.is_some_and(|known| known.read == status);
         let pause = pause(&status, unchanged.then_some(before_pause));
         let due = pause.map(|pause| now + pause);
-        let message = (!unchanged && !status.targets.is_empty()).then(|| Message::Map(status.clone()));
+        let changed = (!unchanged && !status.targets.is_empty()).then(|| status.clone());
         let pause = pause.unwrap_or_default();
-        self.known.insert(listed.dev, Known { listed, sent: Some(status), due, pause });
-        message
+        self.known.insert(listed.dev, Known { listed, read: status, due, pause });
+        changed
     }
 }
 
 /// After how long a map is read again; `quiet` is the pause before, where nothing changed since.
 fn pause(status: &MapStatus, quiet: Option<Duration>) -> Option<Duration> {
+    let (first, step) = (f64::from(FIRST_LEVEL), f64::from(LEVEL_STEP));
     let of_target = |line: &TargetLine| {
         let fills = line.decode().into_iter().flat_map(|status| status.fills(line.len));
         let soonest = fills.filter_map(|fill| {
             let percent = fill.share.percent().filter(|percent| *percent < 100.0)?;
-            let next = if percent < FIRST { FIRST } else { percent - percent % STEP + STEP };
+            let next = if percent < first { first } else { percent - percent % step + step };
             let seconds = (next - percent) / 100.0 * fill.sectors as f64 / FILL_RATE as f64;
             Some(Duration::from_secs_f64(seconds.clamp(OFTEN.as_secs_f64(), SILENT.as_secs_f64())))
         });
-        let silent =
-            status::target(&line.target).filter(|target| target.seen == Seen::ByReading).map(|_| SILENT);
+        let silent = target(&line.target).filter(|target| target.seen == Seen::ByReading).map(|_| SILENT);
         soonest.chain(silent).min()
     };
     let base = status.targets.iter().filter_map(of_target).min()?;
@@ -152,20 +144,20 @@ mod tests {
     }
 
     impl Maps for Fake {
-        fn arm(&self) -> Result<(), status::AskError> {
+        fn arm(&self) -> Result<(), AskError> {
             self.armed.set(self.armed.get() + 1);
             Ok(())
         }
 
-        fn list(&self) -> Result<Vec<Listed>, status::AskError> {
+        fn list(&self) -> Result<Vec<Listed>, AskError> {
             Ok(self.maps.borrow().iter().map(|(listed, _)| listed.clone()).collect())
         }
 
-        fn status(&self, map: &Listed) -> Result<MapStatus, status::AskError> {
+        fn status(&self, map: &Listed) -> Result<MapStatus, AskError> {
             self.reads.set(self.reads.get() + 1);
             let maps = self.maps.borrow();
             let (_, targets) = maps.iter().find(|(listed, _)| listed.dev == map.dev).unwrap();
-            let targets = targets.iter().filter(|(target, _)| status::target(target).is_some());
+            let targets = targets.iter().filter(|(target, _)| super::super::target(target).is_some());
             let targets = targets.map(|(target, line)| TargetLine {
                 start: 0,
                 len: 65536,
@@ -185,12 +177,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const WHOLE: &str = "2 254:10 254:11 128/128 1 AA 1 core";
 
-    fn lines(messages: &[Message]) -> Vec<String> {
-        let line = |message: &Message| match message {
-            Message::Map(status) => status.targets[0].line.clone(),
-            other => panic!("{other:?}"),
-        };
-        messages.iter().map(line).collect()
+    fn lines<'a>(changed: impl IntoIterator<Item = &'a MapStatus>) -> Vec<String> {
+        changed.into_iter().map(|status| status.targets[0].line.clone()).collect()
     }
 
     #[test]
@@ -219,14 +207,14 @@ mod tests {
         fake.says(0, dead, true);
         assert!(watch.look(&fake, 3 * SECOND, false).unwrap().is_empty());
         assert_eq!(fake.reads.get(), 3);
-        assert_eq!(lines(&watch.send_all()), [dead]);
+        assert_eq!(lines(watch.all()), [dead]);
         // Another map has its number.
         fake.maps.borrow_mut()[0].0.name = "other".to_owned();
         fake.says(0, WHOLE, false);
         assert_eq!(lines(&watch.look(&fake, 4 * SECOND, false).unwrap()), [WHOLE]);
         fake.maps.borrow_mut().clear();
         watch.look(&fake, 5 * SECOND, false).unwrap();
-        assert!(watch.send_all().is_empty());
+        assert!(watch.all().next().is_none());
     }
 
     #[test]
@@ -268,7 +256,7 @@ mod tests {
             status
         };
         let listed = fake.list().unwrap().remove(0);
-        large.read(listed.clone(), status(&listed), Duration::ZERO);
+        large.take(listed.clone(), status(&listed), Duration::ZERO);
         assert_eq!(large.due().unwrap().as_secs(), (1 << 33) / 100 * 4 / FILL_RATE);
     }
 }
