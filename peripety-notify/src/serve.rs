@@ -78,14 +78,32 @@ pub(crate) fn serve<S: Stream>(
     accept: impl Fn() -> io::Result<S> + Send + 'static,
     answer: impl Fn(S) -> io::Result<()> + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let (places, answer) = (Places::new(CLIENTS_MAX), Arc::new(answer));
+    serve_most(name, CLIENTS_MAX, accept, answer, drop)
+}
+
+/// The same for so many clients at a time; one more is refused.
+///
+/// # Errors
+/// There is no thread.
+pub(crate) fn serve_most<S: Stream>(
+    name: &'static str,
+    most: usize,
+    accept: impl Fn() -> io::Result<S> + Send + 'static,
+    answer: impl Fn(S) -> io::Result<()> + Send + Sync + 'static,
+    refuse: impl Fn(S) + Send + 'static,
+) -> io::Result<()> {
+    let (places, answer) = (Places::new(most), Arc::new(answer));
     let work = move || {
         loop {
             let Ok(stream) = accept() else {
+                // No descriptor is left.
                 thread::sleep(Duration::from_millis(200));
                 continue;
             };
-            let Some(place) = places.take() else { continue };
+            let Some(place) = places.take() else {
+                refuse(stream);
+                continue;
+            };
             let answer = Arc::clone(&answer);
             let work = move || {
                 let _place = place;
@@ -94,7 +112,7 @@ pub(crate) fn serve<S: Stream>(
             let _no_thread = thread::Builder::new().name(name.to_owned()).stack_size(512 << 10).spawn(work);
         }
     };
-    thread::Builder::new().name(name.to_owned()).stack_size(64 << 10).spawn(work).map(drop)
+    thread::Builder::new().name(name.to_owned()).stack_size(128 << 10).spawn(work).map(drop)
 }
 
 #[cfg(test)]

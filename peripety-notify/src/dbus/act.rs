@@ -2,7 +2,7 @@
 
 use peripety::internal::follow::Request;
 use peripety_client::Content;
-use peripety_model::{Filter, incident::IncidentId};
+use peripety_model::{Filter, Incident, incident::IncidentId};
 use zbus::{Connection, message::Header};
 
 use super::{detail::Detail, error::Refusal, who::Caller};
@@ -37,7 +37,15 @@ pub(super) async fn incident_json(detail: &Detail, id: IncidentId) -> Result<Str
     let open = detail.open().await?.into_iter().find(|incident| incident.incident_id == id);
     let none =
         || Refusal::NotFound(format!("peripetyd holds no incident {id}; the journal may: prpt explain {id}"));
-    serde_json::to_string(&open.ok_or_else(none)?).map_err(|error| Refusal::Daemon(error.to_string()))
+    json(&open.ok_or_else(none)?)
+}
+
+/// An incident, as JSON.
+///
+/// # Errors
+/// It has no form in JSON.
+pub(super) fn json(incident: &Incident) -> Result<String, Refusal> {
+    serde_json::to_string(incident).map_err(|error| Refusal::Daemon(error.to_string()))
 }
 
 /// What a person does: `ack` or `resolve`. The answer of the daemon, as JSON.

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::error::Refusal;
 
 /// Callers that ask at a time.
-const ASKING_MAX: usize = 4;
+pub(super) const ASKING_MAX: usize = 4;
 /// Events that a method gives.
 pub(super) const EVENTS_MAX: usize = 256;
 
@@ -33,6 +33,7 @@ impl Detail {
         Self { roots: Arc::new(roots.clone()), places: Arc::new(Semaphore::new(ASKING_MAX)) }
     }
 
+    /// For a caller, of whom a few may ask at a time.
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Roots) -> Result<T, Refusal> + Send + 'static,
@@ -40,12 +41,20 @@ impl Detail {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Refusal::Busy(format!("{ASKING_MAX} callers ask at once, no more may; ask again")));
         };
-        let roots = Arc::clone(&self.roots);
-        let task = tokio::task::spawn_blocking(move || {
+        self.wait_for(move |roots| {
+            // It is taken until the daemon answered, also where the caller no longer waits.
             let _place = place;
-            work(&roots)
-        });
-        task.await.map_err(daemon)?
+            work(roots)
+        })
+        .await
+    }
+
+    async fn wait_for<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Roots) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let roots = Arc::clone(&self.roots);
+        tokio::task::spawn_blocking(move || work(&roots)).await.map_err(daemon)?
     }
 
     /// The answer of the daemon to a request without arguments, as JSON.
@@ -94,8 +103,31 @@ impl Detail {
         self.work(read).await
     }
 
-    /// Incidents that are open.
+    /// Incidents that are open, for a caller.
     pub(super) async fn open(&self) -> Result<Vec<Incident>, Refusal> {
         self.work(|roots| open(roots).map_err(daemon)).await
+    }
+
+    /// The same for the objects, whatever callers ask meanwhile: without it they would stay as they were.
+    pub(super) async fn open_for_objects(&self) -> Result<Vec<Incident>, Refusal> {
+        self.wait_for(|roots| open(roots).map_err(daemon)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_keep_each_other_off_and_not_the_objects() {
+        let dir = tempfile::tempdir().unwrap();
+        let detail = Detail::new(&Roots::under(dir.path()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _callers = Arc::clone(&detail.places).try_acquire_many_owned(ASKING_MAX as u32).unwrap();
+        let caller = runtime.block_on(detail.open()).unwrap_err();
+        assert!(matches!(caller, Refusal::Busy(_)), "{caller:?}");
+        // No daemon is there: it was asked.
+        let objects = runtime.block_on(detail.open_for_objects()).unwrap_err();
+        assert!(matches!(objects, Refusal::Daemon(_)), "{objects:?}");
     }
 }

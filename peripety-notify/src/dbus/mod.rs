@@ -14,7 +14,12 @@ mod tree;
 mod view;
 mod who;
 
-use std::{io, path::Path, thread, time::Duration};
+use std::{
+    io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use peripety::internal::Roots;
 use peripety_client::{Content, Item, Next, Options, Source, Start, Stream};
@@ -22,7 +27,13 @@ use serde::Deserialize;
 use tokio::io::{Interest, unix::AsyncFd};
 use zbus::{Connection, connection::Builder, fdo::ObjectManager};
 
-use self::{apply::Bus, detail::Detail, objects::ManagerObject, shown::Shown, tree::Tree};
+use self::{
+    apply::Bus,
+    detail::{ASKING_MAX, Detail},
+    objects::ManagerObject,
+    shown::Shown,
+    tree::Tree,
+};
 
 /// Where the system's bus is (the D-Bus specification, "Well-known Message Bus Instances").
 const SYSTEM_BUS: [&str; 2] = ["/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket"];
@@ -82,7 +93,7 @@ pub(crate) fn start(config: &Config, roots: &Roots) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(4)
+        .max_blocking_threads(ASKING_MAX + 1)
         .thread_keep_alive(Duration::from_secs(2))
         .thread_stack_size(512 << 10)
         .build()?;
@@ -94,10 +105,15 @@ pub(crate) fn start(config: &Config, roots: &Roots) -> io::Result<()> {
 async fn forever(config: &Config, roots: &Roots) {
     let (mut wait, mut said) = (WAIT.0, String::new());
     loop {
+        let start = Instant::now();
         let error = match serve(config, roots).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
+        if start.elapsed() > WAIT.1 {
+            // It was served for long: this is no more the failure of before.
+            (wait, said) = (WAIT.0, String::new());
+        }
         let text = error.to_string();
         if text != said {
             tracing::warn!("{text}");
@@ -117,16 +133,16 @@ async fn serve(config: &Config, roots: &Roots) -> Result<std::convert::Infallibl
     let manager = ManagerObject { detail: detail.clone(), shown: Shown::default() };
     let builder = builder.serve_at(names::ROOT, ObjectManager).serve_at(names::MANAGER, manager);
     let connection = builder.build().await?;
-    let mut door =
-        Door { bus: Bus::new(&connection, detail.clone()), tree: Tree::default(), detail, named: false };
+    let mut follower =
+        Follower { bus: Bus::new(&connection, detail.clone()), tree: Tree::default(), detail, named: false };
     let closed = connection.clone();
     tokio::select! {
         () = closed.closed() => Err(BusError::Closed),
-        result = door.follow(roots, &connection) => result,
+        result = follower.follow(roots, &connection) => result,
     }
 }
 
-struct Door {
+struct Follower {
     bus: Bus,
     tree: Tree,
     detail: Detail,
@@ -134,7 +150,7 @@ struct Door {
     named: bool,
 }
 
-impl Door {
+impl Follower {
     async fn follow(
         &mut self,
         roots: &Roots,
@@ -192,7 +208,7 @@ impl Door {
         let changes = match item.content() {
             Content::Event(event) => self.tree.take_event(event),
             Content::Incident(incident) => self.tree.take_incident(incident),
-            Content::Live => match self.detail.open().await {
+            Content::Live => match self.detail.open_for_objects().await {
                 Ok(open) => self.tree.sync(&open),
                 Err(error) => {
                     tracing::debug!("D-Bus: open incidents: {error}");

@@ -80,6 +80,14 @@ impl Tree {
 
     /// Takes a revision of an incident.
     pub(super) fn take_incident(&mut self, incident: &Incident) -> Vec<Change> {
+        let mut changes = self.keep(incident);
+        if !changes.is_empty() {
+            changes.extend(self.link());
+        }
+        changes
+    }
+
+    fn keep(&mut self, incident: &Incident) -> Vec<Change> {
         let known = self.incidents.get(&incident.incident_id);
         if known.is_some_and(|known| known.revision >= incident.revision) {
             return Vec::new();
@@ -105,7 +113,6 @@ impl Tree {
                 changes.push(Change::RemoveIncident(path));
             }
         }
-        changes.extend(self.link());
         changes
     }
 
@@ -121,7 +128,7 @@ impl Tree {
             }
         }
         for incident in open.iter().filter(|incident| incident.state.is_open()) {
-            changes.extend(self.take_incident(incident));
+            changes.extend(self.keep(incident));
         }
         changes.extend(self.link());
         changes
@@ -141,12 +148,7 @@ impl Tree {
 
     /// The object of the device that is the cause.
     fn block_of(&self, incident: &Incident) -> String {
-        let alone = Incident {
-            events: Vec::new(),
-            impact: peripety_model::incident::Impact::default(),
-            ..incident.clone()
-        };
-        let found = self.blocks.values().find(|block| block.is_part_of(&alone));
+        let found = self.blocks.values().find(|block| block.is_cause_of(incident));
         found.map_or_else(|| names::NONE.to_owned(), |block| block.path.clone())
     }
 

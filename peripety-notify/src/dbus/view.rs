@@ -59,19 +59,25 @@ impl Block {
         !differ(&self.id.wwid, &other.id.wwid) && numbers.is_none_or(|(one, two)| one == two)
     }
 
+    fn is_named(&self, name: &str) -> bool {
+        let is_path = |path: &String| path == name || path.strip_prefix("/dev/") == Some(name);
+        let BlkId { wwid, blk_path, preferred_blk_path, .. } = &self.id;
+        !name.is_empty() && (name == wwid || [blk_path, preferred_blk_path].into_iter().any(is_path))
+    }
+
+    /// Whether an incident has it as its cause.
+    pub(super) fn is_cause_of(&self, incident: &Incident) -> bool {
+        let cause = &incident.cause;
+        let of_device = cause.device.as_ref().map(|device| [&device.path, &device.wwid]);
+        self.is_named(&cause.name)
+            || of_device.is_some_and(|names| names.iter().any(|name| self.is_named(name)))
+    }
+
     /// Whether an incident is about it: as its cause, or as one of the devices that are hit.
     pub(super) fn is_part_of(&self, incident: &Incident) -> bool {
-        let paths = [&self.id.blk_path, &self.id.preferred_blk_path];
-        let is_this = |name: &str| {
-            !name.is_empty()
-                && (name == self.id.wwid
-                    || paths.iter().any(|path| *path == name || path.strip_prefix("/dev/") == Some(name)))
-        };
-        let cause = incident.cause.device.as_ref();
-        is_this(&incident.cause.name)
-            || cause.is_some_and(|device| is_this(&device.path) || is_this(&device.wwid))
-            || incident.impact.devices.iter().any(|name| is_this(name))
-            || incident.events.iter().any(|member| is_this(&member.device))
+        self.is_cause_of(incident)
+            || incident.impact.devices.iter().any(|name| self.is_named(name))
+            || incident.events.iter().any(|member| self.is_named(&member.device))
     }
 }
 

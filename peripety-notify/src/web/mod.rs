@@ -14,7 +14,6 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -22,7 +21,7 @@ use peripety::internal::Roots;
 
 pub(crate) use self::config::Config;
 use self::{config::Tls, conn::Conn};
-use crate::serve::Places;
+use crate::serve::{Places, serve_most};
 
 /// Connections at a time, with those that have asked for nothing yet; one more is refused.
 const CONNECTIONS_MAX: usize = 48;
@@ -74,32 +73,12 @@ pub(crate) fn start(config: &Config, roots: &Roots) -> Result<(), WebError> {
         roots: roots.clone(),
         subscribers: Places::new(SUBSCRIBERS_MAX),
     });
-    let connections = Places::new(CONNECTIONS_MAX);
-    let work = move || {
-        loop {
-            let Ok((tcp, _peer)) = listener.accept() else {
-                // No descriptor is left.
-                thread::sleep(Duration::from_millis(200));
-                continue;
-            };
-            let place = connections.take();
-            let (shared, tls) = (Arc::clone(&shared), tls.clone());
-            let refused = place.is_none();
-            if refused {
-                // Without TLS, which would take a handshake: who is refused sees why in plain text, or a closed connection.
-                refuse(&tcp);
-                continue;
-            }
-            let work = move || {
-                let _place = place;
-                if let Err(error) = answer(tcp, tls, &shared) {
-                    tracing::debug!("a client of the page: {error}");
-                }
-            };
-            let _no_thread = thread::Builder::new().name("web".to_owned()).stack_size(512 << 10).spawn(work);
-        }
+    let accept = move || listener.accept().map(|(tcp, _peer)| tcp);
+    let work = move |tcp| {
+        answer(tcp, tls.clone(), &shared)
+            .inspect_err(|error| tracing::debug!("a client of the page: {error}"))
     };
-    thread::Builder::new().name("web".to_owned()).stack_size(128 << 10).spawn(work).map_err(fail)?;
+    serve_most("web", CONNECTIONS_MAX, accept, work, refuse).map_err(fail)?;
     tracing::info!(
         "the page is served at {}://{listen}/",
         if config.certificate.is_some() { "https" } else { "http" }
@@ -107,9 +86,10 @@ pub(crate) fn start(config: &Config, roots: &Roots) -> Result<(), WebError> {
     Ok(())
 }
 
-fn refuse(tcp: &TcpStream) {
+/// Without TLS, which would take a handshake: who is refused sees why in plain text, or a closed connection.
+fn refuse(mut tcp: TcpStream) {
     let what = format!("{CONNECTIONS_MAX} connections are open, no more are taken; come again later");
-    let _gone = tcp.set_nonblocking(true).and_then(|()| http::refuse(&mut &*tcp, &what));
+    let _gone = tcp.set_nonblocking(true).and_then(|()| http::refuse(&mut tcp, &what));
 }
 
 fn answer(tcp: TcpStream, tls: Option<Tls>, shared: &Shared) -> io::Result<()> {

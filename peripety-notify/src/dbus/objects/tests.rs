@@ -6,7 +6,10 @@ use peripety::internal::Roots;
 use zbus::object_server::Interface;
 
 use super::*;
-use crate::message::sample;
+use crate::{
+    dbus::{detail::Detail, shown::Shown, view::Block},
+    message::sample,
+};
 
 fn described(interface: &dyn Interface) -> String {
     let mut xml = String::new();
@@ -15,7 +18,7 @@ fn described(interface: &dyn Interface) -> String {
                 \"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n";
     let lines: Vec<&str> = xml.lines().map(str::trim_end).collect();
     format!(
-        "{head}<!-- Made of peripety-notify/src/dbus/objects.rs. -->\n<node>\n{}\n</node>\n",
+        "{head}<!-- Made of peripety-notify/src/dbus/objects. -->\n<node>\n{}\n</node>\n",
         lines.join("\n")
     )
 }
