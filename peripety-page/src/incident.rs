@@ -73,7 +73,7 @@ pub(crate) fn article(case: &Case, look: &Look, whole: bool) -> Markup {
         Severity::Warning => "is-warning",
         _ => "is-plain",
     };
-    let graph = Graph::of(incident, &case.events);
+    let graph = whole.then(|| Graph::of(incident, &case.events)).filter(|graph| !graph.nodes.is_empty());
     html! {
         article class={ "incident " (frame) } id={ "i-" (incident.incident_id) } {
             header {
@@ -81,10 +81,10 @@ pub(crate) fn article(case: &Case, look: &Look, whole: bool) -> Markup {
                 (badges(incident))
             }
             (facts(incident, look))
-            @if whole && !graph.nodes.is_empty() {
+            @if let Some(graph) = &graph {
                 h4 { "Storage stack" }
                 figure {
-                    div class="scroll" tabindex="0" role="group" aria-label="Storage stack" { (inline(&graph)) }
+                    div class="scroll" tabindex="0" role="group" aria-label="Storage stack" { (inline(graph)) }
                     figcaption {
                         "Disks at the bottom, filesystems at the top. ✖ is the cause, ▲ failed with it, arrows are the way that the failure took."
                         @if graph.left_out > 0 { " " (counted(graph.left_out as u64, "device is", "devices are")) " left out." }

@@ -147,7 +147,7 @@ impl Engine {
                         if raw.event_type == EventType::TASK_BLOCKED {
                             self.stacks.skip();
                         }
-                        self.stacks.told(line, time);
+                        self.stacks.note_reported(line, time);
                         Some(raw)
                     }
                     None => self.stacks.push(line, time).or_else(|| self.places.said(line, time)),

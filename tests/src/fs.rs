@@ -1,6 +1,6 @@
 //! Filesystems on those disks.
 
-use std::{path::PathBuf, process::Command};
+use std::{os::unix::fs::FileExt as _, path::PathBuf, process::Command};
 
 use anyhow::Result;
 
@@ -40,6 +40,25 @@ pub fn make(kind: &str, disk: &Loop) -> Result<String> {
     let force = if kind == "ext4" { "-Fq" } else { "-fq" };
     cmd::run(Command::new(mkfs).arg(force).arg(&disk.path))?;
     uuid(disk)
+}
+
+/// Overwrites bytes of a disk's file below whatever is on the disk.
+pub fn overwrite(disk: &Loop, offset: u64, len: usize) -> Result<()> {
+    let image = std::fs::OpenOptions::new().write(true).open(&disk.path)?;
+    image.write_all_at(&vec![0xa5; len], offset)?;
+    image.sync_all()?;
+    Ok(())
+}
+
+/// Makes a directory `/x` on an ext4 that is not mounted, and overwrites its block.
+pub fn damage_directory(disk: &Loop) -> Result<()> {
+    let debugfs = |args: &[&str]| cmd::run(Command::new("debugfs").args(args).arg(&disk.path));
+    debugfs(&["-w", "-R", "mkdir /x"])?;
+    let block = debugfs(&["-R", "bmap /x 0"])?;
+    let reported = cmd::run(Command::new("dumpe2fs").arg("-h").arg(&disk.path))?;
+    let size = reported.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap_or_default();
+    let (block, size): (u64, u64) = (block.trim().parse()?, size.trim().parse()?);
+    overwrite(disk, block * size, usize::try_from(size)?)
 }
 
 /// The UUID of the filesystem on a disk, as blkid reads it.

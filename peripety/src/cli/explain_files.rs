@@ -54,9 +54,9 @@ pub(super) fn show(
     seconds: u64,
     roots: &Roots,
 ) -> anyhow::Result<()> {
+    let search = Search::new(seconds, roots)?;
     for incident in incidents {
-        let events = query::of_incident(incident, roots)?;
-        let files = look(incident, &events, seconds, roots)?;
+        let files = search.look(incident, &query::of_incident(incident, roots)?);
         match format {
             Format::Plain => print(&files.text())?,
             format => json(&files, format)?,
@@ -65,43 +65,54 @@ pub(super) fn show(
     Ok(())
 }
 
-/// The same for a report: paths, and how each is known.
-pub(super) fn find(
-    incident: &Incident,
-    events: &[Event],
+/// Looks for files, with what is known of the devices of this machine.
+pub(super) struct Search {
     seconds: u64,
-    roots: &Roots,
-) -> anyhow::Result<Vec<(String, String)>> {
-    let files = look(incident, events, seconds, roots)?;
-    let all = files.filesystems.iter().flat_map(|of| &of.walked.files);
-    Ok(all.map(|file| (file.path.display().to_string(), how(file))).collect())
+    cache: BlkCache,
+    kernel: Kernel,
+    live: LiveMap<Kernel>,
 }
 
-fn look(incident: &Incident, events: &[Event], seconds: u64, roots: &Roots) -> anyhow::Result<Files> {
-    let block = roots.block();
-    let cache = BlkCache::scan(&block)?;
-    let kernel = Kernel { dev: block.dev.clone() };
-    let live = LiveMap::new(&block, &cache, kernel.clone());
-    let wanted = wanted(events, &cache, &live);
-    if wanted.is_empty() {
-        note(&format!(
-            "incident {}: no inode and no sector of a mounted filesystem is known",
-            incident.incident_id
-        ));
+impl Search {
+    /// Looks through each filesystem for so many seconds.
+    pub(super) fn new(seconds: u64, roots: &Roots) -> anyhow::Result<Self> {
+        let block = roots.block();
+        let cache = BlkCache::scan(&block)?;
+        let kernel = Kernel { dev: block.dev.clone() };
+        let live = LiveMap::new(&block, &cache, kernel.clone());
+        Ok(Self { seconds, cache, kernel, live })
     }
-    let mut files = Files { incident_id: incident.incident_id, filesystems: Vec::new() };
-    for (device, wanted) in wanted {
-        note(&format!(
-            "reading directories and extents of {} on {device}, for {seconds} s at most; where that disk fails, this may block or \
-             add errors of its own",
-            wanted.mount_point.display()
-        ));
-        let (mount_point, ranges) = (wanted.mount_point.clone(), wanted.ranges.len());
-        let inodes = wanted.inodes.iter().copied().collect();
-        let walked = find_files::find(wanted, Duration::from_secs(seconds), &kernel);
-        files.filesystems.push(OfFilesystem { mount_point, device, inodes, ranges, walked });
+
+    /// For a report: paths, and how each is known.
+    pub(super) fn find(&self, incident: &Incident, events: &[Event]) -> Vec<(String, String)> {
+        let files = self.look(incident, events);
+        let all = files.filesystems.iter().flat_map(|of| &of.walked.files);
+        all.map(|file| (file.path.display().to_string(), how(file))).collect()
     }
-    Ok(files)
+
+    fn look(&self, incident: &Incident, events: &[Event]) -> Files {
+        let wanted = wanted(events, &self.cache, &self.live);
+        if wanted.is_empty() {
+            note(&format!(
+                "incident {}: no inode and no sector of a mounted filesystem is known",
+                incident.incident_id
+            ));
+        }
+        let seconds = self.seconds;
+        let mut files = Files { incident_id: incident.incident_id, filesystems: Vec::new() };
+        for (device, wanted) in wanted {
+            note(&format!(
+                "reading directories and extents of {} on {device}, for {seconds} s at most; where that disk fails, this may block or \
+                 add errors of its own",
+                wanted.mount_point.display()
+            ));
+            let (mount_point, ranges) = (wanted.mount_point.clone(), wanted.ranges.len());
+            let inodes = wanted.inodes.iter().copied().collect();
+            let walked = find_files::find(wanted, Duration::from_secs(seconds), &self.kernel);
+            files.filesystems.push(OfFilesystem { mount_point, device, inodes, ranges, walked });
+        }
+        files
+    }
 }
 
 /// How a file is known to be meant.

@@ -10,9 +10,7 @@ use peripety_page::{Look, Report, page};
 
 pub(super) use self::{gather::case_of, target::Target};
 use super::{NOTHING, OK, explain_files, incidents::known, render::note};
-use crate::{
-    daemon::Host, event::Incident, incident::pick::is_meant, query::time, roots::Roots, state::rows,
-};
+use crate::{event::Incident, incident::pick::is_meant, query::time, roots::Roots, state::rows};
 
 /// Options.
 #[derive(Debug, clap::Args)]
@@ -58,9 +56,9 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
     if args.files {
         gather::add_files(&mut cases, args.seconds, roots)?;
     }
-    let host = Host::read(roots).hostname;
     let (facts, unseen) = machine::here(roots);
-    let report = Report { span, cases, facts: vec![facts], unseen, ..new(host) };
+    let new = new(facts.of.clone());
+    let report = Report { span, cases, facts: vec![facts], unseen, ..new };
     target.write(&html(&report))?;
     if !found {
         note("no incident is known: the page says so");
@@ -70,10 +68,11 @@ pub(super) fn run(args: Args, roots: &Roots) -> anyhow::Result<u8> {
 
 /// A report of which nothing is known but what it is of.
 pub(super) fn new(of: String) -> Report {
+    let made = Timestamp::now();
     Report {
         of,
-        made: Timestamp::now(),
-        known_until: Timestamp::now(),
+        made,
+        known_until: made,
         by: format!("prpt {}", env!("CARGO_PKG_VERSION")),
         span: (None, None),
         cases: Vec::new(),

@@ -238,7 +238,7 @@ impl Case {
             }
         }
         if let Some(facet) = facet {
-            self.forget_told(event.event_id);
+            self.forget_reported(event.event_id);
             self.note_harm(event, facet.class, &facet);
             if let Some(known) = self.facets.iter_mut().find(|f| f.event_id == event.event_id) {
                 known.class = facet.class;

@@ -153,9 +153,9 @@ impl Incidents {
             let rule = RULES.iter().find(|rule| {
                 rule.either_order
                     && (rule.place == Place::Unplaced) == unplaced
-                    // Of two names of one device the one that says more is the cause.
+                    // Of two devices the one below is the cause; of two names of one device the one that says more.
                     && (lower(facet) < lower(root)
-                        || rule.name == "filesystem-below"
+                        || rule.place == Place::Below
                         || rule.relation == Relation::SameDevice && unplaced)
                     && rule.explains(facet, root)
             })?;

@@ -23,35 +23,21 @@ impl Incidents {
             return None;
         }
         let id = facet.event_id;
-        let (slot, mut merged) = match joins {
-            Some((slot, link)) => {
-                self.add(slot, event, facet, Some(&link));
-                (slot, heads)
-            }
-            None => {
-                let oldest = heads.iter().map(|head| head.slot).min();
-                match oldest {
-                    // What was thought to be the root is a consequence of this.
-                    Some(slot) => {
-                        self.add(slot, event, facet, None);
-                        (slot, heads)
-                    }
-                    None if part.is_some() => {
-                        let slot = part.as_ref().and_then(|part| part.slots.iter().min().copied());
-                        match slot {
-                            Some(slot) => {
-                                let link = part.as_ref().map(|part| part.link.clone());
-                                self.add(slot, event, facet, link.as_ref());
-                                (slot, Vec::new())
-                            }
-                            None => (self.open(event, facet), Vec::new()),
-                        }
-                    }
-                    None => (self.open(event, facet), Vec::new()),
-                }
-            }
+        // Where what was thought to be the root is a consequence of this, the oldest of those goes on.
+        let of_heads = || Some((heads.iter().map(|head| head.slot).min()?, None));
+        let of_part = || {
+            let part = part.as_ref()?;
+            Some((part.slots.iter().min().copied()?, Some(part.link.clone())))
         };
-        for head in std::mem::take(&mut merged) {
+        let joins = joins.map(|(slot, link)| (slot, Some(link)));
+        let slot = match joins.or_else(of_heads).or_else(of_part) {
+            Some((slot, link)) => {
+                self.add(slot, event, facet, link.as_ref());
+                slot
+            }
+            None => self.open(event, facet),
+        };
+        for head in heads {
             if let Some(case) = self.cases.get_mut(&head.slot) {
                 let link = Link { because: Some(id), ..head.link };
                 case.explain(head.root, &link);

@@ -12,7 +12,9 @@ mod impact;
 mod index;
 mod join;
 mod life;
+mod names;
 mod part;
+mod patience;
 pub(crate) mod pick;
 pub(crate) mod rules;
 #[cfg(test)]

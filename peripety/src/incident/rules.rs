@@ -66,9 +66,9 @@ pub(crate) struct Rule {
 }
 
 /// How sure a rule by this name is. What no rule linked is what it is.
-pub(super) fn certainty(name: &str) -> Option<Certainty> {
+pub(super) fn certainty(name: &str) -> Certainty {
     let rule = RULES.iter().find(|rule| rule.name == name);
-    Some(rule.map_or(Certainty::Certain, |rule| rule.certainty))
+    rule.map_or(Certainty::Certain, |rule| rule.certainty)
 }
 
 /// Whether a rule by this name links what nothing places: the only one of the moment.

@@ -144,7 +144,7 @@ impl Machine {
     }
 
     /// How many events are open, and lines and entries wait: what it has in memory.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn kept(&self) -> usize {
         self.early.len() + self.engine.as_ref().map_or(0, |engine| engine.open_events() + engine.waiting())
     }
 

@@ -19,8 +19,10 @@ const SIGNS: [&str; 5] = [
 /// what was to be written is a line of its own.
 const BUFFER: &str = "Buffer I/O error on device ";
 
-/// Lines that show it, or mean something else there.
-pub(super) const BEGINNINGS: [&str; 6] = [SIGNS[0], SIGNS[1], SIGNS[2], SIGNS[3], SIGNS[4], BUFFER];
+/// How lines begin that show it, or mean something else there.
+pub(super) fn beginnings() -> impl Iterator<Item = &'static str> {
+    SIGNS.into_iter().chain([BUFFER])
+}
 
 /// Whether a line shows that its kernel is that old.
 pub(super) fn shows(log: &LogRecord) -> bool {

@@ -29,7 +29,7 @@ impl Silent {
             .chain(places::beginnings())
             .chain(stack::beginnings())
             .chain(FAREWELLS)
-            .chain(old::BEGINNINGS)
+            .chain(old::beginnings())
             .chain(boot::FIRST_LINES);
         let beginnings = rules
             .of_kernel()

@@ -222,7 +222,7 @@ const SOURCES: &[&str] = &[
 ];
 
 /// Beginning of a message that the kernel prints by a warning, and that has a rule.
-const TOLD: &str = "BTRFS: Transaction ";
+const REPORTED: &str = "BTRFS: Transaction ";
 
 const BLOCKED: &str = "INFO: task ";
 const BUG: &str = "kernel BUG at ";
@@ -258,7 +258,7 @@ struct Report {
 pub(crate) struct StackReader {
     open: Option<Report>,
     /// When a rule took a line that the kernel prints a warning with.
-    told_ns: Option<u64>,
+    reported_ns: Option<u64>,
 }
 
 /// The warning comes after the line of the message, in the same report.
@@ -272,13 +272,13 @@ impl StackReader {
         }
         let text = record.text.as_str();
         if let Some((raw, source)) = head(record, time) {
-            let is_told = text.starts_with(WARNING)
+            let is_reported = text.starts_with(WARNING)
                 && self
-                    .told_ns
+                    .reported_ns
                     .zip(time.monotonic_ns)
-                    .is_some_and(|(told, now)| now.abs_diff(told) <= WARNED_NS);
-            if is_told {
-                (self.open, self.told_ns) = (None, None);
+                    .is_some_and(|(reported, now)| now.abs_diff(reported) <= WARNED_NS);
+            if is_reported {
+                (self.open, self.reported_ns) = (None, None);
                 return None;
             }
             let is_bug = raw.event_type != EventType::TASK_BLOCKED;
@@ -353,9 +353,9 @@ impl StackReader {
     }
 
     /// A rule was about the line: the warning with which the kernel says it is no bug of its own.
-    pub(crate) fn told(&mut self, record: &LogRecord, time: Stamp) {
-        if record.text.starts_with(TOLD) && record.identifier.is_none() {
-            self.told_ns = time.monotonic_ns;
+    pub(crate) fn note_reported(&mut self, record: &LogRecord, time: Stamp) {
+        if record.text.starts_with(REPORTED) && record.identifier.is_none() {
+            self.reported_ns = time.monotonic_ns;
         }
     }
 }

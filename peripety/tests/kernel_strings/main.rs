@@ -1,4 +1,4 @@
-//! The built-in rules held against the words of four kernels.
+//! The built-in rules compared with the words of four kernels.
 //!
 //! `strings.tsv` has the format strings of the storage families in Linux 5.10, 6.1, 6.12 and 7.2. Two things must hold:
 //! no rule waits for words that no kernel says (`excused-rules.txt` has the exceptions, with reasons), and each string at

@@ -283,16 +283,7 @@ fn corrupt(machine: &Machine) -> Result<()> {
     let files = Tmpfs::new(machine, "64m")?;
     let disk = Loop::attach(&files.file("disk", 32 << 20)?)?;
     fs::make("ext4", &disk)?;
-    let device = disk.path.display().to_string();
-    cmd::run(Command::new("debugfs").args(["-w", "-R", "mkdir /x"]).arg(&device))?;
-    let block = cmd::run(Command::new("debugfs").args(["-R", "bmap /x 0"]).arg(&device))?;
-    let reported = cmd::run(Command::new("dumpe2fs").arg("-h").arg(&device))?;
-    let size = reported.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap_or_default();
-    let (block, size): (u64, u64) = (block.trim().parse()?, size.trim().parse()?);
-    let image = std::fs::OpenOptions::new().write(true).open(&disk.path)?;
-    std::os::unix::fs::FileExt::write_all_at(&image, &vec![0xa5; usize::try_from(size)?], block * size)?;
-    image.sync_all()?;
-    drop(image);
+    fs::damage_directory(&disk)?;
 
     let mount = Mount::new(machine, &disk, "")?;
     let _fails = std::fs::read_dir(mount.dir.join("x")).map(Iterator::count);
@@ -319,7 +310,7 @@ fn corrupt(machine: &Machine) -> Result<()> {
     std::thread::sleep(std::time::Duration::from_secs(1));
     is(&["filesystem_corrupt"])?;
     drop(mount);
-    let _mended = cmd::output(Command::new("e2fsck").args(["-f", "-y"]).arg(&device))?;
+    let _mended = cmd::output(Command::new("e2fsck").args(["-f", "-y"]).arg(&disk.path))?;
     is(&["filesystem_corrupt"])?;
     let _mount = Mount::new(machine, &disk, "")?;
     is(&[])

@@ -16,6 +16,8 @@ use crate::{
 
 /// Events that are kept: a page has room for a small part of them.
 const EVENTS_MAX: usize = 10_000;
+/// Hosts that are counted.
+const HOSTS_MAX: usize = 10_000;
 /// Gaps that are named.
 const GAPS_MAX: usize = 200;
 
@@ -34,7 +36,7 @@ impl Paper {
     /// Takes an event in its last revision.
     pub(super) fn event(&mut self, event: &Event) {
         self.last = self.last.max(Some(event.last_timestamp));
-        if !event.hostname.is_empty() && self.hosts.len() < GAPS_MAX {
+        if !event.hostname.is_empty() && self.hosts.len() < HOSTS_MAX {
             self.hosts.insert(event.hostname.clone());
         }
         if event.event_type == EventType::PERIPETY_EVENTS_LOST {
@@ -92,7 +94,8 @@ impl Paper {
                 let name = Path::new(&file.of).file_name();
                 name.map_or_else(|| file.of.clone(), |name| name.to_string_lossy().into_owned())
             }
-            (n, ..) => format!("{n} hosts"),
+            (n, ..) if n < HOSTS_MAX => format!("{n} hosts"),
+            (n, ..) => format!("{n} hosts or more"),
         };
         let cases =
             incidents.into_iter().map(|incident| report::case_of(incident, &mut self.events)).collect();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use peripety_page::{Case, NamedFile};
 
 use crate::{
-    cli::{explain_files, incident_text::worst_first, query},
+    cli::{explain_files::Search, incident_text::worst_first, query},
     event::{Event, EventId, Incident},
     names,
     roots::Roots,
@@ -40,8 +40,9 @@ pub(in super::super) fn case_of(mut incident: Incident, events: &mut HashMap<Eve
 
 /// Looks for the files of these incidents.
 pub(super) fn add_files(cases: &mut [Case], seconds: u64, roots: &Roots) -> anyhow::Result<()> {
+    let search = Search::new(seconds, roots)?;
     for case in cases.iter_mut().filter(|case| !case.events.is_empty()) {
-        let found = explain_files::find(&case.incident, &case.events, seconds, roots)?;
+        let found = search.find(&case.incident, &case.events);
         case.files.extend(found.into_iter().map(|(path, how)| NamedFile { path, how }));
     }
     Ok(())

@@ -14,13 +14,13 @@ fn lines_of(text: &[(u64, &str)]) -> Vec<Record> {
 }
 
 /// What a log alone reports, with the built-in rules.
-fn told_by_log(facts: &dyn DeviceFacts, text: &[(u64, &str)]) -> Vec<Event> {
+fn reported_by_log(facts: &dyn DeviceFacts, text: &[(u64, &str)]) -> Vec<Event> {
     let events = run_with(RuleSet::built_in(), facts, LiveSources::text_only(), &lines_of(text));
     finals(&events).into_iter().cloned().collect()
 }
 
 #[test]
-fn a_log_alone_tells_nvme_status_and_failed_request_as_one() {
+fn a_log_alone_shows_nvme_status_and_failed_request_as_one() {
     let text = |lba, sector| {
         let status = format!(
             "nvme0n1: I/O Cmd(0x2) @ LBA {lba}, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81) MORE DNR "
@@ -32,7 +32,7 @@ fn a_log_alone_tells_nvme_status_and_failed_request_as_one() {
     };
     for size in [1, 8] {
         let (first, second) = (text(8000, 8000 * size), text(8008, 8008 * size));
-        let events = told_by_log(
+        let events = reported_by_log(
             &Devices::usual(),
             &[(0, &first[0]), (0, &first[1]), (200, &second[0]), (200, &second[1])],
         );
@@ -44,7 +44,7 @@ fn a_log_alone_tells_nvme_status_and_failed_request_as_one() {
 }
 
 #[test]
-fn a_log_alone_tells_port_chain_and_request_of_sata_as_one() {
+fn a_log_alone_shows_port_chain_and_request_of_sata_as_one() {
     let cmd = "ata3.00: cmd 60/08:b0:88:8e:2d/00:00:0f:00:00/40 tag 22 ncq dma 4096 in\n         res 41/40:00:88:8e:2d/00:00:0f:00:00/40 Emask 0x409 (media error) <F>";
     let rest = [
         "sd 2:0:0:0: [sda] tag#22 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_OK cmd_age=3s",
@@ -58,7 +58,7 @@ fn a_log_alone_tells_port_chain_and_request_of_sata_as_one() {
     for (facts, later) in [(&known as &dyn DeviceFacts, 3), (&known, 3000), (&unknown, 3), (&unknown, 3000)] {
         let mut text = vec![(0, cmd)];
         text.extend(rest.map(|line| (later, line)));
-        let events = told_by_log(facts, &text);
+        let events = reported_by_log(facts, &text);
         let reported: Vec<_> = events.iter().map(|e| (brief(e), e.kdev.as_str())).collect();
         assert_eq!(reported, [(("SCSI_MEDIUM_ERROR", 1, Severity::Error), "sda")], "after {later} ms");
         let event = &events[0];
@@ -77,14 +77,14 @@ fn commands_of_two_ports_at_the_same_place_are_not_mixed_up() {
     };
     let request = "I/O error, dev sda, sector 254643848 op 0x1:(WRITE) flags 0x0 phys_seg 1 prio class 2";
     let (three, four) = (cmd(3), cmd(4));
-    let events = told_by_log(&Devices::usual(), &[(0, &three), (0, &four), (3000, request)]);
+    let events = reported_by_log(&Devices::usual(), &[(0, &three), (0, &four), (3000, request)]);
     let reported: Vec<_> = events.iter().map(|e| (e.event_type.as_str(), e.kdev.as_str())).collect();
     assert_eq!(reported, [("ATA_TIMEOUT", "ata3.00"), ("ATA_TIMEOUT", "ata4.00"), ("BLK_IO_ERROR", "sda")]);
 }
 
 #[test]
 fn the_command_that_a_driver_takes_back_is_a_part_of_its_error_handling() {
-    let events = told_by_log(
+    let events = reported_by_log(
         &Devices::usual(),
         &[
             (0, "sd 0:0:0:0: [sda] tag#5 uas_eh_abort_handler 0 uas-tag 3 inflight: CMD OUT "),
@@ -113,7 +113,7 @@ fn a_bad_link_and_the_commands_that_failed_of_it_are_one_failure() {
     };
     let reported = |first: &str, second: &str| {
         let text = [(0, exception), (0, first), (0, second), (900, exception), (900, first)];
-        let events = told_by_log(&Devices::usual(), &text);
+        let events = reported_by_log(&Devices::usual(), &text);
         events.iter().map(|e| (e.event_type.to_string(), e.count, e.severity)).collect::<Vec<_>>()
     };
     let bus = reported(&cmd(12, "ATA bus error"), &cmd(13, "ATA bus error"));
@@ -124,7 +124,7 @@ fn a_bad_link_and_the_commands_that_failed_of_it_are_one_failure() {
 
 #[test]
 fn what_a_drive_cannot_do_is_no_failure_of_its() {
-    let events = told_by_log(
+    let events = reported_by_log(
         &Devices::usual(),
         &[
             (
@@ -141,13 +141,13 @@ fn what_a_drive_cannot_do_is_no_failure_of_its() {
 }
 
 #[test]
-fn a_conflict_of_reservations_is_told_once() {
+fn a_conflict_of_reservations_is_reported_once() {
     let line = "sd 0:0:0:0: reservation conflict";
     let request =
         "reservation conflict error, dev sda, sector 8 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2";
     let reported = |text: &[(u64, &str)]| {
         let facts = Sata(Devices::usual());
-        let events = told_by_log(&facts, text);
+        let events = reported_by_log(&facts, text);
         events.iter().map(|e| (e.event_type.to_string(), e.count)).collect::<Vec<_>>()
     };
     let conflict = |count| [("SCSI_RESERVATION_CONFLICT".to_owned(), count)];

@@ -11,7 +11,7 @@ use crate::event::{
 
 impl Case {
     /// Takes back what an event reported before.
-    pub(super) fn forget_told(&mut self, id: EventId) {
+    pub(super) fn forget_reported(&mut self, id: EventId) {
         let Some(reported) = self.reported.remove(&id) else { return };
         let harm = if reported.is_below { &mut self.harm_below } else { &mut self.harm };
         for kind in reported.harm {
@@ -33,15 +33,14 @@ impl Case {
         {
             return false;
         }
-        self.forget_told(id);
+        self.forget_reported(id);
         self.facets.retain(|facet| facet.event_id != id);
         self.incident.events.retain(|member| member.event_id != id);
         self.conditions.retain(|c| c.event_id != Some(id) || c.last_event_id != Some(id));
         self.growing.remove(&id);
         // How sure the rest is follows from what links the rest.
         self.incident.cause.rules.retain(|rule| self.facets.iter().any(|facet| facet.rule == *rule));
-        self.certainty =
-            self.facets.iter().filter_map(|f| rules::certainty(&f.rule)).min().unwrap_or_default();
+        self.certainty = self.facets.iter().map(|f| rules::certainty(&f.rule)).min().unwrap_or_default();
         self.incident.event_count = self.incident.event_count.saturating_sub(1);
         self.incident.failures = self.incident.failures.saturating_sub(event.count);
         self.dirty = true;

@@ -1,6 +1,6 @@
 //! What else has to be so, beside class, place and time, for one event to explain another.
 
-use super::super::{class::Class::*, facet::Facet};
+use super::super::{class::Class::*, facet::Facet, names};
 use crate::correlate::layer::{self, Layer};
 
 pub(super) fn any(_: &Facet, _: &Facet) -> bool {
@@ -30,9 +30,9 @@ pub(super) fn same_need(cause: &Facet, effect: &Facet) -> bool {
 }
 
 /// What the page cache says of a lost write has no reason in it.
-pub(super) fn same_need_as_far_as_told(cause: &Facet, effect: &Facet) -> bool {
-    let untold = |facet: &Facet| facet.class == Cache && facet.failed.errno.is_none();
-    same_need(cause, effect) || untold(cause) || untold(effect)
+pub(super) fn same_need_as_far_as_known(cause: &Facet, effect: &Facet) -> bool {
+    let unknown = |facet: &Facet| facet.class == Cache && facet.failed.errno.is_none();
+    same_need(cause, effect) || unknown(cause) || unknown(effect)
 }
 
 pub(super) fn no_space(cause: &Facet, effect: &Facet) -> bool {
@@ -126,8 +126,7 @@ pub(super) fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
         let on_bus = || facet.own.iter().any(|name| name.starts_with("h:"));
         facet.unplaced && facet.class != Way && (on_bus() || named(facet, |name| name.starts_with("sd")))
     };
-    let is_function: fn(&str) -> bool = |name| name.matches(':').count() == 2 && name.contains('.');
-    let of_adapter = cause.class == Way && effect.class == Way && named(cause, is_function);
+    let of_adapter = cause.class == Way && effect.class == Way && is_function(cause);
     let behind = (is_port(cause) && is_disk(effect)) || (is_disk(cause) && is_port(effect));
     (of_adapter || behind) && cause.is_unserved() && (effect.is_unserved() || effect.class == Path)
 }
@@ -211,11 +210,8 @@ pub(super) fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {
 
 /// What is made of other devices, nobody knows which, fails at the same moment.
 pub(super) fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
-    let stacked = |name: &String| {
-        ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|start| name.starts_with(start))
-    };
-    let is_made_of_others = effect.is_nameless() || effect.own.iter().any(stacked);
-    effect.unplaced && is_made_of_others && !cause.is_of(effect) && kernel_allows(cause, effect)
+    let above = effect.is_nameless() || effect.own.iter().any(|name| names::is_made_of_others(name));
+    effect.unplaced && above && !cause.is_of(effect) && kernel_allows(cause, effect)
 }
 
 /// Whether the kernel hands a failure of the one up as one of the other: by operation, error and reason.

@@ -7,6 +7,11 @@ use super::{
 };
 use crate::event::incident::{Certainty, Relation};
 
+const EVERY: &[Class] = &[
+    Adapter, Bus, Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member, Array, Low,
+    Pool, Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Service, Missing, Blocked,
+    Predicted, Server, Bug, Own, Other,
+];
 const HARDWARE: &[Class] = &[Way, Removed, NoAnswer, GivenUp, Command, Request];
 /// What may be said with no name in it.
 const UNNAMED: &[Class] = &[
@@ -19,16 +24,8 @@ const ON_FILESYSTEM: &[Class] = &[Cache, Fs, Contents, Checksum, Reaction];
 pub(crate) static RULES: &[Rule] = &[
     Rule {
         name: "same-failure-again",
-        cause: &[
-            Adapter, Bus, Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member,
-            Array, Low, Pool, Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Service,
-            Missing, Blocked, Predicted, Server, Bug, Own, Other,
-        ],
-        effect: &[
-            Adapter, Bus, Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member,
-            Array, Low, Pool, Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Service,
-            Missing, Blocked, Predicted, Server, Bug, Own, Other,
-        ],
+        cause: EVERY,
+        effect: EVERY,
         place: Place::Same,
         within: Within::Open,
         relation: Relation::SameDevice,
@@ -232,7 +229,7 @@ pub(crate) static RULES: &[Rule] = &[
         relation: Relation::Consequence,
         certainty: Certainty::Likely,
         either_order: false,
-        fits: same_need_as_far_as_told,
+        fits: same_need_as_far_as_known,
     },
     Rule {
         name: "full-filesystem",

@@ -6,11 +6,11 @@ fn usb() -> Event {
     event("USB_STORAGE_ERROR", "2-1.4", 0)
 }
 
-/// For each rule the two events that it links, and two that are alike and that nothing links.
 fn gluster(kind: &'static str, kdev: &str, volume: &str, at: i64) -> Event {
     with(event(kind, kdev, at), "gluster.volume", volume)
 }
 
+/// For each rule the two events that it links, and two that are alike and that nothing links.
 fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
     let map = |at| stacked(event("DM_MPATH_NO_PATH", "dm-0", at), &["sda", "sdb"], &[], &[]);
     let path = |name: &str, at| stacked(event("DM_MPATH_PATH_FAILED", name, at), &[], &["dm-0"], &[]);
@@ -343,4 +343,18 @@ fn every_rule_links_what_it_is_for_and_nothing_else() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_volume_that_lacks_a_brick_is_explained_by_it_also_where_the_brick_is_reported_later() {
+    let run = run(vec![
+        gluster("GLUSTER_HEAL_PENDING", "rep", "rep", 0),
+        with(gluster("GLUSTER_BRICK_DOWN", "dm-4", "rep", 900), "gluster.brick", "n1:/b"),
+    ]);
+    let found = run.found();
+    assert_eq!(found.len(), 1, "{:?}", found.iter().map(|i| &i.title).collect::<Vec<_>>());
+    assert_eq!(
+        (found[0].cause.name.as_str(), &found[0].cause.rules[..]),
+        ("dm-4", &["volume-on-brick".to_owned()][..])
+    );
 }

@@ -1,6 +1,6 @@
 //! Filesystems whose contents were overwritten below them.
 
-use std::{fs::File, os::unix::fs::FileExt as _, process::Command};
+use std::{fs::File, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -31,15 +31,13 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-fn overwrite(disk: &Loop, offset: u64, len: usize) -> Result<()> {
-    let image = std::fs::OpenOptions::new().write(true).open(&disk.path)?;
-    image.write_all_at(&vec![0xa5; len], offset)?;
-    image.sync_all()?;
-    Ok(())
-}
-
 fn drop_caches() -> Result<()> {
     std::fs::write("/proc/sys/vm/drop_caches", "3").context("dropping caches")
+}
+
+/// What is expected of a disk whose contents were damaged.
+fn damaged<'e>(disk: &'e Loop, mounts: &'e [&'e str]) -> Expected<'e> {
+    Expected { cause: &disk.name, kind: "medium", impact: &["data at risk"], mounts, state: "open" }
 }
 
 fn ext4(machine: &Machine) -> Result<()> {
@@ -47,32 +45,20 @@ fn ext4(machine: &Machine) -> Result<()> {
     let files = Tmpfs::new(machine, "64m")?;
     let disk = Loop::attach(&files.file("disk", 32 << 20)?)?;
     fs::make("ext4", &disk)?;
-    let device = disk.path.display().to_string();
-    cmd::run(Command::new("debugfs").args(["-w", "-R", "mkdir /x"]).arg(&device))?;
-    let block = cmd::run(Command::new("debugfs").args(["-R", "bmap /x 0"]).arg(&device))?;
-    let reported = cmd::run(Command::new("dumpe2fs").arg("-h").arg(&device))?;
-    let size = reported.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap_or_default();
-    let (block, size): (u64, u64) = (block.trim().parse()?, size.trim().parse()?);
-    overwrite(&disk, block * size, usize::try_from(size)?)?;
+    fs::damage_directory(&disk)?;
 
     let mount = Mount::new(machine, &disk, "")?;
     let point = mount.dir.to_string_lossy().into_owned();
     let _fails = std::fs::read_dir(mount.dir.join("x")).map(Iterator::count);
     let points = [point.as_str()];
-    let damaged = Expected {
-        cause: &disk.name,
-        kind: "medium",
-        impact: &["data at risk"],
-        mounts: &points,
-        state: "open",
-    };
+    let damaged = damaged(&disk, &points);
     watch.expect("a directory is damaged", &[damaged])?;
     // Not by an unmount, nor by a mount that finds the errors noted.
     drop(mount);
     let mount = Mount::new(machine, &disk, "")?;
     drop(mount);
     watch.expect("it was mounted again", &[Expected { mounts: &points, ..damaged }])?;
-    let _mended = cmd::output(Command::new("e2fsck").args(["-f", "-y"]).arg(&device))?;
+    let _mended = cmd::output(Command::new("e2fsck").args(["-f", "-y"]).arg(&disk.path))?;
     let _mount = Mount::new(machine, &disk, "")?;
     watch.expect("it was checked and mounted", &[Expected { state: "resolved", ..damaged }]).map(drop)
 }
@@ -101,7 +87,7 @@ fn xfs(machine: &Machine) -> Result<()> {
         Command::new("xfs_db").args(["-r", "-c", &format!("convert fsblock {fsblock} daddr")]).arg(&device),
     )?;
     let daddr = daddr.split(['(', ')']).nth(1).with_context(|| daddr.clone())?;
-    overwrite(&disk, daddr.parse::<u64>()? * 512, 4096)?;
+    fs::overwrite(&disk, daddr.parse::<u64>()? * 512, 4096)?;
 
     let mount = Mount::new(machine, &disk, "")?;
     let point = mount.dir.to_string_lossy().into_owned();
@@ -110,13 +96,7 @@ fn xfs(machine: &Machine) -> Result<()> {
         "a damaged directory was read"
     );
     let points = [point.as_str()];
-    let damaged = Expected {
-        cause: &disk.name,
-        kind: "medium",
-        impact: &["data at risk"],
-        mounts: &points,
-        state: "open",
-    };
+    let damaged = damaged(&disk, &points);
     watch.expect("a directory is damaged", &[damaged])?;
     drop(mount);
     watch.expect("it was unmounted", &[damaged])?;
@@ -140,7 +120,7 @@ fn btrfs(machine: &Machine) -> Result<()> {
     drop(mount);
     let image = std::fs::read(&disk.file)?;
     let at = image.chunks(4096).position(|block| pattern.starts_with(block)).context("the file's data")?;
-    overwrite(&disk, u64::try_from(at)? * 4096, 4096)?;
+    fs::overwrite(&disk, u64::try_from(at)? * 4096, 4096)?;
     drop_caches()?;
 
     let mount = Mount::new(machine, &disk, "")?;
@@ -148,12 +128,6 @@ fn btrfs(machine: &Machine) -> Result<()> {
     let point = mount.dir.to_string_lossy().into_owned();
     ensure!(std::fs::read(&file).is_err(), "data that do not match were read");
     let points = [point.as_str()];
-    let damaged = Expected {
-        cause: &disk.name,
-        kind: "medium",
-        impact: &["data at risk"],
-        mounts: &points,
-        state: "open",
-    };
+    let damaged = damaged(&disk, &points);
     watch.expect("data do not match", &[damaged]).map(drop)
 }

@@ -77,17 +77,25 @@ impl Scene {
     }
 }
 
+/// A filesystem that was written to and became read-only, on a disk that stopped.
+const fn lost<'e>(cause: &'e str, mounts: &'e [&'e str]) -> Expected<'e> {
+    let impact = &["written data lost", "unavailable", "read-only", "data at risk"];
+    Expected { cause, kind: "unknown", impact, mounts, state: "open" }
+}
+
 fn of_filesystem(machine: &Machine, kind: &str) -> Result<()> {
     let watch = Watch::start(machine)?;
     let mut scene = Scene::new(machine, kind)?;
     scene.fail()?;
     let (below, points) = (scene.below.clone(), scene.points.clone());
     let points = points.each_ref().map(String::as_str);
-    let impact: &[&str] = match kind {
-        "xfs" => &["written data lost", "unavailable", "data at risk"],
-        _ => &["written data lost", "unavailable", "read-only", "data at risk"],
+    let failed = match kind {
+        "xfs" => Expected {
+            impact: &["written data lost", "unavailable", "data at risk"],
+            ..lost(&below, &points)
+        },
+        _ => lost(&below, &points),
     };
-    let failed = Expected { cause: &below, kind: "unknown", impact, mounts: &points, state: "open" };
     watch.expect("it failed", &[failed])?;
     drop(scene);
     watch.expect("all of it is gone", &[Expected { state: "to ack", ..failed }]).map(drop)
@@ -103,8 +111,7 @@ fn lost_at_unmount(machine: &Machine) -> Result<()> {
     scene.failing.fail()?;
     drop(scene.file);
     drop(scene.mount);
-    let impact = &["written data lost", "unavailable", "read-only", "data at risk"];
-    let lost = Expected { cause: &below, kind: "unknown", impact, mounts: &points, state: "open" };
+    let lost = lost(&below, &points);
     watch.expect("it was unmounted", &[lost])?;
     drop(scene.failing);
     watch.expect("all of it is gone", &[Expected { state: "to ack", ..lost }]).map(drop)
@@ -116,8 +123,7 @@ fn over_a_kill(machine: &Machine) -> Result<()> {
     scene.fail()?;
     let (below, points) = (scene.below.clone(), scene.points.clone());
     let points = points.each_ref().map(String::as_str);
-    let impact = &["written data lost", "unavailable", "read-only", "data at risk"];
-    let failed = Expected { cause: &below, kind: "unknown", impact, mounts: &points, state: "open" };
+    let failed = lost(&below, &points);
     let before = watch.expect("it failed", &[failed])?;
     watch.daemon.signal(Signal::KILL)?;
     watch.daemon.wait(std::time::Duration::from_secs(5))?;

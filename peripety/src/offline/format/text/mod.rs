@@ -86,7 +86,7 @@ pub(super) struct Reader {
     indent: usize,
     /// Bytes before the whole of it, where the log was indented or quoted.
     margin: Option<usize>,
-    /// Bytes before each line of a log without times that was indented or quoted.
+    /// Bytes before each line of a log without times that was indented or quoted; none of other logs.
     bare_margin: usize,
     spill: Spill,
     /// Lines that each form took.
@@ -222,7 +222,7 @@ impl Reader {
         if spaces > 0 && ["SUBSYSTEM=", "DEVICE="].iter().any(|key| text.starts_with(key)) {
             return Piece::Nothing;
         }
-        let line = line.get(self.bare_margin..).filter(|_| self.bare).unwrap_or(line);
+        let line = line.get(self.bare_margin..).unwrap_or(line);
         if spaces > 0 && self.indent > 0 {
             return Piece::More(line.get(spaces.min(self.indent)..).unwrap_or_default());
         }

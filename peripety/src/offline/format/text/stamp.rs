@@ -177,25 +177,25 @@ pub(crate) fn traditional<'t>(text: &'t str, calendar: &mut Calendar) -> Option<
 
 /// `2026-11-21T13:16:50.123456+01:00`, `2026-11-21T13:16:50+0100`, `…Z`, with a space for the `T`, with no zone.
 pub(crate) fn iso<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
-    let (year, rest) = number(text, 4, 4)?;
-    let (month, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
-    let (day, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
-    let (clock, rest) = clock(rest.strip_prefix(['T', ' '])?)?;
-    let (offset, rest) = offset(rest);
-    Some((calendar.wall((i16::try_from(year).ok()?, month, day), clock, offset)?, rest))
+    numeric(text, '-', calendar)
 }
 
 /// `2026/06/13 16:12:24 CEST`, with or without the zone's name, which is taken for the log's own.
 pub(super) fn slashed<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
-    let (year, rest) = number(text, 4, 4)?;
-    let (month, rest) = small(rest.strip_prefix('/')?, 2, 2)?;
-    let (day, rest) = small(rest.strip_prefix('/')?, 2, 2)?;
-    let (clock, rest) = clock(rest.strip_prefix([' ', 'T'])?)?;
-    let (offset, rest) = offset(rest);
-    let wall = calendar.wall((i16::try_from(year).ok()?, month, day), clock, offset)?;
+    let (wall, rest) = numeric(text, '/', calendar)?;
     let name =
         rest.strip_prefix(' ').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_uppercase).count());
     Some((wall, if (2..=5).contains(&name) { rest.get(name + 1..)? } else { rest }))
+}
+
+/// Year, month and day as numbers with `between` between them, then the clock.
+fn numeric<'t>(text: &'t str, between: char, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+    let (year, rest) = number(text, 4, 4)?;
+    let (month, rest) = small(rest.strip_prefix(between)?, 2, 2)?;
+    let (day, rest) = small(rest.strip_prefix(between)?, 2, 2)?;
+    let (clock, rest) = clock(rest.strip_prefix(['T', ' '])?)?;
+    let (offset, rest) = offset(rest);
+    Some((calendar.wall((i16::try_from(year).ok()?, month, day), clock, offset)?, rest))
 }
 
 /// `Z`, `+01:00`, `+0100`, `+01`, ` UTC` or nothing.
