@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_leg_that_comes_back_within_the_wait_is_left_alone() {
         let policy = policy("wait = \"60s\"\naction = \"replace-leg\"");
-        let case = self::case(&policy, s(100));
+        let case = case(&policy, s(100));
         assert!(
             matches!(case.decide(&policy, Some(&dead(1)), s(100)), Decision::Wait(left, _) if left == s(30))
         );
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn too_much_out_of_sync_ends_the_wait_and_each_failure_begins_it_anew() {
         let policy = policy("wait = \"1h\"\nout_of_sync = 5.0\naction = \"resync\"");
-        let mut case = self::case(&policy, s(0));
+        let mut case = case(&policy, s(0));
         assert!(is_wait(&case.decide(&policy, Some(&dead(5)), s(10))));
         assert!(matches!(case.decide(&policy, Some(&dead(6)), s(10)), Decision::Act(_)));
         again(&mut case, s(3000));
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn so_many_failures_in_a_time() {
         let policy = policy("failures = 3\nwithin = \"1h\"\naction = \"resync\"");
-        let mut case = self::case(&policy, s(0));
+        let mut case = case(&policy, s(0));
         again(&mut case, s(10));
         assert!(is_wait(&case.decide(&policy, Some(&dead(1)), s(20))));
         again(&mut case, s(4000));
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn an_action_that_fails_is_tried_after_ever_longer_times_also_by_a_successor() {
         let policy = policy("action = \"resync\"\nback_off = \"1min\"");
-        let mut case = self::case(&policy, s(0));
+        let mut case = case(&policy, s(0));
         let mut now = s(0);
         let mut pauses = Vec::new();
         for _ in 0..8 {
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn to_tell_is_to_do_nothing() {
         let policy = policy("");
-        let case = self::case(&policy, s(0));
+        let case = case(&policy, s(0));
         assert!(matches!(case.decide(&policy, Some(&dead(1)), s(1_000_000)), Decision::Leave(_)));
     }
 
@@ -272,7 +272,7 @@ mod tests {
             let policy = policy(&format!("action = \"{action}\""));
             let legs: Vec<String> = (0..states.len()).map(|n| format!("254:{n}")).collect();
             let now = of("mirror", &format!("{} {} {synced}/100 1 {states} 1 core", states.len(), legs.join(" ")));
-            let mut case = self::case(&policy, s(0));
+            let mut case = case(&policy, s(0));
             (0..tries).for_each(|_| case.begins(s(0)));
             if let Decision::Act(_) = case.decide(&policy, Some(&now), s(at)) {
                 prop_assert!(states.contains('A') && !now.busy && !now.is_well(), "{states} {synced}");

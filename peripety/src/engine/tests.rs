@@ -244,7 +244,7 @@ pub(super) fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
 pub(super) fn engine_with_rules(live: LiveSources) -> Engine {
     Engine::new(
         Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live },
-        crate::parser::rules::RuleSet::built_in(),
+        RuleSet::built_in(),
     )
 }
 
