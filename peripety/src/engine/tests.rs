@@ -242,10 +242,7 @@ pub(super) fn run(live: LiveSources, records: &[Record]) -> Vec<Event> {
 
 /// With the rules that are shipped.
 pub(super) fn engine_with_rules(live: LiveSources) -> Engine {
-    Engine::new(
-        Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live },
-        RuleSet::built_in(),
-    )
+    Engine::new(Settings { boot_id: "0".repeat(32), hostname: "host".to_owned(), live }, RuleSet::built_in())
 }
 
 /// Takes the records as the daemon does: a tick whenever something is due before the next record.
