@@ -177,8 +177,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const WHOLE: &str = "2 254:10 254:11 128/128 1 AA 1 core";
 
-    fn lines(changed: &[MapStatus]) -> Vec<String> {
-        changed.iter().map(|status| status.targets[0].line.clone()).collect()
+    fn lines<'s>(changed: impl IntoIterator<Item = &'s MapStatus>) -> Vec<String> {
+        changed.into_iter().map(|status| status.targets[0].line.clone()).collect()
     }
 
     #[test]
