@@ -95,9 +95,9 @@ pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
 }
 
 fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {
-    let error = errno::block_error(errno);
-    let mut raw = draft(h, time, error.event_type.clone(), Kdev::Dev(Dev::from_kernel(dev)));
-    if let Some(severity) = error.severity {
+    let (event_type, severity) = errno::event_of_request(errno, op);
+    let mut raw = draft(h, time, event_type.clone(), Kdev::Dev(Dev::from_kernel(dev)));
+    if let Some(severity) = severity {
         raw.severity = severity;
     }
     raw.io = Some(Io {
@@ -200,5 +200,11 @@ pub(crate) mod tests {
         let probe = request(&header(Kind::BlockRqError), &rq(Dev::new(7, 0), 95, 9, 0, 8), TIME).unwrap();
         assert_eq!((probe.event_type, probe.severity), (EventType::BLK_NOT_SUPPORTED, Severity::Info));
         assert_eq!(probe.io.unwrap().op, Op::WriteZeroes);
+        // A SCSI target refuses them so.
+        let type_of = |op| {
+            request(&header(Kind::BlockRqError), &rq(Dev::new(8, 0), 121, op, 0, 8), TIME).unwrap().event_type
+        };
+        assert_eq!([3, 5, 9].map(type_of), [EventType::BLK_NOT_SUPPORTED; 3]);
+        assert_eq!([0, 1].map(type_of), [EventType::BLK_TARGET_ERROR; 2]);
     }
 }

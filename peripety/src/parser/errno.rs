@@ -2,7 +2,9 @@
 //!
 //! Numbers are those of asm-generic, which x86, ARM, POWER, s390 and RISC-V share.
 
-use crate::event::{EventType, Severity};
+use crate::event::{EventType, Op, Severity};
+
+const EOPNOTSUPP: i32 = 95;
 
 /// What the block layer means by an errno (block/blk-core.c, blk_errors).
 #[derive(Debug)]
@@ -67,6 +69,19 @@ pub(crate) fn block_error(errno: i32) -> &'static BlockError {
     static UNKNOWN: BlockError =
         BlockError { errno: 5, words: "I/O error", event_type: EventType::BLK_IO_ERROR, severity: None };
     BLOCK_ERRORS.iter().find(|e| e.errno == errno).unwrap_or(&UNKNOWN)
+}
+
+/// What a request that failed with `errno` is as an event.
+///
+/// A target that refuses what it need not know is no fault: sd and dm take that for "not supported", send no more of it, and the
+/// kernel does without (drivers/scsi/sd.c, `sd_done`; drivers/md/dm-rq.c, `dm_done`).
+pub(crate) fn event_of_request(errno: i32, op: Op) -> (&'static EventType, Option<Severity>) {
+    let error = block_error(errno);
+    let optional = matches!(op, Op::Discard | Op::SecureErase | Op::WriteZeroes | Op::WriteSame);
+    if error.event_type == EventType::BLK_TARGET_ERROR && optional {
+        return (&block_error(EOPNOTSUPP).event_type, None);
+    }
+    (&error.event_type, error.severity)
 }
 
 /// The errno that a line of block text stands for, by the type that it was given.

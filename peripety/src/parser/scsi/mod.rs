@@ -106,10 +106,12 @@ pub(crate) fn sector(cmd: &ScsiCmd) -> Option<u64> {
 }
 
 fn sectors(cmd: &ScsiCmd) -> Option<u32> {
-    if cmd.data_len != 0 {
+    let command = command(cmd)?;
+    // What WRITE SAME and UNMAP transfer is one block, and a list of ranges (SBC-4, 5.50 and 5.35).
+    if cmd.data_len != 0 && matches!(command.op, Some(Op::Read | Op::Write)) {
         return Some(cmd.data_len.div_ceil(512));
     }
-    let blocks = u64::from(command(cmd)?.blocks?);
+    let blocks = u64::from(command.blocks?);
     u32::try_from(blocks.checked_mul(sectors_per_block(cmd)?)?).ok()
 }
 
@@ -120,6 +122,9 @@ fn sectors_per_block(cmd: &ScsiCmd) -> Option<u64> {
     if cmd.data_len != 0 && blocks != 0 && matches!(command.op, Some(Op::Read | Op::Write)) {
         let per_block = u64::from(cmd.data_len) / 512 / blocks;
         return matches!(per_block, 1 | 2 | 4 | 8).then_some(per_block);
+    }
+    if command.op == Some(Op::WriteZeroes) && matches!(cmd.data_len, 512 | 1024 | 2048 | 4096) {
+        return Some(u64::from(cmd.data_len / 512));
     }
     match (cmd.sector, command.lba) {
         (NO_SECTOR, _) => Some(1),

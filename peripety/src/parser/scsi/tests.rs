@@ -47,6 +47,19 @@ fn kind(result: u32, cdb: &[u8], sense: &[u8]) -> Option<&'static str> {
 }
 
 #[test]
+fn what_write_same_and_unmap_transfer_is_not_what_they_are_about() {
+    let same = [0x93, 0, 0, 0, 0, 0, 0, 0, 0x80, 2, 0, 0, 0x20, 0, 0, 0];
+    let extent = |cdb: &[u8], data_len, sector| {
+        let mut cmd = command_done(2, cdb, &fixed(5, 0x24, 0));
+        (cmd.data_len, cmd.sector) = (data_len, sector);
+        io(&cmd).map(|io| (io.op, io.sector, io.nr_sectors))
+    };
+    assert_eq!(extent(&same, 512, 32770), Some((Op::WriteZeroes, Some(32770), Some(8192))));
+    assert_eq!(extent(&same, 4096, 262_160), Some((Op::WriteZeroes, Some(262_160), Some(65_536))));
+    assert_eq!(extent(&[0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0], 24, 2048), Some((Op::Discard, Some(2048), None)));
+}
+
+#[test]
 fn a_medium_error_names_request_bad_block_and_sense() {
     let mut cmd =
         command_done(2, READ_10, &[0xf0, 0, 3, 0, 0, 0x12, 0x34, 0x0a, 0, 0, 0, 0, 0x11, 0, 0, 0x80, 0, 0]);
