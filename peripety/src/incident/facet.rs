@@ -105,6 +105,16 @@ impl Facet {
     pub fn of(event: &Event) -> Option<Self> {
         let failed = class::failed(event);
         let class = class::of(event, &failed)?;
+        Some(Self::of_class(event, class, failed))
+    }
+
+    /// What the removal of a device says that was in use, however mild it is.
+    pub(super) fn of_removal(event: &Event) -> Option<Self> {
+        let removed = event.event_type == EventType::BLK_DEVICE_REMOVED && crate::state::is_in_use(event);
+        removed.then(|| Self::of_class(event, Class::Removed, class::failed(event)))
+    }
+
+    fn of_class(event: &Event, class: Class, failed: Failed) -> Self {
         let mut names = Names::of(event);
         if class == Class::Removed && event.event_type == EventType::USB_DISCONNECTED {
             names.unplaced = true;
@@ -114,7 +124,7 @@ impl Facet {
             // A filesystem that names no device: the same again is of the same kind of filesystem.
             names.own.push(format!("s:{}", event.sub_system));
         }
-        Some(Self {
+        Self {
             event_id: event.event_id,
             event_type: event.event_type.clone(),
             class,
@@ -136,7 +146,7 @@ impl Facet {
             because: None,
             relation: Relation::Cause,
             rule: String::new(),
-        })
+        }
     }
 
     /// All names of an event: of its device, of what that is made of, and of what is made of it.

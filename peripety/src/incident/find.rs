@@ -273,7 +273,7 @@ fn alike(one: &Facet, two: &Facet) -> bool {
         || two.class == Class::Adapter
 }
 
-fn rule_for(known: &Facet, facet: &Facet, unplaced: bool) -> Option<&'static Rule> {
+pub(super) fn rule_for(known: &Facet, facet: &Facet, unplaced: bool) -> Option<&'static Rule> {
     RULES.iter().find(|rule| (rule.place == Place::Unplaced) == unplaced && rule.explains(known, facet))
 }
 
@@ -282,7 +282,7 @@ fn order(known: &Facet, rule: &Rule, facet: &Facet) -> (Certainty, bool, Timesta
     (rule.certainty, known.is_of(facet), known.last, known.class)
 }
 
-fn link_of(rule: &'static Rule, because: Option<EventId>) -> Link {
+pub(super) fn link_of(rule: &'static Rule, because: Option<EventId>) -> Link {
     Link { because, rule: rule.name, relation: rule.relation, certainty: rule.certainty }
 }
 

@@ -1,10 +1,11 @@
 //! Adds a fault to an incident, and makes one incident of several that turn out to belong together.
 
 use super::{
-    Incidents, WAITING_MAX,
+    Incidents, NOTICED, REMOVED_MAX, WAITING_MAX,
     case::{Case, Link},
+    class::Class,
     facet::Facet,
-    find::{Common, Found},
+    find::{Common, Found, link_of, rule_for},
     index::Slot,
 };
 use crate::event::{
@@ -35,7 +36,7 @@ impl Incidents {
                 self.add(slot, event, facet, link.as_ref());
                 slot
             }
-            None => self.open(event, facet),
+            None => self.open_by_removal(event, &facet).unwrap_or_else(|| self.open(event, facet)),
         };
         for head in heads {
             if let Some(case) = self.cases.get_mut(&head.slot) {
@@ -53,6 +54,32 @@ impl Incidents {
             self.blame(slot, part, out);
         }
         self.plan_quiet(slot);
+        Some(slot)
+    }
+
+    /// Remembers a device that went: whether somebody took it out or it failed, what notices the loss comes after it.
+    pub(super) fn note_removed(&mut self, event: &Event) {
+        let Some(facet) = Facet::of_removal(event) else { return };
+        self.removed.retain(|(known, _)| known.event_id != event.event_id);
+        if self.removed.len() >= REMOVED_MAX {
+            self.removed.pop_front();
+        }
+        self.removed.push_back((event.clone(), facet));
+    }
+
+    /// An array that lost a member lost it because that was removed, where it was just before.
+    fn open_by_removal(&mut self, event: &Event, facet: &Facet) -> Option<Slot> {
+        let explains = |removed: &Facet| {
+            let rule = rule_for(removed, facet, false).filter(|_| facet.class == Class::Member)?;
+            (facet.first.duration_since(removed.last) <= NOTICED)
+                .then(|| link_of(rule, Some(removed.event_id)))
+        };
+        let (place, link) = (self.removed.iter().enumerate().rev())
+            .find_map(|(place, (_, removed))| Some((place, explains(removed)?)))?;
+        let (removal, removed) = self.removed.remove(place)?;
+        let slot = self.open(&removal, removed);
+        self.index.note_event(removal.event_id, slot);
+        self.add(slot, event, facet.clone(), Some(&link));
         Some(slot)
     }
 

@@ -48,6 +48,9 @@ const ROOM: u64 = 64;
 const WAITING_MAX: usize = 256;
 /// Ends that are remembered.
 const ENDS_MAX: usize = 256;
+/// Removals that are remembered, and for how long: the array notices at its next request that a member is gone.
+const REMOVED_MAX: usize = 64;
+const NOTICED: SignedDuration = SignedDuration::from_mins(2);
 /// How long after its end a fault that is back is the same one.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How soon an incident that only grew is written again, doubled each time up to a minute.
@@ -74,6 +77,8 @@ pub struct Incidents {
     changed: BTreeSet<Slot>,
     /// What was over of late: what is reported after that may have been before.
     ends: VecDeque<End>,
+    /// Devices that went, of which it was not known yet that it hurts anything.
+    removed: VecDeque<(Event, Facet)>,
     /// Causes that were not written yet, and what came of them.
     waiting: VecDeque<(EventId, EventId)>,
     /// Those that were dropped for lack of room.
@@ -97,7 +102,10 @@ impl Incidents {
                 Some(if is_renamed { self.join_renamed(slot, event, out) } else { slot })
             }
             (None, Some(facet)) => self.assign(event, facet, out),
-            (None, None) => None,
+            (None, None) => {
+                self.note_removed(event);
+                None
+            }
         };
         let ended = self.end(event, slot, out);
         // A revision that ends nothing more belongs to what an earlier one ended.

@@ -17,7 +17,7 @@ use crate::{
     block::{BlkId, BlkInfo, Dev, Hctl, Transport},
     event::{
         Event, EventType, Io, Op, SectorRange, Severity, SubSystem, event_id,
-        incident::{Certainty, ImpactKind, Incident, Part, Relation, State},
+        incident::{CauseKind, Certainty, ImpactKind, Incident, Part, Relation, State},
         info,
     },
     notifier::fixture::sample,

@@ -358,11 +358,14 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
         named
     };
     let own = (event.sub_system.as_str() == "peripety").then(|| Subject::named(loss_source(event)));
+    // A member or a path that went is no end of the array or map above it.
+    let above = (event.event_type != EventType::BLK_DEVICE_REMOVED).then(|| (map, array(event)));
+    let (map, array) = above.unwrap_or_default();
     // Devices that went together.
     let others = event.facts.removal.as_ref().and_then(|removal| removal.devices.as_deref());
     let others = others.unwrap_or_default().iter().map(|name| Subject::named(name));
     let mut all: Vec<Subject> =
-        [Some(Subject::of_device(event)), path(event), map, array(event), controller(event), named, own]
+        [Some(Subject::of_device(event)), path(event), map, array, controller(event), named, own]
             .into_iter()
             .flatten()
             .chain(others)

@@ -226,3 +226,39 @@ fn an_event_that_was_with_an_incident_for_want_of_a_name_leaves_it_when_it_gets_
     assert_eq!(counts(&after), [("sdb".to_owned(), 2), ("sda".to_owned(), 1)]);
     assert_eq!(after.events[3].incident_id, after.events[0].incident_id);
 }
+
+#[test]
+fn a_member_that_was_pulled_is_lost_by_that_and_the_array_is_not_well_when_the_next_one_goes() {
+    let member =
+        |kind, name: &str, at| with(stacked(event(kind, name, at), &[], &["md0"], &[]), "md.array", "md0");
+    let gone = |name, at, severity| Event {
+        severity,
+        ..stacked(event("BLK_DEVICE_REMOVED", name, at), &[], &["md0"], &[])
+    };
+    let failed =
+        |at| with(stacked(event("MD_ARRAY_FAILED", "md0", at), &["sdb"], &[], &[]), "md.array", "md0");
+    let first = vec![gone("sda", 0, Severity::Notice), member("MD_DISK_FAILED", "sda", 300)];
+    let found = run(first.clone()).found();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].cause.name.as_str(), found[0].cause.kind), ("sda", CauseKind::PowerOrRemoval));
+    assert_eq!((found[0].impact.kinds.clone(), found[0].events.len()), (vec![ImpactKind::RedundancyLost], 2));
+    // Without anything that notices it, it is no incident.
+    assert!(run(vec![gone("sda", 0, Severity::Notice)]).found().is_empty());
+    // Nor is it the cause of what another member does, or of what comes much later.
+    let other = run(vec![gone("sda", 0, Severity::Notice), member("MD_DISK_FAILED", "sdb", 300)]).found();
+    assert_eq!(other[0].events.len(), 1);
+    let later = run(vec![gone("sda", 0, Severity::Notice), member("MD_DISK_FAILED", "sda", 600_000)]).found();
+    assert_eq!(later[0].events.len(), 1);
+
+    let mut both = first;
+    both.extend([failed(4_000), gone("sdb", 4_001, Severity::Critical)]);
+    let found = run(both.clone()).found();
+    assert!(found.iter().all(|incident| incident.state == State::Open), "{found:#?}");
+    assert!(found.iter().any(|incident| incident.conditions.contains(&"array_failed".to_owned())));
+    both.push(Event {
+        severity: Severity::Notice,
+        ..stacked(event("BLK_DEVICE_REMOVED", "md0", 9_000), &[], &[], &[])
+    });
+    let conditions: Vec<String> = run(both).found().into_iter().flat_map(|i| i.conditions).collect();
+    assert!(!conditions.iter().any(|c| c.starts_with("array")), "{conditions:?}");
+}
