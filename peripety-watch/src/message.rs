@@ -33,8 +33,37 @@ pub enum Message {
     },
 }
 
-/// What the daemon asks for: any packet of its own means this.
-pub const LOOK: &[u8] = b"look";
+/// What the daemon asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A look at arrays and maps, also at those maps that raise no event: text speaks of one.
+    Look,
+    /// The same, with the status of every map: what changed is not known.
+    All,
+    /// The status of one map: its table was loaded or it was resumed, which raises no event (drivers/md/dm-ioctl.c, `do_resume`).
+    Map(Dev),
+}
+
+impl Ask {
+    /// As it is sent.
+    pub fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Look => b"look".to_vec(),
+            Self::All => b"all".to_vec(),
+            Self::Map(dev) => format!("map {dev}").into_bytes(),
+        }
+    }
+
+    /// What a packet asks for; one that is not understood, of a daemon of another version, asks for everything.
+    pub fn decode(packet: &[u8]) -> Self {
+        let text = str::from_utf8(packet).unwrap_or_default();
+        match text.strip_prefix("map ").and_then(|dev| dev.parse().ok()) {
+            Some(dev) => Self::Map(dev),
+            None if text == "look" => Self::Look,
+            None => Self::All,
+        }
+    }
+}
 
 /// What is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,5 +186,20 @@ impl Message {
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
         let packet = serde_json::to_vec(self)?;
         if packet.len() > MESSAGE_MAX { Err(MessageError::TooLarge) } else { Ok(packet) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_read_as_it_was_sent_and_the_unknown_as_everything() {
+        for ask in [Ask::Look, Ask::All, Ask::Map(Dev::new(254, 70_000))] {
+            assert_eq!(Ask::decode(&ask.encode()), ask);
+        }
+        for other in [&b""[..], b"map ", b"map 1:", b"\xff", b"look now"] {
+            assert_eq!(Ask::decode(other), Ask::All);
+        }
     }
 }

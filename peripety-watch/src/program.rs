@@ -111,8 +111,8 @@ fn run(args: &Args) -> Result<(), WatchError> {
         }
         let ready = wait(&changes, &link, &filesystems, &stacked)?;
         mounts_changed = ready.mounts;
-        if ready.link && link.read() {
-            stacked.ask();
+        if let Some(ask) = ready.link.then(|| link.read()).flatten() {
+            stacked.ask(ask);
         }
         if ready.stacked {
             stacked.wake();

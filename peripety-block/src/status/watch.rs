@@ -47,6 +47,12 @@ impl MapWatch {
         self.known.values().filter_map(|known| known.due).min()
     }
 
+    /// The next look reads this map, or all of them, whether or not it raised an event.
+    pub fn read_again(&mut self, map: Option<Dev>) {
+        let meant = self.known.iter_mut().filter(|(dev, _)| map.is_none_or(|map| map == **dev));
+        meant.for_each(|(_, known)| known.due = Some(Duration::ZERO));
+    }
+
     /// Lists the maps, and reads those that raised an event, are due, or (`all_silent`) raise none. Gives what changed.
     ///
     /// # Errors
@@ -177,7 +183,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const WHOLE: &str = "2 254:10 254:11 128/128 1 AA 1 core";
 
-    fn lines<'s>(changed: impl IntoIterator<Item = &'s MapStatus>) -> Vec<String> {
+    fn lines<'m>(changed: impl IntoIterator<Item = &'m MapStatus>) -> Vec<String> {
         changed.into_iter().map(|status| status.targets[0].line.clone()).collect()
     }
 
@@ -228,6 +234,25 @@ mod tests {
         assert_eq!(lines(&watch.look(&fake, 3 * SECOND, true).unwrap()), ["1 65536 -"]);
         fake.says(0, "2 65536 -", false);
         assert_eq!(lines(&watch.look(&fake, 3 * SECOND + SILENT, false).unwrap()), ["2 65536 -"]);
+    }
+
+    #[test]
+    fn a_map_is_read_again_when_its_table_came_after_it_or_is_another_one() {
+        let (fake, mut watch) = (Fake::default(), MapWatch::default());
+        fake.add(0, "linear", "");
+        fake.add(1, "mirror", WHOLE);
+        watch.look(&fake, SECOND, false).unwrap();
+        assert_eq!(watch.count(), 1);
+        fake.maps.borrow_mut()[0].1 = vec![("mirror", WHOLE.to_owned())];
+        assert!(watch.look(&fake, 2 * SECOND, false).unwrap().is_empty());
+        let reads = fake.reads.get();
+        watch.read_again(Some(Dev::new(254, 0)));
+        watch.read_again(Some(Dev::new(254, 9)));
+        assert_eq!(lines(&watch.look(&fake, 3 * SECOND, false).unwrap()), [WHOLE]);
+        assert_eq!((watch.count(), fake.reads.get() - reads), (2, 1));
+        watch.read_again(None);
+        assert!(watch.look(&fake, 4 * SECOND, false).unwrap().is_empty());
+        assert_eq!((watch.due(), fake.reads.get() - reads), (None, 3));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::say;
-use crate::message::{Message, Watching};
+use crate::message::{Ask, Message, Watching};
 
 /// Messages that wait for the daemon.
 const WAITING_MAX: usize = 1024;
@@ -126,16 +126,16 @@ impl Link {
         Ok(socket)
     }
 
-    /// The daemon ended, or asks for a look: whether it does.
-    pub(super) fn read(&mut self) -> bool {
-        let Some(socket) = &self.socket else { return false };
+    /// The daemon ended, or asks for something.
+    pub(super) fn read(&mut self) -> Option<Ask> {
+        let socket = self.socket.as_ref()?;
         let mut buffer = [0_u8; 64];
         match recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok((1.., _)) => return true,
+            Ok((length @ 1.., _)) => return Some(Ask::decode(buffer.get(..length).unwrap_or_default())),
             Ok((0, _)) | Err(_) => self.disconnect(),
         }
-        false
+        None
     }
 
     fn disconnect(&mut self) {

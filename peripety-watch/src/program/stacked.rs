@@ -10,7 +10,7 @@ use std::{
 use peripety_block::status::{AskError, Control, MapWatch};
 
 use super::{arrays::ArrayWatch, say};
-use crate::message::{Message, Watching};
+use crate::message::{Ask, Message, Watching};
 
 /// Looks are at least so far apart: a storm of events is one look.
 const APART: Duration = Duration::from_millis(100);
@@ -56,9 +56,14 @@ impl Stacked {
         }
     }
 
-    /// Everything is to be looked at again, also what raises no event.
-    pub(super) fn ask(&mut self) {
-        (self.woken, self.asked) = (true, true);
+    /// The daemon asks for a look.
+    pub(super) fn ask(&mut self, ask: Ask) {
+        self.woken = true;
+        match ask {
+            Ask::Look => self.asked = true,
+            Ask::All => self.maps.read_again(None),
+            Ask::Map(dev) => self.maps.read_again(Some(dev)),
+        }
     }
 
     /// A descriptor fired.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peripety_watch::message::{LOOK, MESSAGE_MAX, Message, Watching};
+use peripety_watch::message::{Ask, MESSAGE_MAX, Message, Watching};
 use rustix::{
     io::Errno,
     net::{
@@ -41,6 +41,8 @@ pub(crate) struct Watcher {
     listener: Option<(AsyncFd<OwnedFd>, (u64, u64))>,
     peer: Option<AsyncFd<OwnedFd>>,
     watching: Option<Watching>,
+    /// Something was asked for that did not get through.
+    asks_all: bool,
     /// Messages that were not understood, and connections of others.
     pub(crate) refused: u64,
 }
@@ -90,11 +92,18 @@ impl Watcher {
         self.watching.as_ref().filter(|_| self.peer.is_some())
     }
 
-    /// Asks it to look at maps and arrays, also at those that raise no event. Where it does not take it now, it was asked
-    /// before.
-    pub(crate) fn ask_for_look(&self) {
-        if let Some(peer) = &self.peer {
-            let _full = send(peer, LOOK, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    /// Asks it to look at maps and arrays. What it does not take now it is asked for by [`Watcher::go_on_asking`].
+    pub(crate) fn ask(&mut self, ask: Ask) {
+        let Some(peer) = &self.peer else { return };
+        // A packet that does not fit now: everything is asked for once it does.
+        let ask = if self.asks_all { Ask::All } else { ask };
+        self.asks_all = send(peer, &ask.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_err();
+    }
+
+    /// Asks for everything where something that was asked for did not get through.
+    pub(crate) fn go_on_asking(&mut self) {
+        if self.asks_all {
+            self.ask(Ask::All);
         }
     }
 
@@ -163,7 +172,7 @@ impl Watcher {
             let is_root = socket_peercred(&peer).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
             match watch(peer, Interest::READABLE) {
                 Ok(peer) if is_root => {
-                    (self.peer, self.watching) = (Some(peer), None);
+                    (self.peer, self.watching, self.asks_all) = (Some(peer), None, false);
                     changed = true;
                 }
                 _ => self.refused = self.refused.saturating_add(1),

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use peripety_watch::message::Ask;
+
 use super::{
     super::{checkpoint_log::Commit, clock},
     Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd,
@@ -27,8 +29,9 @@ impl Daemon {
         }
         // Targets that raise no event are read when text speaks of them.
         if self.pipeline.events.iter().any(speaks_of_silent) {
-            self.sources.watcher.ask_for_look();
+            self.sources.watcher.ask(Ask::Look);
         }
+        self.sources.watcher.go_on_asking();
         let incidents = self.pipeline.engine.take_incidents();
         self.kept.note(!incidents.is_empty());
         self.pipeline.changed |= !incidents.is_empty();
@@ -121,11 +124,10 @@ impl Daemon {
     }
 }
 
-/// Whether an event is about a target that raises no event of device-mapper, or an array or map that has just come.
+/// Whether an event is about a target that raises no event of device-mapper, or an array that has just come.
 fn speaks_of_silent(event: &Event) -> bool {
-    let is_stacked = |name: &str| name.starts_with("dm-") || name.starts_with("md");
     match event.event_type.as_str() {
-        "BLK_DEVICE_ADDED" => is_stacked(&event.kdev),
+        "BLK_DEVICE_ADDED" => event.kdev.starts_with("md"),
         // What comes of a look asks for none.
         _ if event.sources.iter().any(|source| source == DM_SOURCE) => false,
         "DM_INTEGRITY_CHECKSUM_FAILED" | "DM_VERITY_CORRUPTION" | "DM_CRYPT_INTEGRITY_ERROR" | "DM_ERROR" => {

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use peripety_watch::message::Ask;
+
 use super::{super::clock, Daemon, slice::Slice};
 use crate::{
     block::Rescan,
@@ -43,6 +45,7 @@ impl Daemon {
                     // What was missed may be anything: look at all devices again.
                     self.begin_rescan(now);
                     self.sources.attacher.note_anything();
+                    self.sources.watcher.ask(Ask::All);
                     self.attach_waiting(None);
                     self.pipeline.push(&Record { time: now, body: Body::Lost(lost) });
                 }
@@ -72,6 +75,10 @@ impl Daemon {
         let Body::Uevent(uevent) = &record.body else { return };
         if !uevent.udev {
             self.pipeline.push(&record);
+            // A map's table came or changed.
+            if let Some(dev) = uevent.dev.filter(|_| uevent.action == "change" && is_map(uevent)) {
+                self.sources.watcher.ask(Ask::Map(dev));
+            }
         }
         if uevent.action == "remove" {
             self.pipeline.cache.apply(uevent, udev, now_ns, wait);
@@ -114,4 +121,10 @@ impl Daemon {
             self.begin_rescan(now);
         }
     }
+}
+
+/// Whether it is about a map of device-mapper.
+fn is_map(uevent: &Uevent) -> bool {
+    uevent.subsystem == "block"
+        && uevent.devpath.rsplit('/').next().is_some_and(|name| name.starts_with("dm-"))
 }
