@@ -183,8 +183,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const WHOLE: &str = "2 254:10 254:11 128/128 1 AA 1 core";
 
-    fn lines<'m>(changed: impl IntoIterator<Item = &'m MapStatus>) -> Vec<String> {
-        changed.into_iter().map(|status| status.targets[0].line.clone()).collect()
+    fn lines(changed: &[MapStatus]) -> Vec<String> {
+        changed.iter().map(|status| status.targets[0].line.clone()).collect()
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         fake.says(0, dead, true);
         assert!(watch.look(&fake, 3 * SECOND, false).unwrap().is_empty());
         assert_eq!(fake.reads.get(), 3);
-        assert_eq!(lines(watch.all()), [dead]);
+        assert_eq!(lines(&watch.all().cloned().collect::<Vec<_>>()), [dead]);
         // Another map has its number.
         fake.maps.borrow_mut()[0].0.name = "other".to_owned();
         fake.says(0, WHOLE, false);
