@@ -17,7 +17,6 @@ mod queue;
 mod receiver;
 mod reload;
 mod schedule;
-mod secret;
 mod serve;
 mod store;
 mod tls;
@@ -25,3 +24,4 @@ mod web;
 mod words;
 
 pub use args::{Args, main};
+use peripety::internal::secret;

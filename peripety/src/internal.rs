@@ -21,6 +21,10 @@ pub mod files {
     };
 }
 
+pub mod secret {
+    pub use crate::secret::{Secret, SecretError, Source, text_of};
+}
+
 pub mod text {
     pub use crate::{terminal::error_chain, text::printable};
 }

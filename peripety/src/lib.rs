@@ -69,6 +69,7 @@ pub mod record;
 mod recording;
 mod replace;
 mod roots;
+mod secret;
 mod state;
 mod terminal;
 mod text;

@@ -38,7 +38,7 @@ impl Profile {
 }
 
 /// The programs that are installed.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "peripetyd",
     "prpt",
     "peripety-notify",
@@ -46,6 +46,7 @@ const PROGRAMS: [&str; 7] = [
     "peripety-policy",
     "peripety-gluster",
     "peripety-gluster-hook",
+    "peripety-forward",
 ];
 
 pub fn run(args: Args) -> Result<()> {
@@ -64,7 +65,14 @@ pub fn binaries(profile: Profile) -> Result<PathBuf> {
 
 /// cargo, to build the programs that are installed; the caller adds the profile.
 pub fn cargo() -> Command {
-    let packages = ["peripety", "peripety-notify", "peripety-watch", "peripety-policy", "peripety-gluster"];
+    let packages = [
+        "peripety",
+        "peripety-notify",
+        "peripety-watch",
+        "peripety-policy",
+        "peripety-gluster",
+        "peripety-forward",
+    ];
     let mut cargo = sh::cargo(["build", "--bins"]);
     for package in packages {
         cargo.args(["--package", package]);

@@ -12,6 +12,7 @@ const PROGRAMS: &[(&str, &str, &[&str])] = &[
     ("prpt", "prpt", &["completions"]),
     ("peripetyd", "prpt", &["completions", "--peripetyd"]),
     ("peripety-notify", "peripety-notify", &["--completions"]),
+    ("peripety-forward", "peripety-forward", &["--completions"]),
 ];
 
 /// Writes `NAME.SHELL` into `made`.

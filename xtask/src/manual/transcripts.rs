@@ -13,8 +13,15 @@ use super::logs;
 use crate::sh;
 
 /// Programs whose arguments are checked.
-const PROGRAMS: [&str; 6] =
-    ["prpt", "peripetyd", "peripety-notify", "peripety-watch", "peripety-policy", "peripety-gluster"];
+const PROGRAMS: [&str; 7] = [
+    "prpt",
+    "peripetyd",
+    "peripety-notify",
+    "peripety-watch",
+    "peripety-policy",
+    "peripety-gluster",
+    "peripety-forward",
+];
 /// Stands for lines that are left out.
 const LEFT_OUT: &str = "…";
 

@@ -4,6 +4,7 @@
 
 mod crates;
 pub mod cross;
+mod nats;
 pub mod packages;
 mod receivers;
 pub mod toolchain;
@@ -57,6 +58,7 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
     tracefs::ensure();
     if purpose == Purpose::Test {
         receivers::ensure();
+        nats::ensure();
         varlinkctl::ensure();
     }
     Ok(())

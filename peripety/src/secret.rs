@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peripety::internal::files::{Bounded, read_bounded};
 use serde::Deserialize;
+
+use crate::config::{Bounded, read_bounded};
 
 /// Longest secret, bytes.
 const MAX: u64 = 64 << 10;
@@ -15,22 +16,23 @@ const MAX: u64 = 64 << 10;
 /// Where a secret is: a file by its path, or a credential of the unit (`LoadCredential=`) by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Source(String);
+pub struct Source(String);
 
 /// A secret. It is not shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 /// It cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the secret {}: {source}; it is a file, or the name of a credential of the unit (LoadCredential=)", path.display())]
-pub(crate) struct SecretError {
+pub struct SecretError {
     path: PathBuf,
     source: io::Error,
 }
 
 impl Source {
-    fn path(&self) -> PathBuf {
+    /// Where that is.
+    pub fn path(&self) -> PathBuf {
         let name = Path::new(&self.0);
         match std::env::var_os("CREDENTIALS_DIRECTORY") {
             Some(dir) if !name.is_absolute() => Path::new(&dir).join(name),
@@ -42,7 +44,7 @@ impl Source {
     ///
     /// # Errors
     /// The file cannot be read, is empty or no text.
-    pub(crate) fn read(&self) -> Result<Secret, SecretError> {
+    pub fn read(&self) -> Result<Secret, SecretError> {
         let path = self.path();
         let fail = |source| SecretError { path: path.clone(), source };
         let text = text_of(&path, MAX).map_err(fail)?;
@@ -58,7 +60,7 @@ impl Source {
 ///
 /// # Errors
 /// It is something else, or the system refuses.
-pub(crate) fn text_of(path: &Path, most: u64) -> io::Result<String> {
+pub fn text_of(path: &Path, most: u64) -> io::Result<String> {
     match read_bounded(path, most)? {
         Bounded::Whole(bytes) => {
             String::from_utf8(bytes).map_err(|_| io::Error::other("it is no UTF-8 text"))
@@ -72,7 +74,7 @@ pub(crate) fn text_of(path: &Path, most: u64) -> io::Result<String> {
 
 impl Secret {
     /// For whoever sends it.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
