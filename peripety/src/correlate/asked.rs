@@ -32,6 +32,8 @@ struct Gone {
     at_ns: u64,
     /// How long before that a request may have failed of it.
     before_ns: u64,
+    /// When another device got its number.
+    until_ns: u64,
     /// The kernel says that it was asked for. Else it just went, with no trouble before.
     asked: bool,
 }
@@ -48,7 +50,7 @@ impl Asked {
         let (name, nqn) = (said.name.to_owned(), said.nqn.to_owned());
         // Its line is printed before it takes the device down, but for md, which stops no array that somebody uses.
         let before_ns = if name.starts_with("md") { 0 } else { SLACK_NS };
-        self.push(Gone { dev, name, nqn, at_ns, before_ns, asked: true });
+        self.push(Gone { dev, name, nqn, at_ns, before_ns, until_ns: u64::MAX, asked: true });
     }
 
     /// A device went.
@@ -59,8 +61,16 @@ impl Asked {
             nqn: String::new(),
             at_ns,
             before_ns: BEFORE_NS,
+            until_ns: u64::MAX,
             asked: false,
         });
+    }
+
+    /// A device came: the numbers of device-mapper, loop and md devices are given again at once.
+    pub(super) fn came(&mut self, dev: Dev, at_ns: u64) {
+        for gone in self.0.iter_mut().filter(|gone| gone.dev == Some(dev) && gone.at_ns < at_ns) {
+            gone.until_ns = gone.until_ns.min(at_ns);
+        }
     }
 
     fn push(&mut self, gone: Gone) {
@@ -79,6 +89,7 @@ impl Asked {
         let found = self.0.iter().filter(|gone| {
             first_ns.saturating_add(gone.before_ns) >= gone.at_ns
                 && first_ns <= gone.at_ns.saturating_add(AFTER_NS)
+                && first_ns < gone.until_ns
         });
         found.filter(|gone| self.is_of(gone, fold)).map(|gone| gone.asked).max()
     }

@@ -236,10 +236,14 @@ impl Correlator {
         {
             return;
         }
-        if let (true, Some(dev)) = (raw.event_type == EventType::BLK_DEVICE_REMOVED, scope.as_dev()) {
+        if let Some(dev) = scope.as_dev() {
             let at_ns = raw.time.monotonic_ns.unwrap_or(self.now_ns);
             let dev = Dev::from_kernel(dev);
-            if !self.causes.was_in_trouble(dev, at_ns.saturating_sub(GOING_NS), &self.table) {
+            if raw.event_type == EventType::BLK_DEVICE_ADDED {
+                self.asked.came(dev, at_ns);
+            } else if raw.event_type == EventType::BLK_DEVICE_REMOVED
+                && !self.causes.was_in_trouble(dev, at_ns.saturating_sub(GOING_NS), &self.table)
+            {
                 self.asked.went(dev, at_ns);
             }
         }

@@ -93,6 +93,24 @@ fn a_disk_that_is_deleted_fails_the_requests_under_way_and_nothing_else() {
 }
 
 #[test]
+fn a_device_that_has_the_number_of_one_that_went_is_not_gone() {
+    let came = |ns| {
+        let mut record = gone(ns, SDA, "sda");
+        if let Body::Uevent(uevent) = &mut record.body {
+            uevent.action = "add".to_owned();
+        }
+        record
+    };
+    let failed = |records: &[Record]| {
+        let reported = reported(&Devices::usual(), records);
+        reported.iter().find(|(name, _)| name == "BLK_IO_ERROR").unwrap().1
+    };
+    let late = rq(START + 3 * SECOND, SDA, 0, 5, 8);
+    assert_eq!(failed(&[gone(START, SDA, "sda"), late.clone()]), Severity::Warning);
+    assert_eq!(failed(&[gone(START, SDA, "sda"), came(START + SECOND), late]), Severity::Error);
+}
+
+#[test]
 fn a_host_that_goes_with_all_its_disks_is_one_event() {
     let mut machine = Machine::plain();
     let mut records = Vec::new();
