@@ -25,8 +25,6 @@ pub struct Listed {
     pub dev: Dev,
     /// Its name.
     pub name: String,
-    /// Its UUID (DM_UUID); empty where it has none.
-    pub uuid: String,
     /// How many events it has raised; none of a kernel that does not say (before 4.13).
     pub events: Option<u32>,
 }
@@ -119,7 +117,8 @@ impl Maps for Control {
                 line.legs = legs(&table, line.start);
             }
         }
-        Ok(MapStatus { dev: map.dev, name: map.name.clone(), uuid: map.uuid.clone(), targets })
+        let uuid = uuid_of(&answer);
+        Ok(MapStatus { dev: map.dev, name: map.name.clone(), uuid, targets })
     }
 }
 
@@ -136,14 +135,17 @@ fn legs(table: &[dm::Target], start: u64) -> Vec<Option<Dev>> {
         .collect()
 }
 
+/// The UUID of the map that an answer is about, as every kernel puts it into struct dm_ioctl; empty where it has none.
+fn uuid_of(answer: &[u8]) -> String {
+    text(until_zero(answer.get(176..DM_HEADER).unwrap_or_default()))
+}
+
 /// The answer to `DM_LIST_DEVICES`: struct dm_ioctl, then each struct dm_name_list with the number of its events behind the
-/// name, and its UUID behind that where a flag says so.
+/// name.
 pub fn decode_list(answer: &[u8]) -> Vec<Listed> {
     const NAME: usize = 12;
-    const HAS_UUID: u32 = 1;
-    // The kernel's version, which it fills in: event numbers came with 4.37, UUIDs with 4.44.
-    let version = (u32_at(answer, 0), u32_at(answer, 4));
-    let at_least = |minor: u32| version.0 == Some(4) && version.1.is_some_and(|has| has >= minor);
+    // The kernel's version, which it fills in: event numbers came with 4.37.
+    let has_events = u32_at(answer, 0) == Some(4) && u32_at(answer, 4).is_some_and(|minor| minor >= 37);
     let Some(start) = u32_at(answer, 16) else { return Vec::new() };
     let mut rest = answer.get(start as usize..).unwrap_or_default();
     let mut maps = Vec::new();
@@ -154,10 +156,8 @@ pub fn decode_list(answer: &[u8]) -> Vec<Listed> {
         }
         let name = until_zero(rest.get(NAME..).unwrap_or_default());
         let after = (NAME + name.len() + 1).next_multiple_of(8);
-        let events = u32_at(rest, after).filter(|_| at_least(37));
-        let has_uuid = at_least(44) && u32_at(rest, after + 4).is_some_and(|flags| flags & HAS_UUID != 0);
-        let uuid = if has_uuid { until_zero(rest.get(after + 8..).unwrap_or_default()) } else { &[] };
-        maps.push(Listed { dev: Dev::from_user(dev), name: text(name), uuid: text(uuid), events });
+        let events = u32_at(rest, after).filter(|_| has_events);
+        maps.push(Listed { dev: Dev::from_user(dev), name: text(name), events });
         // Counted from this one; it goes forward, or there is no next.
         match rest.get(next as usize..) {
             Some(following) if next > 0 => rest = following,
@@ -182,12 +182,12 @@ mod tests {
 
     use super::*;
 
-    fn answer<N: AsRef<[u8]>>(minor: u32, maps: &[(u32, N, u32, &str)]) -> Vec<u8> {
+    fn answer<N: AsRef<[u8]>>(minor: u32, maps: &[(u32, N, u32)]) -> Vec<u8> {
         let mut bytes = vec![0; DM_HEADER];
         for (at, value) in [(0, 4), (4, minor), (16, DM_HEADER as u32)] {
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(value));
         }
-        for (n, (number, name, events, uuid)) in maps.iter().enumerate() {
+        for (n, (number, name, events)) in maps.iter().enumerate() {
             let mut entry = Vec::new();
             entry.extend(u64::from(254_u32 << 8 | number).to_ne_bytes());
             entry.extend([0; 4]);
@@ -195,10 +195,7 @@ mod tests {
             entry.push(0);
             entry.resize(entry.len().next_multiple_of(8), 0);
             entry.extend(events.to_ne_bytes());
-            entry.extend(u32::from(!uuid.is_empty()).to_ne_bytes());
-            entry.extend(uuid.as_bytes());
-            entry.push(0);
-            entry.resize(entry.len().next_multiple_of(8), 0);
+            entry.extend([0; 4]);
             if n + 1 < maps.len() {
                 let next = u32::try_from(entry.len()).unwrap();
                 entry[8..12].copy_from_slice(&next.to_ne_bytes());
@@ -209,15 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn each_map_has_its_events_and_its_uuid() {
-        let maps = [(0, "vg-lv", 7, "LVM-abc"), (1, "x", 0, ""), (2, "pool1234", 3, "LVM-def-tpool")];
+    fn each_map_has_its_events_and_an_answer_its_uuid() {
+        let maps = [(0, "vg-lv", 7), (1, "x", 0), (2, "pool1234", 3)];
         let found = decode_list(&answer(48, &maps));
-        let seen: Vec<_> =
-            found.iter().map(|map| (map.dev.minor, &*map.name, map.events.unwrap(), &*map.uuid)).collect();
+        let seen: Vec<_> = found.iter().map(|map| (map.dev.minor, &*map.name, map.events.unwrap())).collect();
         assert_eq!(seen, maps);
+        let mut header = answer::<&str>(43, &[]);
+        assert_eq!(uuid_of(&header), "");
+        header[176..183].copy_from_slice(b"LVM-abc");
+        assert_eq!(uuid_of(&header), "LVM-abc");
         // Older kernels say less.
-        let old = decode_list(&answer(43, &maps));
-        assert_eq!((old[0].events, old[0].uuid.as_str()), (Some(7), ""));
         assert_eq!(decode_list(&answer(36, &maps))[2].events, None);
         assert!(
             decode_list(&{
@@ -232,16 +230,16 @@ mod tests {
 
     #[test]
     fn what_stands_behind_a_name_is_found_also_where_that_is_no_utf_8() {
-        let found = decode_list(&answer(48, &[(0, &b"caf\xe9-lv"[..], 7, "LVM-abc"), (1, b"x", 2, "")]));
-        let seen: Vec<_> = found.iter().map(|map| (&*map.name, map.events, &*map.uuid)).collect();
-        assert_eq!(seen, [("caf", Some(7), "LVM-abc"), ("x", Some(2), "")]);
+        let found = decode_list(&answer(48, &[(0, &b"caf\xe9-lv"[..], 7), (1, b"x", 2)]));
+        let seen: Vec<_> = found.iter().map(|map| (&*map.name, map.events)).collect();
+        assert_eq!(seen, [("caf", Some(7)), ("x", Some(2))]);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_fail(mut bytes in prop::collection::vec(any::<u8>(), 0..200), place in 0_usize..400) {
             decode_list(&bytes);
-            let mut raw = answer(48, &[(0, "vg-lv", 7, "LVM-abc"), (1, "x", 0, "")]);
+            let mut raw = answer(48, &[(0, "vg-lv", 7), (1, "x", 0)]);
             let place = place.min(raw.len());
             raw.truncate(place);
             raw.append(&mut bytes);

@@ -87,7 +87,9 @@ impl Raid {
 
     /// Whether members are being brought in sync.
     pub fn is_rebuilding(&self) -> bool {
-        is_rebuilding(&self.action)
+        // After a failure the kernel also says `recover` for as long as it takes to see that there is nothing to recover to.
+        let has_target = || self.members.contains(&MemberState::OutOfSync);
+        is_rebuilding(&self.action) && (self.action != "recover" || has_target())
     }
 }
 
@@ -158,6 +160,13 @@ mod tests {
         for line in ["raid1", "raid1 2 A 1/2", "raid1 2 AX 1/2", "raid1 2 AA 1:2"] {
             assert_eq!(raid(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn nothing_is_recovered_where_no_member_is_there_for_it() {
+        assert!(!raid("raid1 2 DA 0/65536 recover 0 0 -").unwrap().is_rebuilding());
+        assert!(raid("raid1 2 aA 0/65536 recover 0 0 -").unwrap().is_rebuilding());
+        assert!(raid("raid1 2 AA 0/65536 resync 0 0 -").unwrap().is_rebuilding());
     }
 
     #[test]

@@ -133,12 +133,7 @@ mod tests {
 
     impl Fake {
         fn add(&self, minor: u32, target: &'static str, line: &str) {
-            let listed = Listed {
-                dev: Dev::new(254, minor),
-                name: format!("map{minor}"),
-                uuid: String::new(),
-                events: Some(0),
-            };
+            let listed = Listed { dev: Dev::new(254, minor), name: format!("map{minor}"), events: Some(0) };
             self.maps.borrow_mut().push((listed, vec![(target, line.to_owned())]));
         }
 
