@@ -113,7 +113,9 @@ pub(super) fn raid(before: Option<&Raid>, now: &Raid, out: &mut Draft<'_>) {
         let raw = out.say(EventType::DM_RAID_LEG_FAILED, None, format!("the journal of {name} failed"));
         raw.facts.dm.get_or_insert_default().side = Some("journal".to_owned());
     }
-    if now.is_rebuilding() && before.is_none_or(|before| before.action != now.action) {
+    if now.is_rebuilding()
+        && before.is_none_or(|before| !before.is_rebuilding() || before.action != now.action)
+    {
         started(now.sync, &now.action, out);
     }
     let is_whole =
