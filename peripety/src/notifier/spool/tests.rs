@@ -311,7 +311,7 @@ fn a_file_stays_as_short_as_what_waits_and_is_not_written_anew_all_the_time() {
         anew += u32::from(std::mem::replace(&mut inode, now) != now);
     }
     let (waiting, len) = (spool.bytes().0, fs::metadata(&path).unwrap().len());
-    assert!(len <= 3 * waiting + 2 * DEAD_BYTES, "{len} for {waiting}");
+    assert!(len <= 3 * waiting + 2 * rewrite::DEAD_BYTES, "{len} for {waiting}");
     assert!((2..30).contains(&anew), "{anew}");
     drop(spool);
     let mut spool = open(dir.path(), 64 << 20, Some(8_000));
