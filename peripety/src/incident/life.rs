@@ -8,15 +8,14 @@ use crate::{
         Event, EventType, Nature,
         incident::{Acknowledged, Incident, IncidentId, State},
     },
-    state::{Condition, End, rows},
+    state::{Condition, End, is_gone, rows},
 };
 
 /// Boots that are remembered: what one of them could not write down in time may come late.
 const BOOTS_MAX: usize = 8;
 
 /// What else ends the trouble with a device that has no condition.
-const ENDS_TROUBLE: [EventType; 3] =
-    [EventType::FS_MOUNTED, EventType::FS_UNMOUNTED, EventType::BLK_DEVICE_REMOVED];
+const ENDS_TROUBLE: [EventType; 2] = [EventType::FS_MOUNTED, EventType::FS_UNMOUNTED];
 
 impl Incidents {
     /// Takes what an event says is over. The incident that it is about, if it is not that of the event itself.
@@ -33,7 +32,8 @@ impl Incidents {
         }
         // What has no condition of its own ends with the trouble of its device, with a mount, with the device.
         let clears = event.event_type.info().is_some_and(|info| info.nature == Nature::Clears)
-            || ENDS_TROUBLE.contains(&event.event_type);
+            || ENDS_TROUBLE.contains(&event.event_type)
+            || is_gone(event);
         if end.is_none() && !clears && !begins_recovery(event) {
             return None;
         }
@@ -91,7 +91,7 @@ impl Incidents {
     /// What could not be named, and is the only one of its kind, ends with what ends its kind.
     fn end_unnamed(&mut self, event: &Event, end: &End, out: &mut Vec<Incident>) -> Option<Slot> {
         // It is about the device that went, and nothing else.
-        if event.event_type == EventType::BLK_DEVICE_REMOVED {
+        if is_gone(event) {
             return None;
         }
         let could = |case: &Case| {

@@ -359,7 +359,7 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
     };
     let own = (event.sub_system.as_str() == "peripety").then(|| Subject::named(loss_source(event)));
     // A member or a path that went is no end of the array or map above it.
-    let above = (event.event_type != EventType::BLK_DEVICE_REMOVED).then(|| (map, array(event)));
+    let above = (!is_gone(event)).then(|| (map, array(event)));
     let (map, array) = above.unwrap_or_default();
     // Devices that went together.
     let others = event.facts.removal.as_ref().and_then(|removal| removal.devices.as_deref());
@@ -378,8 +378,7 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
 
 /// A link or session that led to a device which went has nothing to lead to.
 fn way_of_removed(event: &Event) -> Option<Subject> {
-    let removed = event.event_type == EventType::BLK_DEVICE_REMOVED;
-    let block = event.block.as_ref().filter(|_| removed)?;
+    let block = event.block.as_ref().filter(|_| is_gone(event))?;
     match block.id.transport.as_ref()? {
         Transport::Sata { port: name, .. }
         | Transport::Iscsi { session: name, .. }
@@ -390,6 +389,16 @@ fn way_of_removed(event: &Event) -> Option<Subject> {
 
 fn is_disk(event: &Event) -> bool {
     event.block.as_ref().is_some_and(|b| b.id.blk_path.strip_prefix("/dev/") == Some(event.kdev.as_str()))
+}
+
+/// Whether a device is there no more: it was removed, or is one of loop or zram that lost what it was made of. Its name and number
+/// are given to the next one.
+pub(crate) fn is_gone(event: &Event) -> bool {
+    let is_empty = || event.facts.block.as_ref().is_some_and(|block| block.new_sectors == Some(0));
+    event.event_type == EventType::BLK_DEVICE_REMOVED
+        || (event.event_type == EventType::BLK_CAPACITY_CHANGED
+            && ["loop", "zram"].iter().any(|kind| event.kdev.starts_with(kind))
+            && is_empty())
 }
 
 /// Whether a device that went was in use: mounted, or part of something.

@@ -13,7 +13,7 @@ pub(crate) mod resolve;
 pub(crate) mod rows;
 mod table;
 
-pub(crate) use condition::{Condition, Subject, is_in_use};
+pub(crate) use condition::{Condition, Subject, is_gone, is_in_use};
 pub(crate) use known::{Known, Limit};
 pub(crate) use problem::{Problem, problems};
 pub(crate) use progress::note as note_progress;

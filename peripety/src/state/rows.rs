@@ -111,7 +111,7 @@ pub(crate) struct Row {
 }
 
 /// Removal of the device ends what is about it, as [`Check::Gone`] does.
-const REMOVED: &str = "BLK_DEVICE_REMOVED";
+pub(crate) const REMOVED: &str = "BLK_DEVICE_REMOVED";
 /// A person says that a fault is over, whatever it is.
 pub(crate) const RESOLVED: &str = "PERIPETY_RESOLVED";
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     condition::{Condition, Subject, subjects},
-    rows::{Check, Lasts, RESOLVED, ROWS, Row, row},
+    rows::{Check, Lasts, REMOVED, RESOLVED, ROWS, Row, row},
 };
 use crate::event::{Event, EventType};
 
@@ -55,6 +55,8 @@ pub struct Table {
 #[derive(Clone, Debug)]
 pub(crate) struct End {
     event_type: String,
+    /// As which type it closes conditions.
+    closes: String,
     subjects: Vec<Subject>,
     /// Which conditions a person says are over.
     resolved: Vec<String>,
@@ -64,8 +66,8 @@ pub(crate) struct End {
 impl End {
     /// What an event says is over; none if nothing ends by it.
     pub(crate) fn by(event: &Event) -> Option<Self> {
-        let event_type = event.event_type.as_str();
-        let ends = event_type == RESOLVED || ROWS.iter().any(|row| row.is_closed_by(event_type));
+        let closes = closes(event);
+        let ends = closes == RESOLVED || ROWS.iter().any(|row| row.is_closed_by(closes));
         ends.then(|| Self::of(event))
     }
 
@@ -91,9 +93,9 @@ impl End {
     /// Whether a condition of which nobody knows what it is about may be over by it.
     pub(crate) fn could_end(&self, condition: &Condition) -> bool {
         condition.device.is_unnamed()
-            && self.event_type != "BLK_DEVICE_REMOVED"
+            && self.closes != REMOVED
             && !self.is_before(condition)
-            && row(&condition.condition).is_some_and(|row| row.is_closed_by(&self.event_type))
+            && row(&condition.condition).is_some_and(|row| row.is_closed_by(&self.closes))
     }
 
     /// Whether a condition was reported after it, by more than clocks differ.
@@ -108,7 +110,7 @@ impl End {
         } else {
             (Vec::new(), subjects(event))
         };
-        Self { event_type, subjects, resolved, at: event.last_timestamp }
+        Self { event_type, closes: closes(event).to_owned(), subjects, resolved, at: event.last_timestamp }
     }
 
     fn ends(&self, row: &Row, subject: &Subject) -> bool {
@@ -116,8 +118,13 @@ impl End {
             let mut pairs = self.resolved.iter().zip(&self.subjects);
             return pairs.any(|(name, other)| name == row.name && other.is(subject));
         }
-        row.is_closed_by(&self.event_type) && self.subjects.iter().any(|other| other.is(subject))
+        row.is_closed_by(&self.closes) && self.subjects.iter().any(|other| other.is(subject))
     }
+}
+
+/// The type as which an event closes conditions.
+fn closes(event: &Event) -> &str {
+    if super::is_gone(event) { REMOVED } else { event.event_type.as_str() }
 }
 
 impl Table {

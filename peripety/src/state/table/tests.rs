@@ -361,3 +361,16 @@ fn its_memory_is_bounded() {
     }
     assert_eq!((table.conditions.len(), table.ends.len(), table.dropped()), (512, 256, 2000 - 512));
 }
+
+#[test]
+fn a_loop_device_that_lost_its_file_has_nothing_wrong_and_a_disk_that_lost_its_size_has() {
+    let mut table = Table::default();
+    table.apply(&event("BLK_IO_ERROR", 10, &block("loop0", Dev::new(7, 0), 1)));
+    table.apply(&event("BLK_IO_ERROR", 10, &block("sda", Dev::new(8, 0), 2)));
+    for device in [block("loop0", Dev::new(7, 0), 1), block("sda", Dev::new(8, 0), 2)] {
+        let mut emptied = event("BLK_CAPACITY_CHANGED", 20, &device);
+        emptied.facts.block.get_or_insert_default().new_sectors = Some(0);
+        table.apply(&emptied);
+    }
+    is(&table, &[("device_failing", "sda")]);
+}
