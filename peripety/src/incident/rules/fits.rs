@@ -39,6 +39,10 @@ pub(super) fn no_space(cause: &Facet, effect: &Facet) -> bool {
     !cause.is_space() && !effect.is_space()
 }
 
+pub(super) fn both_space(cause: &Facet, effect: &Facet) -> bool {
+    cause.is_space() && effect.is_space()
+}
+
 pub(super) fn effect_space(_: &Facet, effect: &Facet) -> bool {
     effect.is_space()
 }
@@ -197,6 +201,11 @@ pub(super) fn number_and_name(cause: &Facet, effect: &Facet) -> bool {
 /// A pool without space, and a volume of which nobody knows what it is made of.
 pub(super) fn pool_and_volume(cause: &Facet, effect: &Facet) -> bool {
     cause.is_space() && effect.unplaced && is_named(effect, "dm-")
+}
+
+/// md calls each array of dm-raid `mdX`: what it says when such an array is started again is about the one that lost a member.
+pub(super) fn array_of_dm_raid(cause: &Facet, effect: &Facet) -> bool {
+    is_named(effect, "mdX") && cause.event_type.as_str() == "DM_RAID_LEG_FAILED"
 }
 
 pub(super) fn ceph_and_rbd(cause: &Facet, effect: &Facet) -> bool {

@@ -136,6 +136,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             vec![event("FS_ERROR", "sda1", 0), event("FS_REMOUNT_READ_ONLY", "sda2", 5)],
         ),
         (
+            "pool-without-space",
+            vec![
+                stacked(io(event("BLK_NO_SPACE", "dm-3", 0), Op::Write, 8, 28), &["dm-2"], &[], &[]),
+                event("DM_THIN_POOL_OUT_OF_DATA", "dm-2", 40),
+            ],
+            vec![
+                stacked(io(event("BLK_NO_SPACE", "dm-3", 0), Op::Write, 8, 28), &["dm-4"], &[], &[]),
+                event("DM_THIN_POOL_OUT_OF_DATA", "dm-2", 40),
+            ],
+        ),
+        (
             "full-filesystem",
             vec![event("FS_NO_SPACE", "sda1", 0), io(event("BLK_LOST_WRITE", "sda1", 5), Op::Write, 8, 28)],
             vec![event("FS_NO_SPACE", "sda1", 0), io(event("BLK_LOST_WRITE", "sda2", 5), Op::Write, 8, 28)],
@@ -274,6 +285,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
                     "adapter.name",
                     "mpt2sas3",
                 ),
+            ],
+        ),
+        (
+            "member-of-unnamed-array",
+            vec![
+                stacked(event("DM_RAID_LEG_FAILED", "dm-1", 0), &["sda"], &["dm-4"], &[]),
+                event("MD_DISK_FAILED", "mdX", 22_000),
+            ],
+            vec![
+                stacked(event("DM_RAID_LEG_FAILED", "dm-1", 0), &["sda"], &["dm-4"], &[]),
+                event("MD_DISK_FAILED", "md3", 22_000),
             ],
         ),
         (
