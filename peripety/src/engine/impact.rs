@@ -139,6 +139,18 @@ fn a_path_that_is_not_the_active_one_did_not_fail() {
         assert!(run(all_live(), &Devices::usual(), &read).is_empty());
         assert!(run(all_live(), &Devices::usual(), &read[..1]).is_empty());
     }
+    // The page cache was to read the partition table.
+    let sense = [2, 4, 0x0b];
+    let page = |ns: u64| line(ns, "Buffer I/O error on dev sda, logical block 0, async page read");
+    let mut scan = Vec::new();
+    for n in 0..3 {
+        let ns = START + n * 4 * MS;
+        scan.extend([scsi(ns, SDA, 0, 2, sense), rq(ns + MS, SDA, 0, 5, 0), page(ns + 2 * MS)]);
+    }
+    let events = run(all_live(), &Devices::usual(), &scan);
+    assert!(events.is_empty(), "{:#?}", events[0]);
+    scan.extend([rq(START + SECOND, SDA, 0, 5, 0), page(START + SECOND + MS)]);
+    assert!(!run(all_live(), &Devices::usual(), &scan).is_empty());
     // Of controllers that own their units.
     for sense in [[5, 0x94, 1], [5, 0x25, 1]] {
         let read = [scsi(START, SDA, 8, 2, sense), rq(START + MS, SDA, 0, 121, 8)];

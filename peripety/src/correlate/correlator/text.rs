@@ -14,8 +14,8 @@ use super::{
             daemon_log,
             filesystem::{ext4_key, names_member},
             line::{
-                MEMBER_FAILED, errno_of, fault_of, is_bare_command, is_chain, is_nameless, opens_chain,
-                probes_for, senses,
+                MEMBER_FAILED, errno_of, fault_of, is_bare_command, is_chain, is_nameless, is_of_chain,
+                opens_chain, probes_for, senses,
             },
             report,
             scsi::CARRIERS,
@@ -212,9 +212,10 @@ impl Correlator {
         if request.is_none() && self.goes_with_the_rest(&raw, scope, block.as_ref(), origin, None, cx) {
             return;
         }
+        let senses = self.senses(&raw, scope);
         let Some(place) = self.open(&raw, block, &keys, origin, None, cx) else { return };
         if let Some(fold) = self.table.get_mut(place) {
-            if let Some(is_path_state) = senses(&raw) {
+            if let Some(is_path_state) = senses {
                 fold.sensed(is_path_state);
             }
             fold.has_requests = request.is_some();
@@ -240,10 +241,11 @@ impl Correlator {
     /// Adds a line to the event it is about.
     fn attach(&mut self, place: FoldId, raw: &RawEvent, scope: Scope) {
         let covered = self.live.covers(probes_for(raw), raw.time.monotonic_ns);
+        let senses = self.senses(raw, scope);
         let Some(fold) = self.table.get_mut(place) else { return };
         let first_line = fold.event().raw_msgs.is_empty() && fold.is_out();
         fold.learn(raw);
-        if let Some(is_path_state) = senses(raw) {
+        if let Some(is_path_state) = senses {
             fold.sensed(is_path_state);
         }
         fold.kernel_knows_better(raw);
@@ -286,6 +288,17 @@ impl Correlator {
             }
             self.state_ends(&raw.event_type, &[FoldKey::typed(scope, raw.event_type.as_str(), 0)]);
         }
+    }
+
+    /// Whether a line says that a path is not the active one: by its sense, or, of a page that could not be read, because the
+    /// request that was to read it was answered so.
+    fn senses(&self, raw: &RawEvent, scope: Scope) -> Option<bool> {
+        if raw.event_type != EventType::BLK_BUFFER_IO_ERROR {
+            return senses(raw);
+        }
+        let request =
+            self.table.find(&FoldKey::latest_request(scope)).and_then(|place| self.table.get(place));
+        Some(request.is_some_and(|request| request.is_path_state() && is_of_chain(raw.time, request)))
     }
 
     /// The kernel says how many lines it left out. Where a probe counts the same failures, no failure is lost by it.
