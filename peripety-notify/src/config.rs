@@ -27,7 +27,7 @@ const RECEIVERS_MAX: usize = 64;
 
 /// The configuration is wrong.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
     /// It cannot be read.
     #[error("{}: cannot read it: {source}; create it, or name another file with --config", path.display())]
     Read {
@@ -100,7 +100,7 @@ pub(crate) enum What {
 /// One receiver.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Notify {
+pub struct Notify {
     /// Its name, in `prpt notify`, files and messages.
     pub(crate) name: String,
     #[serde(default = "yes")]
@@ -215,37 +215,10 @@ impl Config {
                 what: error.message().trim().replace('\n', "; "),
             }
         })?;
-        let wrong = |name: &str, what: String| ConfigError::Receiver {
-            path: path.to_owned(),
-            name: name.to_owned(),
-            what,
-        };
         if let Some(what) = config.web.wrong() {
             return Err(ConfigError::Web { path: path.to_owned(), what });
         }
-        if config.notify.len() > RECEIVERS_MAX {
-            return Err(wrong(
-                "",
-                format!("there are {}; at most {RECEIVERS_MAX} are taken", config.notify.len()),
-            ));
-        }
-        for (at, notify) in config.notify.iter().enumerate() {
-            let name = &notify.name;
-            let fits = !name.is_empty() && name.len() <= 64 && !name.starts_with('.');
-            if !fits || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
-                return Err(wrong(
-                    name,
-                    "a name has letters, digits, '-', '_' and '.', at most 64".to_owned(),
-                ));
-            }
-            if config.notify.iter().take(at).any(|other| other.name == *name) {
-                return Err(wrong(name, "there are two with this name; give each its own".to_owned()));
-            }
-            if notify.queue == 0 || notify.queue > 100_000 {
-                return Err(wrong(name, "queue: write a number from 1 to 100000".to_owned()));
-            }
-            output::make(notify).map_err(|error| wrong(name, error.to_string()))?;
-        }
+        check_receivers(path, &config.notify)?;
         Ok(config)
     }
 
@@ -253,6 +226,36 @@ impl Config {
     pub(crate) fn wants_events(&self) -> bool {
         self.notify.iter().any(|notify| notify.enabled && notify.what != What::Incidents)
     }
+}
+
+/// Checks receivers, and makes each output once to see that it can be made.
+///
+/// # Errors
+/// What is wrong first.
+pub fn check_receivers(path: &Path, receivers: &[Notify]) -> Result<(), ConfigError> {
+    let wrong = |name: &str, what: String| ConfigError::Receiver {
+        path: path.to_owned(),
+        name: name.to_owned(),
+        what,
+    };
+    if receivers.len() > RECEIVERS_MAX {
+        return Err(wrong("", format!("there are {}; at most {RECEIVERS_MAX} are taken", receivers.len())));
+    }
+    for (at, notify) in receivers.iter().enumerate() {
+        let name = &notify.name;
+        let fits = !name.is_empty() && name.len() <= 64 && !name.starts_with('.');
+        if !fits || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            return Err(wrong(name, "a name has letters, digits, '-', '_' and '.', at most 64".to_owned()));
+        }
+        if receivers.iter().take(at).any(|other| other.name == *name) {
+            return Err(wrong(name, "there are two with this name; give each its own".to_owned()));
+        }
+        if notify.queue == 0 || notify.queue > 100_000 {
+            return Err(wrong(name, "queue: write a number from 1 to 100000".to_owned()));
+        }
+        output::make(notify).map_err(|error| wrong(name, error.to_string()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,16 +7,20 @@ const REQUEST_MAX: usize = 8 << 10;
 
 /// The head of a request.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) method: String,
+pub struct Request {
+    pub method: String,
     /// Without its query.
-    pub(crate) path: String,
+    pub path: String,
+    /// What stands behind the question mark.
+    pub query: String,
+    /// What of the body came with the head.
+    rest: Vec<u8>,
     headers: Vec<(String, String)>,
 }
 
 impl Request {
     /// Reads it; none where it is no request, or ends too soon.
-    pub(crate) fn read(stream: &mut (impl Read + Write)) -> io::Result<Option<Self>> {
+    pub fn read(stream: &mut (impl Read + Write)) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let mut buffer = [0; 1024];
         while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -31,45 +35,60 @@ impl Request {
                 return Ok(None);
             }
         }
-        Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
+        let end = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+        let rest = bytes.split_off(end);
+        Ok(Self::parse(&String::from_utf8_lossy(&bytes)).map(|request| Self { rest, ..request }))
+    }
+
+    /// Its body, of at most `most` bytes; none where it is longer, or its length is not given.
+    pub fn body(&self, stream: &mut impl Read, most: usize) -> io::Result<Option<Vec<u8>>> {
+        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        let Some(length) = length.filter(|length| *length <= most) else { return Ok(None) };
+        let mut body = self.rest.clone();
+        body.truncate(length);
+        let left = length - body.len();
+        stream.take(left as u64).read_to_end(&mut body)?;
+        Ok((body.len() == length).then_some(body))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.split("\r\n");
         let mut words = lines.next()?.split(' ');
-        let (method, path) = (words.next()?.to_owned(), words.next()?.split('?').next()?.to_owned());
+        let (method, target) = (words.next()?.to_owned(), words.next()?);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let header = |line: &str| {
             let (name, value) = line.split_once(':')?;
             Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
         };
-        Some(Self { method, path, headers: lines.filter_map(header).collect() })
+        let headers = lines.filter_map(header).collect();
+        Some(Self { method, path: path.to_owned(), query: query.to_owned(), rest: Vec::new(), headers })
     }
 
     /// The value of a header.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(is, _)| is == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// What is answered.
-pub(crate) struct Response<'a> {
-    pub(crate) status: &'a str,
-    pub(crate) kind: &'a str,
+pub struct Response<'a> {
+    pub status: &'a str,
+    pub kind: &'a str,
     /// Further headers, each with its end of line.
-    pub(crate) headers: &'a str,
-    pub(crate) text: &'a str,
+    pub headers: &'a str,
+    pub text: &'a str,
     /// Not for HEAD.
-    pub(crate) body: bool,
+    pub body: bool,
 }
 
 impl<'a> Response<'a> {
     /// Why there is nothing else.
-    pub(crate) const fn text(status: &'a str, text: &'a str) -> Self {
+    pub const fn text(status: &'a str, text: &'a str) -> Self {
         Self { status, kind: "text/plain", headers: "", text, body: true }
     }
 
     /// Writes it.
-    pub(crate) fn write(&self, stream: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, stream: &mut impl Write) -> io::Result<()> {
         let Self { status, kind, headers, text, body } = self;
         let length = text.len();
         let head = format!(

@@ -10,6 +10,7 @@ mod control;
 mod dbus;
 mod filter;
 mod follow;
+mod http;
 mod message;
 mod metrics;
 mod output;
@@ -25,3 +26,14 @@ mod words;
 
 pub use args::{Args, main};
 use peripety::internal::secret;
+
+/// What the hub of a fleet uses of this program. No API: it changes at any time.
+pub mod internal {
+    pub use crate::{
+        config::{ConfigError, Notify, check_receivers},
+        http::{Request, Response},
+        receiver::{Places, Receiver, StartError},
+        serve::serve_most,
+        web::{Config as Web, Conn, Tls},
+    };
+}

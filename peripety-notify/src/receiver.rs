@@ -31,16 +31,16 @@ const GROUP_MAX: usize = 50;
 
 /// Directories of this program.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub struct Places {
     /// Of this boot.
-    pub(crate) runtime: PathBuf,
+    pub runtime: PathBuf,
     /// Over reboots.
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 }
 
 /// A receiver cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+pub enum StartError {
     /// Its output cannot be made.
     #[error("receiver '{name}': {source}")]
     Output {
@@ -102,7 +102,7 @@ struct Inner {
 
 /// One receiver.
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub struct Receiver {
     pub(crate) notify: Notify,
     output: &'static str,
     inner: Mutex<Inner>,
@@ -117,7 +117,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Its output cannot be made, or there is no thread.
-    pub(crate) fn start(notify: &Notify, places: &Places, roots: &Roots) -> Result<Arc<Self>, StartError> {
+    pub fn start(notify: &Notify, places: &Places, roots: &Roots) -> Result<Arc<Self>, StartError> {
         for dir in [&places.runtime, &places.state] {
             let _there_or_not = DirBuilder::new().recursive(true).mode(0o755).create(dir);
         }
@@ -158,7 +158,7 @@ impl Receiver {
     }
 
     /// Takes a revision of an incident.
-    pub(crate) fn take(&self, incident: &Incident) {
+    pub fn take(&self, incident: &Incident) {
         let now = Timestamp::now();
         let mut inner = self.inner();
         match inner.queue.decide(&self.notify, incident, now) {

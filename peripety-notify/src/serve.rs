@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CLIENTS_MAX: usize = 8;
 
 /// What a client comes by.
-pub(crate) trait Stream: Send + 'static {
+pub trait Stream: Send + 'static {
     /// Bounds how long it may take.
     ///
     /// # Errors
@@ -42,18 +42,18 @@ impl Stream for TcpStream {
 
 /// Places for so many clients.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub struct Places {
     taken: Arc<AtomicUsize>,
     most: usize,
 }
 
 impl Places {
-    pub(crate) fn new(most: usize) -> Self {
+    pub fn new(most: usize) -> Self {
         Self { taken: Arc::default(), most }
     }
 
     /// One of them, if any is free.
-    pub(crate) fn take(&self) -> Option<Place> {
+    pub fn take(&self) -> Option<Place> {
         let place = Place(Arc::clone(&self.taken));
         (self.taken.fetch_add(1, Ordering::AcqRel) < self.most).then_some(place)
     }
@@ -61,7 +61,7 @@ impl Places {
 
 /// The place of a client, free again however its thread ends.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
+pub struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -73,7 +73,7 @@ impl Drop for Place {
 ///
 /// # Errors
 /// There is no thread.
-pub(crate) fn serve<S: Stream>(
+pub fn serve<S: Stream>(
     name: &'static str,
     accept: impl Fn() -> io::Result<S> + Send + 'static,
     answer: impl Fn(S) -> io::Result<()> + Send + Sync + 'static,
@@ -85,7 +85,7 @@ pub(crate) fn serve<S: Stream>(
 ///
 /// # Errors
 /// There is no thread.
-pub(crate) fn serve_most<S: Stream>(
+pub fn serve_most<S: Stream>(
     name: &'static str,
     most: usize,
     accept: impl Fn() -> io::Result<S> + Send + 'static,

@@ -9,10 +9,10 @@ use std::{
 use peripety::internal::files::listen;
 
 use super::{Listen, MetricsError, Source, text::Format};
-use crate::serve::serve;
-
-/// Bytes of a request.
-const REQUEST_MAX: usize = 8 << 10;
+use crate::{
+    http::{Request, Response},
+    serve::serve,
+};
 
 /// Serves on a thread, for ever.
 pub(super) fn start(place: &Listen, source: Source) -> Result<(), MetricsError> {
@@ -40,36 +40,13 @@ pub(super) fn start(place: &Listen, source: Source) -> Result<(), MetricsError> 
 }
 
 fn answer(mut stream: impl Read + Write, source: &Source) -> io::Result<()> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 1024];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        let n = stream.read(&mut buffer)?;
-        request.extend_from_slice(buffer.get(..n).unwrap_or_default());
-        if n == 0 || request.len() > REQUEST_MAX {
-            return Ok(());
-        }
-    }
-    let request = String::from_utf8_lossy(&request).into_owned();
-    let mut lines = request.lines();
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let accept = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("accept").then(|| value.to_owned())
-    });
-    let format = Format::accepted(accept.as_deref().unwrap_or_default());
-    let (status, kind, body) = match (method, path.split('?').next().unwrap_or_default()) {
+    let Some(request) = Request::read(&mut stream)? else { return Ok(()) };
+    let format = Format::accepted(request.header("accept").unwrap_or_default());
+    let (status, kind, text) = match (request.method.as_str(), request.path.as_str()) {
         ("GET" | "HEAD", "/metrics") => ("200 OK", format.content_type(), source.render(format)),
         ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", "metrics are at /metrics\n".to_owned()),
         _ => ("405 Method Not Allowed", "text/plain", "GET /metrics\n".to_owned()),
     };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes())?;
-    if method != "HEAD" {
-        stream.write_all(body.as_bytes())?;
-    }
-    stream.flush()
+    let body = request.method != "HEAD";
+    Response { status, kind, headers: "", text: &text, body }.write(&mut stream)
 }

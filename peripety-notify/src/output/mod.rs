@@ -74,7 +74,7 @@ impl From<SecretError> for Failure {
 
 /// The configuration of an output is wrong.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OutputError {
+pub enum OutputError {
     /// None, or several.
     #[error("it has {found}; give it exactly one of the tables {known}")]
     NotOne {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What makes a connection one with TLS.
-pub(super) type Tls = Arc<ServerConfig>;
+pub type Tls = Arc<ServerConfig>;
 
 /// Longest chain of certificates, bytes.
 const CERTIFICATE_MAX: u64 = 1 << 20;
@@ -27,21 +27,21 @@ const CERTIFICATE_MAX: u64 = 1 << 20;
 /// `[web]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+pub struct Config {
     /// Where it is served; nowhere without it.
-    pub(super) listen: Option<SocketAddr>,
+    pub listen: Option<SocketAddr>,
     /// Secrets, one of which a client has to give.
     #[serde(default)]
-    pub(super) tokens: Vec<Source>,
+    pub tokens: Vec<Source>,
     /// The chain of certificates, in PEM form.
-    pub(super) certificate: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
     /// Its key, in PEM form.
-    pub(super) key: Option<Source>,
+    pub key: Option<Source>,
 }
 
 impl Config {
     /// What is wrong with it: whoever reaches it from another machine has to come by TLS and with a token.
-    pub(crate) fn wrong(&self) -> Option<String> {
+    pub fn wrong(&self) -> Option<String> {
         let listen = self.listen?;
         if self.certificate.is_some() != self.key.is_some() {
             return Some("certificate and key belong together; give both, or neither".to_owned());
@@ -61,7 +61,7 @@ impl Config {
     ///
     /// # Errors
     /// The certificate or its key cannot be read, or they do not belong together.
-    pub(super) fn tls(&self) -> io::Result<Option<Tls>> {
+    pub fn tls(&self) -> io::Result<Option<Tls>> {
         let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else { return Ok(None) };
         let chain = chain(certificate)?;
         let key = key.read().map_err(io::Error::other)?;
@@ -77,7 +77,7 @@ impl Config {
     }
 
     /// Whether a client may subscribe.
-    pub(super) fn lets_in(&self, token: Option<&str>) -> bool {
+    pub fn lets_in(&self, token: Option<&str>) -> bool {
         // By their digests: how long that takes says nothing of the token.
         let digest = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
         let given = token.map(|token| digest(token).as_ref().to_vec());

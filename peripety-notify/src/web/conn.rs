@@ -15,7 +15,7 @@ use super::config::Tls;
 const WRITE: Duration = Duration::from_secs(30);
 
 /// TCP, with a time until which all that is read has to be there.
-pub(super) struct Sock {
+pub struct Sock {
     tcp: TcpStream,
     until: Option<Instant>,
 }
@@ -44,14 +44,14 @@ impl Write for Sock {
 }
 
 /// A connection.
-pub(super) enum Conn {
+pub enum Conn {
     Plain(Sock),
     Tls(Box<StreamOwned<ServerConnection, Sock>>),
 }
 
 impl Conn {
     /// Over TCP; with TLS if there is some. What is read has to be there within `patience`, until [`Conn::is_patient`].
-    pub(super) fn new(tcp: TcpStream, tls: Option<Tls>, patience: Duration) -> io::Result<Self> {
+    pub fn new(tcp: TcpStream, tls: Option<Tls>, patience: Duration) -> io::Result<Self> {
         tcp.set_write_timeout(Some(WRITE))?;
         tcp.set_nodelay(true)?;
         // Who is gone without a word is found out in the end.
@@ -85,7 +85,7 @@ impl Conn {
     }
 
     /// Says that nothing more follows.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         if let Self::Tls(tls) = self {
             tls.conn.send_close_notify();
             let _gone = tls.flush();

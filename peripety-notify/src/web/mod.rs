@@ -19,9 +19,14 @@ use std::{
 
 use peripety::internal::Roots;
 
-pub(crate) use self::config::Config;
-use self::{config::Tls, conn::Conn};
-use crate::serve::{Places, serve_most};
+pub use self::{
+    config::{Config, Tls},
+    conn::Conn,
+};
+use crate::{
+    http::Request,
+    serve::{Places, serve_most},
+};
 
 /// Connections at a time, with those that have asked for nothing yet; one more is refused.
 const CONNECTIONS_MAX: usize = 48;
@@ -94,8 +99,8 @@ fn refuse(mut tcp: TcpStream) {
 
 fn answer(tcp: TcpStream, tls: Option<Tls>, shared: &Shared) -> io::Result<()> {
     let mut conn = Conn::new(tcp, tls, PATIENCE)?;
-    let Some(request) = http::Request::read(&mut conn)? else { return Ok(()) };
-    if request.wants_websocket() {
+    let Some(request) = Request::read(&mut conn)? else { return Ok(()) };
+    if http::wants_websocket(&request) {
         return session::run(conn, &request, shared);
     }
     http::answer(&mut conn, &request)?;

@@ -13,7 +13,8 @@ use tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
 };
 
-use super::{SUBSCRIBERS_MAX, Shared, conn::Conn, http, http::Request, subscribe::Subscribe};
+use super::{SUBSCRIBERS_MAX, Shared, conn::Conn, http, subscribe::Subscribe};
+use crate::http::Request;
 
 /// Bytes of a subscription.
 const SUBSCRIPTION_MAX: usize = 16 << 10;
@@ -62,7 +63,7 @@ impl From<Error> for End {
 
 /// Serves one, until it goes.
 pub(super) fn run(mut conn: Conn, request: &Request, shared: &Shared) -> io::Result<()> {
-    if let Some(why) = request.foreign(!shared.config.tokens.is_empty()) {
+    if let Some(why) = http::foreign(request, !shared.config.tokens.is_empty()) {
         return http::forbid(&mut conn, why);
     }
     let (Some(key), Some("13")) =
