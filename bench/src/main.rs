@@ -7,6 +7,7 @@
 
 mod doors;
 mod engine;
+mod fleet;
 mod incidents;
 mod journald;
 mod logs;
@@ -28,10 +29,11 @@ fn main() -> Result<()> {
         let figures = match part.as_str() {
             "doors" => doors::run()?,
             "engine" => engine::run()?,
+            "fleet" => fleet::run()?,
             "incidents" => incidents::run()?,
             "rules" => rules::run()?,
             "journald" => journald::run()?,
-            other => bail!("there is no part '{other}': doors, engine, incidents, rules, journald"),
+            other => bail!("there is no part '{other}': doors, engine, fleet, incidents, rules, journald"),
         };
         for figure in figures {
             println!("{figure}");

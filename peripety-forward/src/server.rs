@@ -39,7 +39,7 @@ pub struct Servers {
 
 /// The servers cannot be used as they are configured, or refuse.
 #[derive(Debug, thiserror::Error)]
-pub enum ServerError_ {
+pub enum ConnectError {
     /// A value is wrong.
     #[error("servers: {0}")]
     Config(String),
@@ -112,8 +112,8 @@ impl Servers {
     ///
     /// # Errors
     /// A value that cannot be used.
-    pub fn check(&self) -> Result<(), ServerError_> {
-        let wrong = |what: String| Err(ServerError_::Config(what));
+    pub fn check(&self) -> Result<(), ConnectError> {
+        let wrong = |what: String| Err(ConnectError::Config(what));
         if self.urls.is_empty() {
             return wrong("name at least one: urls = [\"tls://nats.example.com:4222\"]".to_owned());
         }
@@ -140,7 +140,7 @@ impl Servers {
         Ok(())
     }
 
-    fn options(&self, who: &str, inbox: &str, reports: &Reports) -> Result<ConnectOptions, ServerError_> {
+    fn options(&self, who: &str, inbox: &str, reports: &Reports) -> Result<ConnectOptions, ConnectError> {
         let mut options = ConnectOptions::new()
             .name(who)
             .ping_interval(PING)
@@ -158,7 +158,7 @@ impl Servers {
             let text = credentials.read()?;
             options = options
                 .credentials(text.expose())
-                .map_err(|error| ServerError_::Config(format!("credentials: {error}")))?;
+                .map_err(|error| ConnectError::Config(format!("credentials: {error}")))?;
         }
         if let Some(file) = &self.ca_file {
             options = options.add_root_certificates(file.clone());
@@ -180,7 +180,7 @@ impl Servers {
     ///
     /// # Errors
     /// What is configured wrong, who refuses, or that nobody answers.
-    pub async fn connect(&self, who: &str, inbox: &str, reports: &Reports) -> Result<Client, ServerError_> {
+    pub async fn connect(&self, who: &str, inbox: &str, reports: &Reports) -> Result<Client, ConnectError> {
         self.check()?;
         let options = self.options(who, inbox, reports)?;
         let urls = self.urls.join(", ");
@@ -188,9 +188,9 @@ impl Servers {
             let why = error.to_string();
             match error.kind() {
                 ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                    ServerError_::Refused { urls, why }
+                    ConnectError::Refused { urls, why }
                 }
-                _ => ServerError_::Away { urls, why },
+                _ => ConnectError::Away { urls, why },
             }
         })
     }
@@ -205,12 +205,12 @@ impl Servers {
         inbox: &str,
         reports: &Reports,
         mut each: impl FnMut(&str),
-    ) -> Result<Client, ServerError_> {
+    ) -> Result<Client, ConnectError> {
         let (mut wait, mut said) = (Duration::from_millis(250), String::new());
         loop {
             let words = match self.connect(who, inbox, reports).await {
                 Ok(client) => return Ok(client),
-                Err(error @ (ServerError_::Config(_) | ServerError_::Secret(_))) => return Err(error),
+                Err(error @ (ConnectError::Config(_) | ConnectError::Secret(_))) => return Err(error),
                 Err(error) => error.to_string(),
             };
             if words != said {

@@ -40,7 +40,7 @@ impl Default for Limits {
 /// The stream or a table cannot be made or used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot {doing} {what}: {why}. It takes JetStream (nats-server --jetstream, 2.10 or later) and, for a user with permissions, $JS.API.>"
+    "cannot {doing} {what}: {why}. It takes JetStream (nats-server --jetstream, 2.10 or later), room for the GiB that it may have on the servers, and, for a user with permissions, $JS.API.>"
 )]
 pub struct StreamError {
     doing: &'static str,

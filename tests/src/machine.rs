@@ -51,7 +51,15 @@ impl Machine {
                 program.ancestors().nth(2).context("this program is in no target directory")?.to_owned()
             }
         };
-        for name in ["peripetyd", "prpt", "peripety-notify", "peripety-watch", "peripety-gluster"] {
+        for name in [
+            "peripetyd",
+            "prpt",
+            "peripety-notify",
+            "peripety-watch",
+            "peripety-gluster",
+            "peripety-forward",
+            "peripety-hub",
+        ] {
             fs::metadata(bin.join(name))
                 .with_context(|| format!("{name} is not built in {}", bin.display()))?;
         }

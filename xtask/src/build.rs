@@ -38,7 +38,7 @@ impl Profile {
 }
 
 /// The programs that are installed.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "peripetyd",
     "prpt",
     "peripety-notify",
@@ -47,6 +47,7 @@ const PROGRAMS: [&str; 8] = [
     "peripety-gluster",
     "peripety-gluster-hook",
     "peripety-forward",
+    "peripety-hub",
 ];
 
 pub fn run(args: Args) -> Result<()> {
@@ -72,6 +73,7 @@ pub fn cargo() -> Command {
         "peripety-policy",
         "peripety-gluster",
         "peripety-forward",
+        "peripety-hub",
     ];
     let mut cargo = sh::cargo(["build", "--bins"]);
     for package in packages {

@@ -238,7 +238,15 @@ impl Forwarder {
         if !linked || self.alone_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
-        for (thing, of) in self.place.known.untold(&self.host).into_iter().take(REPORTS) {
+        let untold = self.place.known.untold(&self.host);
+        if untold.is_empty() && self.alone.is_some() {
+            // Nothing is due any more; whether the table is there again is to be known all the same.
+            match table(&self.context, CLUSTER).await {
+                Ok(table) => (self.table, self.alone) = (Some(table), None),
+                Err(error) => self.alone = Some(error.to_string()),
+            }
+        }
+        for (thing, of) in untold.into_iter().take(REPORTS) {
             let result = match &self.table {
                 Some(table) => {
                     report(table, &self.site, &thing, &of).await.map_err(|error| error.to_string())

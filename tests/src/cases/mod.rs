@@ -5,6 +5,7 @@ mod damaged_journal;
 mod demo;
 mod doors;
 mod filesystems;
+mod fleet;
 mod floods;
 mod for_programs;
 mod forgery;
@@ -47,6 +48,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         requests::CASES,
         storm::CASES,
         filesystems::CASES,
+        fleet::CASES,
         floods::CASES,
         for_programs::CASES,
         gluster::CASES,

@@ -28,7 +28,7 @@ use crate::{
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only these parts: price, storm, rasdaemon, latency, idle, doors, engine, incidents, rules, parse, journald
+    /// Only these parts: price, storm, rasdaemon, latency, idle, fleet, doors, engine, incidents, rules, parse, journald
     parts: Vec<String>,
     /// Build in seconds, run slower
     #[arg(long)]
@@ -70,6 +70,7 @@ const PARTS: &[Part] = &[
     ("rasdaemon", rasdaemon::run),
     ("latency", latency::run),
     ("idle", idle::run),
+    ("fleet", |bench| process::run(bench, "fleet")),
     ("doors", |bench| process::run(bench, "doors")),
     ("engine", |bench| process::run(bench, "engine")),
     ("incidents", |bench| process::run(bench, "incidents")),

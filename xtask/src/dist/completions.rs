@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str, &[&str])] = &[
     ("peripetyd", "prpt", &["completions", "--peripetyd"]),
     ("peripety-notify", "peripety-notify", &["--completions"]),
     ("peripety-forward", "peripety-forward", &["--completions"]),
+    ("peripety-hub", "peripety-hub", &["--completions"]),
 ];
 
 /// Writes `NAME.SHELL` into `made`.

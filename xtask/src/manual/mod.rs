@@ -38,8 +38,19 @@ pub struct Args {
 }
 
 /// Documents of `doc/` that are part of the manual, by the name of their page.
-const DOCUMENTS: [&str; 10] =
-    ["dbus", "fleet", "gluster", "kernels", "metrics", "notify", "policy", "socket", "stability", "web"];
+const DOCUMENTS: [&str; 11] = [
+    "dbus",
+    "fleet",
+    "gluster",
+    "hub",
+    "kernels",
+    "metrics",
+    "notify",
+    "policy",
+    "socket",
+    "stability",
+    "web",
+];
 /// Logs that the examples read: the name that they have there, and where they are kept.
 const LOGS: [(&str, &str); 7] = [
     ("lvm-on-multipath.kmsg.gz", "peripety/tests/offline/6.1-lvm-on-multipath.kmsg.gz"),

@@ -13,7 +13,7 @@ use super::logs;
 use crate::sh;
 
 /// Programs whose arguments are checked.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "prpt",
     "peripetyd",
     "peripety-notify",
@@ -21,6 +21,7 @@ const PROGRAMS: [&str; 7] = [
     "peripety-policy",
     "peripety-gluster",
     "peripety-forward",
+    "peripety-hub",
 ];
 /// Stands for lines that are left out.
 const LEFT_OUT: &str = "…";
