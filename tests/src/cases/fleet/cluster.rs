@@ -42,28 +42,28 @@ impl Network {
         let this = Self;
         cmd::sh(&format!("ip netns add {BRIDGE}"))?;
         let within = |words: &str| cmd::sh(&format!("ip -n {BRIDGE} {words}"));
-        within("link add br type bridge")?;
-        within("link set br up")?;
-        let join = |link: &str| within(&format!("link set {link} master br up"));
-        cmd::sh(&format!("ip link add {BRIDGE} type veth peer name here netns {BRIDGE}"))?;
+        within("link add name switch type bridge")?;
+        within("link set dev switch up")?;
+        let join = |link: &str| within(&format!("link set dev {link} master switch up"));
+        cmd::sh(&format!("ip link add name {BRIDGE} type veth peer name here netns {BRIDGE}"))?;
         cmd::sh(&format!("ip addr add {NETWORK}.254/24 dev {BRIDGE}"))?;
-        cmd::sh(&format!("ip link set {BRIDGE} up"))?;
+        cmd::sh(&format!("ip link set dev {BRIDGE} up"))?;
         join("here")?;
         for number in 1..=SERVERS {
             let name = format!("{BRIDGE}{number}");
             cmd::sh(&format!("ip netns add {name}"))?;
-            within(&format!("link add s{number} type veth peer name e netns {name}"))?;
+            within(&format!("link add name s{number} type veth peer name eth netns {name}"))?;
             join(&format!("s{number}"))?;
-            cmd::sh(&format!("ip -n {name} addr add {NETWORK}.{number}/24 dev e"))?;
-            cmd::sh(&format!("ip -n {name} link set e up"))?;
-            cmd::sh(&format!("ip -n {name} link set lo up"))?;
+            cmd::sh(&format!("ip -n {name} addr add {NETWORK}.{number}/24 dev eth"))?;
+            cmd::sh(&format!("ip -n {name} link set dev eth up"))?;
+            cmd::sh(&format!("ip -n {name} link set dev lo up"))?;
         }
         Ok(this)
     }
 
     /// Cuts a server off, or joins it again.
     fn set(number: usize, state: &str) -> Result<()> {
-        cmd::sh(&format!("ip -n {BRIDGE} link set s{number} {state}")).map(drop)
+        cmd::sh(&format!("ip -n {BRIDGE} link set dev s{number} {state}")).map(drop)
     }
 }
 
@@ -229,7 +229,7 @@ pub(super) fn run(machine: &Machine) -> Result<()> {
             .with_context(|| programs.logs())
     })?;
     let (mut forwarder, mut hub) = (programs.forwarder()?, programs.hub()?);
-    let (mut writer, mut chance) = (Writer::new()?, Chance(20));
+    let (mut writer, mut chance) = (Writer::new()?, Chance(9));
     let mut done: BTreeMap<&str, u32> = BTreeMap::new();
     for _ in 0..rounds {
         let number = chance.of(SERVERS);
