@@ -39,6 +39,7 @@ pub(crate) fn incident() -> Incident {
         failures: 3,
         conditions: Vec::new(),
         actions: Vec::new(),
+        early_signs: Vec::new(),
         progress: None,
         needs_acknowledgement: false,
         acknowledged: None,

@@ -98,6 +98,7 @@ pub fn as_incident(cluster: &Cluster, revision: u64) -> Incident {
         failures: count,
         conditions: Vec::new(),
         actions: if names.is_empty() { Vec::new() } else { vec![on] },
+        early_signs: Vec::new(),
         progress: None,
         needs_acknowledgement: false,
         acknowledged: None,

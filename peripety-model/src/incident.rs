@@ -73,6 +73,9 @@ pub struct Incident {
     /// What is wrong still, by the names of the conditions of `prpt status`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,
+    /// What came so often before or beside failures that it foretells one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub early_signs: Vec<EarlySign>,
     /// How far the rebuild or resync is, where one runs. `prpt` fills it in when it shows an incident; neither the journal nor
     /// the socket has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +89,30 @@ pub struct Incident {
     /// Who knows of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
+}
+
+/// Events that failed nothing, and came so often that a failure is near.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EarlySign {
+    /// Which kind, by its name in the configuration: `recovered_errors`.
+    pub kind: String,
+    /// The type of the events that were counted.
+    pub event_type: EventType,
+    /// The most of them within `within_s`.
+    pub count: u64,
+    /// Seconds within which they are counted.
+    pub within_s: u32,
+    /// When there were as many as the limit of the kind.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub since: Timestamp,
+    /// When the latest of them came.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub last: Timestamp,
+    /// In words: `12 recovered errors in 1 h`.
+    pub words: String,
+    /// What it says, for people.
+    pub meaning: String,
 }
 
 /// How far a rebuild or resync is.

@@ -195,6 +195,7 @@ pub(crate) fn sample() -> Incident {
         failures: 3,
         conditions: Vec::new(),
         actions: vec!["read the disk's own log".to_owned()],
+        early_signs: Vec::new(),
         progress: None,
         needs_acknowledgement: false,
         acknowledged: None,

@@ -119,6 +119,11 @@ pub(crate) fn medium_error() -> Case {
         "events": [member(0, "sda", "cause", None, 3), member(1, "vg/data", "device_above", Some(0), 1),
             member(2, "vg/data", "consequence", Some(1), 1)],
         "event_count": 4, "failures": 5, "conditions": ["bad_sectors"],
+        "early_signs": [{
+            "kind": "recovered_errors", "event_type": "SCSI_RECOVERED_ERROR", "count": 12, "within_s": 3600,
+            "since": "2026-11-21T08:02:00Z", "last": "2026-11-21T08:30:00Z",
+            "words": "12 recovered errors in 1 h", "meaning": "The disk gets at its data only by its own retries."
+        }],
         "progress": { "device": "md0", "action": "recover", "percent": 42.5 },
         "actions": ["Restore /srv/data from a backup where a file cannot be read.", "Replace the disk ZA1234."],
         "needs_acknowledgement": true,

@@ -168,6 +168,16 @@ fn facts(incident: &Incident, look: &Look) -> Markup {
                 @if !impact.mount_points.is_empty() { "; mounted on " (words(&impact.mount_points.join(", "))) }
             }
             @if !wrong.is_empty() { dt { "Wrong still" } dd { (words(&wrong.join(", "))) } }
+            @if !incident.early_signs.is_empty() {
+                dt { "Early signs" }
+                dd {
+                    @for (n, sign) in incident.early_signs.iter().enumerate() {
+                        @if n > 0 { br; }
+                        strong { (words(&sign.words)) } ", since " (time(sign.since, &look.zone))
+                        ", last " (time(sign.last, &look.zone)) ". " (words(&sign.meaning))
+                    }
+                }
+            }
             @if let Some(progress) = &incident.progress {
                 dt { "Progress" }
                 dd { (words(&progress.action)) " of " (words(&progress.device)) ": " (format!("{:.1} %", progress.percent)) }

@@ -14,7 +14,7 @@ pub(crate) use error::{ConfigError, ConfigErrors};
 pub use files::{Bounded, read_bounded};
 pub(crate) use settings::Main;
 
-use crate::{parser::rules::Rule, roots::Roots};
+use crate::{incident::Limits, parser::rules::Rule, roots::Roots};
 
 /// The daemon's configuration.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub main: Main,
     /// `[probes]`: the probes that are switched on or off, by the names of the kernel's tracepoints; the others are on.
     pub probes: BTreeMap<String, bool>,
+    /// `[early_signs]`: from how many in which time on events that failed nothing are a warning.
+    pub early_signs: Limits,
     /// The files that it was read from.
     pub files: Vec<PathBuf>,
     rules: Vec<Rule>,

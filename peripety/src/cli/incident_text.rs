@@ -155,6 +155,10 @@ pub(super) fn screen(incident: &Incident, zone: &TimeZone, width: usize) -> Stri
             .collect();
         say(&printable(&format!("wrong still: {}", words.join(", "))), 2);
     }
+    for sign in &incident.early_signs {
+        let until = format!("since {}, last {}", time(sign.since, zone), time(sign.last, zone));
+        say(&printable(&format!("early sign: {}, {until}. {}", sign.words, sign.meaning)), 2);
+    }
     out.push('\n');
     out.push_str(&tree(incident, zone, width));
     let left = incident.event_count.saturating_sub(incident.events.len() as u64);

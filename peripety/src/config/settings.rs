@@ -3,7 +3,8 @@
 use peripety_common::Kind;
 
 use super::Config;
-use crate::notifier::memory::Limits;
+use crate::incident::signs::{COUNT_MAX, KINDS, LONGEST_S, Limits, QUIET_MAX_S};
+use crate::notifier::memory;
 use crate::parser::rules::{
     Author, Problem, RULES_MAX, rules_of,
     toml_doc::{Doc, Table},
@@ -37,7 +38,7 @@ impl Default for Main {
             save_to_journald: true,
             dump_blk_info_at_start: false,
             notify_only_changes: false,
-            events_in_memory: Limits::default().events,
+            events_in_memory: memory::Limits::default().events,
             ring_size_kib: 4096,
             keep_probes: true,
             spool_mib: 64,
@@ -59,7 +60,7 @@ const MAIN_KEYS: &[&str] = &[
 /// Takes over what a text says; gives what is wrong with it.
 pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem> {
     let (mut doc, top) = Doc::parse(text);
-    doc.unknown_keys("", &top, &["main", "probes", "collector_regexs", "collector"]);
+    doc.unknown_keys("", &top, &["main", "probes", "early_signs", "collector_regexs", "collector"]);
     apply_main(&mut config.main, &mut doc, &top);
     if let Some(probes) = doc.table("", &top, "probes") {
         let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
@@ -70,6 +71,7 @@ pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem>
             }
         }
     }
+    apply_signs(&mut config.early_signs, &mut doc, &top);
     for rule in rules_of(&mut doc, &top, file, Author::User) {
         match config.rules.iter_mut().find(|r| r.name == rule.name) {
             Some(earlier) => *earlier = rule,
@@ -82,6 +84,31 @@ pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem>
         config.rules.truncate(RULES_MAX);
     }
     doc.into_problems()
+}
+
+/// `[early_signs.KIND]`: what a file leaves out stays as it is.
+fn apply_signs(limits: &mut Limits, doc: &mut Doc<'_>, top: &Table<'_>) {
+    let Some(signs) = doc.table("", top, "early_signs") else { return };
+    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    doc.unknown_keys("early_signs", signs, &names);
+    for name in names {
+        let (Some(table), Some(mut limit)) = (doc.table("early_signs", signs, name), limits.by_name(name))
+        else {
+            continue;
+        };
+        let path = format!("early_signs.{name}");
+        doc.unknown_keys(&path, table, &["count", "within_s", "quiet_s"]);
+        for (key, value, range) in [
+            ("count", &mut limit.count, 0..u64::from(COUNT_MAX) + 1),
+            ("within_s", &mut limit.within_s, 1..u64::from(LONGEST_S) + 1),
+            ("quiet_s", &mut limit.quiet_s, 1..u64::from(QUIET_MAX_S) + 1),
+        ] {
+            if let Some(n) = doc.integer(&path, table, key, range) {
+                *value = u32::try_from(n).unwrap_or(u32::MAX);
+            }
+        }
+        limits.set(name, limit);
+    }
 }
 
 fn apply_main(main: &mut Main, doc: &mut Doc<'_>, top: &Table<'_>) {

@@ -266,6 +266,10 @@ fn the_sample_is_right_with_and_without_its_comments() {
     let sample = include_str!("../../../dist/peripetyd.conf");
     let config = Config::from_text("sample", sample).unwrap();
     assert_eq!(config.main, Main::default(), "every value in it is the default");
+    for kind in crate::incident::signs::KINDS {
+        assert!(sample.contains(&format!("\n{} = {{", kind.name)), "{}", kind.name);
+        assert_eq!(config.early_signs.by_name(kind.name), Some(kind.limit), "{}", kind.name);
+    }
     // A key, a table, or what stands inside the rule that is commented out; prose has a capital or no '='.
     let rules = sample.find("# [[collector_regexs]]").unwrap();
     let uncommented: String =
@@ -276,6 +280,20 @@ fn the_sample_is_right_with_and_without_its_comments() {
     let set = RuleSet::with_user_rules(rules.clone());
     assert_eq!(set.try_examples(&rules[0]), []);
     assert_eq!(rules[0].examples.len(), 2);
+}
+
+#[test]
+fn limits_of_early_signs_are_set_key_by_key_and_checked() {
+    let text = "[early_signs]\nretries = { count = 0 }\n[early_signs.link_resets]\nwithin_s = 60";
+    let config = Config::from_text("conf", text).unwrap();
+    let limit = |name| config.early_signs.by_name(name).map(|limit| (limit.count, limit.within_s));
+    assert_eq!((limit("retries"), limit("link_resets")), (Some((0, 3600)), Some((5, 60))));
+    assert_eq!(limit("no_such_kind"), None);
+    let found = errors(
+        "[early_signs]\nretrys = {}\nretries = { count = -1, many = 2 }\npath_flaps = { within_s = 90000 }\nlink_resets = 5",
+    );
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(found.iter().any(|error| error.contains("early_signs.path_flaps.within_s")), "{found:#?}");
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{facet::Facet, part::SharedPart, words};
+use super::{facet::Facet, part::SharedPart, signs::Signs, words};
 use crate::{
     event::{
         Event, EventId,
@@ -99,6 +99,12 @@ pub struct Case {
     /// What events that may still grow reported so far: a later revision may know that a copy served it.
     #[serde(default)]
     pub reported: BTreeMap<EventId, Reported>,
+    /// Early signs among its events.
+    #[serde(default, skip_serializing_if = "Signs::is_empty")]
+    pub signs: Signs,
+    /// What it was open for is over, and it is open for its early signs alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_signs: bool,
     /// When it was last written.
     pub written: Option<Timestamp>,
     /// How often it was written while it only grew.
@@ -147,6 +153,7 @@ impl Case {
             event_count: 0,
             failures: 0,
             conditions: Vec::new(),
+            early_signs: Vec::new(),
             progress: None,
             actions: Vec::new(),
             needs_acknowledgement: false,
@@ -167,6 +174,8 @@ impl Case {
             had_condition: false,
             errors: 0,
             reported: BTreeMap::new(),
+            signs: Signs::default(),
+            only_signs: false,
             written: None,
             writings: 0,
             dirty: true,

@@ -61,10 +61,16 @@ impl Incidents {
                 continue;
             }
             case.dirty = true;
+            case.is_news |= case.signs.judge(&self.limits);
             if case.conditions.is_empty() && !begins_recovery(event) && case.incident.state.is_open() {
-                case.resolve(event.last_timestamp, event.event_type.as_str().to_owned());
-                self.unplan_quiet(slot);
+                // A person, or another device in its place, ends its signs as well.
+                if by_person || event.event_type == EventType::BLK_DEVICE_REMOVED {
+                    case.resolve(event.last_timestamp, event.event_type.as_str().to_owned());
+                } else {
+                    case.conclude(event.last_timestamp, event.event_type.as_str());
+                }
             }
+            self.plan_quiet(slot);
             touched = Some(slot);
             self.write_if_due(slot, out);
         }
@@ -83,8 +89,8 @@ impl Incidents {
         let Some(by) = case.conditions.iter().find_map(ender).map(End::name) else { return };
         case.drop_conditions(event.last_timestamp, &|condition| ender(condition).is_some());
         if case.conditions.is_empty() && case.incident.resolved_by.is_none() {
-            case.resolve(event.last_timestamp, by);
-            self.unplan_quiet(slot);
+            case.conclude(event.last_timestamp, &by);
+            self.plan_quiet(slot);
         }
     }
 
@@ -103,8 +109,8 @@ impl Incidents {
         case.drop_conditions(event.last_timestamp, &|condition| end.could_end(condition));
         case.note_recovery(event, "only-one-of-its-kind");
         if case.conditions.is_empty() {
-            case.resolve(event.last_timestamp, event.event_type.as_str().to_owned());
-            self.unplan_quiet(slot);
+            case.conclude(event.last_timestamp, event.event_type.as_str());
+            self.plan_quiet(slot);
         }
         self.write_if_due(slot, out);
         Some(slot)
@@ -164,9 +170,10 @@ impl Incidents {
                 continue;
             }
             if case.conditions.is_empty() && case.incident.state.is_open() {
-                case.resolve(at, "sysfs".to_owned());
+                case.conclude(at, "sysfs");
             }
             case.dirty = true;
+            self.plan_quiet(slot);
             self.write_if_due(slot, out);
         }
     }
@@ -201,8 +208,8 @@ impl Incidents {
             if case.drop_conditions(event.first_timestamp, &is_over) || !case.had_condition {
                 case.dirty = true;
                 if case.conditions.is_empty() && case.incident.resolved_by.is_none() {
-                    case.resolve(event.first_timestamp, "reboot".to_owned());
-                    self.unplan_quiet(slot);
+                    case.conclude(event.first_timestamp, "reboot");
+                    self.plan_quiet(slot);
                 }
                 self.write_if_due(slot, out);
             }
@@ -227,6 +234,16 @@ impl Incidents {
             self.due.remove(&(at, slot));
             self.write(slot, out);
         }
+    }
+
+    /// Holds the early signs of an incident against the limits.
+    pub(super) fn judge_signs(&mut self, slot: Slot) {
+        if let Some(case) = self.cases.get_mut(&slot)
+            && case.signs.judge(&self.limits)
+        {
+            (case.dirty, case.is_news) = (true, true);
+        }
+        self.plan_quiet(slot);
     }
 
     pub(super) fn plan_quiet(&mut self, slot: Slot) {
@@ -255,7 +272,8 @@ impl Case {
 
     /// A fault is added: what was over is back.
     pub(super) fn reopen_for(&mut self, event: &Event) {
-        let over = self.incident.state == State::Resolved || self.incident.resolved_by.is_some();
+        let over =
+            self.incident.state == State::Resolved || self.incident.resolved_by.is_some() || self.only_signs;
         let after = self.incident.resolved.unwrap_or(self.incident.updated);
         if over && event.last_timestamp >= after {
             self.reopen();

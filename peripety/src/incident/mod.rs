@@ -17,6 +17,7 @@ mod part;
 mod patience;
 pub(crate) mod pick;
 pub(crate) mod rules;
+pub(crate) mod signs;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub(crate) use self::case::Case;
+pub(crate) use self::{case::Case, signs::Limits};
 use self::{
     facet::Facet,
     index::{Index, Slot},
@@ -83,9 +84,16 @@ pub struct Incidents {
     waiting: VecDeque<(EventId, EventId)>,
     /// Those that were dropped for lack of room.
     dropped: u64,
+    /// From when on early signs count.
+    limits: Limits,
 }
 
 impl Incidents {
+    /// Other limits of early signs from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Takes a revision of an event on its way out: gives it its incident, and adds to `out` what changed.
     pub fn push(&mut self, event: &mut Event, out: &mut Vec<Incident>) {
         self.keep_time(event);
@@ -115,6 +123,7 @@ impl Incidents {
             self.index.note_event(event.event_id, slot);
             let slot = self.explain_waiting(event, slot, out);
             self.end_before(event, slot);
+            self.judge_signs(slot);
             event.incident_id = self.cases.get(&slot).map(|case| case.incident.incident_id);
             self.write_if_due(slot, out);
         }
@@ -236,10 +245,9 @@ impl Incidents {
     fn grow(&mut self, slot: Slot, event: &Event, facet: Option<Facet>) -> bool {
         let Some(case) = self.cases.get_mut(&slot) else { return false };
         // One event may go on over the end of what it opened: it fails again.
-        let end = case
-            .incident
-            .resolved
-            .or(Some(case.incident.updated).filter(|_| case.incident.resolved_by.is_some()));
+        let end =
+            case.incident.resolved.or(Some(case.incident.updated)
+                .filter(|_| case.incident.resolved_by.is_some() || case.only_signs));
         if facet.is_some() && end.is_some_and(|end| event.last_timestamp > end) {
             case.reopen_for(event);
         }

@@ -3,6 +3,7 @@ mod causes;
 mod life;
 mod links;
 mod parts;
+mod signs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

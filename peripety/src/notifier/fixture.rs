@@ -122,6 +122,7 @@ pub(crate) fn incident() -> Incident {
         event_count: 1,
         failures: event.count,
         conditions: Vec::new(),
+        early_signs: Vec::new(),
         progress: None,
         actions: Vec::new(),
         needs_acknowledgement: false,

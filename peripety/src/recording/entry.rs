@@ -9,6 +9,7 @@ use super::facts::Change;
 use crate::{
     correlate::LiveSources,
     event::Event,
+    incident::Limits,
     record::{self, ArrayStatus, Failure, LogRecord, Lost, MapStatus, Missed, Record, Stamp, Uevent},
     state::Condition,
 };
@@ -24,6 +25,8 @@ pub enum Entry {
     Start(Start),
     /// The user's rules from now on, as TOML. Peripety's own are those of the version that replays.
     Rules(String),
+    /// The limits of early signs from now on, where a user set some.
+    Limits(Limits),
     /// The sources from now on.
     Live(LiveSources),
     /// What an earlier daemon had open: notes of its engine.

@@ -15,7 +15,7 @@ use crate::{
     correlate::{LiveSources, Saved},
     engine::{Engine, Settings},
     event::{Event, incident::Incident},
-    incident::{Case, Incidents},
+    incident::{Case, Incidents, Limits},
     parser::rules::{Rule, RuleSet},
     record::Record,
     state::Condition,
@@ -35,6 +35,7 @@ struct Tape {
     known: Known,
     /// What is in force, to be said again after a loss.
     rules: String,
+    limits: Limits,
     live: LiveSources,
 }
 
@@ -43,6 +44,7 @@ impl Tape {
         if !self.recorder.record(entry) {
             self.known = Known::default();
             self.recorder.record(&Entry::Rules(self.rules.clone()));
+            self.recorder.record(&Entry::Limits(self.limits.clone()));
             self.recorder.record(&Entry::Live(self.live));
         }
     }
@@ -72,6 +74,15 @@ impl RecordedEngine {
             tape.write(&entry);
         }
         self.engine.set_rules(RuleSet::with_user_rules(user_rules.to_vec()));
+    }
+
+    /// Other limits of early signs from now on.
+    pub(crate) fn set_limits(&mut self, limits: &Limits) {
+        if let Some(tape) = self.tape.as_mut().filter(|tape| tape.limits != *limits) {
+            tape.limits = limits.clone();
+            tape.write(&Entry::Limits(limits.clone()));
+        }
+        self.incidents.set_limits(limits.clone());
     }
 
     /// Probes were attached, or are gone.
@@ -241,6 +252,7 @@ fn begin(file: &Path, settings: &Settings, user_rules: &[Rule]) -> io::Result<Ta
         recorder: Recorder::start(file)?,
         known: Known::default(),
         rules: text_of(user_rules),
+        limits: Limits::default(),
         live: settings.live,
     };
     tape.write(&Entry::Start(Start {

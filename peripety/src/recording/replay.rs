@@ -180,6 +180,7 @@ impl<R: BufRead> Replay<R> {
                 let first = problems.first().map(ToString::to_string).unwrap_or_default();
                 broken(format!("its rules are none: {first}"))
             })?),
+            Entry::Limits(limits) => self.incidents.set_limits(limits),
             Entry::Live(live) => engine.set_live_sources(live),
             Entry::Open(_) if engine.open_events() + engine.waiting() > 0 => {
                 return Err(broken("what was open stands after the first record".to_owned()));

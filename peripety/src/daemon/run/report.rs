@@ -68,6 +68,7 @@ impl Daemon {
             Ok(config) => {
                 self.sources.programs.set_rules(config.rules());
                 self.pipeline.engine.set_rules(&config.rules());
+                self.pipeline.engine.set_limits(&config.early_signs);
                 self.outputs.apply(&config.main);
                 self.config = config;
                 let count = self.config.rules().len();

@@ -105,6 +105,7 @@ impl Daemon {
         let programs = Programs::start(left.journal_cursor, &host.boot_id, config.rules());
         let mut engine = RecordedEngine::new(settings, &config.rules(), args.record.as_deref())
             .context("cannot start recording")?;
+        engine.set_limits(&config.early_signs);
         let kept = Kept::new(&roots);
         match open {
             Some(open) => engine.restore(open),

@@ -4,13 +4,13 @@ use super::{
     super::{
         class::{self, Class},
         facet::Facet,
-        words,
+        signs, words,
     },
     Case, Link, push,
 };
 use crate::{
     event::{
-        EventId,
+        EventId, Severity,
         incident::{CauseKind, Certainty, ImpactKind, Part},
     },
     state::rows,
@@ -61,6 +61,10 @@ impl Case {
         }
         let worst = incident.impact.kinds.first().copied().unwrap_or(ImpactKind::None);
         incident.severity = worst.severity();
+        incident.early_signs = self.signs.shown();
+        if !incident.early_signs.is_empty() {
+            incident.severity = incident.severity.min(Severity::Warning);
+        }
         incident.conditions = self.conditions.iter().map(|c| c.condition.clone()).collect();
         incident.conditions.sort_by_key(|name| rows::ROWS.iter().position(|row| row.name == name));
         incident.conditions.dedup();
@@ -74,9 +78,13 @@ impl Case {
         if self.part.is_some() && incident.cause.event_id.is_none() {
             what = format!("{} devices: {what}", self.blamed_by.max(2));
         }
-        if incident.episodes > 1 {
-            what = format!("{what}, {} times", incident.episodes);
+        let sign = root.as_ref().and_then(|root| self.signs.words(&self.naming(root).event_type));
+        if let Some(sign) = sign.filter(|_| self.part.is_none()) {
+            what = format!("early sign of failure: {sign}");
+        } else if self.incident.episodes > 1 {
+            what = format!("{what}, {} times", self.incident.episodes);
         }
+        let incident = &mut self.incident;
         incident.title = words::title(incident, &what);
         incident.actions = words::actions(incident, root.as_ref().map(|root| root.event_type.as_str()));
     }
@@ -88,10 +96,15 @@ impl Case {
 
     /// What says most of the cause: what was repaired at first, or only foretold, failed later on the same device.
     pub(super) fn naming<'f>(&'f self, root: &'f Facet) -> &'f Facet {
-        if !matches!(root.class, Class::Mended | Class::Predicted) {
+        let of_sign = signs::of_type(root.event_type.as_str());
+        if of_sign.is_none() && !matches!(root.class, Class::Mended | Class::Predicted) {
             return root;
         }
-        let same = self.facets.iter().filter(|facet| facet.is_of(root) && facet.class != root.class);
+        let is_more = |facet: &&Facet| match of_sign {
+            Some(sign) => !sign.types.contains(&facet.event_type.as_str()),
+            None => facet.class != root.class,
+        };
+        let same = self.facets.iter().filter(|facet| facet.is_of(root)).filter(is_more);
         same.min_by_key(|facet| (rank(facet.class), facet.first)).unwrap_or(root)
     }
 

@@ -67,12 +67,28 @@ impl Case {
         any
     }
 
+    /// What it was open for is over. Whether all of it is: where there were early signs, it has to be quiet as well.
+    pub fn conclude(&mut self, at: Timestamp, by: &str) -> bool {
+        if self.signs.flaps_until().is_none_or(|quiet| quiet <= at) {
+            self.resolve(at, by.to_owned());
+            return true;
+        }
+        self.drop_conditions(at, &|_| true);
+        self.incident.state = State::Open;
+        self.incident.updated = self.incident.updated.max(at);
+        // What ended says nothing of how the signs end.
+        (self.had_condition, self.errors) = (false, 0);
+        (self.only_signs, self.dirty) = (true, true);
+        false
+    }
+
     /// It is over.
     pub fn resolve(&mut self, at: Timestamp, by: String) {
         let data_lost = self.harm.contains_key(&ImpactKind::DataLost);
         self.incident.needs_acknowledgement = data_lost && self.incident.acknowledged.is_none();
         self.drop_conditions(at, &|_| true);
-        self.dirty = true;
+        self.signs.end();
+        (self.only_signs, self.dirty) = (false, true);
         self.incident.resolved_by = Some(by);
         self.incident.updated = self.incident.updated.max(at);
         if self.incident.needs_acknowledgement {
@@ -90,6 +106,8 @@ impl Case {
             self.incident.resolved = None;
             self.incident.resolved_by = None;
             self.incident.episodes += 1;
+        } else if std::mem::take(&mut self.only_signs) {
+            self.incident.episodes += 1;
         } else if self.incident.resolved_by.take().is_some() {
             self.incident.episodes += 1;
             self.incident.needs_acknowledgement = false;
@@ -100,11 +118,16 @@ impl Case {
     }
 
     /// When it is over if nothing more fails: a warning is of what failed nothing, and leaves nothing wrong. Of an error
-    /// silence proves nothing.
+    /// silence proves nothing. Early signs are over when it was quiet for as long as their limits say.
     pub fn quiet_at(&self) -> Option<Timestamp> {
         if !self.incident.state.is_open() || self.incident.resolved_by.is_some() {
             return None;
         }
+        let at = self.quiet_beside_signs()?;
+        Some(self.signs.quiet_at().map_or(at, |signs| signs.max(at)))
+    }
+
+    fn quiet_beside_signs(&self) -> Option<Timestamp> {
         // What is transient by nature says how long.
         let seconds = self.conditions.iter().map(|c| match rows::row(&c.condition).map(|row| row.lasts) {
             Some(rows::Lasts::Seconds(seconds)) => Some(seconds),

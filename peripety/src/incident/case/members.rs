@@ -57,6 +57,7 @@ impl Case {
     pub(super) fn count(&mut self, event: &Event, before: Option<u64>) {
         let more = event.count.saturating_sub(before.unwrap_or(0));
         self.incident.failures = self.incident.failures.saturating_add(more);
+        self.signs.count(event, more);
         if event.is_final {
             self.growing.remove(&event.event_id);
         } else if self.growing.len() < GROWING_MAX {
@@ -118,6 +119,7 @@ impl Case {
         if let Some(known) = self.incident.events.iter_mut().find(|m| m.event_id == event.event_id) {
             // Between two recoveries that one event counts it failed again, however few of its revisions are written.
             let more = event.count.saturating_sub(known.count);
+            self.signs.count(event, more);
             (known.count, known.last) = (known.count.max(event.count), known.last.max(event.last_timestamp));
             let unseen = u32::try_from(more.saturating_sub(1)).unwrap_or(u32::MAX);
             self.incident.episodes = self.incident.episodes.saturating_add(unseen);
@@ -125,6 +127,7 @@ impl Case {
             return;
         }
         self.incident.event_count += 1;
+        self.signs.count(event, event.count);
         self.keep_member(Member {
             event_id: event.event_id,
             event_type: event.event_type.clone(),

@@ -39,6 +39,8 @@ impl Case {
         other.keys.iter().for_each(|name| push(&mut self.keys, name));
         self.keys.truncate(KEYS_MAX);
         self.is_news = true;
+        self.signs.take(std::mem::take(&mut other.signs));
+        self.only_signs &= other.only_signs;
         self.ended.append(&mut other.ended);
         self.ended.truncate(CONDITIONS_MAX);
         self.conditions.append(&mut other.conditions);

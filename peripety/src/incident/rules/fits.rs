@@ -1,6 +1,11 @@
 //! What else has to be so, beside class, place and time, for one event to explain another.
 
-use super::super::{class::Class::*, facet::Facet, names};
+use super::super::{
+    class::Class::*,
+    facet::Facet,
+    names,
+    signs::{self, Foretells},
+};
 use crate::correlate::layer::{self, Layer};
 
 pub(super) fn any(_: &Facet, _: &Facet) -> bool {
@@ -58,6 +63,18 @@ pub(super) fn effect_unserved(_: &Facet, effect: &Facet) -> bool {
 pub(super) fn of_medium(cause: &Facet, effect: &Facet) -> bool {
     let served = |facet: &Facet| facet.class == Predicted || !(facet.is_unserved() || facet.is_space());
     served(cause) && served(effect)
+}
+
+/// What the first is a sign of is what happened.
+pub(super) fn foretold(cause: &Facet, effect: &Facet) -> bool {
+    let Some(sign) = signs::of_type(cause.event_type.as_str()) else { return false };
+    let is_silence = effect.may_be_unserved() || matches!(effect.class, Path | NoPath | Member);
+    no_space(cause, effect)
+        && match sign.foretells {
+            Foretells::Medium => !effect.is_unserved(),
+            Foretells::Silence => is_silence,
+            Foretells::Any => true,
+        }
 }
 
 /// What is stored could not be read, or was not what was written: no matter of space.

@@ -320,6 +320,20 @@ pub(crate) static RULES: &[Rule] = &[
         fits: of_medium,
     },
     Rule {
+        name: "early-sign",
+        cause: EVERY,
+        effect: &[
+            Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member, Array, Zfs,
+            Checksum, Mended, Predicted,
+        ],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::SameDevice,
+        certainty: Certainty::Likely,
+        either_order: false,
+        fits: foretold,
+    },
+    Rule {
         name: "link-partners",
         cause: &[Bus],
         effect: &[Bus],

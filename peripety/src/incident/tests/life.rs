@@ -12,7 +12,8 @@ fn a_session_that_flaps_is_one_incident_with_episodes() {
     let run = run(events);
     let found = run.found();
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].episodes, found[0].state), (10, State::Resolved));
+    // It is back, and so often that it will fail again.
+    assert_eq!((found[0].episodes, found[0].state), (10, State::Open));
     assert!(run.events.iter().all(|e| e.incident_id == Some(found[0].incident_id)));
     let revisions: Vec<u32> = run.written.iter().map(|i| i.revision).collect();
     assert_eq!(revisions, (0..u32::try_from(revisions.len()).unwrap()).collect::<Vec<_>>());
@@ -138,7 +139,7 @@ fn recoveries_that_one_event_counts_are_episodes_also_where_few_of_its_revisions
         back(5, 2, 18_000),
     ]);
     let found = run.found();
-    assert_eq!((found.len(), found[0].episodes, found[0].state), (1, 5, State::Resolved), "{found:#?}");
+    assert_eq!((found.len(), found[0].episodes, found[0].state), (1, 5, State::Open), "{found:#?}");
     // Also a revision that ends nothing more belongs to what it ended.
     let mut last = Event { is_final: true, ..back(5, 3, 18_000) };
     run.stage.push(&mut last, &mut run.written);

@@ -341,6 +341,14 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             vec![event("DM_VERITY_CORRUPTION", "179:8", 0), event("FS_IO_ERROR", "", 4)],
             vec![event("DM_VERITY_CORRUPTION", "179:8", 0), event("FS_IO_ERROR", "", 60_000)],
         ),
+        (
+            "early-sign",
+            (0..10)
+                .map(|n| event("SCSI_RECOVERED_ERROR", "sda", n * 60_000))
+                .chain([medium("sda", 8, 5_000_000)])
+                .collect(),
+            vec![event("SCSI_RECOVERED_ERROR", "sda", 0), medium("sda", 8, 5_000_000)],
+        ),
     ]
 }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     block::{BlkId, BlkInfo, Dev, DeviceFacts, NoFacts},
     correlate::LiveSources,
+    incident::signs::{Limit, Limits},
     parser::rules::{Author, read_rules},
     record::{Body, LogRecord, Lost, Record, Stamp, Uevent},
     recording::RecordedEngine,
@@ -183,6 +184,29 @@ fn a_replay_gives_the_same_incidents() {
     }
     again.extend(replay.take_incidents());
     assert_eq!(serde_json::to_string(&revisions).unwrap(), serde_json::to_string(&again).unwrap());
+}
+
+#[test]
+fn limits_of_early_signs_are_part_of_a_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("r.jsonl");
+    let mut limits = Limits::default();
+    limits.set("link_resets", Limit { count: 2, within_s: 60, quiet_s: 600 });
+    let (mut engine, mut out) = (RecordedEngine::new(settings(), &[], Some(&file)).unwrap(), Vec::new());
+    engine.set_limits(&limits);
+    for second in [10, 30] {
+        engine.push(&text(second * 1000 * MS, "ata2: hard resetting link"), &NoFacts, &mut out);
+        engine.tick((second + 9) * 1000 * MS, &NoFacts, &mut out);
+    }
+    engine.close(Duration::from_secs(10));
+    let signs = |revisions: Vec<Incident>| revisions.last().map(|last| last.early_signs.clone()).unwrap();
+    let live = signs(engine.take_incidents());
+    assert_eq!(live.first().map(|sign| (sign.count, sign.within_s)), Some((2, 60)));
+    let (mut replay, mut again) = (Replay::open(&file).unwrap(), Vec::new());
+    while replay.step(&mut Vec::new()).unwrap() {
+        again.extend(replay.take_incidents());
+    }
+    assert_eq!(live, signs(again));
 }
 
 #[test]
