@@ -27,6 +27,11 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// The directory of what it builds.
+    pub const fn dir(self) -> &'static str {
+        self.names().1
+    }
+
     /// Its name, and the directory of what it builds.
     const fn names(self) -> (&'static str, &'static str) {
         match self {
@@ -38,7 +43,7 @@ impl Profile {
 }
 
 /// The programs that are installed.
-const PROGRAMS: [&str; 9] = [
+pub const PROGRAMS: [&str; 9] = [
     "peripetyd",
     "prpt",
     "peripety-notify",

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     parts.push(part("end to end", || end_to_end(filter, &mut skipped)));
     if !args.no_vm {
-        parts.push(part("virtual machines", || vm::core(filter, !args.no_setup, &mut skipped)));
+        parts.push(part("virtual machines", || vm::core(filter, !args.no_setup, &binaries()?, &mut skipped)));
     }
 
     eprintln!();
@@ -99,23 +99,31 @@ fn part(name: &'static str, body: impl FnOnce() -> Result<()>) -> Part {
     Part { name, result, took: start.elapsed() }
 }
 
+/// Tests of all packages that are of this machine. With others cargo takes other features of what they have in common, and builds
+/// most of it anew.
+fn cargo_test() -> Command {
+    sh::cargo(["test", "--workspace", "--exclude", "peripety-ebpf"])
+}
+
 fn unit(filter: Option<&str>) -> Result<()> {
-    // peripety-ebpf is built for another machine, and the end-to-end tests come after these.
-    let cargo = &mut sh::cargo([
-        "test",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "peripety-ebpf",
-        "--exclude",
-        "peripety-tests",
-    ]);
-    sh::run(cargo.args(filter))
+    // The end-to-end tests come after these.
+    sh::run(cargo_test().args(["--quiet", "--exclude", "peripety-tests"]).args(filter))
+}
+
+/// Where the unit tests have left the programs that are installed: those of packages whose tests run them.
+fn binaries() -> Result<PathBuf> {
+    let dir = sh::target_dir().join(Profile::Debug.dir());
+    let missing = build::PROGRAMS.iter().find(|name| !dir.join(name).exists());
+    match missing {
+        Some(_) => build::binaries(Profile::Debug),
+        None => Ok(dir),
+    }
 }
 
 fn end_to_end(filter: Option<&str>, skipped: &mut Vec<String>) -> Result<()> {
-    let dir = build::binaries(Profile::Debug)?;
-    let mut cargo = sh::cargo(["test", "--package", "peripety-tests", "--test", "e2e"]);
+    let dir = binaries()?;
+    let mut cargo = cargo_test();
+    cargo.args(["--test", "e2e"]);
     if !sh::can_be_root() {
         skipped.push("all end-to-end tests: they need root, and there is no sudo".to_owned());
         return sh::run(cargo.arg("--no-run"));

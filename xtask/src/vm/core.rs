@@ -1,6 +1,6 @@
 //! The few scenarios that are part of `cargo xtask test`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result};
 
@@ -8,10 +8,7 @@ use super::{
     bench::{self, Bench, Job},
     kernel, scenario,
 };
-use crate::{
-    build::{self, Profile},
-    sh,
-};
+use crate::sh;
 
 /// By kernel: Debian's stable one with a fault of each family, the oldest and the newest with one.
 const CORE: &[(&str, &[&str])] = &[
@@ -22,7 +19,7 @@ const CORE: &[(&str, &[&str])] = &[
 
 /// Plays those whose name contains the filter, and may `bring` what that takes. Where there can be no machines, one line says why; where there can, a
 /// scenario that fails is a failure.
-pub fn run(filter: Option<&str>, bring: bool, skipped: &mut Vec<String>) -> Result<()> {
+pub fn run(filter: Option<&str>, bring: bool, binaries: &Path, skipped: &mut Vec<String>) -> Result<()> {
     let is_wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter));
     if !CORE.iter().any(|(_kernel, names)| names.iter().any(|name| is_wanted(name))) {
         return Ok(());
@@ -34,8 +31,6 @@ pub fn run(filter: Option<&str>, bring: bool, skipped: &mut Vec<String>) -> Resu
             return Ok(());
         }
     };
-    // The end-to-end tests have built them: in these few scenarios that is sooner done than a release build.
-    let binaries = build::binaries(Profile::Debug)?;
     let scenarios = scenario::all()?;
     let mut jobs = Vec::new();
     for (kernel, names) in CORE {
@@ -47,7 +42,7 @@ pub fn run(filter: Option<&str>, bring: bool, skipped: &mut Vec<String>) -> Resu
         }
     }
     // One at a time: two slow each other down so much that kernels take their own timers for broken.
-    bench::verdict(&bench.play(jobs, &binaries, 1, false))
+    bench::verdict(&bench.play(jobs, binaries, 1, false))
 }
 
 fn set_up(bring: bool) -> Result<Bench> {
