@@ -83,7 +83,7 @@ pub const ROWS: &[Row] = &[
     Row {
         kind: "nvme_subsystem",
         words: "NVMe subsystem",
-        place: Place::Device(|id| over_a_fabric(id)),
+        place: Place::Device(over_a_fabric),
         parts: &[Part::Controller, Part::TargetPort, Part::Network],
         types: &[],
     },

@@ -3,7 +3,6 @@
 use super::{
     Incidents, NOTICED, REMOVED_MAX, WAITING_MAX,
     case::{Case, Link},
-    class::Class,
     facet::Facet,
     find::{Common, Found, link_of, rule_for},
     index::Slot,
@@ -67,10 +66,10 @@ impl Incidents {
         self.removed.push_back((event.clone(), facet));
     }
 
-    /// An array that lost a member lost it because that was removed, where it was just before.
+    /// What fails of a device that was removed just before fails of that: an array loses a member, a map a path.
     fn open_by_removal(&mut self, event: &Event, facet: &Facet) -> Option<Slot> {
         let explains = |removed: &Facet| {
-            let rule = rule_for(removed, facet, false).filter(|_| facet.class == Class::Member)?;
+            let rule = rule_for(removed, facet, false)?;
             (facet.first.duration_since(removed.last) <= NOTICED)
                 .then(|| link_of(rule, Some(removed.event_id)))
         };

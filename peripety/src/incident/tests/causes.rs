@@ -242,6 +242,11 @@ fn a_member_that_was_pulled_is_lost_by_that_and_the_array_is_not_well_when_the_n
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].cause.name.as_str(), found[0].cause.kind), ("sda", CauseKind::PowerOrRemoval));
     assert_eq!((found[0].impact.kinds.clone(), found[0].events.len()), (vec![ImpactKind::RedundancyLost], 2));
+    // Also where a request that the array sent to it failed first.
+    let request = stacked(transport("sda", 200), &[], &["md0"], &[]);
+    let found =
+        run(vec![gone("sda", 0, Severity::Notice), request, member("MD_DISK_FAILED", "sda", 300)]).found();
+    assert_eq!((found.len(), found[0].cause.kind, found[0].events.len()), (1, CauseKind::PowerOrRemoval, 3));
     // Without anything that notices it, it is no incident.
     assert!(run(vec![gone("sda", 0, Severity::Notice)]).found().is_empty());
     // Nor is it the cause of what another member does, or of what comes much later.
