@@ -46,8 +46,13 @@ use crate::machine::Machine;
 const LONG: Duration = Duration::from_secs(10);
 /// Names a file whose contents this program, under whatever name, sends to journald.
 const SEND: &str = "PERIPETY_E2E_SEND";
+/// The unit tests are run, of all packages: cargo builds for them what these tests need too.
+const UNIT: &str = "PERIPETY_UNIT_TESTS";
 
 fn main() -> ExitCode {
+    if env::var_os(UNIT).is_some() {
+        return ExitCode::SUCCESS;
+    }
     match env::var_os(SEND).map_or_else(run, |file| send(Path::new(&file))) {
         Ok(code) => code,
         Err(error) => {

@@ -99,15 +99,15 @@ fn part(name: &'static str, body: impl FnOnce() -> Result<()>) -> Part {
     Part { name, result, took: start.elapsed() }
 }
 
-/// Tests of all packages that are of this machine. With others cargo takes other features of what they have in common, and builds
-/// most of it anew.
+/// Tests of all packages that are of this machine. With fewer of them cargo takes other features of what they have in common, and
+/// builds most of it anew.
 fn cargo_test() -> Command {
     sh::cargo(["test", "--workspace", "--exclude", "peripety-ebpf"])
 }
 
 fn unit(filter: Option<&str>) -> Result<()> {
     // The end-to-end tests come after these.
-    sh::run(cargo_test().args(["--quiet", "--exclude", "peripety-tests"]).args(filter))
+    sh::run(cargo_test().arg("--quiet").args(filter).env("PERIPETY_UNIT_TESTS", "1"))
 }
 
 /// Where the unit tests have left the programs that are installed: those of packages whose tests run them.
