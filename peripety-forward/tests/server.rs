@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
     reason = "this is a test; clippy knows that of functions marked so only"
 )]
 

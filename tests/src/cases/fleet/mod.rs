@@ -95,13 +95,15 @@ impl Fleet {
         self.dir.join("log")
     }
 
-    fn stored(&self) -> Result<(Vec<(String, String)>, Option<Host>)> {
+    fn stored(&self) -> Result<Stored> {
         stored(&[format!("nats://127.0.0.1:{}", self.port)])
     }
 }
 
 /// What the stream has, in its order: `(id and revision, subject)`; and what the host says of itself.
-fn stored(servers: &[String]) -> Result<(Vec<(String, String)>, Option<Host>)> {
+type Stored = (Vec<(String, String)>, Option<Host>);
+
+fn stored(servers: &[String]) -> Result<Stored> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let context = jetstream::new(async_nats::connect(servers).await?);
