@@ -1,4 +1,4 @@
-//! The API and the page: [`routes::ROUTES`] is the one table of what is served, and who may.
+//! The API and the page: `routes.rs` is the one table of what is served, and who may.
 
 mod api;
 mod page;

@@ -50,7 +50,7 @@ pub enum Conn {
 }
 
 impl Conn {
-    /// Over TCP; with TLS if there is some. What is read has to be there within `patience`, until [`Conn::is_patient`].
+    /// Over TCP; with TLS if there is some. What is read has to be there within `patience`, until it is told to be patient.
     pub fn new(tcp: TcpStream, tls: Option<Tls>, patience: Duration) -> io::Result<Self> {
         tcp.set_write_timeout(Some(WRITE))?;
         tcp.set_nodelay(true)?;
