@@ -23,6 +23,8 @@ use peripety_forward::{
     stream::{CLUSTER, HOSTS, STREAM, table},
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::{
     check::{Refused, check},
     fleet::Fleet,
@@ -32,9 +34,9 @@ use crate::{
 
 /// The header by which a host's incident names that of the fleet.
 const CLUSTER_HEADER: &str = "Peripety-Cluster";
-/// Messages of a transaction, and how long it waits for one more.
+/// Messages of a transaction, and how long it waits for them from the first one on.
 const BATCH: usize = 1000;
-const WAIT: Duration = Duration::from_millis(20);
+const WAIT: Duration = Duration::from_millis(200);
 /// How long nothing has to come at first until all that was is through.
 const FIRST: Duration = Duration::from_secs(1);
 /// How often the server says that it is there, and how often it is asked anew.
@@ -146,20 +148,19 @@ async fn read(context: &Context, name: &str, shared: &Arc<Shared>) -> Result<(),
     shared.says(STREAM, None);
     loop {
         let (mut batch, mut taken) = (Vec::new(), Vec::new());
+        // The first one is waited for as long as it takes, once all that was is through.
+        let mut until = (!shared.live.load(Ordering::Relaxed)).then(|| Instant::now() + FIRST);
         while taken.len() < BATCH {
-            // The first one is waited for as long as it takes, once all that was is through.
-            let wait = match (taken.is_empty(), shared.live.load(Ordering::Relaxed)) {
-                (true, true) => None,
-                (true, false) => Some(FIRST),
-                (false, _) => Some(WAIT),
-            };
-            let message = match wait {
+            let message = match until {
                 None => messages.next().await,
-                Some(wait) => match tokio::time::timeout(wait, messages.next()).await {
+                Some(until) => match timeout_at(until, messages.next()).await {
                     Ok(message) => message,
                     Err(_elapsed) => break,
                 },
             };
+            if taken.is_empty() {
+                until = Some(Instant::now() + WAIT);
+            }
             let message = message.ok_or("the stream ended")?.map_err(|error| text(&error))?;
             let header = |name: &str| Some(message.headers.as_ref()?.get(name)?.as_str());
             match check(&message.subject, header("Nats-Msg-Id"), &message.payload) {
