@@ -127,7 +127,7 @@ impl Taker for Events<'_> {
         ControlFlow::Continue(())
     }
 
-    fn passes(&mut self, line: &Line<'_>) -> bool {
+    fn passes(&mut self, line: &Line<'_>, _whole: &str) -> bool {
         let is_passed = self.logs.passes(line, &mut self.out);
         self.out.drain(..).for_each(&mut self.each);
         is_passed

@@ -87,8 +87,8 @@ enum Step {
 }
 
 impl Batch {
-    fn add(&mut self, line: &Line<'_>) {
-        self.steps.push(Step::Silent(Packed::of(line, &mut self.words)));
+    fn add(&mut self, line: &Line<'_>, whole: &str) {
+        self.steps.push(Step::Silent(Packed::of(line, whole, &mut self.words)));
     }
 
     fn is_full(&self) -> bool {
@@ -97,12 +97,12 @@ impl Batch {
 
     /// Gives all to who takes it.
     fn give(&mut self, taker: &mut dyn Taker) -> ControlFlow<()> {
-        let mut words = self.words.as_str();
+        let words = self.words.as_str();
         for step in self.steps.drain(..) {
             match step {
                 Step::Item(item) => taker.take(item)?,
                 Step::Silent(packed) => {
-                    let line = packed.line(&mut words);
+                    let line = packed.line(words);
                     if !taker.lets_pass(&line) {
                         taker.take(line.entry().into())?;
                     }
@@ -153,11 +153,11 @@ impl Taker for Batches<'_> {
         if self.sender.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    fn passes(&mut self, line: &Line<'_>) -> bool {
+    fn passes(&mut self, line: &Line<'_>, whole: &str) -> bool {
         if self.sender.is_none() || !self.silent.is(line) {
             return false;
         }
-        self.batch.add(line);
+        self.batch.add(line, whole);
         if self.batch.is_full() {
             self.send();
         }

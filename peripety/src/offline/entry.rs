@@ -78,59 +78,72 @@ impl Line<'_> {
     }
 }
 
-/// A line without its texts, which stand in memory that is used again: of those their lengths.
+/// A line whose texts stand in memory that is used again: of those their places there.
 #[derive(Clone, Debug)]
 pub(super) struct Packed {
-    line: Line<'static>,
-    text: usize,
-    identifier: Option<usize>,
-    boot_id: Option<usize>,
-    hostname: Option<usize>,
-    caller: Option<usize>,
-    device: Option<usize>,
+    text: Span,
+    identifier: Option<Span>,
+    boot_id: Option<Span>,
+    hostname: Option<Span>,
+    caller: Option<Span>,
+    device: Option<Span>,
+    uptime_us: Option<u64>,
+    wall_us: Option<i64>,
+    level: u8,
+    unproven: bool,
+    fragment: bool,
 }
 
+/// Where a text stands, and how long it is. A batch and a line have far fewer bytes than fit.
+type Span = (u32, u32);
+
 impl Packed {
-    /// Adds the texts of a line to `words`.
-    pub(super) fn of(line: &Line<'_>, words: &mut String) -> Self {
-        words.push_str(line.text);
-        let mut add = |text: Option<&str>| {
-            words.push_str(text?);
-            text.map(str::len)
+    /// Adds `whole` to `words`, which has the texts of the line in it where the line was read from one text: one copy in place
+    /// of one for each of them. What is not in it is added behind it.
+    pub(super) fn of(line: &Line<'_>, whole: &str, words: &mut String) -> Self {
+        let (base, start) = (words.len(), whole.as_ptr().addr());
+        words.push_str(whole);
+        let mut place = |text: &str| {
+            let within = text.as_ptr().addr().wrapping_sub(start);
+            let at = if within.saturating_add(text.len()) <= whole.len() {
+                base + within
+            } else {
+                words.push_str(text);
+                words.len() - text.len()
+            };
+            (u32::try_from(at).unwrap_or(u32::MAX), u32::try_from(text.len()).unwrap_or(0))
         };
         Self {
-            text: line.text.len(),
-            identifier: add(line.identifier),
-            boot_id: add(line.boot_id),
-            hostname: add(line.hostname),
-            caller: add(line.caller),
-            device: add(line.device),
-            line: Line {
-                level: line.level,
-                unproven: line.unproven,
-                fragment: line.fragment,
-                uptime_us: line.uptime_us,
-                wall_us: line.wall_us,
-                ..Line::default()
-            },
+            text: place(line.text),
+            identifier: line.identifier.map(&mut place),
+            boot_id: line.boot_id.map(&mut place),
+            hostname: line.hostname.map(&mut place),
+            caller: line.caller.map(&mut place),
+            device: line.device.map(&mut place),
+            uptime_us: line.uptime_us,
+            wall_us: line.wall_us,
+            level: line.level,
+            unproven: line.unproven,
+            fragment: line.fragment,
         }
     }
 
-    /// The line, of which the texts come next in `words`.
-    pub(super) fn line<'w>(&self, words: &mut &'w str) -> Line<'w> {
-        let mut next = |length: Option<usize>| {
-            let (text, rest) = words.split_at_checked(length?)?;
-            *words = rest;
-            Some(text)
-        };
+    /// The line, of which the texts stand in `words`.
+    pub(super) fn line<'w>(&self, words: &'w str) -> Line<'w> {
+        let text =
+            |(at, length): Span| words.get(at as usize..at as usize + length as usize).unwrap_or_default();
         Line {
-            text: next(Some(self.text)).unwrap_or_default(),
-            identifier: next(self.identifier),
-            boot_id: next(self.boot_id),
-            hostname: next(self.hostname),
-            caller: next(self.caller),
-            device: next(self.device),
-            ..self.line
+            text: text(self.text),
+            identifier: self.identifier.map(text),
+            boot_id: self.boot_id.map(text),
+            hostname: self.hostname.map(text),
+            caller: self.caller.map(text),
+            device: self.device.map(text),
+            level: self.level,
+            unproven: self.unproven,
+            fragment: self.fragment,
+            uptime_us: self.uptime_us,
+            wall_us: self.wall_us,
         }
     }
 }
@@ -202,21 +215,21 @@ pub trait Taker {
     fn take(&mut self, item: Item) -> ControlFlow<()>;
 
     /// Takes note of a record that says nothing of storage, where that is all that is to be done: of most lines nothing but
-    /// their time counts. If not, it is to be given as a whole.
-    fn passes(&mut self, _line: &Line<'_>) -> bool {
+    /// their time counts. If not, it is to be given as a whole. `whole` is what its texts were read from, where that is one text.
+    fn passes(&mut self, _line: &Line<'_>, _whole: &str) -> bool {
         false
     }
 
     /// The same of a record of which it is known that it says nothing of storage.
     fn lets_pass(&mut self, line: &Line<'_>) -> bool {
-        self.passes(line)
+        self.passes(line, "")
     }
 }
 
 /// Gives an item, of which it may be enough that it passes.
 pub(super) fn give(taker: &mut dyn Taker, item: Item) -> ControlFlow<()> {
     match &item {
-        Item::Entry(entry) if taker.passes(&entry.line()) => ControlFlow::Continue(()),
+        Item::Entry(entry) if taker.passes(&entry.line(), "") => ControlFlow::Continue(()),
         _ => taker.take(item),
     }
 }

@@ -6,7 +6,7 @@
 use super::{Line, ahead, boot, devices::from_text, multiline, old};
 use crate::parser::{
     FAREWELLS, places,
-    rules::{Literals, RuleSet},
+    rules::{Literals, Rule, RuleSet},
     stack,
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Silent {
     kernel: Option<Literals>,
     /// Whether there are rules of which nothing but their expression is known.
     has_expressions: bool,
+    /// Programs that rules are about, by the length of their names: most lines are of others.
+    programs: Vec<Vec<String>>,
 }
 
 impl Silent {
@@ -43,6 +45,7 @@ impl Silent {
         Self {
             kernel: Literals::new(beginnings, parts),
             has_expressions: rules.of_kernel().any(|rule| rule.is_any_line()),
+            programs: by_length(rules.rules()),
             rules: rules.clone(),
         }
     }
@@ -61,9 +64,30 @@ impl Silent {
                     && !(self.has_expressions
                         && self.rules.of_kernel().any(|rule| rule.is_any_line() && rule.may_take(text)))
             }
-            Some(program) => program != from_text::PROGRAM && !self.rules.may_be_about(program, text),
+            Some(program) => {
+                program != from_text::PROGRAM
+                    && !(self.is_known(program) && self.rules.may_be_about(program, text))
+            }
         }
     }
+
+    fn is_known(&self, program: &str) -> bool {
+        self.programs.get(program.len()).is_some_and(|names| names.iter().any(|name| name == program))
+    }
+}
+
+/// The names of programs in lists, of which each has those of one length.
+fn by_length(rules: &[Rule]) -> Vec<Vec<String>> {
+    let mut lists: Vec<Vec<String>> = Vec::new();
+    for name in rules.iter().flat_map(|rule| &rule.identifiers) {
+        if lists.len() <= name.len() {
+            lists.resize(name.len() + 1, Vec::new());
+        }
+        if let Some(list) = lists.get_mut(name.len()).filter(|list| !list.contains(name)) {
+            list.push(name.clone());
+        }
+    }
+    lists
 }
 
 #[cfg(test)]

@@ -407,7 +407,7 @@ impl Taker for Sieved<'_, '_, '_> {
         if self.sieve.dropping { ControlFlow::Continue(()) } else { self.run.item(item) }
     }
 
-    fn passes(&mut self, line: &Line<'_>) -> bool {
+    fn passes(&mut self, line: &Line<'_>, _whole: &str) -> bool {
         self.silent.is(line) && self.lets_pass(line)
     }
 

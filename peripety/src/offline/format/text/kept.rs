@@ -5,16 +5,16 @@ use crate::offline::{Entry, Line, entry::Packed};
 /// A record, in memory that the next one uses again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
-    /// All its texts, one after the other.
+    /// All its texts.
     words: String,
     packed: Option<Packed>,
 }
 
 impl Kept {
     /// Keeps a record instead of the one before.
-    pub(super) fn keep(&mut self, line: &Line<'_>) {
+    pub(super) fn keep(&mut self, line: &Line<'_>, whole: &str) {
         self.words.clear();
-        self.packed = Some(Packed::of(line, &mut self.words));
+        self.packed = Some(Packed::of(line, whole, &mut self.words));
     }
 
     /// The last record was passed on as a whole.
@@ -25,6 +25,6 @@ impl Kept {
     /// The record, once.
     pub(super) fn take(&mut self) -> Option<Entry> {
         let packed = self.packed.take()?;
-        Some(packed.line(&mut self.words.as_str()).entry())
+        Some(packed.line(&self.words).entry())
     }
 }

@@ -11,12 +11,14 @@ mod months;
 mod quoted;
 mod stamp;
 mod syslog;
+mod usual;
 
 use std::{borrow::Cow, ops::ControlFlow};
 
 use copies::Copies;
 use kept::Kept;
 use quoted::Spill;
+use usual::Usual;
 
 pub(super) use dmesg::{level_named, process};
 pub use stamp::Calendar;
@@ -95,6 +97,7 @@ pub(super) struct Reader {
     unknown: u64,
     copies: Copies,
     kept: Kept,
+    usual: Usual,
 }
 
 impl Reader {
@@ -115,6 +118,7 @@ impl Reader {
             unknown: 0,
             copies: Copies::default(),
             kept: Kept::default(),
+            usual: Usual::default(),
         }
     }
 
@@ -125,8 +129,8 @@ impl Reader {
         match &piece {
             Piece::Nothing => return ControlFlow::Continue(()),
             Piece::Record(record) => {
-                if taker.passes(record) {
-                    self.kept.keep(record);
+                if taker.passes(record, &line) {
+                    self.kept.keep(record, &line);
                     return ControlFlow::Continue(());
                 }
                 self.kept.forget();

@@ -49,6 +49,11 @@ impl Calendar {
         Self { zone, year: newest.0, month: 0, newest, latest: None }
     }
 
+    /// The year and the month of the latest stamp without a year: of a stamp of the same month they stay.
+    pub(super) fn reached(&self) -> (i16, i8) {
+        (self.year, self.month)
+    }
+
     /// The year of a stamp that reports none. The first is of the year that brings it nearest before the file's end; from
     /// then on the years go with the months.
     fn year_of(&mut self, month: i8, day: i8) -> i16 {

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{super::super::Line, Piece, Reader, dmesg, stamp};
+use super::{super::super::Line, Piece, Reader, dmesg, stamp, usual};
 
 /// What journalctl prints between entries, or before all.
 pub(super) fn heading(line: &str) -> Option<Piece<'_>> {
@@ -26,6 +26,9 @@ pub(super) fn heading(line: &str) -> Option<Piece<'_>> {
 
 /// Reads a line.
 pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> {
+    if let Some(piece) = usual::line(line, reader) {
+        return Some(piece);
+    }
     let (priority, rest) = match dmesg::priority(line) {
         Some((level, of_kernel, rest)) if line.starts_with('<') => (Some((level, of_kernel)), rest),
         _ => (None, line),
@@ -51,17 +54,34 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
         return Some(of_netconsole(text, Line { hostname: host, level, ..entry }, is_others));
     }
     let (tag, text) = if rfc5424 { structured(rest, &mut entry)? } else { tagged(rest, &mut entry)? };
+    if let (None, false, Some(host)) = (priority, rfc5424, entry.hostname)
+        && let Some(after) = rest.strip_prefix(host).and_then(|rest| rest.strip_prefix(' '))
+    {
+        let reached = reader.calendar.reached();
+        reader.usual.keep(line, host, after, wall, reached);
+    }
+    Some(of_tag(tag, text, priority, entry))
+}
+
+/// What a line is of which the tag is known; level, and whether it is the kernel's, where the line reports that.
+pub(super) fn of_tag<'t>(
+    tag: &'t str,
+    text: &'t str,
+    priority: Option<(u8, bool)>,
+    mut entry: Line<'t>,
+) -> Piece<'t> {
     let level = priority.map_or(4, |(level, _)| level);
     if tag != "kernel" || priority.is_some_and(|(_, of_kernel)| !of_kernel) {
-        let name = tag.split(['[', '(']).next().unwrap_or(tag);
+        let end = memchr::memchr2(b'[', b'(', tag.as_bytes()).unwrap_or(tag.len());
+        let name = tag.get(..end).unwrap_or(tag);
         // What a program says of the kernel's name is still a program's.
-        return Some(Piece::Record(Line { level, identifier: Some(name), text, ..entry }));
+        return Piece::Record(Line { level, identifier: Some(name), text, ..entry });
     }
     if let Some(times) = repeated(text) {
-        return Some(times);
+        return times;
     }
     let text = kernel_stamp(text, &mut entry);
-    Some(Piece::Record(Line { level, text, ..entry }))
+    Piece::Record(Line { level, text, ..entry })
 }
 
 /// Lines of which the times were cut off: `kernel: text`, `db1 kernel: [   12.345678] text`.
@@ -132,9 +152,13 @@ fn of_netconsole<'t>(text: &'t str, mut entry: Line<'t>, is_others: bool) -> Pie
 /// `kern.warning` as some daemons write it before the sender; with what follows.
 fn facility(rest: &str) -> Option<(bool, &str)> {
     let (word, rest) = rest.split_once(' ')?;
-    let (facility, level) = word.split_once('.')?;
-    dmesg::level_named(level)?;
-    dmesg::is_facility(facility).then_some((facility == "kern", rest))
+    is_facility_and_level(word).then_some((word.starts_with("kern."), rest))
+}
+
+/// Whether a word is `kern.warning` and the like.
+pub(super) fn is_facility_and_level(word: &str) -> bool {
+    let parts = word.split_once('.');
+    parts.is_some_and(|(facility, level)| dmesg::level_named(level).is_some() && dmesg::is_facility(facility))
 }
 
 /// `HOST TAG: text` or `TAG: text`; journalctl --no-hostname leaves out the first.

@@ -222,7 +222,7 @@ fn a_piece_of_a_line_that_was_passed_over_stays_one() {
             self.0.push(item);
             ControlFlow::Continue(())
         }
-        fn passes(&mut self, _line: &Line<'_>) -> bool {
+        fn passes(&mut self, _line: &Line<'_>, _whole: &str) -> bool {
             true
         }
     }
@@ -327,4 +327,69 @@ fn what_a_user_put_after_a_line_break_is_no_record() {
     let mut r = reader(false);
     entry(&mut r, "[  123.456000] overlayfs: failed to resolve 'x");
     assert!(!entry(&mut r, &format!("[  123.456000] {forged}")).log.fragment);
+}
+
+/// What a line is does not depend on whether its beginning is that of the line before.
+#[test]
+fn a_beginning_that_was_read_before_changes_nothing() {
+    const STAMPS: [&str; 6] = [
+        "Nov 21 13:16:50",
+        "Nov 21 2026 13:16:50",
+        "Dec 31 23:59:59",
+        "Jan  1 00:00:00",
+        "2026-11-21T13:16:50.123456+01:00",
+        "Feb 30 00:00:00",
+    ];
+    const HOSTS: [&str; 9] =
+        ["db1", "db1.example.org", "10.0.0.5", "7", "[kern.err]", "kern.err", "local3.warning", "db:", "dün"];
+    const TAGS: [&str; 18] = [
+        "kernel:",
+        "kernel[1]:",
+        "sshd[12]:",
+        "CRON(pam)[3]:",
+        "user.notice",
+        "kern.err kernel:",
+        "daemon.info sshd[1]:",
+        "CRIT kernel:",
+        "CRIT:",
+        "[app]",
+        "a b:",
+        "a\tb:",
+        "a.b:",
+        ":",
+        "[   12.345678] x:",
+        "kernel:[",
+        "0 3 db2 kernel:",
+        "",
+    ];
+    const TEXTS: [&str; 6] = [
+        " [   12.345678] sd 0:0:0:0: [sda] x",
+        " message repeated 3 times: [ x]",
+        " ",
+        "",
+        "x",
+        " [C1] nvme nvme0: I/O 1 QID 1 timeout, aborting: y",
+    ];
+    let calendar = Calendar::new(TimeZone::UTC, "2026-12-31T00:00:00Z".parse().unwrap());
+    let (mut quick, mut slow) = (Reader::new(calendar.clone(), false), Reader::new(calendar, false));
+    let mut quicker = 0;
+    for round in 0..2 {
+        for stamp in STAMPS {
+            for host in HOSTS {
+                for tag in TAGS {
+                    for text in TEXTS {
+                        let line = format!("{stamp} {host} {tag}{text}");
+                        slow.usual = Usual::default();
+                        quicker += usize::from(usual::line(&line, &quick).is_some());
+                        assert_eq!(
+                            quick.line(line.as_bytes()),
+                            slow.line(line.as_bytes()),
+                            "{line}, {round}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(quicker > 500, "{quicker}");
 }
