@@ -69,8 +69,11 @@ impl Names {
                 add(&mut names.below, format!("n:host{host}"));
             }
         }
-        if let Some(adapter) = event.facts.adapter.as_ref().and_then(|adapter| adapter.name.as_deref()) {
-            named(&mut names.below, adapter);
+        if let Some(adapter) = &event.facts.adapter {
+            adapter.name.iter().for_each(|name| named(&mut names.below, name));
+            // What a driver says of its host, and of no disk.
+            let list = if names.own.is_empty() { &mut names.own } else { &mut names.below };
+            adapter.host.iter().for_each(|host| add(list, format!("n:host{host}")));
         }
         let own = names.own.clone();
         names.below.retain(|name| !own.contains(name));
@@ -91,9 +94,10 @@ impl Names {
                 let stacked = block.id.blk_path.starts_with("/dev/dm-") || block.id.blk_type == BlkType::Md;
                 if stacked { block.owners.is_empty() } else { block.id.transport.is_none() }
             }),
-            Class::Zfs | Class::Service | Class::Blocked | Class::Stacked => {
-                block.is_none_or(|block| block.owners.is_empty() && block.id.transport.is_none())
-            }
+            Class::Zfs | Class::Service | Class::Blocked | Class::Stacked => block.is_none_or(|block| {
+                block.id.transport.is_none() && block.owners.iter().all(|owner| owner.transport.is_none())
+            }),
+            Class::Missing => self.own.is_empty(),
             Class::Pool | Class::Cache | Class::Fs | Class::Contents | Class::Reaction => {
                 let stacked = || self.own.iter().any(|name| is_made_of_others(name));
                 self.own.is_empty() || (block.is_none_or(|block| block.owners.is_empty()) && stacked())
@@ -126,10 +130,12 @@ fn named(list: &mut Vec<String>, name: &str) {
     if name.parse::<Hctl>().is_ok() {
         return add(list, format!("h:{name}"));
     }
-    let name = match name.strip_prefix("connection").and_then(|rest| rest.split_once(':')) {
-        Some((session, _)) => format!("session{session}"),
+    let name = match name.split_once(':').map(|(device, _)| (device, device.strip_prefix("connection"))) {
+        Some((_, Some(session))) => format!("session{session}"),
+        // A volume of UBI is nothing without the flash that it is on, which speaks for all.
+        Some((flash, None)) if is_numbered(flash, "ubi") => flash.to_owned(),
         // The device 0 of an ATA port is the port's only one, but behind a port multiplier.
-        None => name.strip_suffix(".00").filter(|n| n.starts_with("ata")).unwrap_or(name).to_owned(),
+        _ => name.strip_suffix(".00").filter(|n| n.starts_with("ata")).unwrap_or(name).to_owned(),
     };
     add(list, format!("n:{name}"));
 }
@@ -173,6 +179,12 @@ fn way(list: &mut Vec<String>, id: &BlkId) {
     }
 }
 
+/// Whether a name is this one with a number.
+fn is_numbered(name: &str, base: &str) -> bool {
+    let number = name.strip_prefix(base).unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// What a name itself says it is a part of: `sda8` of `sda`, `nvme0n1p2` of `nvme0n1`, which controller `nvme0` has.
 fn parents(list: &mut Vec<String>, name: &str) {
     let whole = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -188,12 +200,14 @@ fn parents(list: &mut Vec<String>, name: &str) {
             parents(list, whole);
         }
     }
-    // A card has the number of its host.
-    if let Some(number) = name.strip_prefix("mmcblk")
-        && !number.is_empty()
-        && number.bytes().all(|b| b.is_ascii_digit())
-    {
-        add(list, format!("n:mmc{number}"));
+    // A card has the number of its host, and its boot areas have a device each.
+    if is_numbered(name, "mmcblk") {
+        add(list, name.replacen("mmcblk", "n:mmc", 1));
+    }
+    let area = ["boot", "gp", "rpmb"].iter().find_map(|area| name.split_once(area));
+    if let Some((card, _)) = area.filter(|(card, _)| is_numbered(card, "mmcblk")) {
+        add(list, format!("n:{card}"));
+        parents(list, card);
     }
     if let Some(rest) = name.strip_prefix("nvme") {
         let controller: String = rest.chars().take_while(char::is_ascii_digit).collect();

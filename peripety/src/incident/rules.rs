@@ -22,6 +22,8 @@ pub(crate) enum Place {
     Below,
     /// Either of the two.
     SameOrBelow,
+    /// The second is part of the way to the first.
+    Above,
     /// Nothing says how they stand to each other, and there is one incident only that fits.
     Unplaced,
 }
@@ -91,6 +93,7 @@ impl Rule {
             Place::Same => cause.is_of(effect),
             Place::Below => cause.is_below(effect),
             Place::SameOrBelow => cause.is_of(effect) || cause.is_below(effect),
+            Place::Above => effect.is_below(cause),
             Place::Unplaced => cause.boot == effect.boot,
         }
     }

@@ -36,8 +36,9 @@ pub(super) fn short(event: &Event) -> String {
         .or_else(|| adapter.as_ref()?.vmbus.as_deref())
         .or_else(|| fs.as_ref()?.path.as_deref().filter(|path| path.starts_with('/')))
         .or_else(|| kernel.as_ref().filter(|_| is_bug)?.module.as_deref())
+        .map(str::to_owned)
+        .or_else(|| Some(format!("host{}", adapter.as_ref()?.host?)))
         .unwrap_or_default()
-        .to_owned()
 }
 
 /// What a person who is to replace a device has to know of it.

@@ -48,12 +48,19 @@ pub(super) fn both_space(cause: &Facet, effect: &Facet) -> bool {
     cause.is_space() && effect.is_space()
 }
 
-pub(super) fn effect_space(_: &Facet, effect: &Facet) -> bool {
-    effect.is_space()
+/// What a filesystem does that is full has no reason in it.
+pub(super) fn effect_space(cause: &Facet, effect: &Facet) -> bool {
+    effect.is_space() || (effect.class == Reaction && cause.is_of(effect))
 }
 
 pub(super) fn both_unserved(cause: &Facet, effect: &Facet) -> bool {
     cause.is_unserved() && effect.may_be_unserved()
+}
+
+/// What is reset on the way to a device that does not answer is reset because of that.
+pub(super) fn handles_errors(cause: &Facet, effect: &Facet) -> bool {
+    let resets = ["USB_STORAGE_ERROR", "SCSI_ERROR_RECOVERY", "ATA_LINK_RESET"];
+    cause.is_unserved() && resets.contains(&effect.event_type.as_str())
 }
 
 pub(super) fn effect_unserved(_: &Facet, effect: &Facet) -> bool {
@@ -85,6 +92,23 @@ pub(super) fn of_data(cause: &Facet, effect: &Facet) -> bool {
 /// What could not be named is one fault, not one more for each event.
 pub(super) fn both_unnamed(cause: &Facet, effect: &Facet) -> bool {
     cause.own.is_empty() && effect.own.is_empty() && cause.event_type == effect.event_type
+}
+
+/// The same of a server that a later line of the same driver does not name.
+pub(super) fn effect_alike_unnamed(cause: &Facet, effect: &Facet) -> bool {
+    !cause.is_nameless() && effect.is_nameless() && cause.event_type == effect.event_type
+}
+
+/// A disk that could not read what it has stored tries again for long, and answers nothing meanwhile.
+pub(super) fn bad_medium(cause: &Facet, _: &Facet) -> bool {
+    ["SCSI_MEDIUM_ERROR", "BLK_MEDIUM_ERROR", "NVME_MEDIUM_ERROR"].contains(&cause.event_type.as_str())
+}
+
+/// A device that did not appear, and a filesystem of which only the place is named where it was to be mounted.
+pub(super) fn mount_and_device(cause: &Facet, effect: &Facet) -> bool {
+    cause.event_type.as_str() == "BLK_DEVICE_MISSING"
+        && effect.event_type.as_str() == "FS_MOUNT_FAILED"
+        && effect.own.iter().all(|name| name.starts_with("n:/") && !name.starts_with("n:/dev/"))
 }
 
 /// A filesystem that does not say which one it is.
@@ -159,10 +183,17 @@ fn is_adapter(name: &str) -> bool {
     base.len() < name.len() && (base == "ioc" || base.starts_with("mpt") || base.starts_with("mpi"))
 }
 
+/// A port of libata, of which nobody said which disk is behind it: `ata2`.
+fn is_ata_port(name: &str) -> bool {
+    let port = name.strip_prefix("n:ata").unwrap_or_default();
+    !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
 /// An adapter's line about a command that names no device, or only the adapter, and a disk that fails.
 pub(super) fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
     let is_nameless = |facet: &Facet| {
-        facet.own.iter().all(|name| is_adapter(name)) && matches!(facet.class, Command | NoAnswer)
+        let is_way = |name: &String| is_adapter(name) || (facet.class == Command && is_ata_port(name));
+        facet.own.iter().all(is_way) && matches!(facet.class, Command | NoAnswer)
     };
     let is_disk = |facet: &Facet| {
         let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
@@ -195,7 +226,10 @@ pub(super) fn link_and_drive(cause: &Facet, effect: &Facet) -> bool {
         Bus => cause.event_type.as_str() != "PCIE_CORRECTED_ERROR",
         _ => is_function(cause) && is_named(effect, "nvme"),
     };
-    is_link && is_drive && effect.unplaced && effect.is_unserved() && !cause.is_of(effect)
+    // Of a controller it may be known how it is attached, and not where.
+    let is_at = |name: &String| name.matches(':').count() >= 2 && name.contains('.');
+    let somewhere = effect.unplaced || !effect.below.iter().chain(&effect.own).any(is_at);
+    is_link && is_drive && somewhere && effect.is_unserved() && !cause.is_of(effect)
 }
 
 /// The host of an MMC card, and the card.
@@ -225,13 +259,20 @@ pub(super) fn array_of_dm_raid(cause: &Facet, effect: &Facet) -> bool {
     is_named(effect, "mdX") && cause.event_type.as_str() == "DM_RAID_LEG_FAILED"
 }
 
-pub(super) fn ceph_and_rbd(cause: &Facet, effect: &Facet) -> bool {
-    cause.event_type.as_str().starts_with("CEPH_") && is_named(effect, "rbd")
+/// A server and a device that it serves, or a loop device that does not say which one it is and one that fails.
+pub(super) fn server_and_device(cause: &Facet, effect: &Facet) -> bool {
+    (cause.event_type.as_str().starts_with("CEPH_") && is_named(effect, "rbd"))
+        || (cause.event_type.as_str() == "LOOP_ERROR" && cause.is_nameless() && is_named(effect, "loop"))
 }
 
 pub(super) fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {
     let hard = cause.class != Stacked || effect.class == Stacked;
-    effect.unplaced && hard && !cause.is_space()
+    // Two disks that are both named are two.
+    let is_disk = |name: &String| {
+        name.strip_prefix("n:").is_some_and(|name| is_disk_node(name) || name.starts_with("nvme"))
+    };
+    let names_disk = |facet: &Facet| facet.own.iter().chain(&facet.below).any(is_disk);
+    effect.unplaced && hard && !cause.is_space() && !(names_disk(cause) && names_disk(effect))
 }
 
 /// What is made of other devices, nobody knows which, fails at the same moment.
@@ -242,6 +283,10 @@ pub(super) fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
 
 /// Whether the kernel hands a failure of the one up as one of the other: by operation, error and reason.
 pub(super) fn kernel_allows(cause: &Facet, effect: &Facet) -> bool {
+    // Whatever a filesystem says of a device that is gone comes of that.
+    if matches!(cause.class, Removed | GivenUp) && matches!(effect.class, Fs | Contents) {
+        return true;
+    }
     if effect.failed.layer == Layer::None || cause.failed.layer == Layer::None {
         return cause.is_space() == effect.is_space() || !effect.is_space();
     }

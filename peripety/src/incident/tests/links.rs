@@ -37,6 +37,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             vec![event("ATA_DEVICE_DISABLED", "sda", 0), medium("sda", 8, 3_600_000)],
         ),
         (
+            "error-handling-of-the-way",
+            vec![
+                placed(event("USB_STORAGE_ERROR", "sda", 0), "0:0:0:0", None),
+                event("USB_STORAGE_ERROR", "host0", 200),
+            ],
+            vec![
+                placed(event("USB_STORAGE_ERROR", "sda", 0), "0:0:0:0", None),
+                event("USB_STORAGE_ERROR", "host1", 200),
+            ],
+        ),
+        (
             "path-of-map",
             vec![transport("sda", 0), path("sda", 20)],
             vec![transport("sda", 0), path("sdb", 20)],
@@ -118,6 +129,11 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
                 io(event("BLK_IO_ERROR", "vdb", 0), Op::Write, 8, 5),
                 stacked(event("FS_JOURNAL_ABORTED", "vda1", 60_000), &["vda"], &[], &["/"]),
             ],
+        ),
+        (
+            "filesystem-on-failing-command",
+            vec![event("SCSI_MEDIUM_ERROR", "sdb", 0), event("FS_JOURNAL_ABORTED", "sdb1", 300)],
+            vec![event("SCSI_MEDIUM_ERROR", "sdb", 0), event("FS_JOURNAL_ABORTED", "sdc1", 300)],
         ),
         (
             "filesystem-below",
@@ -204,6 +220,16 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             "failure-was-predicted",
             vec![event("SMART_DISK_FAIL", "sda", 0), medium("sda", 8, day)],
             vec![event("SMART_DISK_FAIL", "sda", 0), transport("sda", day)],
+        ),
+        (
+            "disk-counts-its-errors",
+            vec![medium("sda", 8, 0), event("SMART_ATTRIBUTE_WARNING", "sda", 400_000)],
+            vec![medium("sda", 8, 0), event("SMART_ATTRIBUTE_WARNING", "sdb", 400_000)],
+        ),
+        (
+            "bad-medium-makes-wait",
+            vec![medium("sda", 8, 0), event("SCSI_ERROR_RECOVERY", "sda", 635_000)],
+            vec![medium("sdb", 8, 0), event("SCSI_ERROR_RECOVERY", "sda", 635_000)],
         ),
         (
             "link-partners",
@@ -299,6 +325,17 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             ],
         ),
         (
+            "mount-of-missing-device",
+            vec![
+                event("BLK_DEVICE_MISSING", "mmcblk0p1", 0),
+                with(event("FS_MOUNT_FAILED", "", 300), "fs.path", "/boot"),
+            ],
+            vec![
+                event("BLK_DEVICE_MISSING", "mmcblk0p1", 0),
+                with(event("FS_MOUNT_FAILED", "", 30_000), "fs.path", "/boot"),
+            ],
+        ),
+        (
             "only-path-at-the-time",
             vec![event("DM_MPATH_PATH_FAILED", "sda", 0), event("DM_MPATH_NO_PATH", "dm-0", 5)],
             vec![
@@ -327,6 +364,11 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             vec![event("CIFS_ERROR", "", 0), event("FS_SHUTDOWN", "", 700_000)],
         ),
         (
+            "only-server-of-the-moment",
+            vec![event("CIFS_ERROR", "10.0.0.7", 0), event("CIFS_ERROR", "", 5)],
+            vec![event("CIFS_ERROR", "10.0.0.7", 0), event("NFS_ERROR", "", 5)],
+        ),
+        (
             "only-device-of-the-moment",
             vec![event("SCSI_SENSE_OTHER", "2:0:1:0", 0), medium("sdb", 8, 5)],
             vec![event("SCSI_SENSE_OTHER", "2:0:1:0", 0), medium("sdb", 8, 60_000)],
@@ -352,9 +394,73 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
     ]
 }
 
+/// More that a rule links, and more that it does not.
+fn more_cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
+    let adapter = |host, at| with(event("SCSI_ERROR_RECOVERY", "", at), "adapter.host", host);
+    let offlined = |name: &str, at: &str, ms| with(event("SCSI_DEVICE_OFFLINED", name, ms), "scsi.hctl", at);
+    vec![
+        (
+            "way-to-device",
+            vec![adapter("2", 0), offlined("sdb", "2:0:0:1", 9_000)],
+            vec![adapter("2", 0), offlined("sdb", "3:0:0:1", 9_000)],
+        ),
+        (
+            "server-of-block-device",
+            vec![event("LOOP_ERROR", "", 0), event("BLK_IO_ERROR", "loop1", 900)],
+            vec![event("LOOP_ERROR", "", 0), event("BLK_IO_ERROR", "sda", 900)],
+        ),
+        (
+            "full-filesystem",
+            vec![event("FS_NO_SPACE", "sda1", 0), event("FS_REMOUNT_READ_ONLY", "sda1", 5)],
+            vec![event("FS_NO_SPACE", "sda1", 0), event("FS_REMOUNT_READ_ONLY", "sda2", 5)],
+        ),
+        (
+            "only-filesystem-of-the-moment",
+            vec![event("FS_NO_SPACE", "dm-5", 0), io(event("FS_JOURNAL_ABORTED", "", 5), Op::Write, 8, 28)],
+            vec![
+                event("FS_NO_SPACE", "dm-5", 0),
+                io(event("FS_JOURNAL_ABORTED", "", 60_000), Op::Write, 8, 28),
+            ],
+        ),
+        (
+            "host-of-card",
+            vec![
+                event("MMC_ERROR", "mmc1", 0),
+                io(event("BLK_IO_ERROR", "mmcblk1boot0", 200), Op::Read, 8064, 5),
+            ],
+            vec![
+                event("MMC_ERROR", "mmc0", 0),
+                io(event("BLK_IO_ERROR", "mmcblk1boot0", 200), Op::Read, 8064, 5),
+            ],
+        ),
+        (
+            "filesystem-itself",
+            vec![event("FS_IO_ERROR", "ubi0", 0), event("FS_ERROR", "ubi0:2", 5)],
+            vec![event("FS_IO_ERROR", "ubi1", 0), event("FS_ERROR", "ubi0:2", 5)],
+        ),
+        (
+            "command-of-unknown-disk",
+            vec![event("ATA_COMMAND_ERROR", "ata2", 0), event("SCSI_ABORTED_COMMAND", "sdb", 900)],
+            vec![
+                event("ATA_COMMAND_ERROR", "ata2", 0),
+                placed(
+                    event("SCSI_ABORTED_COMMAND", "sdb", 900),
+                    "4:0:0:0",
+                    Some(Transport::Sata { port: "ata5".into(), speed: String::new() }),
+                ),
+            ],
+        ),
+        (
+            "only-failure-at-the-time",
+            vec![event("SCSI_TIMEOUT", "sda", 0), event("TASK_BLOCKED", "dm-0", 122_000)],
+            vec![event("SCSI_TIMEOUT", "sda", 0), event("TASK_BLOCKED", "nvme0n1", 122_000)],
+        ),
+    ]
+}
+
 #[test]
 fn every_rule_links_what_it_is_for_and_nothing_else() {
-    let cases = cases();
+    let cases: Vec<_> = cases().into_iter().chain(more_cases()).collect();
     let tested: BTreeSet<&str> = cases.iter().map(|(name, _, _)| *name).collect();
     let all: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(tested, all, "each rule has its test");
