@@ -17,6 +17,8 @@ use crate::{parser::rules::RuleSet, record::Stamp};
 
 /// Batches that wait to be worked on.
 const QUEUE: usize = 4;
+/// Batches that wait where the other thread is the slower one.
+const AHEAD: usize = 2;
 /// What a batch has at most: records, and bytes of their texts.
 const RECORDS_MAX: usize = 1024;
 const BYTES_MAX: usize = 128 << 10;
@@ -47,7 +49,8 @@ pub(crate) fn read_beside<T: Taker + Send>(
             }
         };
         let batch = Batch::default();
-        let mut batches = Batches { silent, rules: silent.rules(), batch, sender: Some(sender), returned };
+        let mut batches =
+            Batches { silent, rules: silent.rules(), batch, sender: Some(sender), returned, ahead: 0 };
         let reported = read_into(input, calendar, &mut batches);
         batches.send();
         drop(batches);
@@ -122,12 +125,15 @@ struct Batches<'s> {
     sender: Option<SyncSender<Batch>>,
     /// Batches that were worked on.
     returned: Receiver<Batch>,
+    /// Batches that were not yet.
+    ahead: usize,
 }
 
 impl Batches<'_> {
     fn send(&mut self) {
-        let next = self.returned.try_recv().unwrap_or_default();
-        let batch = std::mem::replace(&mut self.batch, next);
+        let next = self.returned.try_recv();
+        self.ahead = self.ahead.saturating_sub(usize::from(next.is_ok())) + 1;
+        let batch = std::mem::replace(&mut self.batch, next.unwrap_or_default());
         if self.sender.as_ref().is_some_and(|sender| sender.send(batch).is_err()) {
             self.sender = None;
         }
@@ -136,8 +142,10 @@ impl Batches<'_> {
 
 impl Taker for Batches<'_> {
     fn take(&mut self, mut item: Item) -> ControlFlow<()> {
-        if let Item::Entry(entry) = &mut item {
-            // The longer half of the work on a line that says something.
+        if let Item::Entry(entry) = &mut item
+            && self.ahead > AHEAD
+        {
+            // The longer half of the work on a line that says something: for whoever has less to do.
             let time = Stamp { monotonic_ns: None, realtime_us: 0 };
             entry.parsed = Parsed::Yes(self.rules.parse(&entry.log, time).map(Box::new));
         }
