@@ -53,7 +53,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The tracepoint's name in the kernel.
+            /// The probe's name: that of its tracepoint in the kernel, where it is the only one there.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
@@ -95,6 +95,8 @@ kinds! {
     XfsForceShutdown = 11 "xfs_force_shutdown",
     /// `filemap:filemap_set_wb_err`.
     FilemapSetWbErr = 12 "filemap_set_wb_err",
+    /// `block:block_rq_complete` of a request that took long.
+    BlockRqSlow = 13 "block_rq_slow",
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod nvme_rq;
 mod record;
 pub mod scsi_cmd;
 pub mod scsi_eh;
+pub mod slow;
 pub mod text;
 pub mod wb_err;
 pub mod xfs;

@@ -10,6 +10,7 @@ use crate::{
     nvme_rq::NvmeRq,
     scsi_cmd::ScsiCmd,
     scsi_eh::ScsiEh,
+    slow::SlowRq,
     wb_err::WbErr,
     xfs::XfsShutdown,
 };
@@ -51,6 +52,8 @@ pub enum Payload {
     XfsShutdown(XfsShutdown),
     /// Lost writeback.
     WbErr(WbErr),
+    /// Requests that took long.
+    SlowRq(SlowRq),
 }
 
 /// Why bytes are no record.
@@ -111,6 +114,7 @@ impl KernelRecord {
             Kind::Ext4Shutdown => payload!(Ext4Shutdown, Ext4Shutdown),
             Kind::XfsForceShutdown => payload!(XfsShutdown, XfsShutdown),
             Kind::FilemapSetWbErr => payload!(WbErr, WbErr),
+            Kind::BlockRqSlow => payload!(SlowRq, SlowRq),
         };
         Ok(Self { header, payload })
     }
@@ -128,7 +132,7 @@ impl KernelRecord {
                 }
             };
         }
-        payload!(BlockRq BlockBio ScsiDone ScsiTimeout ScsiEh NvmeRq NvmeAen Console Ext4Error Ext4Shutdown XfsShutdown WbErr);
+        payload!(BlockRq BlockBio ScsiDone ScsiTimeout ScsiEh NvmeRq NvmeAen Console Ext4Error Ext4Shutdown XfsShutdown WbErr SlowRq);
     }
 
     /// The hook that made it.

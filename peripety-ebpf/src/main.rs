@@ -4,8 +4,8 @@
 //! from the running kernel's BTF, and as a classic one (name with `_c`), whose fields are read at offsets from tracefs'
 //! `format` files. Both fill the same record by the same function. User space loads one of the two.
 //!
-//! `block_bio_complete`, which fires for good bios too, exists a third time (`_b`): as a raw tracepoint whose arguments have
-//! types for the verifier, so that a good bio costs one load and no call.
+//! What runs for good bios and requests too exists a third time (`_b`): as a raw tracepoint whose arguments have types for the
+//! verifier, so that these cost one load and no call to read memory.
 
 #![no_std]
 #![no_main]
@@ -25,6 +25,7 @@ mod nvme_aen;
 mod nvme_rq;
 mod scsi_cmd;
 mod scsi_eh;
+mod slow;
 mod wb_err;
 mod xfs;
 
@@ -98,6 +99,19 @@ hooks! {
 #[btf_tracepoint(function = "block_bio_complete")]
 pub fn prpt_bio_err_b(ctx: BtfTracePointContext) -> i32 {
     let _ = block_bio::typed(&ctx);
+    0
+}
+
+// How long a request took stands in the request: only raw ways reach it.
+#[raw_tracepoint(tracepoint = "block_rq_complete")]
+pub fn prpt_rq_slow(ctx: RawTracePointContext) -> i32 {
+    let _ = slow::raw(&ctx);
+    0
+}
+
+#[btf_tracepoint(function = "block_rq_complete")]
+pub fn prpt_rq_slow_b(ctx: BtfTracePointContext) -> i32 {
+    let _ = slow::typed(&ctx);
     0
 }
 

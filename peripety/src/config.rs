@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 pub(crate) use error::{ConfigError, ConfigErrors};
 pub use files::{Bounded, read_bounded};
-pub(crate) use settings::Main;
+pub(crate) use settings::{Main, SlowIo};
 
 use crate::{incident::Limits, parser::rules::Rule, roots::Roots};
 
@@ -25,6 +25,8 @@ pub struct Config {
     pub probes: BTreeMap<String, bool>,
     /// `[early_signs]`: from how many in which time on events that failed nothing are a warning.
     pub early_signs: Limits,
+    /// `[slow_io]`: from when on a request is slow.
+    pub slow_io: SlowIo,
     /// The files that it was read from.
     pub files: Vec<PathBuf>,
     rules: Vec<Rule>,

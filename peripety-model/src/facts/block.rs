@@ -13,6 +13,10 @@ section! {
         phys_seg: u32,
         /// I/O priority class (IOPRIO_CLASS_*): 1 real time, 2 best effort, 3 idle.
         prio_class: u32,
+        /// How long the longest of the requests took, in milliseconds.
+        took_ms: u64,
+        /// From how many milliseconds on a request of this device is reported as slow.
+        limit_ms: u64,
         /// Block of the buffer or page cache, of a size that the line does not report.
         logical_block: u64,
         /// Whether the page was written for somebody who waits: `sync` or `async`.

@@ -1,5 +1,7 @@
 //! The keys of the configuration.
 
+use std::collections::BTreeMap;
+
 use peripety_common::Kind;
 
 use super::Config;
@@ -60,7 +62,11 @@ const MAIN_KEYS: &[&str] = &[
 /// Takes over what a text says; gives what is wrong with it.
 pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem> {
     let (mut doc, top) = Doc::parse(text);
-    doc.unknown_keys("", &top, &["main", "probes", "early_signs", "collector_regexs", "collector"]);
+    doc.unknown_keys(
+        "",
+        &top,
+        &["main", "probes", "early_signs", "slow_io", "collector_regexs", "collector"],
+    );
     apply_main(&mut config.main, &mut doc, &top);
     if let Some(probes) = doc.table("", &top, "probes") {
         let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
@@ -72,6 +78,7 @@ pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem>
         }
     }
     apply_signs(&mut config.early_signs, &mut doc, &top);
+    apply_slow(&mut config.slow_io, &mut doc, &top);
     for rule in rules_of(&mut doc, &top, file, Author::User) {
         match config.rules.iter_mut().find(|r| r.name == rule.name) {
             Some(earlier) => *earlier = rule,
@@ -84,6 +91,40 @@ pub(super) fn apply(config: &mut Config, file: &str, text: &str) -> Vec<Problem>
         config.rules.truncate(RULES_MAX);
     }
     doc.into_problems()
+}
+
+/// From when on a request is slow, as the configuration has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlowIo {
+    /// Milliseconds, for every disk that has no limit of its own; 0: none.
+    pub limit_ms: u64,
+    /// Milliseconds of single disks, by their names in the kernel or links below /dev.
+    pub disks: BTreeMap<String, u64>,
+}
+
+/// An hour: what takes longer is no request any more.
+const SLOW_MAX_MS: u64 = 3_600_000;
+/// Disks with a limit of their own.
+const SLOW_DISKS_MAX: usize = 1024;
+
+/// `[slow_io]`
+fn apply_slow(slow: &mut SlowIo, doc: &mut Doc<'_>, top: &Table<'_>) {
+    let Some(table) = doc.table("", top, "slow_io") else { return };
+    doc.unknown_keys("slow_io", table, &["limit_ms", "disks"]);
+    if let Some(ms) = doc.integer("slow_io", table, "limit_ms", 0..SLOW_MAX_MS + 1) {
+        slow.limit_ms = ms;
+    }
+    let Some(disks) = doc.table("slow_io", table, "disks") else { return };
+    for name in disks.keys().map(|key| key.get_ref().to_string()) {
+        if slow.disks.len() >= SLOW_DISKS_MAX && !slow.disks.contains_key(&name) {
+            let what = format!("there are more than {SLOW_DISKS_MAX} disks");
+            doc.problem(0, "slow_io.disks", what, "use limit_ms for most of them".to_owned());
+            return;
+        }
+        if let Some(ms) = doc.integer("slow_io.disks", disks, &name, 0..SLOW_MAX_MS + 1) {
+            slow.disks.insert(name, ms);
+        }
+    }
 }
 
 /// `[early_signs.KIND]`: what a file leaves out stays as it is.

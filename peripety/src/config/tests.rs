@@ -283,6 +283,17 @@ fn the_sample_is_right_with_and_without_its_comments() {
 }
 
 #[test]
+fn limits_of_slow_requests_are_for_every_disk_or_for_one() {
+    assert_eq!(Config::default().slow_io, SlowIo::default());
+    let text = "[slow_io]\nlimit_ms = 2000\n[slow_io.disks]\nsda = 0\n\"/dev/disk/by-id/x\" = 500";
+    let config = Config::from_text("conf", text).unwrap();
+    let disks = [("/dev/disk/by-id/x".to_owned(), 500), ("sda".to_owned(), 0)];
+    assert_eq!(config.slow_io, SlowIo { limit_ms: 2000, disks: disks.into() });
+    let found = errors("[slow_io]\nlimit_ms = -1\nlimit = 5\ndisks = { sda = 'soon', sdb = 3600001 }");
+    assert_eq!(found.len(), 4, "{found:#?}");
+}
+
+#[test]
 fn limits_of_early_signs_are_set_key_by_key_and_checked() {
     let text = "[early_signs]\nretries = { count = 0 }\n[early_signs.link_resets]\nwithin_s = 60";
     let config = Config::from_text("conf", text).unwrap();

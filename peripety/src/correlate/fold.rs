@@ -148,6 +148,12 @@ impl Fold {
         }
     }
 
+    /// One of them took so long.
+    pub(super) fn took_ms(&mut self, ms: u64) {
+        let block = self.event.facts.block.get_or_insert_default();
+        block.took_ms = block.took_ms.max(Some(ms));
+    }
+
     /// Takes in how the sectors of one more failure are meant: what is vague stays so.
     pub(super) fn extent(&mut self, extent: Option<Extent>) {
         if let (Some(io), Some(extent)) = (&mut self.event.io, extent)

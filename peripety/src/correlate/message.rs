@@ -22,6 +22,9 @@ const LINE_CHARS: usize = 160;
 pub(crate) fn compose(event: &Event) -> String {
     let text = match event.event_type.as_str() {
         _ if is_of_many(event) => many(event),
+        "BLK_SLOW_IO" if event.facts.block.as_ref().is_some_and(|block| block.took_ms.is_some()) => {
+            slow(event)
+        }
         _ if is_request(event) => request(event),
         "BLK_LOST_WRITE" => lost_write(event),
         "FS_ERROR" if fs(event).is_some_and(|fs| fs.function.is_some()) => filesystem_error(event),
@@ -157,6 +160,18 @@ fn request(event: &Event) -> String {
         () => "",
     });
     text
+}
+
+fn slow(event: &Event) -> String {
+    let what = event
+        .io
+        .as_ref()
+        .map_or("request", |io| if io.op == Op::Flush { "cache flush" } else { verb(io.op) });
+    let block = event.facts.block.as_ref();
+    let took = block.and_then(|block| block.took_ms).unwrap_or_default();
+    let limit = block.and_then(|block| block.limit_ms).unwrap_or_default();
+    let upto = if event.count > 1 { "up to " } else { "" };
+    format!("a {what} took {upto}{took} ms on {}; the limit is {limit} ms", device(event))
 }
 
 const fn verb(op: Op) -> &'static str {

@@ -1,6 +1,7 @@
 mod bounds;
 mod devices;
 mod lost_writes;
+mod slow;
 mod words;
 
 use std::{collections::HashMap, sync::Arc};

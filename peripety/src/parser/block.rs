@@ -4,12 +4,13 @@ use peripety_common::{
     Header, Kind, VERSION,
     block_bio::{self, BlockBio},
     block_rq::{self, BlockRq},
+    slow::SlowRq,
 };
 
 use super::{Kdev, RawEvent, errno, kernel::draft};
 use crate::{
     block::Dev,
-    event::{Extent, Io, Op},
+    event::{EventType, Extent, Io, Op},
     record::{Missed, Stamp},
 };
 
@@ -92,6 +93,30 @@ pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
         io.extent = bio_extent(bio);
     }
     Some(raw)
+}
+
+/// Requests that took long, and succeeded or not.
+pub(super) fn slow(h: &Header, slow: &SlowRq, time: Stamp) -> Option<RawEvent> {
+    let mut raw = draft(h, time, EventType::BLK_SLOW_IO, Kdev::Dev(Dev::from_kernel(slow.dev)));
+    raw.count = slow.count.max(1);
+    raw.io = Some(Io {
+        op: slow_op(slow),
+        sector: (slow.sector != u64::MAX).then_some(slow.sector),
+        nr_sectors: Some(slow.nr_sectors),
+        ..Io::default()
+    });
+    let facts = raw.facts.block.get_or_insert_default();
+    facts.took_ms = Some(slow.longest_ns / 1_000_000);
+    facts.limit_ms = Some(slow.limit_ns / 1_000_000);
+    Some(raw)
+}
+
+/// The operation of the longest of them.
+pub(crate) const fn slow_op(slow: &SlowRq) -> Op {
+    match op(slow.op) {
+        Op::Write if slow.nr_sectors == 0 => Op::Flush,
+        other => other,
+    }
 }
 
 fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {

@@ -23,6 +23,7 @@ pub fn kernel(record: &KernelRecord, time: Stamp) -> Option<RawEvent> {
         Payload::Ext4Shutdown(shutdown) => fs::ext4_shutdown(h, shutdown, time),
         Payload::XfsShutdown(shutdown) => fs::xfs_shutdown(h, shutdown, time),
         Payload::WbErr(wb) => fs::lost_write(h, wb, time),
+        Payload::SlowRq(slow) => block::slow(h, slow, time),
         // The text itself comes through /dev/kmsg; this record only reports its time.
         Payload::Console(_) => None,
         _ => None,
@@ -45,6 +46,7 @@ pub(crate) fn source_name(kind: Kind) -> &'static str {
         Kind::Ext4Shutdown => "ebpf:ext4_shutdown",
         Kind::XfsForceShutdown => "ebpf:xfs_force_shutdown",
         Kind::FilemapSetWbErr => "ebpf:filemap_set_wb_err",
+        Kind::BlockRqSlow => "ebpf:block_rq_slow",
     }
 }
 

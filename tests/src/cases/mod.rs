@@ -24,6 +24,7 @@ mod removed;
 mod replay;
 mod requests;
 mod sandbox;
+mod slow_io;
 mod status;
 mod storm;
 mod unit;
@@ -69,6 +70,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         info::CASES,
         map::CASES,
         sandbox::CASES,
+        slow_io::CASES,
         cli::CASES,
         zram::CASES,
         unit::CASES,

@@ -52,7 +52,9 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
 pub fn each(bench: &Bench, disk: &str, reads: &[&str]) -> Result<Vec<Figure>> {
     const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
     let before = fs::read_to_string(SWITCH).unwrap_or_else(|_| "0".to_owned());
-    let daemon = Daemon::start(bench, &[], "[main]\nsave_to_journald = false")?;
+    // With a limit that no read here reaches, to see the price of the probe that looks at good requests.
+    let config = "[main]\nsave_to_journald = false\n[slow_io]\nlimit_ms = 60000";
+    let daemon = Daemon::start(bench, &[], config)?;
     let ran = |daemon: &Daemon| -> Result<BTreeMap<String, (f64, f64)>> {
         let status = daemon.prpt(&["probes", "--format", "Json"])?;
         let probes = status.first().and_then(|s| s.get("probes")).and_then(Value::as_array).cloned();

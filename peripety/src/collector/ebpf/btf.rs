@@ -37,6 +37,7 @@ static MEMBERS: &[Member] = &[
     member("RQ_SECTOR", "request", &["__sector"]),
     member("RQ_CMD_FLAGS", "request", &["cmd_flags"]),
     member("RQ_TAG", "request", &["tag"]),
+    member("RQ_START", "request", &["start_time_ns"]),
     member("RQ_Q", "request", &["q"]),
     member("RQ_HCTX", "request", &["mq_hctx"]),
     // Up to 5.16; from 5.15 the queue has it (5.15 and 5.16 have both).
@@ -95,7 +96,7 @@ static MEMBERS: &[Member] = &[
 const RQ_COMPLETE: &str = "btf_trace_block_rq_complete";
 
 /// Types of tracepoints that programs with typed arguments attach to, all of them of the kernel itself.
-const PROTOTYPES: [&str; 1] = ["btf_trace_block_bio_complete"];
+const PROTOTYPES: [&str; 2] = ["btf_trace_block_bio_complete", RQ_COMPLETE];
 
 /// Why there are no offsets at all.
 #[derive(Debug, thiserror::Error)]

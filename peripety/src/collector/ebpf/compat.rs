@@ -57,13 +57,12 @@ impl Kernel {
     /// How a probe is attached where the driver is a module, as the table says it.
     pub(crate) fn way(&self, probe: &Probe) -> &'static str {
         let situation = Situation { kernel: self.version, has_rq_error: self.has(Kind::BlockRqError) };
-        if !self.has(probe.kind) {
+        let has_types = self.version >= if probe.module.is_some() { MODULE_BTF } else { BTF };
+        if !self.has(probe.kind) || (probe.classic.is_empty() && !has_types) {
             "absent"
         } else if (probe.off)(&situation).is_some() {
             "off"
-        } else if self.version < if probe.module.is_some() { MODULE_BTF } else { BTF }
-            && !probe.btf.is_empty()
-        {
+        } else if !has_types && !probe.btf.is_empty() {
             "classic"
         } else {
             "raw"
@@ -223,7 +222,7 @@ mod tests {
                 Need::Driver => "with its driver",
                 Need::Optional => "no",
             };
-            let _ = write!(out, "| `{}:{}` | {need} |", probe.category, probe.event());
+            let _ = write!(out, "| `{}:{}` | {need} |", probe.category, probe.kind.name());
             for kernel in KERNELS {
                 let _ = write!(out, " {} |", kernel.way(probe));
             }
@@ -233,8 +232,9 @@ mod tests {
     }
 
     fn lost() -> String {
-        let line =
-            |probe: &Probe| format!("| `{}:{}` | {} |\n", probe.category, probe.event(), probe.lost_without);
+        let line = |probe: &Probe| {
+            format!("| `{}:{}` | {} |\n", probe.category, probe.kind.name(), probe.lost_without)
+        };
         format!("| without | goes unseen |\n|---|---|\n{}", PROBES.iter().map(line).collect::<String>())
     }
 

@@ -70,6 +70,9 @@ impl Layout {
 
     /// Why a probe cannot be a classic tracepoint, if so.
     pub(super) fn classic_obstacle(&self, probe: &Probe) -> Option<String> {
+        if probe.classic.is_empty() {
+            return Some("the tracepoint's record does not say when a request was made".to_owned());
+        }
         self.no_format.get(probe.event()).cloned()
     }
 }

@@ -18,6 +18,7 @@ use super::{
     maps::Maps,
     probes::{Need, PROBES, Probe, Situation},
     ring::Ring,
+    slow_limits::SlowLimits,
     status::{AttachMode, Counts, ProbeStatus, ProgramStatus, RingStatus, Status, Verdict},
 };
 use crate::{
@@ -50,11 +51,20 @@ pub(crate) struct Options {
     pub only_classic: bool,
     /// Let the programs go on while no daemon runs.
     pub pin: bool,
+    /// From when on requests are slow.
+    pub slow: SlowLimits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, off: BTreeMap::new(), verbose: false, only_classic: false, pin: false }
+        Self {
+            ring_bytes: 4 << 20,
+            off: BTreeMap::new(),
+            verbose: false,
+            only_classic: false,
+            pin: false,
+            slow: SlowLimits::default(),
+        }
     }
 }
 
@@ -221,7 +231,12 @@ impl Ebpf {
                 .find(|p| p.kind == Kind::BlockRqError)
                 .is_some_and(|p| exists(roots, p).unwrap_or(*kernel >= KernelVersion::new(5, 18))),
         };
-        let off = options.off.get(&probe.kind).cloned().or_else(|| (probe.off)(&situation));
+        let unlimited = || {
+            let is_unlimited = probe.kind == Kind::BlockRqSlow && options.slow.least_ns().is_none();
+            is_unlimited.then(|| "no limit is set: [slow_io] of the configuration".to_owned())
+        };
+        let off =
+            options.off.get(&probe.kind).cloned().or_else(|| (probe.off)(&situation)).or_else(unlimited);
         off.map_or_else(|| self.source.absent(probe), |reason| Verdict::Off { reason })
     }
 
@@ -272,6 +287,9 @@ impl Ebpf {
 
     /// Attaches what waits for a disk or driver like this one; for anything, if it is not known what came. Whether it did.
     pub(crate) fn attach_waiting(&mut self, came: Option<(&str, &str)>) -> bool {
+        if came.is_none_or(|(subsystem, _)| subsystem == "block") {
+            self.name_slow_disks();
+        }
         let roots = &self.source.roots;
         let mut any = false;
         for (probe, (verdict, program)) in PROBES.iter().zip(&mut self.verdicts) {
@@ -297,6 +315,19 @@ impl Ebpf {
             };
         }
         any
+    }
+
+    /// A disk came: its limit may be set by its name.
+    fn name_slow_disks(&mut self) {
+        let Source { roots, options, .. } = &*self.source;
+        if !options.slow.by_name.is_empty() {
+            let limits = options.slow.by_number(roots);
+            for instance in &mut self.instances {
+                if let Err(error) = instance.maps.set_slow_limits(&limits) {
+                    tracing::warn!(%error, "the limits of slow requests cannot be set");
+                }
+            }
+        }
     }
 
     /// Kinds that are attached.
@@ -474,7 +505,7 @@ impl Ebpf {
     /// Everything that `prpt probes` shows.
     pub(crate) fn status(&self) -> Status {
         let probes = PROBES.iter().zip(&self.verdicts).map(|(probe, (verdict, program))| ProbeStatus {
-            tracepoint: format!("{}:{}", probe.category, probe.event()),
+            tracepoint: format!("{}:{}", probe.category, probe.kind.name()),
             verdict: verdict.clone(),
             need: match probe.need {
                 Need::Required => "required",

@@ -1,5 +1,7 @@
 //! What user space reads from and writes to the programs' maps.
 
+use std::collections::BTreeMap;
+
 use aya::{
     Ebpf,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
@@ -18,6 +20,9 @@ pub(super) const RING: &str = "prpt_ring";
 /// Name of the map of exact counts.
 pub(super) const COUNTS: &str = "prpt_counts";
 
+/// Name of the map of limits from which on requests are slow.
+const SLOW_LIMITS: &str = "prpt_slow_limit";
+
 /// Hooks whose failures are counted by device.
 pub(super) const COUNTED: [Kind; 3] = [Kind::BlockRqError, Kind::BlockRqComplete, Kind::BlockBioComplete];
 
@@ -29,11 +34,13 @@ pub(super) struct Maps {
     counts: HashMap<MapData, CountKey, u64>,
     ring_fill: PerCpuArray<MapData, u64>,
     inodes: HashMap<MapData, WbErrKey, WbErrState>,
+    /// None in what a daemon pinned that had none.
+    slow_limits: Option<HashMap<MapData, u32, u64>>,
 }
 
 /// All maps that programs and user space share.
-pub(super) const NAMES: [&str; 6] =
-    [RING, COUNTS, "prpt_counters", "prpt_errno", "prpt_ring_fill", "prpt_wb_err_ino"];
+pub(super) const NAMES: [&str; 7] =
+    [RING, COUNTS, "prpt_counters", "prpt_errno", "prpt_ring_fill", "prpt_wb_err_ino", SLOW_LIMITS];
 
 impl Maps {
     /// Takes the maps out of a loaded object, and its ring, and fills in what the programs look up.
@@ -58,6 +65,7 @@ impl Maps {
             counts: take(COUNTS)?.try_into()?,
             ring_fill: take("prpt_ring_fill")?.try_into()?,
             inodes: take("prpt_wb_err_ino")?.try_into()?,
+            slow_limits: take(SLOW_LIMITS).ok().map(HashMap::try_from).transpose()?,
         };
         Ok((maps, take(RING)?))
     }
@@ -100,6 +108,20 @@ impl Maps {
     /// Most bytes that ever waited in the ring.
     pub(super) fn ring_most_filled(&self) -> u64 {
         self.ring_fill.get(&0, 0).map_or(0, |per_cpu| per_cpu.iter().copied().max().unwrap_or(0))
+    }
+
+    /// Sets from how many nanoseconds on requests are slow, by device; those of other devices never are.
+    pub(super) fn set_slow_limits(&mut self, limits: &BTreeMap<u32, u64>) -> Result<(), MapError> {
+        let Some(map) = &mut self.slow_limits else { return Ok(()) };
+        let gone: Vec<u32> =
+            map.keys().filter_map(Result::ok).filter(|dev| !limits.contains_key(dev)).collect();
+        for dev in gone {
+            map.remove(&dev)?;
+        }
+        for (dev, limit_ns) in limits {
+            map.insert(dev, limit_ns, 0)?;
+        }
+        Ok(())
     }
 
     /// Inodes that lost data, with their counts so far.

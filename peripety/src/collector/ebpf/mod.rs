@@ -16,9 +16,11 @@ mod maps;
 pub(crate) mod probes;
 #[expect(unsafe_code, reason = "the ring is memory shared with the kernel")]
 mod ring;
+mod slow_limits;
 pub(crate) mod status;
 mod verbose;
 
 pub(crate) use drop_accounting::RingState;
 pub(crate) use loader::{Addition, Ebpf, Options, clear_pins, prepare_pins};
+pub(crate) use slow_limits::SlowLimits;
 pub(crate) use status::{AttachMode, Verdict};

@@ -27,7 +27,7 @@ pub struct Probe {
     pub raw: &'static str,
     /// Name of the raw tracepoint program whose arguments have types, where good requests are to cost less than by `raw`.
     pub typed: Option<&'static str>,
-    /// Name of the classic tracepoint program.
+    /// Name of the classic tracepoint program; empty where the tracepoint's record does not say what is wanted.
     pub classic: &'static str,
     /// Whether a machine must have it.
     pub need: Need,
@@ -50,7 +50,10 @@ pub struct Probe {
 impl Probe {
     /// The tracepoint's name.
     pub const fn event(&self) -> &'static str {
-        self.kind.name()
+        match self.kind {
+            Kind::BlockRqSlow => Kind::BlockRqComplete.name(),
+            kind => kind.name(),
+        }
     }
 }
 
@@ -341,6 +344,21 @@ pub static PROBES: &[Probe] = &[
         format: &[("TP_WB_INO", "i_ino", 8), ("TP_WB_DEV", "s_dev", 4), ("TP_WB_ERRSEQ", "errseq", 4)],
         format_optional: &[],
     },
+    Probe {
+        kind: Kind::BlockRqSlow,
+        category: "block",
+        raw: "prpt_rq_slow",
+        typed: Some("prpt_rq_slow_b"),
+        classic: "",
+        need: Need::Optional,
+        module: None,
+        lost_without: "requests that take long and succeed",
+        off: never,
+        waits: at_once,
+        btf: &["RQ_START", "RQ_SECTOR", "RQ_CMD_FLAGS", "RQ_Q", "DISK_MAJOR", "DISK_MINOR"],
+        format: &[],
+        format_optional: &[],
+    },
 ];
 
 #[cfg(test)]
@@ -353,7 +371,8 @@ mod tests {
             assert_eq!(PROBES.iter().filter(|p| p.kind == *kind).count(), 1, "{}", kind.name());
         }
         for probe in PROBES {
-            for name in [probe.raw, probe.classic].into_iter().chain(probe.typed) {
+            let classic = Some(probe.classic).filter(|name| !name.is_empty());
+            for name in [probe.raw].into_iter().chain(classic).chain(probe.typed) {
                 assert!(name.len() <= 15 && name.starts_with("prpt_"), "{name}: BPF_OBJ_NAME_LEN is 16");
             }
         }

@@ -7,6 +7,7 @@ use peripety_common::{
     block_rq::is_normal,
     nvme_rq::NvmeRq,
     scsi_cmd::{NO_SECTOR, ScsiCmd},
+    slow::SlowRq,
     text::until_nul,
     wb_err::WbErr,
 };
@@ -82,6 +83,7 @@ impl Correlator {
             Payload::Ext4Shutdown(s) => self.counted(shut_down(s.dev), kind, record, time, cx),
             Payload::XfsShutdown(s) => self.counted(shut_down(s.dev), kind, record, time, cx),
             Payload::WbErr(wb) => self.lost_write(wb, record, time, cx),
+            Payload::SlowRq(slow) => self.slow(slow, record, time, cx),
             _ => {}
         }
     }
@@ -166,6 +168,22 @@ impl Correlator {
                 io.lost_pages = Some(newly_lost);
             }
             self.first(raw, key, Kind::FilemapSetWbErr, cx);
+        }
+    }
+
+    /// Requests that took long: the longest counts.
+    fn slow(&mut self, slow: &SlowRq, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
+        // 0 is what all of a type are found by.
+        let detail = u64::from(slow.op) + 1;
+        let key = FoldKey::typed(Scope::dev(slow.dev), EventType::BLK_SLOW_IO.as_str(), detail);
+        if let Some(place) = self.open_at(&key, time, cx) {
+            if let Some(fold) = self.table.touch(place, self.now_ns) {
+                let sectors = (slow.sector != u64::MAX).then_some((slow.sector, slow.nr_sectors.max(1)));
+                fold.add(Origin::Probe, slow.count.max(1), time, sectors);
+                fold.took_ms(slow.longest_ns / 1_000_000);
+            }
+        } else if let Some(raw) = parser::kernel(record, time) {
+            self.first(raw, key, Kind::BlockRqSlow, cx);
         }
     }
 

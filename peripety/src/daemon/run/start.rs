@@ -24,10 +24,10 @@ use crate::{
     block::BlkCache,
     checkpoint::Checkpoint as _,
     collector::{
-        ebpf::{Ebpf, Options},
+        ebpf::{Ebpf, Options, SlowLimits},
         uevent::Sockets,
     },
-    config::Config,
+    config::{Config, SlowIo},
     correlate::{LiveSources, Saved},
     engine::Settings,
     event::EventType,
@@ -199,6 +199,12 @@ fn unread_notes(count: u64) -> Lost {
     }
 }
 
+fn slow_limits(slow: &SlowIo) -> SlowLimits {
+    let ns = |ms: u64| ms.saturating_mul(1_000_000);
+    let by_name = slow.disks.iter().map(|(name, ms)| (name.clone(), ns(*ms))).collect();
+    SlowLimits { every_ns: ns(slow.limit_ms), by_name }
+}
+
 fn ebpf_options(args: &Args, config: &Config) -> Options {
     let off = peripety_common::Kind::ALL
         .iter()
@@ -211,5 +217,6 @@ fn ebpf_options(args: &Args, config: &Config) -> Options {
         verbose: args.verbose,
         only_classic: args.only_classic,
         pin: config.main.keep_probes,
+        slow: slow_limits(&config.slow_io),
     }
 }

@@ -99,6 +99,11 @@ impl Source {
             .verifier_log_level(VerifierLogLevel::DEBUG)
             .map_max_entries(RING, options.ring_bytes)
             .map_max_entries(COUNTS, lru_entries())
+            .override_global(
+                "SLOW_LEAST_NS",
+                lasting(&LEASTS, options.slow.least_ns().unwrap_or(u64::MAX)),
+                true,
+            )
             .override_global("AYA_LOG_LEVEL", if options.verbose { &LOG_ALL } else { &LOG_NOTHING }, false);
         let pins = if options.pin { Pins::open(roots) } else { Err(pins::PinsError::Unwanted) };
         Self {
@@ -111,8 +116,9 @@ impl Source {
     }
 
     fn place(&self, layout: &Layout, rows: &[usize]) -> Option<PathBuf> {
-        let Options { ring_bytes, verbose, only_classic, .. } = &self.options;
-        let options = format!("{ring_bytes} {verbose} {only_classic} {}", lru_entries());
+        let Options { ring_bytes, verbose, only_classic, slow, .. } = &self.options;
+        let options =
+            format!("{ring_bytes} {verbose} {only_classic} {} {:?}", lru_entries(), slow.least_ns());
         Some(self.pins.as_ref().ok()?.place(OBJECT, &options, layout, rows))
     }
 
@@ -136,7 +142,8 @@ impl Source {
             return None;
         }
         let open = || -> Result<_, PinFailure> {
-            let (maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel)?;
+            let (mut maps, ring) = Maps::of(|name| pins::map(&pinned.dir, name), self.kernel)?;
+            maps.set_slow_limits(&self.options.slow.by_number(&self.roots))?;
             let mut programs = BTreeMap::new();
             let mut verdicts = Vec::new();
             for (row, probe) in rows() {
@@ -241,8 +248,10 @@ impl Source {
             let pinned = pins::pin_maps(&ebpf, dir);
             self.or_unpinned(dir, pinned)
         });
-        let (maps, ring) =
+        let (mut maps, ring) =
             Maps::take(&mut ebpf, self.kernel).map_err(|e| load_error::explain(&self.roots, &e))?;
+        maps.set_slow_limits(&self.options.slow.by_number(&self.roots))
+            .map_err(|e| load_error::explain(&self.roots, &e))?;
         let ring = Ring::new(ring).map_err(|e| e.to_string())?;
         let programs = Programs::Own(Box::new(ebpf));
         Ok(Loaded { programs, maps, ring, ring_bytes: self.ring_bytes(), pinned })
@@ -358,6 +367,7 @@ enum Attempt {
 }
 
 static OFFSETS: Mutex<BTreeMap<u16, &'static u16>> = Mutex::new(BTreeMap::new());
+static LEASTS: Mutex<BTreeMap<u64, &'static u64>> = Mutex::new(BTreeMap::new());
 static SWITCHES: Mutex<BTreeMap<u8, &'static u8>> = Mutex::new(BTreeMap::new());
 
 /// A value that the loader, which is kept, can refer to for as long as it likes. Each is made once: there are some dozens.

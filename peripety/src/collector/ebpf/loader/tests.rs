@@ -49,6 +49,23 @@ async fn the_running_kernel_takes_every_probe_it_has_both_ways() {
     }
 }
 
+#[tokio::test]
+async fn the_program_that_looks_at_good_requests_is_attached_where_there_is_a_limit_alone() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: loading eBPF takes root");
+        return;
+    }
+    for (every_ns, is_on) in [(0, false), (2_000_000_000, true)] {
+        let slow = SlowLimits { every_ns, ..SlowLimits::default() };
+        let ebpf = Ebpf::load(&Roots::system(), Options { ring_bytes: 1 << 16, slow, ..Options::default() });
+        let status = ebpf.status();
+        let probe = status.probes.iter().find(|probe| probe.tracepoint == "block:block_rq_slow").unwrap();
+        assert_eq!(probe.verdict.is_attached(), is_on, "{probe:?}");
+        let name = probe.program.as_ref().map(|program| program.name.as_str());
+        assert_eq!(name, is_on.then_some("prpt_rq_slow_b"), "{probe:?}");
+    }
+}
+
 /// Every operation of 2,000 disks failing with three errors.
 #[tokio::test]
 async fn the_map_of_counts_has_room_for_thousands_of_disks() {
