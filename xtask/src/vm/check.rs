@@ -84,11 +84,14 @@ fn of_incidents(scenario: &Scenario, kernel: &str, given: &Given) -> Result<Vec<
     for expect in scenario.incidents.iter().filter(|e| is_listed(&e.kernels, kernel)) {
         let (cause, event) = (filled(&expect.cause, &given.facts), filled(&expect.event, &given.facts));
         let what = format!("incident of {cause} ({event})");
+        // Two devices of one name have different ids.
+        let wwid = expect.fields.get("/cause/device/wwid").map(|wwid| filled(wwid, &given.facts));
         let mut found = Vec::new();
         for (incident, is_claimed) in given.incidents.iter().zip(&mut claimed) {
             if !*is_claimed
                 && matches(&cause, text(incident, "/cause/name"))
                 && matches(&event, cause_type(incident))
+                && wwid.as_ref().is_none_or(|wwid| matches(wwid, text(incident, "/cause/device/wwid")))
             {
                 *is_claimed = true;
                 found.push(incident);
