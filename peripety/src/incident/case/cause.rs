@@ -62,7 +62,9 @@ impl Case {
         let worst = incident.impact.kinds.first().copied().unwrap_or(ImpactKind::None);
         incident.severity = worst.severity();
         incident.early_signs = self.signs.shown();
-        if !incident.early_signs.is_empty() {
+        // Nothing is hurt yet, and will be where nobody does anything: who wants warnings is to have them in time.
+        let fills_up = self.facets.iter().any(|facet| facet.class == Class::Low);
+        if fills_up || !incident.early_signs.is_empty() {
             incident.severity = incident.severity.min(Severity::Warning);
         }
         incident.conditions = self.conditions.iter().map(|c| c.condition.clone()).collect();

@@ -267,3 +267,12 @@ fn a_member_that_was_pulled_is_lost_by_that_and_the_array_is_not_well_when_the_n
     let conditions: Vec<String> = run(both).found().into_iter().flat_map(|i| i.conditions).collect();
     assert!(!conditions.iter().any(|c| c.starts_with("array")), "{conditions:?}");
 }
+
+#[test]
+fn a_pool_that_runs_full_is_a_warning_before_it_hurts_anybody() {
+    let found = run(vec![event("DM_THIN_POOL_LOW_WATER", "dm-3", 0)]).found();
+    assert_eq!(
+        (found[0].severity, found[0].impact.kinds.clone()),
+        (Severity::Warning, vec![ImpactKind::None])
+    );
+}
