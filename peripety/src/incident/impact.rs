@@ -5,7 +5,7 @@ use crate::{
     block::BlkType,
     correlate::layer::{Answer, Failed},
     event::{
-        Event, Severity,
+        Event, EventType, Severity,
         incident::{Impact, ImpactKind},
     },
     names,
@@ -63,6 +63,9 @@ pub(super) fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactK
 
 /// Whether what it spares is a path, and not a copy.
 fn is_path(event: &Event) -> bool {
+    if event.event_type == EventType::NVME_PATH_FAILED {
+        return true;
+    }
     event.block.iter().flat_map(|block| &block.holders).any(|holder| holder.blk_type == BlkType::DmMultipath)
 }
 

@@ -64,7 +64,7 @@ impl Incidents {
             case.is_news |= case.signs.judge(&self.limits);
             if case.conditions.is_empty() && !begins_recovery(event) && case.incident.state.is_open() {
                 // A person, or another device in its place, ends its signs as well.
-                if by_person || event.event_type == EventType::BLK_DEVICE_REMOVED {
+                if by_person || is_gone(event) {
                     case.resolve(event.last_timestamp, event.event_type.as_str().to_owned());
                 } else {
                     case.conclude(event.last_timestamp, event.event_type.as_str());

@@ -135,6 +135,12 @@ impl Signs {
             .then(|| format!("{} {} in {}", passed.most, kind.words, span(passed.limit.within_s)))
     }
 
+    /// What came so often that more of it is waited for, in words.
+    pub(super) fn waited_for(&self) -> Option<String> {
+        let open = self.passed().filter(|(_, passed)| !passed.over).max_by_key(|(_, passed)| passed.most);
+        self.words(&EventType::new(open?.0.to_owned()))
+    }
+
     /// As incidents give them: of a kind that type of which most came, for two may be about the same.
     pub(super) fn shown(&self) -> Vec<EarlySign> {
         let mut all: Vec<EarlySign> = Vec::new();

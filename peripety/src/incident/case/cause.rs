@@ -81,6 +81,7 @@ impl Case {
             what = format!("{} devices: {what}", self.blamed_by.max(2));
         }
         let sign = root.as_ref().and_then(|root| self.signs.words(&self.naming(root).event_type));
+        let sign = sign.or_else(|| self.signs.waited_for().filter(|_| self.only_signs));
         if let Some(sign) = sign.filter(|_| self.part.is_none()) {
             what = format!("early sign of failure: {sign}");
         } else if self.incident.episodes > 1 {

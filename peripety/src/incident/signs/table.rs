@@ -77,7 +77,13 @@ pub(crate) static KINDS: &[Kind] = &[
         name: "path_flaps",
         words: "path failures",
         meaning: "The path fails and comes back: a cable, an optical module, a switch port or an overloaded target.",
-        types: &["DM_MPATH_PATH_FAILED", "ISCSI_CONNECTION_ERROR", "NVME_PATH_FAILED"],
+        // By what ends each: one outage is many failed commands and many tries to connect.
+        types: &[
+            "DM_MPATH_PATH_REINSTATED",
+            "ISCSI_SESSION_RECOVERED",
+            "MULTIPATHD_PATH_UP",
+            "NVME_PATH_RECOVERED",
+        ],
         foretells: Foretells::Silence,
         limit: Limit { count: 5, within_s: HOUR, quiet_s: DAY },
     },

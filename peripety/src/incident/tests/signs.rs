@@ -127,6 +127,11 @@ fn a_path_that_flaps_stays_open_between_its_failures_and_until_it_was_quiet() {
     tick_to(&mut six, 2 * DAY);
     assert_eq!(six.found()[0].state, State::Resolved);
 
+    // One outage is many failed commands and many tries to connect, and no flapping.
+    let outage = Event { count: 800, ..event("NVME_PATH_FAILED", "nvme0", 0) };
+    let back = event("NVME_PATH_RECOVERED", "nvme0", MINUTE);
+    let one = run(vec![outage, back]);
+    assert_eq!((one.found()[0].state, one.found()[0].early_signs.len()), (State::Resolved, 0));
     // What is gone does not fail again.
     let mut gone = run(flaps(6));
     gone.stage.push(&mut path("BLK_DEVICE_REMOVED", HOUR), &mut gone.written);
