@@ -96,8 +96,14 @@ fn rpm_in_a_root(args: &Args, bins: &Path, made: &[PathBuf]) -> Result<()> {
     };
     rpm(&["--initdb"], &[])?;
     // Directories that distributions with rpm have from the start.
-    for of_others in ["fish/vendor_completions.d", "zsh/site-functions", "licenses"] {
-        let of_others = dir.join("usr/share").join(of_others);
+    for of_others in [
+        "share/fish/vendor_completions.d",
+        "share/zsh/site-functions",
+        "share/licenses",
+        "share/dbus-1/interfaces",
+        "lib/dracut/modules.d",
+    ] {
+        let of_others = dir.join("usr").join(of_others);
         fs::create_dir_all(&of_others).with_context(|| format!("cannot make {}", of_others.display()))?;
     }
     let before = listing(&dir)?;

@@ -83,9 +83,10 @@ fn text(release: &Release, table: &Table, package: &Package, placed: &[Placed]) 
         let _cannot_fail = writeln!(files, "%attr({:04o}, root, root) {kind}{}", file.mode, file.path);
     }
     // Directories that no other package has: rpm removes only those that are listed.
-    let own = ["doc", "licenses"].map(|dir| format!("/usr/share/{dir}/{}", package.name));
+    let own = ["peripety", "95peripety", package.name.as_str()];
+    let is_own = |dir: &&Path| dir.iter().any(|part| own.iter().any(|own| part == *own));
     let above = placed.iter().flat_map(|file| Path::new(&file.path).ancestors().skip(1));
-    let dirs: BTreeSet<&Path> = above.filter(|dir| own.iter().any(|own| dir.starts_with(own))).collect();
+    let dirs: BTreeSet<&Path> = above.filter(is_own).collect();
     for dir in dirs {
         let _cannot_fail = writeln!(files, "%dir %attr(0755, root, root) {}", dir.display());
     }
