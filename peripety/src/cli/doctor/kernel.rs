@@ -1,5 +1,7 @@
 //! The kernel: version, BTF, tracepoints, lockdown.
 
+use peripety_common::Kind;
+
 use super::{
     Row,
     machine::{Daemon, Machine, is_refused},
@@ -7,7 +9,7 @@ use super::{
 use crate::collector::ebpf::{
     compat::cannot_give,
     kernel::{KernelVersion, Lockdown},
-    probes::{Need, PROBES, Situation},
+    probes::{Need, PROBES, Probe, Situation},
     status::ProbeStatus,
 };
 
@@ -117,7 +119,9 @@ fn tracepoints(machine: &Machine) -> Row {
     }
     let has = |category: &str, name: &str| events.join(category).join(name).exists();
     let situation = Situation { kernel: machine.kernel, has_rq_error: has("block", "block_rq_error") };
-    let wanted: Vec<_> = PROBES.iter().filter(|probe| (probe.off)(&situation).is_none()).collect();
+    // Slow requests are looked for only where a limit is set.
+    let is_wanted = |probe: &&Probe| probe.kind != Kind::BlockRqSlow && (probe.off)(&situation).is_none();
+    let wanted: Vec<_> = PROBES.iter().filter(is_wanted).collect();
     let absent: Vec<_> = wanted.iter().filter(|probe| !has(probe.category, probe.event())).collect();
     let mut found = format!("{} of {} tracepoints", wanted.len() - absent.len(), wanted.len());
     // Before 5.18 block_rq_complete stands for block_rq_error.
