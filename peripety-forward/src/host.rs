@@ -82,7 +82,7 @@ pub struct Lost {
 pub struct Daemon {
     /// Whether it does.
     pub answers: bool,
-    /// Probes that the kernel refused, or that are switched off.
+    /// Probes that the kernel refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
 }
@@ -92,7 +92,7 @@ pub struct Daemon {
 pub struct Probe {
     /// Its name.
     pub name: String,
-    /// `refused` or `off`.
+    /// `refused`.
     pub state: String,
 }
 
@@ -123,8 +123,8 @@ impl Daemon {
         let probe = |row: &Value| {
             let text = |key: &str| row.get(key).and_then(Value::as_str).map(str::to_owned);
             let (name, state) = (text("name")?, text("state")?);
-            // Where the kernel or a driver is not there it is no fault that nothing is seen of it.
-            (["refused", "off"].contains(&state.as_str())).then_some(Probe { name, state })
+            // It is no fault that a driver is not there, nor that another probe or no limit makes it needless: those are off.
+            (state == "refused").then_some(Probe { name, state })
         };
         let lost = rows("losses").filter_map(|row| row.get("count")?.as_u64()).sum();
         (Self { answers: true, probes: rows("probes").filter_map(probe).collect() }, Some(lost))
@@ -146,7 +146,7 @@ mod tests {
     fn what_the_daemon_answers_is_its_state_and_its_losses() {
         let answer = serde_json::json!({
             "losses": [{ "source": "ring", "reason": "full", "count": 3 }, { "count": 4 }, { "count": "x" }, 1],
-            "probes": [{ "name": "a", "state": "refused" }, { "name": "b", "state": "attached" }, { "name": "c", "state": "absent" }, {}],
+            "probes": [{ "name": "a", "state": "refused" }, { "name": "b", "state": "attached" }, { "name": "c", "state": "absent" }, { "name": "d", "state": "off" }, {}],
         });
         let (daemon, lost) = Daemon::of(Some(&answer));
         assert_eq!((daemon.answers, lost), (true, Some(7)));
