@@ -218,7 +218,7 @@ impl Chance {
 
 pub(super) fn run(machine: &Machine) -> Result<()> {
     // Ten minutes where there are minutes, else one.
-    let rounds = if machine.lacks(Need::Minutes).is_none() { 100 } else { 10 };
+    let rounds = if machine.lacks(Need::Minutes).is_none() { 100 } else { 5 };
     let _journald = Journald::start()?;
     let _network = Network::make()?;
     let programs = Programs::new(machine)?;
