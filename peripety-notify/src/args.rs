@@ -1,9 +1,9 @@
 //! The command line, and what runs.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser};
-use peripety::internal::{Roots, follow as daemon, text::printable};
+use peripety::internal::{Roots, follow as daemon, program, text::printable};
 
 use crate::{
     config::{Config, ConfigError},
@@ -83,20 +83,9 @@ pub fn main() -> ExitCode {
     }
     let args = Args::parse();
     if let Some(shell) = args.completions {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Args::command(), "peripety-notify", &mut script);
-        let written = std::io::stdout().lock().write_all(&script);
-        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        return program::only_completions(shell, Args::command(), "peripety-notify");
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_not_set| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(false)
-        .init();
+    program::log_to_stderr("info");
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

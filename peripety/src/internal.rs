@@ -25,6 +25,10 @@ pub mod secret {
     pub use crate::secret::{Secret, SecretError, Source, text_of};
 }
 
+pub mod program {
+    pub use crate::program::{log_to_stderr, only_completions};
+}
+
 pub mod text {
     pub use crate::{terminal::error_chain, text::printable};
 }

@@ -64,6 +64,7 @@ mod names;
 mod notifier;
 mod offline;
 mod parser;
+mod program;
 mod query;
 pub mod record;
 mod recording;

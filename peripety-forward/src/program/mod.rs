@@ -9,7 +9,10 @@ mod source;
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser};
-use peripety::internal::text::{error_chain, printable};
+use peripety::internal::{
+    program,
+    text::{error_chain, printable},
+};
 
 use self::config::Config;
 use crate::{
@@ -70,20 +73,9 @@ pub struct Args {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(shell) = args.completions {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Args::command(), "peripety-forward", &mut script);
-        let written = std::io::stdout().lock().write_all(&script);
-        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        return program::only_completions(shell, Args::command(), "peripety-forward");
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_not_set| tracing_subscriber::EnvFilter::new("info,async_nats=off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(false)
-        .init();
+    program::log_to_stderr("info,async_nats=off");
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

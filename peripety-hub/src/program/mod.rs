@@ -14,7 +14,10 @@ use std::{
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser};
 use jiff::{SignedDuration, Timestamp};
-use peripety::internal::text::{error_chain, printable};
+use peripety::internal::{
+    program,
+    text::{error_chain, printable},
+};
 use peripety_forward::{
     server::Reports,
     stream::{self, Limits},
@@ -66,20 +69,9 @@ pub struct Args {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(shell) = args.completions {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Args::command(), "peripety-hub", &mut script);
-        let written = std::io::stdout().lock().write_all(&script);
-        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        return program::only_completions(shell, Args::command(), "peripety-hub");
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_not_set| tracing_subscriber::EnvFilter::new("info,async_nats=off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(false)
-        .init();
+    program::log_to_stderr("info,async_nats=off");
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
