@@ -64,10 +64,35 @@ impl Request {
         Some(Self { method, path: path.to_owned(), query: query.to_owned(), rest: Vec::new(), headers })
     }
 
+    /// Why a browser that sends this may not ask. A page of another site could otherwise read what is served here, with the rights
+    /// of who looks at it; or have its own name lead here.
+    pub fn foreign(&self, needs_token: bool) -> Option<Foreign> {
+        let host = self.header("host").unwrap_or_default();
+        let same =
+            |origin: &str| origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host));
+        if self.header("origin").is_some_and(|origin| !same(origin)) {
+            return Some(Foreign::Page);
+        }
+        let name = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        (!needs_token && !crate::output::is_local(name)).then_some(Foreign::Name)
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(is, _)| is == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// What is foreign of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// A page of another site sends it.
+    Page,
+    /// It came by a name that is not this machine's own, and nothing else says who asks.
+    Name,
 }
 
 /// What is answered.

@@ -146,7 +146,7 @@ fn answer(tcp: TcpStream, tls: Option<Tls>, config: &Config, shared: &Shared) ->
     let mut conn = Conn::new(tcp, tls, PATIENCE)?;
     let Some(request) = Request::read(&mut conn)? else { return Ok(()) };
     let answer = match config.who(&request) {
-        _ if foreign(&request, config) => {
+        _ if request.foreign(!config.token.is_empty()).is_some() => {
             Answer::wrong("403 Forbidden", "a page of another site may not ask this")
         }
         None => Answer::login(),
@@ -171,13 +171,4 @@ fn answer(tcp: TcpStream, tls: Option<Tls>, config: &Config, shared: &Shared) ->
         .write(&mut conn)?;
     conn.close();
     Ok(())
-}
-
-/// Whether a page of another site asks, with the rights of who looks at it, or a name of another leads here.
-fn foreign(request: &Request, config: &Config) -> bool {
-    let host = request.header("host").unwrap_or_default();
-    let same = |origin: &str| origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host));
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_local = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
-    request.header("origin").is_some_and(|origin| !same(origin)) || (config.token.is_empty() && !is_local)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::files::FILES;
-use crate::http::{Request, Response};
+use crate::http::{Foreign, Request, Response};
 
 /// Nothing from elsewhere, no script but the page's own, in no frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -20,20 +20,12 @@ pub(super) fn wants_websocket(request: &Request) -> bool {
         && is("connection", "upgrade")
 }
 
-/// Why a browser that sends this may not subscribe. A page of another site could otherwise read what is served here, with
-/// the rights of who looks at it; or have its own name lead here.
+/// Why a browser that sends this may not subscribe.
 pub(super) fn foreign(request: &Request, needs_token: bool) -> Option<&'static str> {
-    let host = request.header("host").unwrap_or_default();
-    let same = |origin: &str| origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host));
-    if request.header("origin").is_some_and(|origin| !same(origin)) {
-        return Some("a page of another site may not subscribe");
-    }
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    (!needs_token && !crate::output::is_local(name))
-        .then_some("without a token it is reached as localhost only")
+    request.foreign(needs_token).map(|foreign| match foreign {
+        Foreign::Page => "a page of another site may not subscribe",
+        Foreign::Name => "without a token it is reached as localhost only",
+    })
 }
 
 /// Answers what is no websocket.
