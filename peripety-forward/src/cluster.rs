@@ -65,7 +65,7 @@ pub struct Member {
 
 impl Member {
     /// Whether it says already what another one does: a revision that changes nothing here is not worth a write.
-    fn tells(&self, other: &Self) -> bool {
+    fn says(&self, other: &Self) -> bool {
         let same = (self.open, self.severity) == (other.open, other.severity);
         self.revision >= other.revision || same
     }
@@ -117,7 +117,7 @@ pub enum Step {
     Same(Option<EventId>),
     /// The entry as it is to be written.
     Write(Box<Cluster>),
-    /// It lists so many hosts that this one tells for itself.
+    /// It lists so many hosts that this one reports for itself.
     Full,
 }
 
@@ -126,7 +126,7 @@ pub fn step(current: Option<&Cluster>, site: &str, thing: &Thing, report: &Repor
     let Some(current) = current else { return begin(site, thing, report, None) };
     let known = current.hosts.get(&report.host).and_then(|all| all.get(&report.incident_id));
     match known {
-        Some(known) if known.tells(&report.member) => return Step::Same(Some(current.cluster_id)),
+        Some(known) if known.says(&report.member) => return Step::Same(Some(current.cluster_id)),
         None if !report.member.open => return Step::Same(Some(current.cluster_id)),
         _ => {}
     }

@@ -39,7 +39,7 @@ pub struct Host {
     /// Open incidents beyond those.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
-    /// Why shared things are not told as one: the table of the fleet cannot be used.
+    /// Why shared things are not reported as one: the table of the fleet cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone: Option<String>,
 }

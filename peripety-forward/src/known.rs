@@ -1,4 +1,4 @@
-//! What is known of the host's incidents: to which shared thing each belongs, and what the fleet was told of it. Pure.
+//! What is known of the host's incidents: to which shared thing each belongs, and what was reported of it to the fleet. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -32,14 +32,14 @@ struct Of {
     at: Timestamp,
     thing: Option<Thing>,
     cluster: Option<EventId>,
-    /// What the fleet was told last.
-    told: Option<(bool, Severity)>,
+    /// What was reported to the fleet last.
+    reported: Option<(bool, Severity)>,
 }
 
 impl Of {
-    fn is_told(&self) -> bool {
-        let nothing = self.thing.is_none() || (self.told.is_none() && !self.member.open);
-        nothing || self.told == Some((self.member.open, self.member.severity))
+    fn is_reported(&self) -> bool {
+        let nothing = self.thing.is_none() || (self.reported.is_none() && !self.member.open);
+        nothing || self.reported == Some((self.member.open, self.member.severity))
     }
 }
 
@@ -64,8 +64,8 @@ impl Known {
             return;
         }
         let thing = before.and_then(|before| before.thing.clone()).or_else(|| self.thing(incident));
-        let (cluster, told) = before.map_or((None, None), |before| (before.cluster, before.told));
-        let of = Of { member: report.member, at: report.at, thing, cluster, told };
+        let (cluster, reported) = before.map_or((None, None), |before| (before.cluster, before.reported));
+        let of = Of { member: report.member, at: report.at, thing, cluster, reported };
         self.incidents.insert(incident.incident_id, of);
         self.forget();
     }
@@ -81,9 +81,9 @@ impl Known {
         shared::of_incident(incident, &things).cloned()
     }
 
-    /// What is over and was told is of no use any more; of too many the oldest go.
+    /// What is over and was reported is of no use any more; of too many the oldest go.
     fn forget(&mut self) {
-        self.incidents.retain(|_, of| of.member.open || !of.is_told());
+        self.incidents.retain(|_, of| of.member.open || !of.is_reported());
         while self.incidents.len() > INCIDENTS_MAX {
             let oldest =
                 self.incidents.iter().min_by_key(|(_, of)| (of.member.open, of.at)).map(|(id, _)| *id);
@@ -92,26 +92,26 @@ impl Known {
         }
     }
 
-    /// What the fleet is to be told, the oldest first.
-    pub fn untold(&self, host: &str) -> Vec<(Thing, Report)> {
-        let mut untold: Vec<(Thing, Report)> = self
+    /// What is to be reported to the fleet, the oldest first.
+    pub fn unreported(&self, host: &str) -> Vec<(Thing, Report)> {
+        let mut unreported: Vec<(Thing, Report)> = self
             .incidents
             .iter()
-            .filter(|(_, of)| !of.is_told())
+            .filter(|(_, of)| !of.is_reported())
             .filter_map(|(id, of)| {
                 let report =
                     Report { host: host.to_owned(), incident_id: *id, member: of.member.clone(), at: of.at };
                 Some((of.thing.clone()?, report))
             })
             .collect();
-        untold.sort_by_key(|(_, report)| report.at);
-        untold
+        unreported.sort_by_key(|(_, report)| report.at);
+        unreported
     }
 
-    /// The fleet was told, and this is its incident.
-    pub fn told(&mut self, report: &Report, cluster: Option<EventId>) {
+    /// It was reported, and this is the incident of the fleet.
+    pub fn reported(&mut self, report: &Report, cluster: Option<EventId>) {
         if let Some(of) = self.incidents.get_mut(&report.incident_id) {
-            of.told = Some((report.member.open, report.member.severity));
+            of.reported = Some((report.member.open, report.member.severity));
             of.cluster = cluster.or(of.cluster);
         }
         self.forget();
@@ -161,34 +161,34 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_once_and_what_is_over_is_forgotten() {
+    fn a_change_is_reported_once_and_what_is_over_is_forgotten() {
         let (mut known, mut incident) = with_thing();
         known.incident("h", &incident);
-        let untold = known.untold("h");
-        assert_eq!(untold.len(), 1);
+        let unreported = known.unreported("h");
+        assert_eq!(unreported.len(), 1);
         let cluster = EventId::from_u128(9);
-        known.told(&untold[0].1, Some(cluster));
-        assert_eq!((known.untold("h").len(), known.cluster(incident.incident_id)), (0, Some(cluster)));
+        known.reported(&unreported[0].1, Some(cluster));
+        assert_eq!((known.unreported("h").len(), known.cluster(incident.incident_id)), (0, Some(cluster)));
         incident.revision = 1;
         known.incident("h", &incident);
-        assert_eq!(known.untold("h").len(), 0, "it only grew");
+        assert_eq!(known.unreported("h").len(), 0, "it only grew");
         (incident.revision, incident.state) = (2, State::Resolved);
         known.incident("h", &incident);
-        let untold = known.untold("h");
-        assert_eq!(untold.len(), 1);
+        let unreported = known.unreported("h");
+        assert_eq!(unreported.len(), 1);
         (incident.revision, incident.state) = (1, State::Open);
         known.incident("h", &incident);
-        assert_eq!(known.untold("h"), untold, "an old revision came late");
-        known.told(&untold[0].1, Some(cluster));
+        assert_eq!(known.unreported("h"), unreported, "an old revision came late");
+        known.reported(&unreported[0].1, Some(cluster));
         assert_eq!((known.open().0.len(), known.incidents.len()), (0, 0));
     }
 
     #[test]
-    fn what_began_and_ended_untold_is_not_told_and_memory_is_bounded() {
+    fn what_began_and_ended_unreported_is_not_reported_and_memory_is_bounded() {
         let (mut known, mut incident) = with_thing();
         incident.state = State::Resolved;
         known.incident("h", &incident);
-        assert_eq!(known.untold("h").len(), 0);
+        assert_eq!(known.unreported("h").len(), 0);
         incident.state = State::Open;
         for id in 0..(INCIDENTS_MAX as u128 + 50) {
             incident.incident_id = EventId::from_u128(id);

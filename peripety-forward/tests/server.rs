@@ -192,9 +192,9 @@ async fn fifty_hosts_at_once_make_one_incident_of_one_lun() {
         }
         let mut wrote = 0;
         for task in tasks {
-            let told = task.await.unwrap();
-            ids.insert(told.cluster.unwrap());
-            wrote += u32::from(told.wrote);
+            let stored = task.await.unwrap();
+            ids.insert(stored.cluster.unwrap());
+            wrote += u32::from(stored.wrote);
         }
         assert_eq!(wrote, 50, "each of them changed the entry once");
         let store = stream::table(&context, CLUSTER).await.unwrap();
@@ -215,7 +215,7 @@ async fn fifty_hosts_at_once_make_one_incident_of_one_lun() {
 }
 
 #[tokio::test]
-async fn a_host_publishes_as_itself_reads_nobody_and_is_told_what_it_may_not() {
+async fn a_host_publishes_as_itself_reads_nobody_and_sees_what_it_may_not() {
     let Some(program) = program() else { return };
     let dir = tempfile::tempdir().unwrap();
     let (admin, host) = (nkeys::KeyPair::new_user(), nkeys::KeyPair::new_user());

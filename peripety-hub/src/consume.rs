@@ -186,8 +186,8 @@ async fn read(context: &Context, name: &str, shared: &Arc<Shared>) -> Result<(),
     }
 }
 
-/// Writes a batch beside the connection: the disk may be slow, and the server wants to hear of this client meanwhile.
-/// What is over by the time that it is read for the first time is told to nobody.
+/// Writes a batch beside the connection: the disk may be slow, and the server expects answers of this client meanwhile.
+/// What is over by the time that it is read for the first time is no message to anybody.
 async fn write(shared: &Arc<Shared>, batch: Vec<Entry>, is_last: bool) -> Result<(), String> {
     let this = Arc::clone(shared);
     let work = move || {

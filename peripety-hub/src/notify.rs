@@ -34,7 +34,7 @@ impl Notifier {
         Ok(Self { receivers: receivers.iter().map(start).collect::<Result<_, _>>()? })
     }
 
-    /// Takes a revision of a host's incident: of what is part of an incident of the fleet, that one is told.
+    /// Takes a revision of a host's incident: of what is part of an incident of the fleet, that one is a message.
     pub fn incident(&self, stored: &Stored) {
         if stored.cluster.is_none() {
             self.receivers.iter().for_each(|receiver| receiver.take(&stored.incident));

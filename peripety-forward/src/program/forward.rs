@@ -1,4 +1,4 @@
-//! The loop: from the journal to the stream, with the host's incidents told to the fleet on the way.
+//! The loop: from the journal to the stream, with the host's incidents reported to the fleet on the way.
 
 use std::{
     path::{Path, PathBuf},
@@ -90,12 +90,12 @@ pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     // Ready before it is connected: the servers may be away for long, and nothing waits for this.
-    tell(&[NotifyState::Ready, NotifyState::Status("connecting")]);
+    notify_systemd(&[NotifyState::Ready, NotifyState::Status("connecting")]);
     let reports = Reports::default();
     let who = format!("peripety-forward {host}");
     let inbox = inbox(&sender);
     let connecting = config.servers.connect_patiently(&who, &inbox, &reports, |why| {
-        tell(&[NotifyState::Status(why)]);
+        notify_systemd(&[NotifyState::Status(why)]);
     });
     let client = tokio::select! {
         client = connecting => client?,
@@ -135,7 +135,7 @@ pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
         _ = term.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    tell(&[NotifyState::Stopping]);
+    notify_systemd(&[NotifyState::Stopping]);
     forwarder.finish().await;
     ended
 }
@@ -150,7 +150,7 @@ impl Forwarder {
                     Some(Taken::Live) => {
                         tracing::info!("all that the journal has is on its way");
                         self.sent.live = true;
-                        self.tell_fleet().await;
+                        self.report_to_fleet().await;
                         self.beat_soon();
                     }
                     Some(Taken::Gap(missed, why)) => {
@@ -168,7 +168,7 @@ impl Forwarder {
                 () = time::sleep_until(self.beat_at) => {
                     self.beat_at = time::Instant::now() + self.every;
                     if self.sent.live {
-                        self.tell_fleet().await;
+                        self.report_to_fleet().await;
                     }
                     let host = self.state();
                     self.beat.say(host).await;
@@ -192,9 +192,9 @@ impl Forwarder {
             }
             Content::Incident(incident) => {
                 self.place.known.incident(&self.host, incident);
-                // What happened while nobody forwarded is told as it is at the end of it.
-                if self.sent.live && !self.place.known.untold(&self.host).is_empty() {
-                    self.tell_fleet().await;
+                // What happened while nobody forwarded is reported as it is at the end of it.
+                if self.sent.live && !self.place.known.unreported(&self.host).is_empty() {
+                    self.report_to_fleet().await;
                     self.beat_soon();
                 }
                 if let Some(cluster) = self.place.known.cluster(incident.incident_id) {
@@ -231,39 +231,28 @@ impl Forwarder {
         }
     }
 
-    /// Tells the fleet what it does not know. Who cannot says so, and tries again with the next heartbeat.
-    async fn tell_fleet(&mut self) {
-        // While nothing can be published either there is nobody to tell; the next heartbeat makes up for it.
+    /// Reports to the fleet what it does not know. Where that fails it is said, and tried again with the next heartbeat.
+    async fn report_to_fleet(&mut self) {
+        // While nothing can be published, nothing can be reported either; the next heartbeat makes up for it.
         let linked = self.client.connection_state() == Link::Connected;
         if !linked || self.alone_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
-        let untold = self.place.known.untold(&self.host);
-        if untold.is_empty() && self.alone.is_some() {
-            // Nothing is due any more; whether the table is there again is to be known all the same.
-            match table(&self.context, CLUSTER).await {
-                Ok(table) => (self.table, self.alone) = (Some(table), None),
-                Err(error) => self.alone = Some(error.to_string()),
-            }
+        let due = self.place.known.unreported(&self.host);
+        if due.is_empty() && self.alone.is_some() {
+            // Whether the table is there again is to be known all the same.
+            self.table = None;
+            self.alone = self.cluster_table().await.err();
         }
-        for (thing, of) in untold.into_iter().take(REPORTS) {
-            let result = match &self.table {
-                Some(table) => {
-                    report(table, &self.site, &thing, &of).await.map_err(|error| error.to_string())
-                }
-                None => match table(&self.context, CLUSTER).await {
-                    Ok(table) => {
-                        let told = report(&table, &self.site, &thing, &of).await;
-                        self.table = Some(table);
-                        told.map_err(|error| error.to_string())
-                    }
-                    Err(error) => Err(error.to_string()),
-                },
+        for (thing, of) in due.into_iter().take(REPORTS) {
+            let result = match self.cluster_table().await {
+                Ok(table) => report(&table, &self.site, &thing, &of).await.map_err(|error| error.to_string()),
+                Err(why) => Err(why),
             };
             self.dirty = true;
             match result {
-                Ok(told) => {
-                    self.place.known.told(&of, told.cluster);
+                Ok(stored) => {
+                    self.place.known.reported(&of, stored.cluster);
                     if self.alone.take().is_some() {
                         tracing::info!("the table of the fleet can be used again");
                     }
@@ -282,6 +271,15 @@ impl Forwarder {
                 }
             }
         }
+    }
+
+    /// The table of what many hosts see, opened where it is not.
+    async fn cluster_table(&mut self) -> Result<jetstream::kv::Store, String> {
+        let opened = match self.table.take() {
+            Some(table) => table,
+            None => table(&self.context, CLUSTER).await.map_err(|error| error.to_string())?,
+        };
+        Ok(self.table.insert(opened).clone())
     }
 
     fn beat_soon(&mut self) {
@@ -322,7 +320,7 @@ impl Forwarder {
             None => format!("catching up; {} revisions so far", self.sent.stored),
         };
         if status != self.status {
-            tell(&[NotifyState::Status(&status)]);
+            notify_systemd(&[NotifyState::Status(&status)]);
             self.status = status;
         }
     }
@@ -361,6 +359,6 @@ fn renamed(json: &str, host: &str) -> Option<String> {
     Some(value.to_string())
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify_systemd(state: &[NotifyState<'_>]) {
     let _no_systemd = sd_notify::notify(state);
 }
