@@ -49,20 +49,24 @@ impl MapWatch {
 
     /// The next look reads this map, or all of them, whether or not it raised an event.
     pub fn read_again(&mut self, map: Option<Dev>) {
-        let meant = self.known.iter_mut().filter(|(dev, _)| map.is_none_or(|map| map == **dev));
+        self.due_now(|dev, _| map.is_none_or(|map| map == dev));
+    }
+
+    /// The next look reads those that raise no event, and those that fill up.
+    pub fn read_silent_again(&mut self) {
+        self.due_now(|_, known| known.due.is_some());
+    }
+
+    fn due_now(&mut self, is_meant: impl Fn(Dev, &Known) -> bool) {
+        let meant = self.known.iter_mut().filter(|(dev, known)| is_meant(**dev, known));
         meant.for_each(|(_, known)| known.due = Some(Duration::ZERO));
     }
 
-    /// Lists the maps, and reads those that raised an event, are due, or (`all_silent`) raise none. Gives what changed.
+    /// Lists the maps, and reads those that raised an event or are due. Gives what changed.
     ///
     /// # Errors
     /// The maps cannot be listed.
-    pub fn look(
-        &mut self,
-        maps: &impl Maps,
-        now: Duration,
-        all_silent: bool,
-    ) -> Result<Vec<MapStatus>, AskError> {
+    pub fn look(&mut self, maps: &impl Maps, now: Duration) -> Result<Vec<MapStatus>, AskError> {
         // Armed before it is listed, so that what happens meanwhile wakes again.
         maps.arm()?;
         let listed = maps.list()?;
@@ -72,7 +76,7 @@ impl MapWatch {
         for (dev, map) in there {
             let known = self.known.get(&dev);
             let is_same = known.is_some_and(|known| known.listed == map && map.events.is_some());
-            let is_due = known.and_then(|known| known.due).is_some_and(|due| due <= now || all_silent);
+            let is_due = known.and_then(|known| known.due).is_some_and(|due| due <= now);
             if is_same && !is_due {
                 continue;
             }
@@ -189,10 +193,11 @@ mod tests {
             fake.add(minor, "linear", "");
         }
         fake.add(1000, "mirror", WHOLE);
-        assert_eq!(lines(&watch.look(&fake, SECOND, false).unwrap()), [WHOLE]);
+        assert_eq!(lines(&watch.look(&fake, SECOND).unwrap()), [WHOLE]);
         assert_eq!((fake.reads.get(), watch.count(), watch.due()), (1001, 1, None));
         // Nothing happened: nothing is read, and nothing is due.
-        assert!(watch.look(&fake, 2 * SECOND, true).unwrap().is_empty());
+        watch.read_silent_again();
+        assert!(watch.look(&fake, 2 * SECOND).unwrap().is_empty());
         assert_eq!((fake.reads.get(), fake.armed.get()), (1001, 2));
     }
 
@@ -200,21 +205,21 @@ mod tests {
     fn each_event_is_read_also_when_it_came_while_nobody_looked() {
         let (fake, mut watch) = (Fake::default(), MapWatch::default());
         fake.add(0, "mirror", WHOLE);
-        watch.look(&fake, SECOND, false).unwrap();
+        watch.look(&fake, SECOND).unwrap();
         let dead = "2 254:10 254:11 127/128 1 AD 1 core";
         fake.says(0, dead, true);
-        assert_eq!(lines(&watch.look(&fake, 2 * SECOND, false).unwrap()), [dead]);
+        assert_eq!(lines(&watch.look(&fake, 2 * SECOND).unwrap()), [dead]);
         // An event of which the status shows nothing is no message.
         fake.says(0, dead, true);
-        assert!(watch.look(&fake, 3 * SECOND, false).unwrap().is_empty());
+        assert!(watch.look(&fake, 3 * SECOND).unwrap().is_empty());
         assert_eq!(fake.reads.get(), 3);
         assert_eq!(lines(&watch.all().cloned().collect::<Vec<_>>()), [dead]);
         // Another map has its number.
         fake.maps.borrow_mut()[0].0.name = "other".to_owned();
         fake.says(0, WHOLE, false);
-        assert_eq!(lines(&watch.look(&fake, 4 * SECOND, false).unwrap()), [WHOLE]);
+        assert_eq!(lines(&watch.look(&fake, 4 * SECOND).unwrap()), [WHOLE]);
         fake.maps.borrow_mut().clear();
-        watch.look(&fake, 5 * SECOND, false).unwrap();
+        watch.look(&fake, 5 * SECOND).unwrap();
         assert!(watch.all().next().is_none());
     }
 
@@ -222,13 +227,14 @@ mod tests {
     fn what_raises_no_event_is_read_once_an_hour_and_when_asked_for() {
         let (fake, mut watch) = (Fake::default(), MapWatch::default());
         fake.add(0, "integrity", "0 65536 -");
-        watch.look(&fake, SECOND, false).unwrap();
+        watch.look(&fake, SECOND).unwrap();
         assert_eq!(watch.due(), Some(SECOND + SILENT));
         fake.says(0, "1 65536 -", false);
-        assert!(watch.look(&fake, 2 * SECOND, false).unwrap().is_empty());
-        assert_eq!(lines(&watch.look(&fake, 3 * SECOND, true).unwrap()), ["1 65536 -"]);
+        assert!(watch.look(&fake, 2 * SECOND).unwrap().is_empty());
+        watch.read_silent_again();
+        assert_eq!(lines(&watch.look(&fake, 3 * SECOND).unwrap()), ["1 65536 -"]);
         fake.says(0, "2 65536 -", false);
-        assert_eq!(lines(&watch.look(&fake, 3 * SECOND + SILENT, false).unwrap()), ["2 65536 -"]);
+        assert_eq!(lines(&watch.look(&fake, 3 * SECOND + SILENT).unwrap()), ["2 65536 -"]);
     }
 
     #[test]
@@ -236,17 +242,17 @@ mod tests {
         let (fake, mut watch) = (Fake::default(), MapWatch::default());
         fake.add(0, "linear", "");
         fake.add(1, "mirror", WHOLE);
-        watch.look(&fake, SECOND, false).unwrap();
+        watch.look(&fake, SECOND).unwrap();
         assert_eq!(watch.count(), 1);
         fake.maps.borrow_mut()[0].1 = vec![("mirror", WHOLE.to_owned())];
-        assert!(watch.look(&fake, 2 * SECOND, false).unwrap().is_empty());
+        assert!(watch.look(&fake, 2 * SECOND).unwrap().is_empty());
         let reads = fake.reads.get();
         watch.read_again(Some(Dev::new(254, 0)));
         watch.read_again(Some(Dev::new(254, 9)));
-        assert_eq!(lines(&watch.look(&fake, 3 * SECOND, false).unwrap()), [WHOLE]);
+        assert_eq!(lines(&watch.look(&fake, 3 * SECOND).unwrap()), [WHOLE]);
         assert_eq!((watch.count(), fake.reads.get() - reads), (2, 1));
         watch.read_again(None);
-        assert!(watch.look(&fake, 4 * SECOND, false).unwrap().is_empty());
+        assert!(watch.look(&fake, 4 * SECOND).unwrap().is_empty());
         assert_eq!((watch.due(), fake.reads.get() - reads), (None, 3));
     }
 
@@ -255,18 +261,18 @@ mod tests {
         let (fake, mut watch) = (Fake::default(), MapWatch::default());
         let pool = |used: u32| format!("0 1/2048 {used}/1000 - rw discard_passdown queue_if_no_space - 512");
         fake.add(0, "thin-pool", &pool(100));
-        watch.look(&fake, Duration::ZERO, false).unwrap();
+        watch.look(&fake, Duration::ZERO).unwrap();
         assert_eq!(watch.due(), Some(OFTEN));
         // While nothing is written it is read ever less often, down to once a minute.
         let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
         for _ in 0..5 {
             now = watch.due().unwrap();
-            assert!(watch.look(&fake, now, false).unwrap().is_empty());
+            assert!(watch.look(&fake, now).unwrap().is_empty());
             pauses.push((watch.due().unwrap() - now).as_secs());
         }
         assert_eq!(pauses, [20, 40, 60, 60, 60]);
         fake.says(0, &pool(810), false);
-        assert_eq!(lines(&watch.look(&fake, now + QUIET, false).unwrap()), [pool(810)]);
+        assert_eq!(lines(&watch.look(&fake, now + QUIET).unwrap()), [pool(810)]);
         assert_eq!(watch.due(), Some(now + QUIET + OFTEN));
         // A large one cannot fill soon.
         let mut large = MapWatch::default();

@@ -27,8 +27,6 @@ pub(super) struct Stacked {
     last_look: Option<Instant>,
     /// Something happened since.
     woken: bool,
-    /// Those that raise no event are to be read too.
-    asked: bool,
 }
 
 impl Stacked {
@@ -43,7 +41,6 @@ impl Stacked {
             refused: None,
             last_look: None,
             woken: true,
-            asked: false,
         }
     }
 
@@ -60,7 +57,7 @@ impl Stacked {
     pub(super) fn ask(&mut self, ask: Ask) {
         self.woken = true;
         match ask {
-            Ask::Look => self.asked = true,
+            Ask::Look => self.maps.read_silent_again(),
             Ask::All => self.maps.read_again(None),
             Ask::Map(dev) => self.maps.read_again(Some(dev)),
         }
@@ -107,8 +104,7 @@ impl Stacked {
             return Vec::new();
         }
         self.woken = false;
-        let all_silent = std::mem::take(&mut self.asked);
-        let mut messages = self.look_at_maps(now, all_silent);
+        let mut messages = self.look_at_maps(now);
         match self.arrays.look() {
             Ok(changed) => messages.extend(changed),
             Err(error) => say(&format!("cannot open mdstat: {error}; changes of md arrays are not seen")),
@@ -117,7 +113,7 @@ impl Stacked {
         messages
     }
 
-    fn look_at_maps(&mut self, now: Duration, all_silent: bool) -> Vec<Message> {
+    fn look_at_maps(&mut self, now: Duration) -> Vec<Message> {
         if self.control.is_none() {
             match Control::open_if_loaded(&self.dev, &self.sysfs) {
                 Ok(control) => self.control = control,
@@ -125,7 +121,7 @@ impl Stacked {
             }
         }
         let Some(control) = &self.control else { return Vec::new() };
-        match self.maps.look(control, now, all_silent) {
+        match self.maps.look(control, now) {
             Ok(changed) => {
                 self.refused = None;
                 changed.into_iter().map(Message::Map).collect()
