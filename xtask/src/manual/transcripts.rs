@@ -10,19 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::logs;
-use crate::sh;
+use crate::{build::PROGRAMS, sh};
 
-/// Programs whose arguments are checked.
-const PROGRAMS: [&str; 8] = [
-    "prpt",
-    "peripetyd",
-    "peripety-notify",
-    "peripety-watch",
-    "peripety-policy",
-    "peripety-gluster",
-    "peripety-forward",
-    "peripety-hub",
-];
 /// Stands for lines that are left out.
 const LEFT_OUT: &str = "…";
 
