@@ -214,9 +214,12 @@ fn is_named(facet: &Facet, start: &str) -> bool {
 }
 
 /// A PCI function or a port, as kernel names go: `0000:06:00.0`.
+fn names_function(name: &str) -> bool {
+    name.strip_prefix("n:").is_some_and(|name| name.matches(':').count() == 2 && name.contains('.'))
+}
+
 fn is_function(facet: &Facet) -> bool {
-    let is = |name: &str| name.matches(':').count() == 2 && name.contains('.');
-    facet.own.iter().filter_map(|name| name.strip_prefix("n:")).any(is)
+    facet.own.iter().any(|name| names_function(name))
 }
 
 /// The link of a PCIe port or a function goes, and an NVMe drive of which nobody knows where it is.
@@ -227,8 +230,8 @@ pub(super) fn link_and_drive(cause: &Facet, effect: &Facet) -> bool {
         _ => is_function(cause) && is_named(effect, "nvme"),
     };
     // Of a controller it may be known how it is attached, and not where.
-    let is_at = |name: &String| name.matches(':').count() >= 2 && name.contains('.');
-    let somewhere = effect.unplaced || !effect.below.iter().chain(&effect.own).any(is_at);
+    let somewhere =
+        effect.unplaced || !effect.below.iter().chain(&effect.own).any(|name| names_function(name));
     is_link && is_drive && somewhere && effect.is_unserved() && !cause.is_of(effect)
 }
 
