@@ -3,6 +3,8 @@
 
 #![expect(unsafe_code, reason = "an ioctl gets a pointer; nothing else can ask the kernel for these")]
 
+mod query;
+
 use std::{
     ffi::{c_int, c_void},
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -13,6 +15,7 @@ use rustix::{
     ioctl::{Ioctl, IoctlOutput, Opcode, opcode},
 };
 
+pub(crate) use self::query::{Query, query};
 use crate::bytes;
 
 /// What is asked, each with a buffer that the kernel reads and writes, and no pointer in it.

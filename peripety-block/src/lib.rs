@@ -51,6 +51,10 @@
 //!
 //! [`status`] reads what targets of device-mapper and arrays of md say of themselves: legs, sync, how full a pool is.
 //!
+//! # State of disks
+//!
+//! [`health`] reads what a disk says of itself: SMART, the health log of NVMe, log pages of SCSI; and how fast its links are.
+//!
 //! # Over time
 //!
 //! A [`BlkCache`] is filled by one scan. Handing it each [uevent](Uevent) of the kernel and reporting it when mountinfo changed
@@ -80,6 +84,7 @@ pub mod fanotify;
 pub mod files;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
+pub mod health;
 mod hierarchy;
 pub mod ioctl;
 pub mod map;

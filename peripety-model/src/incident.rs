@@ -316,9 +316,16 @@ pub enum Relation {
     Consequence,
     /// Something of it is over.
     Recovery,
+    /// The state of a device, looked at because of it.
+    Snapshot,
 }
 
 impl Relation {
+    /// Whether the event is a failure, and not the end of one or a look at a device.
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::Recovery | Self::Snapshot)
+    }
+
     /// In words.
     pub const fn words(self) -> &'static str {
         match self {
@@ -331,6 +338,7 @@ impl Relation {
             Self::Sibling => "sibling",
             Self::Consequence => "consequence",
             Self::Recovery => "recovery",
+            Self::Snapshot => "health snapshot",
         }
     }
 }

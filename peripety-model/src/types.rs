@@ -142,6 +142,8 @@ event_types! {
         "a block device became read-only, or writable again";
     BLK_DEVICE_MISSING "block" Error Fault
         "a device that the system waited for did not appear";
+    BLK_HEALTH "block" Info News
+        "the state of a disk when something of it failed: SMART, error counters, link";
     BLK_READ_BACK "block" Notice Clears
         "sectors that had failed were read, or written, with success since";
     SCSI_MEDIUM_ERROR "scsi" Error Fault

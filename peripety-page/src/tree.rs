@@ -22,8 +22,8 @@ type Below<'a> = BTreeMap<Option<EventId>, Vec<&'a Member>>;
 pub(crate) fn tree(incident: &Incident, look: &Look) -> Markup {
     let known = |id: &EventId| incident.events.iter().any(|member| member.event_id == *id);
     let mut below: Below<'_> = BTreeMap::new();
-    let (over, faults): (Vec<&Member>, _) =
-        incident.events.iter().partition(|member| member.relation == Relation::Recovery);
+    let (faults, beside): (Vec<&Member>, Vec<&Member>) =
+        incident.events.iter().partition(|member| member.relation.is_failure());
     for member in faults {
         let because = member.because.filter(|id| *id != member.event_id && known(id));
         below.entry(because).or_default().push(member);
@@ -37,9 +37,17 @@ pub(crate) fn tree(incident: &Incident, look: &Look) -> Markup {
     html! {
         ul class="tree" {
             @for root in &roots { (branch(root, &below, incident, look, 0)) }
-            @for member in over { li { span class="fine" { "✓ recovery: " } (entry(member, incident, look)) } }
+            @for member in beside { li { (lead(member.relation)) (entry(member, incident, look)) } }
             @if left > 0 { li class="muted" { "and " (left) " more events" } }
         }
+    }
+}
+
+/// What stands before an event that is no failure.
+fn lead(relation: Relation) -> Markup {
+    html! {
+        @if relation == Relation::Recovery { span class="fine" { "✓ recovery: " } }
+        @else { span class="muted" { (relation.words()) ": " } }
     }
 }
 
@@ -65,7 +73,7 @@ fn entry(member: &Member, incident: &Incident, look: &Look) -> Markup {
         code { (words(member.event_type.as_str())) }
         @if member.count > 1 { " ×" (member.count) }
         ": " (words(&member.msg))
-        @if !matches!(member.relation, Relation::Cause | Relation::Recovery) {
+        @if member.relation.is_failure() && member.relation != Relation::Cause {
             " " span class="muted" { "(" (member.relation.words()) ")" }
         }
     }

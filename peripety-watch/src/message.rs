@@ -2,7 +2,7 @@
 
 use peripety_block::status::{ArrayStatus, MapStatus};
 pub use peripety_block::xfs_health::What;
-use peripety_model::Dev;
+use peripety_model::{Dev, facts::HealthFacts};
 use serde::{Deserialize, Serialize};
 
 /// Name of the daemon's socket for it, in the daemon's directory.
@@ -13,7 +13,7 @@ pub const MESSAGE_MAX: usize = 16 * 1024;
 const NAMED_MAX: usize = 64;
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "snake_case")]
 pub enum Message {
     /// What is watched from now on. The first of a connection.
@@ -24,6 +24,8 @@ pub enum Message {
     Map(MapStatus),
     /// How an array of md is now.
     Array(ArrayStatus),
+    /// The state of a disk, which was asked for.
+    Health(Health),
     /// So many reports are lost.
     Lost {
         /// How many.
@@ -42,6 +44,8 @@ pub enum Ask {
     All,
     /// The status of one map: its table was loaded or it was resumed, which raises no event (drivers/md/dm-ioctl.c, `do_resume`).
     Map(Dev),
+    /// The state of a disk: something of it failed.
+    Health(Dev),
 }
 
 impl Ask {
@@ -51,16 +55,18 @@ impl Ask {
             Self::Look => b"look".to_vec(),
             Self::All => b"all".to_vec(),
             Self::Map(dev) => format!("map {dev}").into_bytes(),
+            Self::Health(dev) => format!("health {dev}").into_bytes(),
         }
     }
 
     /// What a packet asks for; one that is not understood, of a daemon of another version, asks for everything.
     pub fn decode(packet: &[u8]) -> Self {
         let text = str::from_utf8(packet).unwrap_or_default();
-        match text.strip_prefix("map ").and_then(|dev| dev.parse().ok()) {
-            Some(dev) => Self::Map(dev),
+        match text.split_once(' ').map(|(what, dev)| (what, dev.parse())) {
+            Some(("map", Ok(dev))) => Self::Map(dev),
+            Some(("health", Ok(dev))) => Self::Health(dev),
             None if text == "look" => Self::Look,
-            None => Self::All,
+            _ => Self::All,
         }
     }
 }
@@ -102,6 +108,15 @@ impl Watching {
             self.refused.push(Refused { mount_point, why });
         }
     }
+}
+
+/// The state of a disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// Its number.
+    pub dev: Dev,
+    /// What it says, and what is counted of it.
+    pub facts: HealthFacts,
 }
 
 /// Who reports a failure.
@@ -195,10 +210,11 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_read_as_it_was_sent_and_the_unknown_as_everything() {
-        for ask in [Ask::Look, Ask::All, Ask::Map(Dev::new(254, 70_000))] {
+        let dev = Dev::new(254, 70_000);
+        for ask in [Ask::Look, Ask::All, Ask::Map(dev), Ask::Health(dev)] {
             assert_eq!(Ask::decode(&ask.encode()), ask);
         }
-        for other in [&b""[..], b"map ", b"map 1:", b"\xff", b"look now"] {
+        for other in [&b""[..], b"map ", b"map 1:", b"health", b"health x", b"\xff", b"look now"] {
             assert_eq!(Ask::decode(other), Ask::All);
         }
     }

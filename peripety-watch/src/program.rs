@@ -4,6 +4,7 @@ mod arrays;
 mod asker;
 mod filesystems;
 mod link;
+mod snapshots;
 mod stacked;
 
 use std::{
@@ -20,8 +21,8 @@ use rustix::{
     io::Errno,
 };
 
-use self::{filesystems::Filesystems, link::Link, stacked::Stacked};
-use crate::message::SOCKET;
+use self::{filesystems::Filesystems, link::Link, snapshots::Snapshots, stacked::Stacked};
+use crate::message::{Ask, SOCKET};
 
 /// Gets to know of filesystems what takes CAP_SYS_ADMIN, and hands it to peripetyd.
 #[derive(Debug, Parser)]
@@ -89,6 +90,7 @@ fn run(args: &Args) -> Result<(), WatchError> {
     let mut link = Link::new(args.runtime_dir.join(SOCKET));
     let mut filesystems = Filesystems::new().map_err(WatchError::Eventfd)?;
     let mut stacked = Stacked::new(&args.dev, &args.sysfs, &args.proc);
+    let mut snapshots = Snapshots::new(&args.dev, &args.sysfs).map_err(WatchError::Eventfd)?;
     let mut mounts_changed = true;
     loop {
         if std::mem::take(&mut mounts_changed) {
@@ -109,10 +111,13 @@ fn run(args: &Args) -> Result<(), WatchError> {
         if link.socket().is_some() {
             messages.iter().for_each(|message| link.send(message));
         }
-        let ready = wait(&changes, &link, &filesystems, &stacked)?;
+        snapshots.go_on().iter().for_each(|message| link.send(message));
+        let ready = wait(&changes, &link, &filesystems, &stacked, &snapshots)?;
         mounts_changed = ready.mounts;
-        if let Some(ask) = ready.link.then(|| link.read()).flatten() {
-            stacked.ask(ask);
+        match ready.link.then(|| link.read()).flatten() {
+            Some(Ask::Health(dev)) => snapshots.ask(dev),
+            Some(ask) => stacked.ask(ask),
+            None => {}
         }
         if ready.stacked {
             stacked.wake();
@@ -135,6 +140,7 @@ fn wait(
     link: &Link,
     filesystems: &Filesystems,
     stacked: &Stacked,
+    snapshots: &Snapshots,
 ) -> Result<Ready, WatchError> {
     let mut all = vec![PollFd::new(changes, PollFlags::PRI)];
     let connection: Option<BorrowedFd<'_>> = link.socket();
@@ -144,8 +150,10 @@ fn wait(
     all.extend(maps.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
     all.extend(arrays.map(|file| PollFd::new(file, PollFlags::PRI)));
     let of_filesystems = all.len();
+    all.push(PollFd::from_borrowed_fd(snapshots.wake(), PollFlags::IN));
     all.extend(filesystems.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-    let timeout = [link.retry_in(), filesystems.due_in(), stacked.due_in()].into_iter().flatten().min();
+    let due = [link.retry_in(), filesystems.due_in(), stacked.due_in(), snapshots.due_in()];
+    let timeout = due.into_iter().flatten().min();
     let timeout = timeout.and_then(|wait| Timespec::try_from(wait).ok());
     match poll(&mut all, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}

@@ -32,7 +32,7 @@ use crate::{
     checkpoint::Checkpoint as _,
     correlate::correlator::{Context, Correlator},
     event::{Event, EventType},
-    parser::{Kdev, farewell, places::Places, report, stack::StackReader, status::Mappings, uevent},
+    parser::{Kdev, farewell, health, places::Places, report, stack::StackReader, status::Mappings, uevent},
     record::{Body, LogRecord, Record, Stamp},
 };
 
@@ -182,6 +182,7 @@ impl Engine {
                     self.correlator.status(&raw, cx);
                 }
             }
+            Body::Health(snapshot) => self.correlator.status(&health::parse(snapshot, time), cx),
             Body::Lost(lost) => self.correlator.lost(lost, time, cx),
             Body::Missed(missed) => self.correlator.missed(missed, time, cx),
         }

@@ -11,6 +11,7 @@ mod code;
 mod field;
 mod fs;
 mod gluster;
+mod health;
 mod host;
 mod nvme;
 pub mod nvme_status;
@@ -28,6 +29,7 @@ pub use field::number;
 pub use field::{FromText, Section};
 pub use fs::{BcacheFacts, BtrfsFacts, FsFacts, Jbd2Facts, MountStage, ZfsFacts};
 pub use gluster::GlusterFacts;
+pub use health::HealthFacts;
 pub use host::{KernelFacts, SmartFacts, SystemdFacts, TaskFacts, UeventFacts};
 pub use nvme::opcode_name as nvme_opcode_name;
 pub use nvme::{AenResult, NvmeFacts};
@@ -154,6 +156,8 @@ facts! {
     systemd: SystemdFacts,
     /// A disk's own health.
     smart: SmartFacts,
+    /// The state of a disk when something of it failed.
+    health: HealthFacts,
     /// A device, by uevent.
     uevent: UeventFacts,
     /// How bad it is for those who use the data.

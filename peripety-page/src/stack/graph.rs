@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use peripety_model::{
     BlkId, BlkInfo, BlkType, Event, Identity, Incident,
-    incident::{Member, Part, Relation},
+    incident::{Member, Part},
 };
 
 use super::infer;
@@ -61,7 +61,7 @@ impl Graph {
             let known = |member: &&Member| member.event_id == event.event_id;
             let member = incident.events.iter().find(known);
             if let Some(block) = event.block.as_deref()
-                && member.is_none_or(|member| member.relation != Relation::Recovery)
+                && member.is_none_or(|member| member.relation.is_failure())
             {
                 graph.take(block);
             }
@@ -149,7 +149,7 @@ impl Building {
     }
 
     fn mark(&mut self, incident: &Incident) {
-        for member in incident.events.iter().filter(|m| m.relation != Relation::Recovery) {
+        for member in incident.events.iter().filter(|m| m.relation.is_failure()) {
             let Some(at) = self.of_member(member) else { continue };
             if let Some(node) = self.nodes.get_mut(at) {
                 node.mark = node.mark.min(Mark::Hit);

@@ -60,6 +60,8 @@ impl Stacked {
             Ask::Look => self.maps.read_silent_again(),
             Ask::All => self.maps.read_again(None),
             Ask::Map(dev) => self.maps.read_again(Some(dev)),
+            // Of a disk, which is neither map nor array.
+            Ask::Health(_) => {}
         }
     }
 

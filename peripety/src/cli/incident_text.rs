@@ -159,6 +159,9 @@ pub(super) fn screen(incident: &Incident, zone: &TimeZone, width: usize) -> Stri
         let until = format!("since {}, last {}", time(sign.since, zone), time(sign.last, zone));
         say(&printable(&format!("early sign: {}, {until}. {}", sign.words, sign.meaning)), 2);
     }
+    for shot in incident.events.iter().filter(|member| member.relation == Relation::Snapshot) {
+        say(&printable(&format!("state of {} at {}: {}", shot.device, time(shot.first, zone), shot.msg)), 2);
+    }
     out.push('\n');
     out.push_str(&tree(incident, zone, width));
     let left = incident.event_count.saturating_sub(incident.events.len() as u64);
@@ -182,7 +185,7 @@ pub(super) fn screen(incident: &Incident, zone: &TimeZone, width: usize) -> Stri
 fn tree(incident: &Incident, zone: &TimeZone, width: usize) -> String {
     let known = |id: &EventId| incident.events.iter().any(|member| member.event_id == *id);
     let mut below: BTreeMap<Option<EventId>, Vec<&Member>> = BTreeMap::new();
-    for member in incident.events.iter().filter(|member| member.relation != Relation::Recovery) {
+    for member in incident.events.iter().filter(|member| member.relation.is_failure()) {
         let because = member.because.filter(|id| *id != member.event_id && known(id));
         below.entry(because).or_default().push(member);
     }

@@ -1,13 +1,17 @@
 //! The socket of peripety-watch: one packet, one message. Only root can open it, and only root's messages are taken.
 
 use std::{
+    collections::VecDeque,
     fs, io,
     os::{
         fd::OwnedFd,
         unix::fs::{MetadataExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+
+use peripety_model::Dev;
 
 use peripety_watch::message::{Ask, MESSAGE_MAX, Message, Watching};
 use rustix::{
@@ -23,6 +27,10 @@ use super::async_fd::{drained, watch};
 
 /// Messages that are taken in a row.
 const BATCH: usize = 256;
+
+/// Snapshots that were asked for, and for how long they are remembered: peripety-watch takes none more often.
+const SNAPSHOTS: usize = 64;
+const SNAPSHOTS_APART: Duration = Duration::from_secs(600);
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +51,8 @@ pub(crate) struct Watcher {
     watching: Option<Watching>,
     /// Something was asked for that did not get through.
     asks_all: bool,
+    /// Disks whose health was asked for, and when.
+    snapshots: VecDeque<(Dev, Instant)>,
     /// Messages that were not understood, and connections of others.
     pub(crate) refused: u64,
 }
@@ -98,6 +108,17 @@ impl Watcher {
         // A packet that does not fit now: everything is asked for once it does.
         let ask = if self.asks_all { Ask::All } else { ask };
         self.asks_all = send(peer, &ask.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_err();
+    }
+
+    /// Asks for the state of a disk, once in a while. One that does not get through is not asked for again.
+    pub(crate) fn ask_health(&mut self, dev: Dev) {
+        let Some(peer) = &self.peer else { return };
+        self.snapshots.retain(|(_, at)| at.elapsed() < SNAPSHOTS_APART);
+        if self.snapshots.len() >= SNAPSHOTS || self.snapshots.iter().any(|(known, _)| *known == dev) {
+            return;
+        }
+        self.snapshots.push_back((dev, Instant::now()));
+        let _not_now = send(peer, &Ask::Health(dev).encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     }
 
     /// Asks for everything where something that was asked for did not get through.

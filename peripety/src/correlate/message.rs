@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::impact;
+use super::{health_words, impact};
 use crate::{
     event::{
         Event, EventType, Extent, Facts, Io, Op,
@@ -22,6 +22,7 @@ const LINE_CHARS: usize = 160;
 pub(crate) fn compose(event: &Event) -> String {
     let text = match event.event_type.as_str() {
         _ if is_of_many(event) => many(event),
+        "BLK_HEALTH" => health_words::words(event.facts.health.as_deref()),
         "BLK_SLOW_IO" if event.facts.block.as_ref().is_some_and(|block| block.took_ms.is_some()) => {
             slow(event)
         }

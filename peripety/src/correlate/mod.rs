@@ -13,6 +13,7 @@ pub(crate) mod event_builder;
 mod fault;
 mod fold;
 mod fold_table;
+mod health_words;
 mod impact;
 mod key;
 mod lasting;

@@ -34,6 +34,7 @@ mod pipeline;
 mod report;
 mod service;
 mod slice;
+mod snapshots;
 mod start;
 mod watchdog;
 

@@ -116,6 +116,13 @@ impl Incidents {
         Some(slot)
     }
 
+    /// The state of a device, which belongs to the latest incident that is open of it.
+    pub(super) fn note_snapshot(&mut self, event: &Event) -> Option<Slot> {
+        let slot = self.about(event, false).into_iter().next_back()?;
+        self.cases.get_mut(&slot)?.note_snapshot(event);
+        Some(slot)
+    }
+
     /// The incidents that have something to do with an event's device.
     fn about(&self, event: &Event, all: bool) -> Vec<Slot> {
         if all {

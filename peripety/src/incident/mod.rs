@@ -34,7 +34,7 @@ use self::{
 use crate::{
     event::{
         Event, EventId, EventType,
-        incident::{Incident, Relation, State},
+        incident::{Incident, State},
     },
     state::{Condition, End},
 };
@@ -110,6 +110,7 @@ impl Incidents {
                 Some(if is_renamed { self.join_renamed(slot, event, out) } else { slot })
             }
             (None, Some(facet)) => self.assign(event, facet, out),
+            (None, None) if event.event_type == EventType::BLK_HEALTH => self.note_snapshot(event),
             (None, None) => {
                 self.note_removed(event);
                 None
@@ -133,7 +134,7 @@ impl Incidents {
     fn is_fault_of(&self, slot: Slot, event: &Event) -> bool {
         let case = self.cases.get(&slot);
         let member = case.and_then(|case| case.incident.events.iter().find(|m| m.event_id == event.event_id));
-        member.is_some_and(|member| member.relation != Relation::Recovery)
+        member.is_some_and(|member| member.relation.is_failure())
     }
 
     /// Takes revisions that the engine gave, in their order.

@@ -8,6 +8,7 @@ mod command;
 pub(crate) mod errno;
 mod farewell;
 pub(crate) mod fs;
+pub(crate) mod health;
 mod kernel;
 pub(crate) mod nvme;
 pub(crate) mod places;

@@ -6,7 +6,7 @@ pub use log::{KmsgLevel, LogRecord};
 pub use peripety_block::Uevent;
 pub use peripety_block::status::{ArrayStatus, MapStatus};
 use peripety_common::KernelRecord;
-pub use peripety_watch::message::Failure;
+pub use peripety_watch::message::{Failure, Health};
 use serde::{Deserialize, Serialize};
 
 /// When a record was made.
@@ -43,6 +43,8 @@ pub enum Body {
     Map(MapStatus),
     /// How an array of md is now.
     Array(ArrayStatus),
+    /// The state of a disk of which something failed.
+    Health(Health),
     /// Records are known to be lost.
     Lost(Lost),
     /// Failures that the kernel side counted and could not report.

@@ -10,7 +10,7 @@ use crate::{
     correlate::LiveSources,
     event::Event,
     incident::Limits,
-    record::{self, ArrayStatus, Failure, LogRecord, Lost, MapStatus, Missed, Record, Stamp, Uevent},
+    record::{self, ArrayStatus, Failure, Health, LogRecord, Lost, MapStatus, Missed, Record, Stamp, Uevent},
     state::Condition,
 };
 
@@ -110,6 +110,8 @@ pub enum Body {
     Map(MapStatus),
     /// How an array is.
     Array(ArrayStatus),
+    /// How a disk is.
+    Health(Health),
     /// Records are known to be lost.
     Lost(Lost),
     /// Failures that are only counted.
@@ -127,6 +129,7 @@ impl Entry {
             record::Body::Filesystem(failure) => (None, Body::Filesystem(failure.clone())),
             record::Body::Map(map) => (None, Body::Map(map.clone())),
             record::Body::Array(array) => (None, Body::Array(array.clone())),
+            record::Body::Health(health) => (None, Body::Health(health.clone())),
             record::Body::Missed(missed) => (None, Body::Missed(*missed)),
         };
         let ns = record.time.monotonic_ns.filter(|ns| Some(*ns) != own_ns);
@@ -162,6 +165,7 @@ impl Body {
             Self::Filesystem(failure) => (None, record::Body::Filesystem(failure)),
             Self::Map(map) => (None, record::Body::Map(map)),
             Self::Array(array) => (None, record::Body::Array(array)),
+            Self::Health(health) => (None, record::Body::Health(health)),
             Self::Missed(missed) => (None, record::Body::Missed(missed)),
         };
         Ok(Record { time: Stamp { monotonic_ns: ns.or(own_ns), realtime_us: us }, body })

@@ -7,6 +7,7 @@ use peripety_watch::message::Ask;
 use super::{
     super::{checkpoint_log::Commit, clock},
     Daemon, READING_AT_END, RECORDING_PATIENCE, notify_systemd,
+    snapshots::disks_of,
 };
 use crate::{
     checkpoint::Checkpoint as _,
@@ -30,6 +31,9 @@ impl Daemon {
         // Targets that raise no event are read when text speaks of them.
         if self.pipeline.events.iter().any(speaks_of_silent) {
             self.sources.watcher.ask(Ask::Look);
+        }
+        for dev in self.pipeline.events.iter().flat_map(disks_of) {
+            self.sources.watcher.ask_health(dev);
         }
         self.sources.watcher.go_on_asking();
         let incidents = self.pipeline.engine.take_incidents();

@@ -141,6 +141,7 @@ impl Daemon {
                 Received::Message(Message::Failure(failure)) => Body::Filesystem(failure),
                 Received::Message(Message::Map(map)) => Body::Map(map),
                 Received::Message(Message::Array(array)) => Body::Array(array),
+                Received::Message(Message::Health(health)) => Body::Health(health),
                 Received::Message(Message::Lost { count, reason }) => {
                     let sequence = format!("{}/watch", now.monotonic_ns.unwrap_or(0));
                     Body::Lost(Lost { source: "watch".to_owned(), reason, count, sequence })

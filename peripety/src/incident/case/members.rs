@@ -82,7 +82,7 @@ impl Case {
                 return;
             };
             let is_milder = events.get(place).is_none_or(|m| m.severity <= member.severity);
-            if is_milder && member.relation != Relation::Recovery {
+            if is_milder && member.relation.is_failure() {
                 return;
             }
             events.remove(place);
@@ -128,31 +128,37 @@ impl Case {
         }
         self.incident.event_count += 1;
         self.signs.count(event, event.count);
-        self.keep_member(Member {
-            event_id: event.event_id,
-            event_type: event.event_type.clone(),
-            device: words::short(event),
-            relation: Relation::Recovery,
-            because: None,
-            rule: rule.to_owned(),
-            severity: event.severity,
-            count: event.count,
-            first: event.first_timestamp,
-            last: event.last_timestamp,
-            msg: event.msg.clone(),
-        });
+        self.keep_member(beside(event, Relation::Recovery, rule));
         self.touch(event);
+    }
+
+    /// Notes the state of a device. A later one of the same device takes its place.
+    pub fn note_snapshot(&mut self, event: &Event) {
+        let device = words::short(event);
+        let is_older = |m: &Member| m.relation == Relation::Snapshot && m.device == device;
+        let before = self.incident.events.len();
+        self.incident.events.retain(|member| !is_older(member));
+        if self.incident.events.len() == before {
+            self.incident.event_count += 1;
+        }
+        self.keep_member(beside(event, Relation::Snapshot, ""));
+        self.dirty = true;
     }
 }
 
 fn member(event: &Event, facet: &Facet) -> Member {
+    Member { because: facet.because, ..beside(event, facet.relation, &facet.rule) }
+}
+
+/// An event that came of no other.
+fn beside(event: &Event, relation: Relation, rule: &str) -> Member {
     Member {
         event_id: event.event_id,
         event_type: event.event_type.clone(),
         device: words::short(event),
-        relation: facet.relation,
-        because: facet.because,
-        rule: facet.rule.clone(),
+        relation,
+        because: None,
+        rule: rule.to_owned(),
         severity: event.severity,
         count: event.count,
         first: event.first_timestamp,

@@ -196,3 +196,24 @@ fn what_is_reported_after_its_end_is_over() {
     let found = run(vec![below(), unmounted(200), aborted()]).found();
     assert_eq!(found[0].conditions, ["filesystem_shut_down", "journal_aborted"]);
 }
+
+#[test]
+fn the_state_of_a_disk_belongs_to_its_latest_incident_and_neither_opens_nor_grows_one() {
+    let lone = run(vec![event("BLK_HEALTH", "sda", 0)]);
+    assert!(lone.found().is_empty() && lone.events[0].incident_id.is_none());
+    let run = run(vec![
+        medium("sda", 8, 0),
+        medium("sdb", 8, 60_000),
+        event("BLK_HEALTH", "sda", 61_000),
+        event("BLK_HEALTH", "sda", 700_000),
+    ]);
+    let found = run.found();
+    assert_eq!(found.len(), 2);
+    let incident = &found[0];
+    assert_eq!(run.events[2].incident_id, Some(incident.incident_id));
+    // The later one took the place of the earlier.
+    let shots: Vec<_> = incident.events.iter().filter(|m| m.relation == Relation::Snapshot).collect();
+    assert_eq!(shots.iter().map(|m| m.event_id).collect::<Vec<_>>(), [run.events[3].event_id]);
+    assert_eq!((incident.failures, incident.episodes, incident.state), (1, 1, State::Open));
+    assert_eq!(incident.updated, run.events[0].last_timestamp);
+}
