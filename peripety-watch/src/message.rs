@@ -116,7 +116,7 @@ pub struct Health {
     /// Its number.
     pub dev: Dev,
     /// What it says, and what is counted of it.
-    pub facts: HealthFacts,
+    pub facts: Box<HealthFacts>,
 }
 
 /// Who reports a failure.

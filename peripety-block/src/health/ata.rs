@@ -41,7 +41,10 @@ pub(super) fn status(sense: &[u8], facts: &mut HealthFacts) {
 pub(super) fn decode(data: &[u8], thresholds: &[u8], facts: &mut HealthFacts) {
     facts.failing.get_or_insert(false);
     let rows = |table: &'_ [u8]| -> Vec<[u8; EACH]> {
-        (0..MOST).filter_map(|n| bytes::array::<EACH>(table, FIRST + n * EACH)).filter(|row| row[0] != 0).collect()
+        (0..MOST)
+            .filter_map(|n| bytes::array::<EACH>(table, FIRST + n * EACH))
+            .filter(|row| row[0] != 0)
+            .collect()
     };
     let limits = rows(thresholds);
     for row in rows(data) {

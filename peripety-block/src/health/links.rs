@@ -22,7 +22,7 @@ pub(super) fn add(disk: &Disk, facts: &mut HealthFacts) {
 }
 
 /// The device of that kind on which the disk hangs, nearest first: names of directories above it.
-fn above<'a>(disk: &'a Disk, is_it: impl Fn(&Path, &str) -> bool) -> Option<(&'a Path, &'a str)> {
+fn above(disk: &Disk, is_it: impl Fn(&Path, &str) -> bool) -> Option<(&Path, &str)> {
     disk.dir.ancestors().find_map(|dir| {
         let name = dir.file_name()?.to_str()?;
         is_it(dir, name).then_some((dir, name))

@@ -95,11 +95,12 @@ impl Disk {
         if kind == Kind::Other {
             return facts;
         }
-        let asked = self.open().map_err(|error| format!("cannot open it: {error}")).and_then(|file| match kind {
-            Kind::Nvme => nvme::add(&file, &mut facts),
-            Kind::Ata => ata::add(&file, &mut facts),
-            Kind::Scsi | Kind::Other => scsi::add(&file, &mut facts),
-        });
+        let asked =
+            self.open().map_err(|error| format!("cannot open it: {error}")).and_then(|file| match kind {
+                Kind::Nvme => nvme::add(&file, &mut facts),
+                Kind::Ata => ata::add(&file, &mut facts),
+                Kind::Scsi | Kind::Other => scsi::add(&file, &mut facts),
+            });
         if let Err(why) = asked {
             facts.not_read = Some(why);
         }

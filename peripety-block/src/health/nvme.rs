@@ -30,8 +30,11 @@ pub(super) fn decode(log: &[u8], facts: &mut HealthFacts) {
     // A number of 16 bytes, of which no disk fills the upper eight.
     let number = |at: usize| bytes::array::<8>(log, at).map(u64::from_le_bytes);
     if let Some(warning) = byte(0) {
-        let words: Vec<&str> =
-            (0..).zip(WARNINGS).filter(|(bit, _)| warning & (1 << bit) != 0).map(|(_, words)| words).collect();
+        let words: Vec<&str> = (0..)
+            .zip(WARNINGS)
+            .filter(|(bit, _)| warning & (1 << bit) != 0)
+            .map(|(_, words)| words)
+            .collect();
         facts.failing = Some(warning != 0);
         facts.failing_because = (!words.is_empty()).then(|| words.join(", "));
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use peripety_model::facts::HealthFacts;
 
 use super::answer;
-use crate::ioctl::Query;
+use crate::{bytes, ioctl::Query};
 
 const WRITE_ERRORS: u8 = 0x02;
 const READ_ERRORS: u8 = 0x03;
@@ -36,7 +36,7 @@ pub(super) fn add(file: &File, facts: &mut HealthFacts) -> Result<(), String> {
 
 /// A parameter of a log page: code, and value.
 fn parameters(log: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let length = log.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
+    let length = bytes::array::<2>(log, 2).map_or(0, |length| usize::from(u16::from_be_bytes(length)));
     let mut rest = log.get(4..log.len().min(4 + length)).unwrap_or_default();
     std::iter::from_fn(move || {
         let [high, low, _, length, after @ ..] = rest else { return None };
@@ -56,8 +56,12 @@ pub(super) fn decode(log: &[u8], facts: &mut HealthFacts) {
     for (code, value) in parameters(log) {
         match (page, code) {
             // Total errors corrected, and those that were not.
-            (WRITE_ERRORS | READ_ERRORS | VERIFY_ERRORS, 3) => add_to(&mut facts.corrected_errors, number(value)),
-            (WRITE_ERRORS | READ_ERRORS | VERIFY_ERRORS, 6) => add_to(&mut facts.uncorrected_errors, number(value)),
+            (WRITE_ERRORS | READ_ERRORS | VERIFY_ERRORS, 3) => {
+                add_to(&mut facts.corrected_errors, number(value))
+            }
+            (WRITE_ERRORS | READ_ERRORS | VERIFY_ERRORS, 6) => {
+                add_to(&mut facts.uncorrected_errors, number(value))
+            }
             // FFh is not known.
             (TEMPERATURE, 0) => {
                 facts.temperature = value.get(1).filter(|c| **c != 0xff).map(|c| i64::from(*c));

@@ -120,7 +120,10 @@ fn a_sata_disk_is_known_by_its_place_and_its_slow_link_is_seen() {
     let disk = Disk::find(&tree.roots(), "sda").unwrap();
     assert_eq!(disk.kind(), Kind::Ata);
     let facts = disk.shown();
-    assert_eq!((facts.commands, facts.commands_failed, facts.commands_timed_out), (Some(100), Some(3), Some(1)));
+    assert_eq!(
+        (facts.commands, facts.commands_failed, facts.commands_timed_out),
+        (Some(100), Some(3), Some(1))
+    );
     assert_eq!(facts.firmware.as_deref(), Some("SC61"));
     assert_eq!((facts.link.as_deref(), facts.link_reduced), (Some("SATA 3.0 Gbps of 6.0 Gbps"), Some(true)));
     assert!(Disk::find(&tree.roots(), "sdb").is_none());

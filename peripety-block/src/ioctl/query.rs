@@ -1,6 +1,9 @@
 //! Commands to disks, which only read: the health log of NVMe, SMART of ATA, log pages of SCSI.
 
-#![expect(unsafe_code, reason = "the structs of these ioctls have pointers; nothing else passes a command to a disk")]
+#![expect(
+    unsafe_code,
+    reason = "the structs of these ioctls have pointers; nothing else passes a command to a disk"
+)]
 
 use std::{
     ffi::c_void,

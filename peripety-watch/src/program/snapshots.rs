@@ -90,7 +90,9 @@ impl Snapshots {
         if !self.asked.is_empty() && self.asker.is_done() {
             self.asker.begin(std::mem::take(&mut self.asked));
         }
-        taken.extend(self.asker.go_on().into_iter().map(|(dev, facts)| Health { dev, facts }));
+        taken.extend(
+            self.asker.go_on().into_iter().map(|(dev, facts)| Health { dev, facts: Box::new(facts) }),
+        );
         if let Some(why) = self.asker.why_not().filter(|_| self.asker.is_done()) {
             super::say(&format!("no health snapshot: {why}"));
         }
@@ -122,7 +124,7 @@ impl Snapshots {
             return;
         }
         let facts = HealthFacts { not_read: Some(why_not), ..disk.shown() };
-        taken.push(Health { dev, facts });
+        taken.push(Health { dev, facts: Box::new(facts) });
     }
 
     fn find(&self, dev: Dev) -> Option<Disk> {

@@ -19,6 +19,6 @@ pub(crate) fn parse(health: &Health, time: Stamp) -> RawEvent {
     if health.facts.failing == Some(true) {
         raw.severity = Severity::Warning;
     }
-    raw.facts.health = Some(Box::new(health.facts.clone()));
+    raw.facts.health = Some(health.facts.clone());
     raw
 }
