@@ -60,6 +60,7 @@ pub const ATTRIBUTES: &[&str] = &[
     "suspended",
     "sync_action",
     "sync_completed",
+    "sync_min",
     "sync_speed",
     "targetname",
     "timeout",

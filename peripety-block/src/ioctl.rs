@@ -1,5 +1,5 @@
 //! The ioctls that give what no file in sysfs has: tables of device-mapper, extents of files, chunks of btrfs, the file of a
-//! loop device, and the health monitor of XFS.
+//! loop device, and the health monitor of XFS; and what a scan asks for: messages to targets, the scrub of btrfs.
 
 #![expect(unsafe_code, reason = "an ioctl gets a pointer; nothing else can ask the kernel for these")]
 
@@ -27,6 +27,8 @@ pub enum Request {
     DmListDevices,
     /// `DM_DEV_ARM_POLL`: struct dm_ioctl.
     DmDevArmPoll,
+    /// `DM_TARGET_MSG`: struct dm_ioctl, struct dm_target_msg, and what the target answers.
+    DmTargetMsg,
     /// `FS_IOC_FIEMAP`: struct fiemap, and room for its extents.
     Fiemap,
     /// `BTRFS_IOC_TREE_SEARCH`: struct btrfs_ioctl_search_args.
@@ -35,6 +37,10 @@ pub enum Request {
     BtrfsDevInfo,
     /// `BTRFS_IOC_FS_INFO`: struct btrfs_ioctl_fs_info_args.
     BtrfsFsInfo,
+    /// `BTRFS_IOC_SCRUB`: struct btrfs_ioctl_scrub_args. It returns when the range is scrubbed.
+    BtrfsScrub,
+    /// `BTRFS_IOC_SCRUB_CANCEL`: nothing.
+    BtrfsScrubCancel,
     /// `LOOP_GET_STATUS64`: struct loop_info64.
     LoopStatus,
     /// `XFS_IOC_HEALTH_MONITOR`: struct xfs_health_monitor; by [`ask_for_fd`] only.
@@ -49,10 +55,13 @@ impl Request {
             Self::DmTableStatus => from_components(ReadWrite, 0xfd, 12, DM_HEADER),
             Self::DmListDevices => from_components(ReadWrite, 0xfd, 2, DM_HEADER),
             Self::DmDevArmPoll => from_components(ReadWrite, 0xfd, 16, DM_HEADER),
+            Self::DmTargetMsg => from_components(ReadWrite, 0xfd, 14, DM_HEADER),
             Self::Fiemap => from_components(ReadWrite, b'f', 11, FIEMAP_HEADER),
             Self::BtrfsTreeSearch => from_components(ReadWrite, 0x94, 17, 4096),
             Self::BtrfsDevInfo => from_components(ReadWrite, 0x94, 30, 4096),
             Self::BtrfsFsInfo => from_components(rustix::ioctl::Direction::Read, 0x94, 31, 1024),
+            Self::BtrfsScrub => from_components(ReadWrite, 0x94, 27, 1024),
+            Self::BtrfsScrubCancel => from_components(rustix::ioctl::Direction::None, 0x94, 28, 0),
             Self::LoopStatus => 0x4c05,
             Self::XfsHealthMonitor => write::<[u8; 32]>(b'X', 68),
         }
@@ -63,7 +72,7 @@ impl Request {
         let u32_at = |at| bytes::u32_at(buffer, at).map(|value| value as usize);
         match self {
             // Its data_size bounds it.
-            Self::DmTableStatus | Self::DmListDevices | Self::DmDevArmPoll => {
+            Self::DmTableStatus | Self::DmListDevices | Self::DmDevArmPoll | Self::DmTargetMsg => {
                 buffer.len() >= DM_HEADER && u32_at(12).is_some_and(|size| size <= buffer.len())
             }
             // Its extent_count bounds it.
@@ -71,7 +80,8 @@ impl Request {
                 .and_then(|count| count.checked_mul(FIEMAP_EXTENT)?.checked_add(FIEMAP_HEADER))
                 .is_some_and(|size| size <= buffer.len()),
             Self::BtrfsTreeSearch | Self::BtrfsDevInfo => buffer.len() >= 4096,
-            Self::BtrfsFsInfo => buffer.len() >= 1024,
+            Self::BtrfsFsInfo | Self::BtrfsScrub => buffer.len() >= 1024,
+            Self::BtrfsScrubCancel => true,
             Self::LoopStatus => buffer.len() >= LOOP_STATUS,
             Self::XfsHealthMonitor => buffer.len() >= 32,
         }

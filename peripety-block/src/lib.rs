@@ -92,6 +92,7 @@ pub mod mountinfo;
 mod mounts;
 mod resolve;
 mod roots;
+pub mod scrub;
 pub mod status;
 mod superblock;
 mod sysfs;

@@ -77,6 +77,7 @@ pub const SUB_SYSTEMS: &[&str] = &[
     "gluster",
     "pcie",
     "iommu",
+    "scan",
     "task",
     "kernel",
     "peripety",

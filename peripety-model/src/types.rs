@@ -490,6 +490,16 @@ event_types! {
         "a disk of a DRBD resource is up to date again";
     SWAP_IO_ERROR "swap" Critical Fault
         "read or write error on a swap device";
+    SCAN_FINISHED "scan" Info Clears
+        "a pass of peripety-scan over a device ended: all of it can be read, or was mended from a copy";
+    SCAN_ENDED_WITH_ERRORS "scan" Warning Fault
+        "a pass of peripety-scan over a device ended: not all can be read, or copies differ";
+    SCAN_FOUND_BAD "scan" Error Fault
+        "peripety-scan cannot read some sectors that nobody had asked for";
+    SCAN_STOPPED "scan" Warning Fault
+        "a scan of a device cannot go on: it does not answer, or what the scan asks for is refused";
+    SCAN_RESUMED "scan" Notice Clears
+        "a scan of a device that could not go on goes on";
     PERIPETY_BLK_INFO "peripety" Info News
         "one per block device at start, where configured";
     PERIPETY_EVENTS_LOST "peripety" Warning Fault

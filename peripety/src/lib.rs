@@ -46,7 +46,6 @@
 
 #![warn(unreachable_pub)]
 
-mod checked;
 mod checkpoint;
 mod cli;
 mod collector;
@@ -68,7 +67,6 @@ mod program;
 mod query;
 pub mod record;
 mod recording;
-mod replace;
 mod roots;
 mod secret;
 mod state;
@@ -77,4 +75,5 @@ mod text;
 
 pub use peripety_block as block;
 use peripety_block::files;
+use peripety_files::{checked, replace};
 pub use peripety_model as event;

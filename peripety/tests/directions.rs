@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Not modules of this crate's own, or used everywhere: other crates under a short name.
-const CRATES: &[&str] = &["block", "event", "files"];
+const CRATES: &[&str] = &["block", "checked", "event", "files", "replace"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -57,6 +57,7 @@ impl Machine {
             "peripety-notify",
             "peripety-watch",
             "peripety-gluster",
+            "peripety-scan",
             "peripety-forward",
             "peripety-hub",
         ] {

@@ -1,8 +1,10 @@
-//! A disk that is read at a crawl: a filesystem in user space that answers for the first bytes of each file only.
+//! A disk that is read at a crawl, or not everywhere: a filesystem in user space that answers for the first bytes of each file
+//! only, and not for those that are bad.
 
 use std::{
     ffi::OsStr,
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -32,6 +34,8 @@ struct Shared {
     /// Bytes of a file for which an answer comes at once.
     at_once: AtomicU64,
     held: Mutex<Vec<(ReplyData, Vec<u8>)>>,
+    /// Bytes of each file that cannot be read.
+    bad: Mutex<Vec<Range<u64>>>,
 }
 
 struct Served {
@@ -56,9 +60,19 @@ impl SlowFiles {
         Ok(Self { session: Some(session), shared, dir: dir.to_owned() })
     }
 
+    /// One of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// How many reads wait for an answer.
     pub fn waiting(&self) -> usize {
         self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// From now on these bytes of each file cannot be read.
+    pub fn spoil(&self, bytes: Range<u64>) {
+        self.shared.bad.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 
     /// From now on it is as fast as any.
@@ -139,6 +153,12 @@ impl Filesystem for Served {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         let end = start.saturating_add(usize::try_from(size).unwrap_or(0)).min(bytes.len());
         let bytes = bytes.get(start..end).unwrap_or_default();
+        let asked = start as u64..end as u64;
+        let bad = self.shared.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        if bad.iter().any(|bad| bad.start < asked.end && asked.start < bad.end) {
+            return reply.error(Errno::EIO);
+        }
+        drop(bad);
         if self.shared.fast.load(Ordering::SeqCst) || offset < self.shared.at_once.load(Ordering::SeqCst) {
             return reply.data(bytes);
         }

@@ -43,12 +43,13 @@ impl Profile {
 }
 
 /// The programs that are installed.
-pub const PROGRAMS: [&str; 9] = [
+pub const PROGRAMS: [&str; 10] = [
     "peripetyd",
     "prpt",
     "peripety-notify",
     "peripety-watch",
     "peripety-policy",
+    "peripety-scan",
     "peripety-gluster",
     "peripety-gluster-hook",
     "peripety-forward",
@@ -76,6 +77,7 @@ pub fn cargo() -> Command {
         "peripety-notify",
         "peripety-watch",
         "peripety-policy",
+        "peripety-scan",
         "peripety-gluster",
         "peripety-forward",
         "peripety-hub",

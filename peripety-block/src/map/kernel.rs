@@ -123,13 +123,14 @@ pub(crate) fn open_control(dev: &Path) -> Result<File, AskError> {
     File::options().read(true).write(true).open(&path).map_err(|source| AskError::Open { path, source })
 }
 
-fn open(path: &Path) -> Result<File, AskError> {
+/// Opens a file, directory or device to read of it, without a wait.
+pub(crate) fn open(path: &Path) -> Result<File, AskError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     let opened = File::options().read(true).custom_flags(i32::try_from(flags).unwrap_or(0)).open(path);
     opened.map_err(|source| AskError::Open { path: path.to_owned(), source })
 }
 
-fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     if let Some(place) = bytes.get_mut(at..at + value.len()) {
         place.copy_from_slice(value);
     }

@@ -14,7 +14,7 @@ use crate::{
     ioctl::{self, DM_HEADER, Request},
     map::{
         Space, dm,
-        kernel::{Answer, AskError, ask_dm, decode_table, dm_header, forget, open_control},
+        kernel::{Answer, AskError, ask_dm, decode_table, dm_header, forget, open_control, put},
     },
 };
 
@@ -70,6 +70,25 @@ impl Control {
     /// As of [`Control::open`].
     pub fn open_if_loaded(dev: &Path, sysfs: &Path) -> Result<Option<Self>, AskError> {
         sysfs.join("class/misc/device-mapper").exists().then(|| Self::open(dev)).transpose()
+    }
+}
+
+impl Control {
+    /// Sends a message to the first target of a map, as `dmsetup message MAP 0` does: `check` and `idle` to one of dm-raid.
+    ///
+    /// # Errors
+    /// The kernel or the target refuses.
+    pub fn message(&self, map: Dev, words: &str) -> Result<(), AskError> {
+        // Behind struct dm_ioctl: the sector, which says the target, and the words with a NUL. The answer needs room too.
+        const SECTOR: usize = 8;
+        let mut buffer = vec![0; (DM_HEADER + SECTOR + words.len() + 1).next_multiple_of(8) + 1024];
+        dm_header(&mut buffer, Some(map), 0);
+        put(&mut buffer, DM_HEADER + SECTOR, words.as_bytes());
+        ioctl::ask(&self.0, Request::DmTargetMsg, &mut buffer).map(drop).map_err(|source| AskError::Ioctl {
+            what: "DM_TARGET_MSG",
+            of: map.to_string(),
+            source,
+        })
     }
 }
 

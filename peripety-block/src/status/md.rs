@@ -31,8 +31,16 @@ pub struct MdArray {
     pub speed: Option<u64>,
     /// Sectors that the last check found to differ.
     pub mismatches: u64,
+    /// The sector at which a check would begin: not 0 after one that was interrupted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub check_from: u64,
     /// Its members.
     pub members: Vec<MdMember>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How far something is.
@@ -108,6 +116,7 @@ impl MdArray {
             progress: text("sync_completed").as_deref().and_then(progress),
             speed: number("sync_speed"),
             mismatches: number("mismatch_cnt").unwrap_or(0),
+            check_from: number("sync_min").unwrap_or(0),
             members,
         })
     }

@@ -33,7 +33,7 @@ pub use health::HealthFacts;
 pub use host::{KernelFacts, SmartFacts, SystemdFacts, TaskFacts, UeventFacts};
 pub use nvme::opcode_name as nvme_opcode_name;
 pub use nvme::{AenResult, NvmeFacts};
-pub use own::{CountFacts, DaemonFacts, GroupFacts, ImpactFacts, LossFacts, Member, RemovalFacts};
+pub use own::{CountFacts, DaemonFacts, GroupFacts, ImpactFacts, LossFacts, Member, RemovalFacts, ScanFacts};
 pub use scsi::{Cdb, DriverByte, HostByte, ScsiFacts, ScsiOpcode, SenseKey, StatusByte};
 pub use scsi_names::additional_sense;
 use serde_json::Value;
@@ -170,6 +170,8 @@ facts! {
     removal: RemovalFacts,
     /// Records that were lost.
     loss: LossFacts,
+    /// A scan of a device.
+    scan: ScanFacts,
     /// What the daemon says of itself.
     daemon: DaemonFacts,
 }

@@ -53,6 +53,24 @@ section! {
     }
 }
 
+section! {
+    /// A scan of a device by peripety-scan.
+    ScanFacts {
+        /// What it did: `read`, `checked`, `scrubbed`.
+        method: String,
+        /// Bytes that it read or compared.
+        bytes: u64,
+        /// How long that took.
+        seconds: u64,
+        /// Ranges that cannot be read, errors that a scrub found, sectors that differ between copies.
+        errors: u64,
+        /// Errors that were mended from a copy.
+        corrected: u64,
+        /// Why it cannot go on.
+        reason: String,
+    }
+}
+
 /// One of those for which an event stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

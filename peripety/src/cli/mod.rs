@@ -34,6 +34,7 @@ pub(crate) mod render;
 mod replay;
 mod report;
 mod resolve;
+mod scan;
 mod stats;
 mod status;
 mod timeline;
@@ -173,6 +174,8 @@ commands! {
     Arrays arrays,
     /// Check policies, or say what they would do about an incident
     Policy policy,
+    /// Show what is scanned and how far that is, or check what would be
+    Scan scan,
     /// Show the eBPF probes of the running daemon
     Probes probes,
     /// Say what came in, what went out, and what was lost where

@@ -205,7 +205,7 @@ fn layer(event: &Event) -> Layer {
         "FS_CHECKSUM_ERROR" => Layer::Checksum,
         "FS_SHUTDOWN" | "FS_REMOUNT_READ_ONLY" | "FS_PANIC" | "FS_JOURNAL_ABORTED" => Layer::Reaction,
         fs if fs.starts_with("FS_") => Layer::Fs,
-        "SWAP_IO_ERROR" => Layer::Other,
+        "SWAP_IO_ERROR" | "SCAN_FOUND_BAD" | "SCAN_ENDED_WITH_ERRORS" | "SCAN_STOPPED" => Layer::Other,
         "NBD_CONNECTION_LOST" => Layer::Way,
         _ => match info.sub_system {
             "iscsi" | "fc" => Layer::Way,

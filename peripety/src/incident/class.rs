@@ -70,6 +70,8 @@ pub enum Class {
     Blocked,
     /// A device says that it is going to fail.
     Predicted,
+    /// A scan of a device found errors, or cannot go on.
+    Scan,
     /// A server of files does not answer.
     Server,
     /// A bug of the kernel.
@@ -114,6 +116,9 @@ const BY_TYPE: &[(&str, Class)] = &[
     ("TASK_BLOCKED", Class::Blocked),
     ("BLK_SLOW_IO", Class::Blocked),
     ("KERNEL_BUG_IN_STORAGE", Class::Bug),
+    ("SCAN_FOUND_BAD", Class::Scan),
+    ("SCAN_ENDED_WITH_ERRORS", Class::Scan),
+    ("SCAN_STOPPED", Class::Scan),
     ("DRBD_STATE_CHANGED", Class::Member),
 ];
 
@@ -214,6 +219,7 @@ pub(super) fn cause_kind(class: Class, failed: &Failed, event_type: &EventType) 
         (_, "FS_WARNING" | "IOMMU_FAULT") => CauseKind::Unknown,
         (_, "SCSI_MEDIUM_ERROR" | "BLK_MEDIUM_ERROR" | "NVME_MEDIUM_ERROR") => CauseKind::Medium,
         (Class::Guard | Class::Contents | Class::Checksum, _) => CauseKind::Medium,
+        (_, "SCAN_FOUND_BAD" | "SCAN_ENDED_WITH_ERRORS") => CauseKind::Medium,
         (Class::Removed, _) => CauseKind::PowerOrRemoval,
         (Class::Bug, _) => CauseKind::KernelBug,
         (Class::Missing | Class::Own, _) => CauseKind::Configuration,

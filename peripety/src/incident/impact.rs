@@ -54,7 +54,7 @@ pub(super) fn kinds(event: &Event, class: Class, failed: &Failed) -> Vec<ImpactK
         Class::Way | Class::Adapter => Unavailable,
         Class::NoAnswer | Class::Blocked => Slow,
         Class::Mended | Class::Low | Class::Own => None,
-        Class::Command | Class::Bus | Class::Other if only_warns => None,
+        Class::Command | Class::Bus | Class::Scan | Class::Other if only_warns => None,
         Class::Request if only_warns && failed.answer == Answer::None => Slow,
         Class::Pool | Class::Stacked if only_warns => None,
         _ => DataAtRisk,

@@ -24,6 +24,7 @@ mod removed;
 mod replay;
 mod requests;
 mod sandbox;
+mod scan;
 mod slow_io;
 mod status;
 mod storm;
@@ -70,6 +71,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         info::CASES,
         map::CASES,
         sandbox::CASES,
+        scan::CASES,
         slow_io::CASES,
         cli::CASES,
         zram::CASES,

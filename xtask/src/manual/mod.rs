@@ -38,7 +38,7 @@ pub struct Args {
 }
 
 /// Documents of `doc/` that are part of the manual, by the name of their page.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "dbus",
     "fleet",
     "gluster",
@@ -47,6 +47,7 @@ const DOCUMENTS: [&str; 11] = [
     "metrics",
     "notify",
     "policy",
+    "scan",
     "socket",
     "stability",
     "web",

@@ -163,7 +163,14 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
     let mut programs = vec![("peripetyd", "usr/sbin"), ("prpt", "usr/bin")];
     if scenario.watch {
         services.push("peripety-watch.service");
-        programs.extend([("peripety-watch", "usr/sbin"), ("peripety-policy", "usr/sbin")]);
+        programs.extend([
+            ("peripety-watch", "usr/sbin"),
+            ("peripety-policy", "usr/sbin"),
+            ("peripety-scan", "usr/sbin"),
+        ]);
+    }
+    if scenario.watch {
+        write("usr/lib/systemd/system/peripety-scan.service", &in_dist("peripety-scan.service")?, 0o644)?;
     }
     for service in services {
         link(&root.join("etc/systemd/system/sysinit.target.wants"), service, "/usr/lib/systemd/system")?;

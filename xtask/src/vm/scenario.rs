@@ -48,7 +48,7 @@ pub struct Scenario {
     /// The machine comes without peripety, and with its packages: this revision in `/root/packages/1`, the next in `/root/packages/2`.
     #[serde(default)]
     pub packages: bool,
-    /// peripety-watch runs in it too, and peripety-policy is there.
+    /// peripety-watch runs in it too, and peripety-policy and peripety-scan are there.
     #[serde(default)]
     pub watch: bool,
     /// The events in `expect` begin in this order.

@@ -389,6 +389,7 @@ mod tests {
             progress: Some(Progress { done: 50, total: 200 }),
             speed: Some(15),
             mismatches: 0,
+            check_from: 0,
             members: vec![
                 member("sda", Some(0), "in_sync"),
                 member("sdb", Some(1), "spare"),

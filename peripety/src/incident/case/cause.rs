@@ -190,6 +190,12 @@ fn rank(class: Class) -> u8 {
         Class::Zfs | Class::Full | Class::Missing => 6,
         Class::Cache | Class::Fs | Class::Contents | Class::Checksum | Class::Server => 7,
         Class::Reaction => 8,
-        Class::Mended | Class::Service | Class::Blocked | Class::Bug | Class::Own | Class::Other => 9,
+        Class::Mended
+        | Class::Scan
+        | Class::Service
+        | Class::Blocked
+        | Class::Bug
+        | Class::Own
+        | Class::Other => 9,
     }
 }

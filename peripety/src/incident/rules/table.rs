@@ -10,7 +10,7 @@ use crate::event::incident::{Certainty, Relation};
 const EVERY: &[Class] = &[
     Adapter, Bus, Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member, Array, Low,
     Pool, Stacked, Zfs, Cache, Fs, Full, Contents, Checksum, Reaction, Mended, Service, Missing, Blocked,
-    Predicted, Server, Bug, Own, Other,
+    Predicted, Scan, Server, Bug, Own, Other,
 ];
 const HARDWARE: &[Class] = &[Way, Removed, NoAnswer, GivenUp, Command, Request];
 /// What may be said with no name in it.
@@ -307,6 +307,20 @@ pub(crate) static RULES: &[Rule] = &[
         certainty: Certainty::Likely,
         either_order: false,
         fits: any,
+    },
+    Rule {
+        name: "found-by-scan",
+        cause: &[
+            Way, Removed, NoAnswer, GivenUp, Command, Request, Guard, Path, NoPath, Member, Array, Fs,
+            Contents, Checksum, Mended,
+        ],
+        effect: &[Scan],
+        place: Place::SameOrBelow,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: no_space,
     },
     Rule {
         name: "volume-on-brick",

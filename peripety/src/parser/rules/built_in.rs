@@ -41,6 +41,7 @@ packs! {
     "task.toml",
     "systemd.toml",
     "gluster.toml",
+    "scan.toml",
     "multipathd.toml",
     "iscsid.toml",
     "dmeventd.toml",

@@ -69,7 +69,11 @@ pub(super) fn compare(before: Option<&MdArray>, now: &ArrayStatus, time: Stamp) 
                 format!("all {} members of {name} are in sync", array.disks),
             );
         }
-        if before.action == "check" && array.action == "idle" {
+        // One that was interrupted says nothing of the rest.
+        if before.action == "check"
+            && array.action == "idle"
+            && (array.check_from == 0 || array.mismatches > 0)
+        {
             checked(array.mismatches, &array.level, name, &mut |event_type, words| {
                 say(event_type, of_array(), words)
             });

@@ -257,6 +257,11 @@ fn an_array_of_md_through_failure_and_rebuild_and_as_it_is_found() {
     assert_eq!(say(&array(0, "idle", vec![a(), member("sdc", "in_sync")])), ["MD_RECOVERY_DONE 9:0"]);
     assert!(say(&array(0, "check", vec![a(), b()])).is_empty());
     assert_eq!(say(&array(0, "idle", vec![a(), b()])), ["MD_CHECK_DONE 9:0"]);
+    // One that somebody ended says nothing of the rest.
+    assert!(say(&array(0, "check", vec![a(), b()])).is_empty());
+    let mut ended = array(0, "idle", vec![a(), b()]);
+    ended.array.check_from = 4096;
+    assert!(say(&ended).is_empty());
     let found = Mappings::default().array(&array(1, "idle", vec![a()]), TIME);
     let md = found[0].facts.md.as_ref().unwrap();
     assert_eq!(

@@ -7,7 +7,7 @@
 use std::io::{self, BufRead};
 
 /// Longest line that is read or written, in bytes; what is longer is passed over without being kept in memory.
-pub(crate) const LINE_MAX: usize = 4 << 20;
+pub const LINE_MAX: usize = 4 << 20;
 /// Bytes of the checksum and the space after it.
 const SUM: usize = 9;
 

@@ -1,0 +1,5 @@
+//! `peripety-scan`: reads disks ahead of their users.
+
+fn main() -> std::process::ExitCode {
+    peripety_scan::main()
+}
