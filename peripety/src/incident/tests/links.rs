@@ -217,6 +217,11 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
             ],
         ),
         (
+            "found-by-scan",
+            vec![medium("sda", 8, 0), event("SCAN_FOUND_BAD", "sda", 900)],
+            vec![medium("sda", 8, 0), event("SCAN_FOUND_BAD", "sdb", 900)],
+        ),
+        (
             "failure-was-predicted",
             vec![event("SMART_DISK_FAIL", "sda", 0), medium("sda", 8, day)],
             vec![event("SMART_DISK_FAIL", "sda", 0), transport("sda", day)],
