@@ -66,7 +66,7 @@ pub fn ring(records: u32, device: impl Fn(u32) -> u32) -> Vec<Vec<u8>> {
 fn lost_writes(records: u32) -> Vec<Vec<u8>> {
     (0..records)
         .map(|n| {
-            let wb = WbErr { ino: u64::from(n), count: 1, dev: Dev::new(8, 0).to_kernel(), errno: 5 };
+            let wb = WbErr::unnamed(Dev::new(8, 0).to_kernel(), u64::from(n), 5, 1);
             let mono_ns = 1_000_000_000 + u64::from(n) * 5_000;
             let (kind, seq) = (Kind::FilemapSetWbErr.number(), u64::from(n));
             let header = Header { kind, len: 0, version: VERSION, flags: 0, cpu: 0, seq, mono_ns };

@@ -1,7 +1,7 @@
 //! What every record starts with.
 
 /// Version of the record layouts: raised when a field is added at the end of any of them.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Flag of [`Header::flags`]: the record came by a classic tracepoint, so fields that only a raw one reaches are unset.
 pub const FLAG_CLASSIC: u8 = 1;

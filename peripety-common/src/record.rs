@@ -5,7 +5,7 @@ use crate::{
     block_rq::BlockRq,
     console::Console,
     ext4::{Ext4Error, Ext4Shutdown},
-    header::{Header, Kind},
+    header::{Header, Kind, VERSION},
     nvme_aen::NvmeAen,
     nvme_rq::NvmeRq,
     scsi_cmd::ScsiCmd,
@@ -14,6 +14,9 @@ use crate::{
     wb_err::WbErr,
     xfs::XfsShutdown,
 };
+
+/// Bytes of the largest payload.
+const LARGEST: usize = size_of::<WbErr>();
 
 /// A record of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +97,16 @@ impl KernelRecord {
         let payload = bytes.get(Header::SIZE..len).ok_or(too_short(len.max(Header::SIZE)))?;
         let kind = Kind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
 
+        // What an older program did not write yet is 0.
+        let mut padded = [0; LARGEST];
+        let payload = match padded.get_mut(..payload.len()) {
+            Some(known) if header.version < VERSION => {
+                known.copy_from_slice(payload);
+                padded.as_slice()
+            }
+            _ => payload,
+        };
+
         macro_rules! payload {
             ($variant:ident, $type:ty) => {
                 <$type>::decode(payload)
@@ -149,7 +162,7 @@ mod tests {
         let mut bytes = Vec::new();
         bytes.extend(kind.number().to_ne_bytes());
         bytes.extend((len as u16).to_ne_bytes());
-        bytes.extend([crate::VERSION, 0]);
+        bytes.extend([VERSION, 0]);
         bytes.extend(3u16.to_ne_bytes());
         bytes.extend(7u64.to_ne_bytes());
         bytes.extend(1_000_000u64.to_ne_bytes());

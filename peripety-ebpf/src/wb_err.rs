@@ -1,5 +1,7 @@
 //! `filemap_set_wb_err`, which older kernels fire for every page: folded here by device, inode and error.
 
+use core::ptr;
+
 use aya_ebpf::{
     EbpfContext,
     bindings::BPF_ANY,
@@ -10,14 +12,14 @@ use aya_ebpf::{
 };
 use peripety_common::{
     FLAG_CLASSIC, Kind,
-    wb_err::{WbErr, WbErrKey, WbErrState},
+    wb_err::{NAME_BYTES, NAMES, WbErr, WbErrKey, WbErrState},
 };
 
 use crate::{
     atomic::increment,
     emit::{emit, folded, seen},
     ext4::SB_DEV,
-    read::{field, record},
+    read::{field, has, record, string},
 };
 
 #[map(name = "prpt_wb_err_ino")]
@@ -30,6 +32,13 @@ offsets! {
     static INODE_SB;
     static INODE_RDEV;
     static INODE_MODE;
+}
+
+offsets! {
+    static INODE_DENTRY;
+    static DENTRY_ALIAS;
+    static DENTRY_PARENT;
+    static DENTRY_NAME;
 }
 
 offsets! {
@@ -60,7 +69,7 @@ pub(crate) fn raw(ctx: &RawTracePointContext) -> Option<()> {
         let sb: *const u8 = field(inode, &INODE_SB)?;
         (field(sb, &SB_DEV)?, field(inode, &INODE_INO)?)
     };
-    send(ctx, 0, dev, ino, errseq)
+    send(ctx, 0, dev, ino, errseq, inode)
 }
 
 /// Its record has the value before an inode's first error alone: that error goes unseen.
@@ -69,10 +78,10 @@ pub(crate) fn classic(ctx: &TracePointContext) -> Option<()> {
     if errseq & ERRNO_MASK == 0 {
         return None;
     }
-    send(ctx, FLAG_CLASSIC, record(ctx, &TP_WB_DEV)?, record(ctx, &TP_WB_INO)?, errseq)
+    send(ctx, FLAG_CLASSIC, record(ctx, &TP_WB_DEV)?, record(ctx, &TP_WB_INO)?, errseq, ptr::null())
 }
 
-fn send(ctx: &impl EbpfContext, flags: u8, dev: u32, ino: u64, errseq: u32) -> Option<()> {
+fn send(ctx: &impl EbpfContext, flags: u8, dev: u32, ino: u64, errseq: u32, inode: *const u8) -> Option<()> {
     let errno = (errseq & ERRNO_MASK) as i32;
     let key = WbErrKey { ino, dev, errno };
     let seq = seen(Kind::FilemapSetWbErr)?;
@@ -98,6 +107,33 @@ fn send(ctx: &impl EbpfContext, flags: u8, dev: u32, ino: u64, errseq: u32) -> O
         }
     };
     emit(ctx, Kind::FilemapSetWbErr, flags, seq, |slot| {
-        slot.write(WbErr { ino, count, dev, errno });
+        let body = slot.write(WbErr::unnamed(dev, ino, errno, count));
+        // A device that was opened as a file has no name in its filesystem.
+        if ino != 0 {
+            let _ = name(inode, body);
+        }
     })
+}
+
+/// The names of a file and of the directories that it lies in, from the dentry cache as it is now (include/linux/dcache.h). What
+/// changes meanwhile gives a wrong name at worst: each read is checked.
+fn name(inode: *const u8, body: &mut WbErr) -> Option<()> {
+    let alias: *const u8 = field(inode, &INODE_DENTRY)?;
+    if alias.is_null() || !has(&DENTRY_ALIAS) {
+        return None;
+    }
+    let mut dentry = alias.wrapping_sub(usize::from(DENTRY_ALIAS.load()));
+    for name in body.names.chunks_exact_mut(NAME_BYTES).take(NAMES) {
+        let parent: *const u8 = field(dentry, &DENTRY_PARENT)?;
+        if parent == dentry {
+            body.whole = 1;
+            return Some(());
+        }
+        string(field(dentry, &DENTRY_NAME)?, name);
+        body.depth += 1;
+        dentry = parent;
+    }
+    let parent: *const u8 = field(dentry, &DENTRY_PARENT)?;
+    body.whole = u32::from(parent == dentry);
+    Some(())
 }

@@ -134,7 +134,7 @@ fn ext4() -> Payload {
 }
 
 fn lost(inode: u64, count: u64) -> Payload {
-    Payload::WbErr(WbErr { ino: inode, count, dev: dev(2), errno: 5 })
+    Payload::WbErr(WbErr::unnamed(dev(2), inode, 5, count))
 }
 
 /// Allocations of so many records after `before` of them, and how many events were written meanwhile.

@@ -82,6 +82,9 @@ pub struct Member {
     /// Inode number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inode: Option<u64>,
+    /// Path of the file below the root of its filesystem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Function in the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,

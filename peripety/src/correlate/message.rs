@@ -234,9 +234,12 @@ fn lost_write(event: &Event) -> String {
     if let Some(files) = group(event).and_then(|group| group.files_total) {
         let _ = write!(text, " of {files} more files");
     }
-    if let Some(inode) = fs(event).and_then(|fs| fs.inode) {
-        let _ = write!(text, " of inode {inode}");
-    }
+    let file = fs(event).map(|fs| (fs.inode, fs.path.as_deref()));
+    let _ = match file {
+        Some((Some(inode), Some(path))) => write!(text, " of {path} (inode {inode})"),
+        Some((Some(inode), None)) => write!(text, " of inode {inode}"),
+        _ => Ok(()),
+    };
     let _ = write!(text, " on {} was lost", device(event));
     match event.io.as_ref().and_then(|io| io.lost_pages) {
         Some(1) => text.push_str(", 1 page"),

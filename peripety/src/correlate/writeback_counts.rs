@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn counts_go_on_after_a_restart() {
-        let wb = |count| WbErr { ino: 12, count, dev: 1, errno: 5 };
+        let wb = |count| WbErr::unnamed(1, 12, 5, count);
         let key = FoldKey::inode(1, 12, 5);
         let mut seen = WritebackCounts::default();
         assert_eq!((seen.newly_lost(key, &wb(3)), seen.newly_lost(key, &wb(5))), (3, 2));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_inode_that_loses_on_is_not_forgotten_for_many_others() {
-        let wb = |ino, count| WbErr { ino, count, dev: 1, errno: 5 };
+        let wb = |ino, count| WbErr::unnamed(1, ino, 5, count);
         let key = |ino| FoldKey::inode(1, ino, 5);
         let mut seen = WritebackCounts::default();
         let mut all = seen.newly_lost(key(0), &wb(0, 1));

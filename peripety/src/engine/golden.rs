@@ -158,7 +158,7 @@ golden! {
         ),
     ];
     lost_write: [
-        kernel(Kind::FilemapSetWbErr, START, Payload::WbErr(WbErr { ino: 12, count: 34, dev: LOOP0.to_kernel(), errno: 5 })),
+        kernel(Kind::FilemapSetWbErr, START, Payload::WbErr(WbErr::unnamed(LOOP0.to_kernel(), 12, 5, 34))),
         text(START + MS, "Buffer I/O error on dev loop0, logical block 258, lost async page write"),
     ];
     uevent_multipath: [uevent("change", "block", "/devices/virtual/block/dm-0", Some(DM0), &[

@@ -348,15 +348,11 @@ fn nvme_and_block_are_one_failure_on_disks_with_either_block_size() {
 }
 
 pub(super) fn wb_err(ns: u64, dev: Dev) -> Record {
-    kernel(
-        Kind::FilemapSetWbErr,
-        ns,
-        Payload::WbErr(WbErr { ino: 12, count: 1, dev: dev.to_kernel(), errno: 5 }),
-    )
+    kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(WbErr::unnamed(dev.to_kernel(), 12, 5, 1)))
 }
 
 fn lost_write(ns: u64, ino: u64, count: u64) -> Record {
-    kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(WbErr { ino, count, dev: SDA.to_kernel(), errno: 5 }))
+    kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(WbErr::unnamed(SDA.to_kernel(), ino, 5, count)))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use peripety_common::{
     Header,
     ext4::{Ext4Error, Ext4Shutdown},
     text::until_nul,
-    wb_err::WbErr,
+    wb_err::{NAME_BYTES, NAMES, WbErr},
     xfs::XfsShutdown,
 };
 
@@ -80,9 +80,28 @@ pub(super) fn lost_write(h: &Header, wb: &WbErr, time: Stamp) -> Option<RawEvent
         ..Io::default()
     });
     if wb.ino != 0 {
-        raw.facts.fs.get_or_insert_default().inode = Some(wb.ino);
+        let fs = raw.facts.fs.get_or_insert_default();
+        (fs.inode, fs.path) = (Some(wb.ino), path(wb));
     }
     Some(raw)
+}
+
+/// The path of a file below the root of its filesystem; without its beginning, and a name without its end, where the record had no
+/// room for them.
+pub(crate) fn path(wb: &WbErr) -> Option<String> {
+    let depth = usize::try_from(wb.depth).unwrap_or(0).min(NAMES);
+    let mut names: Vec<String> = wb.names.chunks_exact(NAME_BYTES).take(depth).map(name).collect();
+    names.reverse();
+    // A file that has no name any more is the root of nothing.
+    let begin = if wb.whole == 1 { "/" } else { "…/" };
+    (!names.is_empty() && names.iter().all(|name| !name.is_empty()))
+        .then(|| begin.to_owned() + &names.join("/"))
+}
+
+fn name(bytes: &[u8]) -> String {
+    let name = until_nul(bytes);
+    let cut = if name.len() + 1 >= NAME_BYTES { "…" } else { "" };
+    String::from_utf8_lossy(name).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned() + cut
 }
 
 fn kdev(dev: u32) -> Kdev {
@@ -153,8 +172,27 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_write_names_its_file_as_far_as_there_was_room() {
+        let mut wb = WbErr::unnamed(1, 12, 5, 1);
+        let mut put = |at: usize, name: &str| {
+            let place = &mut wb.names[at * NAME_BYTES..][..NAME_BYTES];
+            place[..name.len()].copy_from_slice(name.as_bytes());
+        };
+        put(0, "base.dat");
+        put(1, &"d".repeat(NAME_BYTES - 1));
+        assert_eq!(path(&wb), None, "there are no names");
+        wb.depth = 2;
+        let directory = "d".repeat(NAME_BYTES - 1) + "…";
+        assert_eq!(path(&wb), Some(format!("…/{directory}/base.dat")));
+        wb.whole = 1;
+        assert_eq!(path(&wb), Some(format!("/{directory}/base.dat")));
+        wb.depth = u32::MAX;
+        assert_eq!(path(&wb), None, "names that are empty");
+    }
+
+    #[test]
     fn lost_writes_name_the_inode_but_not_the_one_of_a_device_file() {
-        let mut wb = WbErr { ino: 12, count: 494, dev: Dev::new(0, 45).to_kernel(), errno: 5 };
+        let mut wb = WbErr::unnamed(Dev::new(0, 45).to_kernel(), 12, 5, 494);
         let raw = lost_write(&header(Kind::FilemapSetWbErr), &wb, TIME).unwrap();
         assert_eq!((raw.severity, raw.count), (Severity::Critical, 1));
         assert_eq!(raw.io.as_ref().unwrap().lost_pages, Some(494));

@@ -112,14 +112,16 @@ fn reported(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The kernel's hook shows the first error of a file as none.
+/// The kernel's hook shows the first error of a file as none. The file is named, from the dentry cache.
 fn one_page(machine: &Machine) -> Result<()> {
     let scene = Scene::start(machine, "")?;
     let failing = FailingDisk::new(machine, 512)?;
     fs::make("xfs", &failing.disk)?;
     let mount = Mount::new(machine, &failing.disk, "")?;
+    let names = ["one", "a directory/with a name of more than 39 characters in all/two"];
+    std::fs::create_dir_all(mount.dir.join(names[1]).parent().context("a directory")?)?;
     let files: Vec<File> =
-        ["one", "two"].iter().map(|name| File::create(mount.dir.join(name))).collect::<Result<_, _>>()?;
+        names.iter().map(|name| File::create(mount.dir.join(name))).collect::<Result<_, _>>()?;
     let write = |file: &File| file.write_all_at(&[7; 4096], 0).and_then(|()| file.sync_data());
     for file in &files {
         write(file)?;
@@ -128,11 +130,14 @@ fn one_page(machine: &Machine) -> Result<()> {
     for file in &files {
         ensure!(write(file).is_err(), "a failing disk synced a write");
     }
-    for file in &files {
+    for (file, path) in
+        files.iter().zip(["/one", "/a directory/with a name of more than 39 characters …/two"])
+    {
         let inode = file.metadata()?.ino();
-        scene.expect(&format!("inode {inode}"), &failing.disk.name, |event| {
+        let wanted = (Some(inode), Some(path));
+        scene.expect(&format!("inode {inode}, {path}"), &failing.disk.name, |event| {
             event.event_type.as_str() == "BLK_LOST_WRITE"
-                && event.facts.fs.as_ref().and_then(|fs| fs.inode) == Some(inode)
+                && event.facts.fs.as_ref().map(|fs| (fs.inode, fs.path.as_deref())) == Some(wanted)
                 && event.sources.iter().any(|source| source == "ebpf:filemap_set_wb_err")
                 && event.count == 1
         })?;

@@ -67,6 +67,12 @@ static MEMBERS: &[Member] = &[
     member("INODE_SB", "inode", &["i_sb"]),
     member("INODE_RDEV", "inode", &["i_rdev"]),
     member("INODE_MODE", "inode", &["i_mode"]),
+    member("INODE_DENTRY", "inode", &["i_dentry", "first"]),
+    member("DENTRY_ALIAS", "dentry", &["d_u", "d_alias"]),
+    // Where the union has no name.
+    member("DENTRY_ALIAS", "dentry", &["d_alias"]),
+    member("DENTRY_PARENT", "dentry", &["d_parent"]),
+    member("DENTRY_NAME", "dentry", &["d_name", "name"]),
     module("scsi_mod", "CMD_RESULT", "scsi_cmnd", &["result"]),
     module("scsi_mod", "CMD_DEVICE", "scsi_cmnd", &["device"]),
     module("scsi_mod", "CMD_CMND", "scsi_cmnd", &["cmnd"]),

@@ -126,11 +126,9 @@ impl Maps {
 
     /// Inodes that lost data, with their counts so far.
     pub(super) fn inodes(&self) -> impl Iterator<Item = WbErr> + '_ {
-        self.inodes.iter().filter_map(Result::ok).map(|(key, state)| WbErr {
-            ino: key.ino,
-            count: state.count,
-            dev: key.dev,
-            errno: key.errno,
-        })
+        self.inodes
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(key, state)| WbErr::unnamed(key.dev, key.ino, key.errno, state.count))
     }
 }

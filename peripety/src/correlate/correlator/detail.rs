@@ -91,7 +91,7 @@ pub(super) fn clear_detail(raw: &mut RawEvent) {
         }
         Detail::Inode => {
             if let Some(fs) = &mut facts.fs {
-                fs.inode = None;
+                (fs.inode, fs.path) = (None, None);
             }
         }
         Detail::Task => {
@@ -134,7 +134,11 @@ impl Detail {
                 line: fs.and_then(|fs| fs.line),
                 ..Member::default()
             },
-            Self::Inode => Member { inode: fs.and_then(|fs| fs.inode), ..Member::default() },
+            Self::Inode => Member {
+                inode: fs.and_then(|fs| fs.inode),
+                path: fs.and_then(|fs| fs.path.clone()),
+                ..Member::default()
+            },
             Self::Task => Member {
                 task: facts.task.as_ref().and_then(|task| task.name.clone()),
                 function: facts.kernel.as_ref().and_then(|kernel| kernel.function.clone()),

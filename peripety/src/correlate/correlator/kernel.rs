@@ -192,7 +192,11 @@ impl Correlator {
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
         fold.add(Origin::Probe, newly_lost, time, None);
         let Some(crowd) = &mut fold.crowd else { return };
-        crowd.add(wb.ino, newly_lost, || Member { inode: Some(wb.ino), ..Member::default() });
+        crowd.add(wb.ino, newly_lost, || Member {
+            inode: Some(wb.ino),
+            path: parser::fs::path(wb),
+            ..Member::default()
+        });
     }
 
     fn scsi_done(&mut self, header: &Header, cmd: &ScsiCmd, time: Stamp, cx: &mut Context<'_>) {

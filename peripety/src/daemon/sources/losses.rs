@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn counts_of_inodes_are_saved_by_what_changed_and_restored_whole() {
-        let wb = |ino: u64, count: u64| WbErr { ino, count, dev: 1, errno: 5 };
+        let wb = |ino: u64, count: u64| WbErr::unnamed(1, ino, 5, count);
         let mut losses = Losses::default();
         for ino in 0..1000 {
             losses.report_inode(&wb(ino, 1));

@@ -5,11 +5,7 @@ use super::*;
 #[test]
 fn lost_writes_count_on_and_keep_to_their_inode() {
     let wb = |ns, ino, count| {
-        kernel(
-            Kind::FilemapSetWbErr,
-            ns,
-            Payload::WbErr(WbErr { ino, count, dev: LOOP0.to_kernel(), errno: 5 }),
-        )
+        kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(WbErr::unnamed(LOOP0.to_kernel(), ino, 5, count)))
     };
     let events = run(
         all_live(),
@@ -34,7 +30,7 @@ fn lost_writes_count_on_and_keep_to_their_inode() {
 #[test]
 fn a_line_about_a_lost_write_is_about_its_inode_or_the_latest() {
     let wb = |ns, ino| {
-        let lost = WbErr { ino, count: 1, dev: LOOP0.to_kernel(), errno: 5 };
+        let lost = WbErr::unnamed(LOOP0.to_kernel(), ino, 5, 1);
         kernel(Kind::FilemapSetWbErr, ns, Payload::WbErr(lost))
     };
     let events = run(
