@@ -28,6 +28,9 @@ pub(super) struct Known {
     pub went: bool,
 }
 
+/// Additional sense code: medium not present.
+const NO_MEDIUM: u8 = 0x3a;
+
 /// What says that a leg or member failed, and not always how many are left.
 pub(super) const LEG_FAILED: [EventType; 4] = [
     EventType::DM_MIRROR_LEG_FAILED,
@@ -70,7 +73,15 @@ pub(super) fn weigh(event: &mut Event, known: Known) {
         impact.repaired = Some(true);
     }
     if event.event_type == EventType::BLK_CAPACITY_CHANGED && lost_its_size(event) {
-        event.severity = if known.went || known.asked { Severity::Notice } else { Severity::Error };
+        let may_be_taken_out = impact.removed == Some(true);
+        let expected = known.went || known.asked || may_be_taken_out;
+        event.severity = if expected { Severity::Notice } else { Severity::Error };
+    }
+    // A drive or reader with nothing in it; a disk that served requests before has lost something.
+    let is_request = event.io.as_ref().is_some_and(|io| io.errno.is_some());
+    let sense = event.facts.scsi.as_ref().map(|scsi| scsi.asc);
+    if event.event_type == EventType::SCSI_NOT_READY && sense == Some(Some(NO_MEDIUM)) && !is_request {
+        at_most(event, Severity::Info);
     }
     if known.went {
         at_most(event, Severity::Warning);

@@ -175,6 +175,16 @@ impl Facet {
         self.own.iter().all(|name| name.starts_with("s:"))
     }
 
+    /// Whether it names no device, but at most the adapter that speaks.
+    pub fn names_only_adapter(&self) -> bool {
+        self.own.iter().all(|name| name.starts_with("s:") || super::names::is_adapter(name))
+    }
+
+    /// Whether it names a disk of SCSI.
+    pub fn names_disk(&self) -> bool {
+        self.own.iter().any(|name| name.starts_with("h:") || name.starts_with("n:sd"))
+    }
+
     /// Whether both are about the same thing.
     pub fn is_of(&self, other: &Self) -> bool {
         self.meets(&self.own, &other.own, other)

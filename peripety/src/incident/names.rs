@@ -98,6 +98,7 @@ impl Names {
                 block.id.transport.is_none() && block.owners.iter().all(|owner| owner.transport.is_none())
             }),
             Class::Missing => self.own.is_empty(),
+            Class::Other => block.is_none(),
             Class::Pool | Class::Cache | Class::Fs | Class::Contents | Class::Reaction => {
                 let stacked = || self.own.iter().any(|name| is_made_of_others(name));
                 self.own.is_empty() || (block.is_none_or(|block| block.owners.is_empty()) && stacked())
@@ -110,6 +111,13 @@ impl Names {
 /// Whether a device of that name is made of others.
 pub(super) fn is_made_of_others(name: &str) -> bool {
     ["n:dm-", "n:md", "n:bcache", "n:mapper/"].iter().any(|start| name.starts_with(start))
+}
+
+/// The name that a driver gives to its adapter: `ioc1`, `mpt2sas3`, `mpt3sas_cm0`.
+pub(super) fn is_adapter(name: &str) -> bool {
+    let name = name.strip_prefix("n:").unwrap_or(name);
+    let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    base.len() < name.len() && (base == "ioc" || base.starts_with("mpt") || base.starts_with("mpi"))
 }
 
 fn add(list: &mut Vec<String>, name: String) {

@@ -7,12 +7,16 @@ use crate::{
 };
 
 /// What only kernels before 4.0 print, at the start of a line.
-const SIGNS: [&str; 5] = [
+const SIGNS: [&str; 9] = [
     "end_request: ",
     "Linux version 2.",
     "Linux version 3.",
     "lost page write due to I/O error on ",
     "EXT3-fs",
+    "ide: failed opcode was: ",
+    "Badness in ",
+    "VFS: brelse: ",
+    "Buffer I/O error on device hd",
 ];
 
 /// Since then only ext4 says so, of a page that it could not write; before, the buffer cache, of any block, and the loss of

@@ -21,12 +21,17 @@ use crate::{
 
 /// Ports and functions that are remembered.
 const MOST: usize = 128;
+/// How disks are called that a service processor makes of files.
+const VIRTUAL: [&str; 7] =
+    ["Virtual ", "VirtualCD", "LCDRIVE", "iDRAC", "Linux    File-", "OEMDRV", "SECUPD"];
 /// How long before a disconnect trouble on the bus may be, and how long after it a failure.
 const NEAR_US: i64 = 10_000_000;
+/// How long before a disconnect a disk may have been given up that was at that port, where nothing says which disk was.
+const AT_ONCE_US: i64 = 2_000_000;
 
 /// What the lines begin with of which anything is learned or said.
 pub(crate) fn beginnings() -> impl Iterator<Item = &'static str> {
-    ["usb-storage ", "usb ", "scsi host", "sd ", "ata"]
+    ["usb-storage ", "usb ", "scsi", "sd ", "ata"]
         .into_iter()
         .chain(pci::beginnings())
         .chain(arrays::BEGINNINGS)
@@ -43,6 +48,9 @@ struct Port {
     name: String,
     host: Option<u32>,
     disk: Option<String>,
+    /// It shows media that a service processor gives out: it is reset as that likes.
+    #[serde(default)]
+    is_virtual: bool,
 }
 
 /// What is known of places of storage.
@@ -54,6 +62,9 @@ pub struct Known {
     ports: VecDeque<Port>,
     /// Ports at which something was plugged in that is no disk so far.
     plugged: VecDeque<String>,
+    /// Disks whose medium, or which themselves, may be taken out.
+    #[serde(default)]
+    removable: VecDeque<String>,
     /// The port of which the kernel spoke last, for hosts that name none.
     last_port: String,
     /// When something last went wrong on USB.
@@ -66,8 +77,10 @@ pub(crate) struct Places {
     known: Known,
     /// Since it was last saved.
     changed: bool,
-    /// A disconnect of which it is not known yet whether anything failed of it.
+    /// A disconnect or a reset of which it is not known yet whether anything failed of it.
     waiting: Option<RawEvent>,
+    /// The disk that was given up last, and when.
+    given_up: Option<(i64, Kdev)>,
 }
 
 impl Checkpoint for Places {
@@ -145,10 +158,20 @@ impl Places {
                 // Most of what is that fast is a disk.
                 let is_slow = speed(&raw).is_some_and(|speed| !speed.starts_with("Super"));
                 if self.port(&port).is_none() && (is_slow || self.known.plugged.contains(&port)) {
+                    // A disk that is given up next was what is plugged in there.
+                    if !self.known.plugged.contains(&port) {
+                        self.waiting = Some(raw);
+                    }
+                    return (None, None);
+                }
+                if self.port(&port).is_some_and(|port| port.is_virtual) {
                     return (None, None);
                 }
                 self.trouble(now_us);
                 (Some(raw), None)
+            }
+            (event_type, _) if *event_type == EventType::BLK_CAPACITY_CHANGED => {
+                (Some(self.of_removable(raw)), None)
             }
             (event_type, _) if *event_type == EventType::MD_DISK_FAILED => {
                 let (failed, changed) = self.known.arrays.failed_with(&raw);
@@ -183,10 +206,17 @@ impl Places {
                 (Some(raw), None)
             }
             _ => {
+                let is_disk = raw.raw_msg.as_deref().is_some_and(|text| text.starts_with("sd "));
+                if raw.event_type == EventType::SCSI_DEVICE_OFFLINED && is_disk {
+                    self.given_up = Some((now_us, raw.kdev.clone()));
+                }
                 let before = if self.fails_of_it(&raw) { self.waiting.take() } else { None };
                 match before {
                     Some(mut before) => {
-                        if let (Kdev::Name(disk), true) = (&raw.kdev, before.kdev_is_port()) {
+                        let was_unplugged = before.event_type == EventType::USB_DISCONNECTED;
+                        if let (Kdev::Name(disk), true, true) =
+                            (&raw.kdev, was_unplugged, before.kdev_is_port())
+                        {
                             before.kdev = Kdev::Name(disk.clone());
                         }
                         (Some(before), Some(raw))
@@ -214,6 +244,11 @@ impl Places {
         if known.is_some() && is_trouble {
             return Some(raw);
         }
+        let given_up = self.given_up.take().filter(|(at, _)| now_us.saturating_sub(*at).abs() <= AT_ONCE_US);
+        if let (None, Some((_, disk))) = (&known, given_up) {
+            raw.kdev = disk;
+            return Some(raw);
+        }
         self.waiting = Some(raw);
         None
     }
@@ -225,11 +260,27 @@ impl Places {
         {
             return false;
         }
+        if waiting.event_type == EventType::USB_STORAGE_ERROR {
+            let is_silent =
+                [EventType::SCSI_DEVICE_OFFLINED, EventType::SCSI_TRANSPORT_ERROR, EventType::SCSI_TIMEOUT];
+            let is_disk = raw.raw_msg.as_deref().is_some_and(|text| text.starts_with("sd "));
+            return is_disk && is_silent.contains(&raw.event_type);
+        }
         let Kdev::Name(name) = &raw.kdev else { return false };
         match &waiting.kdev {
             Kdev::Name(disk) if !waiting.kdev_is_port() => name.starts_with(disk.as_str()),
             _ => name.starts_with("sd"),
         }
+    }
+
+    /// What is taken out of a reader, or unplugged, has no size any more.
+    fn of_removable(&self, mut raw: RawEvent) -> RawEvent {
+        if let Kdev::Name(disk) = &raw.kdev
+            && self.known.removable.contains(disk)
+        {
+            raw.facts.impact.get_or_insert_default().removed = Some(true);
+        }
+        raw
     }
 
     fn trouble(&mut self, now_us: i64) {
@@ -251,7 +302,7 @@ impl Places {
         if self.known.ports.len() >= MOST {
             self.known.ports.pop_front();
         }
-        self.known.ports.push_back(Port { name: name.to_owned(), host, disk: None });
+        self.known.ports.push_back(Port { name: name.to_owned(), host, disk: None, is_virtual: false });
         true
     }
 
@@ -283,6 +334,27 @@ impl Places {
         Some(true)
     }
 
+    /// `[sdb] Attached SCSI removable disk`. Whether anything changed; nothing if it is no such line.
+    fn attached(&mut self, said: &str) -> Option<bool> {
+        let (disk, kind) = said.strip_prefix('[')?.split_once("] Attached SCSI ")?;
+        let is_known = self.known.removable.iter().any(|known| known == disk);
+        let disk = disk.get(..disk.len().min(32))?;
+        let has_port = self.known.ports.iter().any(|port| port.disk.as_deref() == Some(disk));
+        // What is plugged in at USB is pulled as a whole.
+        let may_go = kind == "removable disk" || has_port;
+        match (may_go, is_known) {
+            (true, false) => {
+                if self.known.removable.len() >= MOST {
+                    self.known.removable.pop_front();
+                }
+                self.known.removable.push_back(disk.to_owned());
+            }
+            (false, true) => self.known.removable.retain(|known| known != disk),
+            _ => return Some(false),
+        }
+        Some(true)
+    }
+
     /// `scsi host6: uas`, `scsi host6: usb-storage 2-1:1.0`, `sd 6:0:0:0: [sdb] …`. Whether anything changed; nothing if the
     /// line is about something else.
     fn scsi(&mut self, text: &str) -> Option<bool> {
@@ -301,8 +373,32 @@ impl Places {
             }
             return Some(self.add_port(driver.strip_prefix("usb-storage ")?.split(':').next()?, host));
         }
+        if let Some((host, driver)) = text.strip_prefix("scsi").and_then(|rest| rest.split_once(" : ")) {
+            let host = Some(host.parse().ok()?);
+            if let Some(port) = driver.strip_prefix("usb-storage ") {
+                return Some(self.add_port(port.split(':').next()?, host));
+            }
+            // Up to 2.6.36 it named no port.
+            let port = self.known.last_port.clone();
+            let is_usb = driver == "SCSI emulation for USB Mass Storage devices" && !port.is_empty();
+            return is_usb.then(|| self.add_port(&port, host));
+        }
+        if let Some((address, said)) = text.strip_prefix("scsi ").and_then(|rest| rest.split_once(": ")) {
+            let host: u32 = address.split(':').next()?.parse().ok()?;
+            let port = self.known.ports.iter_mut().find(|port| port.host == Some(host))?;
+            let is_virtual = VIRTUAL.iter().any(|words| said.contains(words));
+            let is_new = is_virtual && !port.is_virtual;
+            port.is_virtual |= is_virtual;
+            return Some(is_new);
+        }
         let (address, said) = text.strip_prefix("sd ")?.split_once(": ")?;
         let host: u32 = address.split(':').next()?.parse().ok()?;
+        let changes = [self.disk_of_port(host, said), self.attached(said)];
+        changes.into_iter().flatten().reduce(|one, other| one | other)
+    }
+
+    /// Which disk a port has. Whether anything changed; nothing if the line names none.
+    fn disk_of_port(&mut self, host: u32, said: &str) -> Option<bool> {
         let port = self.known.ports.iter_mut().find(|port| port.host == Some(host))?;
         let (disk, _) = said.strip_prefix('[')?.split_once(']')?;
         if port.disk.as_deref() == Some(disk) {

@@ -99,6 +99,9 @@ impl Case {
 
     /// What says most of the cause: what was repaired at first, or only foretold, failed later on the same device.
     pub(super) fn naming<'f>(&'f self, root: &'f Facet) -> &'f Facet {
+        if let Some(disk) = self.device_of_adapters_line(root) {
+            return disk;
+        }
         let of_sign = signs::of_type(root.event_type.as_str());
         if of_sign.is_none() && !matches!(root.class, Class::Mended | Class::Predicted) {
             return root;
@@ -111,9 +114,34 @@ impl Case {
         same.min_by_key(|facet| (rank(facet.class), facet.first)).unwrap_or(root)
     }
 
+    /// What an adapter says of a command without naming its device is about the one device whose commands fail then.
+    fn device_of_adapters_line(&self, root: &Facet) -> Option<&Facet> {
+        if !matches!(root.class, Class::Command | Class::NoAnswer) || !root.names_only_adapter() {
+            return None;
+        }
+        let is_failing = |facet: &&Facet| {
+            matches!(facet.class, Class::Command | Class::NoAnswer | Class::Request | Class::GivenUp)
+                && !facet.names_only_adapter()
+        };
+        let failing = || self.facets.iter().filter(is_failing);
+        let disks: Vec<&Facet> = failing().filter(|facet| facet.names_disk()).collect();
+        let all = if disks.is_empty() { failing().collect() } else { disks };
+        let first = *all.first()?;
+        if !all.iter().all(|facet| facet.is_of(first)) {
+            return None;
+        }
+        let says_why = |facet: &&&Facet| {
+            ["SCSI_MEDIUM_ERROR", "BLK_MEDIUM_ERROR", "SCSI_HARDWARE_ERROR"]
+                .contains(&facet.event_type.as_str())
+        };
+        Some(all.iter().find(says_why).copied().unwrap_or(first))
+    }
+
     pub(super) fn render_cause(&mut self, root: Option<&Facet>) {
         let Some(root) = root else { return };
         let naming = self.naming(root);
+        let named = self.device_of_adapters_line(root).unwrap_or(root);
+        let (name, device, part) = (named.name.clone(), named.device.clone(), part_of(named));
         let kind = class::cause_kind(naming.class, &naming.failed, &naming.event_type);
         let sure = class::sureness(naming.class, kind, &naming.event_type);
         let cause = &mut self.incident.cause;
@@ -138,9 +166,7 @@ impl Case {
             }
             _ => {
                 cause.event_id = Some(root.event_id);
-                cause.name.clone_from(&root.name);
-                cause.device.clone_from(&root.device);
-                cause.part = part_of(root);
+                (cause.name, cause.device, cause.part) = (name, device, part);
                 if cause.name.is_empty()
                     && let Some(part) = root.parts.first()
                 {

@@ -101,7 +101,19 @@ pub(super) fn effect_alike_unnamed(cause: &Facet, effect: &Facet) -> bool {
 
 /// A disk that could not read what it has stored tries again for long, and answers nothing meanwhile.
 pub(super) fn bad_medium(cause: &Facet, _: &Facet) -> bool {
-    ["SCSI_MEDIUM_ERROR", "BLK_MEDIUM_ERROR", "NVME_MEDIUM_ERROR"].contains(&cause.event_type.as_str())
+    ["SCSI_MEDIUM_ERROR", "BLK_MEDIUM_ERROR", "NVME_MEDIUM_ERROR", "SCSI_HARDWARE_ERROR"]
+        .contains(&cause.event_type.as_str())
+}
+
+/// A filesystem that does not say which one it is, at the moment at which a device fails.
+pub(super) fn unnamed_filesystem(cause: &Facet, effect: &Facet) -> bool {
+    effect.is_nameless() && no_space(cause, effect)
+}
+
+/// The devices of a cache set name themselves each, and not the set.
+pub(super) fn of_cache_set(cause: &Facet, effect: &Facet) -> bool {
+    let speaks = |facet: &Facet| facet.event_type.as_str().starts_with("BCACHE_");
+    speaks(cause) && (speaks(effect) || is_named(effect, "bcache")) && no_space(cause, effect)
 }
 
 /// A device that did not appear, and a filesystem of which only the place is named where it was to be mounted.
@@ -128,6 +140,10 @@ pub(super) fn names_differ(cause: &Facet, effect: &Facet) -> bool {
         (Request, Command) => {
             let by_other_name = by_address(effect) && !by_address(cause) && !by_node(effect);
             by_node(cause) && (effect.own.is_empty() || by_other_name)
+        }
+        (NoAnswer | GivenUp, Command) => {
+            let is_tape = |facet: &Facet| is_named(facet, "st") && !is_named(facet, "storvsc");
+            by_address(cause) && !by_node(cause) && is_tape(effect) && effect.is_unserved()
         }
         (NoAnswer | GivenUp, Request) => {
             let of_scsi = by_address(cause) && !by_node(cause) && by_node(effect) && !by_address(effect);
@@ -176,13 +192,6 @@ pub(super) fn port_and_disk(cause: &Facet, effect: &Facet) -> bool {
     (of_adapter || behind) && cause.is_unserved() && (effect.is_unserved() || effect.class == Path)
 }
 
-/// The name that a driver gives to its adapter: `ioc1`, `mpt2sas3`, `mpt3sas_cm0`.
-fn is_adapter(name: &str) -> bool {
-    let name = name.strip_prefix("n:").unwrap_or(name);
-    let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    base.len() < name.len() && (base == "ioc" || base.starts_with("mpt") || base.starts_with("mpi"))
-}
-
 /// A port of libata, of which nobody said which disk is behind it: `ata2`.
 fn is_ata_port(name: &str) -> bool {
     let port = name.strip_prefix("n:ata").unwrap_or_default();
@@ -192,17 +201,22 @@ fn is_ata_port(name: &str) -> bool {
 /// An adapter's line about a command that names no device, or only the adapter, and a disk that fails.
 pub(super) fn nameless_and_disk(cause: &Facet, effect: &Facet) -> bool {
     let is_nameless = |facet: &Facet| {
-        let is_way = |name: &String| is_adapter(name) || (facet.class == Command && is_ata_port(name));
+        let is_way = |name: &String| names::is_adapter(name) || (facet.class == Command && is_ata_port(name));
         facet.own.iter().all(is_way) && matches!(facet.class, Command | NoAnswer)
     };
-    let is_disk = |facet: &Facet| {
-        let named = |name: &String| name.starts_with("h:") || name.starts_with("n:sd");
-        facet.unplaced && facet.own.iter().any(named)
-    };
+    let is_disk = |facet: &Facet| facet.unplaced && facet.names_disk();
+    // An adapter of SAS speaks of a disk of SATA, whose port is reset next.
+    let is_port =
+        |facet: &Facet| facet.unplaced && !facet.own.is_empty() && facet.own.iter().all(|n| is_ata_port(n));
+    if cause.own.is_empty() && is_nameless(cause) && is_port(effect)
+        || effect.own.is_empty() && is_nameless(effect) && is_port(cause)
+    {
+        return true;
+    }
     // The line about the disk may itself say which adapter it is behind.
     let elsewhere = |line: &Facet, disk: &Facet| {
         !line.own.is_empty()
-            && disk.below.iter().any(|name| is_adapter(name))
+            && disk.below.iter().any(|name| names::is_adapter(name))
             && !line.own.iter().any(|name| disk.below.contains(name))
     };
     (is_nameless(cause) && is_disk(effect) && !elsewhere(cause, effect))
@@ -259,7 +273,12 @@ pub(super) fn pool_and_volume(cause: &Facet, effect: &Facet) -> bool {
 
 /// md calls each array of dm-raid `mdX`: what it says when such an array is started again is about the one that lost a member.
 pub(super) fn array_of_dm_raid(cause: &Facet, effect: &Facet) -> bool {
-    is_named(effect, "mdX") && cause.event_type.as_str() == "DM_RAID_LEG_FAILED"
+    let is_leg = |facet: &Facet| facet.event_type.as_str() == "DM_RAID_LEG_FAILED";
+    // dmeventd names the volume, and the kernel the leg.
+    let of_both = is_leg(effect)
+        && is_named(effect, "mapper/")
+        && (is_named(cause, "mdX") || cause.above.iter().any(|name| name == "n:mdX"));
+    is_leg(cause) && (is_named(effect, "mdX") || of_both)
 }
 
 /// A server and a device that it serves, or a loop device that does not say which one it is and one that fails.
@@ -280,7 +299,8 @@ pub(super) fn effect_unplaced(cause: &Facet, effect: &Facet) -> bool {
 
 /// What is made of other devices, nobody knows which, fails at the same moment.
 pub(super) fn unplaced_above(cause: &Facet, effect: &Facet) -> bool {
-    let above = effect.is_nameless() || effect.own.iter().any(|name| names::is_made_of_others(name));
+    let swaps = effect.event_type.as_str() == "SWAP_IO_ERROR";
+    let above = swaps || effect.is_nameless() || effect.own.iter().any(|name| names::is_made_of_others(name));
     effect.unplaced && above && !cause.is_of(effect) && kernel_allows(cause, effect)
 }
 

@@ -17,6 +17,16 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Vec<Event>)> {
     let day = 24 * 3600 * 1000;
     vec![
         (
+            "only-device-before-unnamed-filesystem",
+            vec![event("NBD_ERROR", "nbd0", 0), event("FS_IO_ERROR", "", 200)],
+            vec![event("NBD_ERROR", "nbd0", 0), event("FS_IO_ERROR", "", 60_000)],
+        ),
+        (
+            "devices-of-cache-set",
+            vec![event("BCACHE_ERROR", "nvme0n1p6", 0), event("FS_SHUTDOWN", "bcache3", 300)],
+            vec![event("BCACHE_ERROR", "nvme0n1p6", 0), event("FS_SHUTDOWN", "sdc1", 300)],
+        ),
+        (
             "same-failure-again",
             vec![medium("sda", 8, 0), medium("sda", 8, 6_000)],
             vec![medium("sda", 8, 0), medium("sdb", 8, 6_000)],

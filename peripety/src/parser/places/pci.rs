@@ -94,7 +94,14 @@ impl Functions {
 
     /// Whether a driver of storage has the function.
     pub(super) fn is_storage(&self, place: &str) -> bool {
-        self.storage.iter().any(|known| known == short(place))
+        let place = short(place);
+        // Some adapters of SATA use the number of a function for DMA that they do not have.
+        let alias = |known: &str| {
+            let slot = known.strip_suffix(".0");
+            slot.is_some_and(|slot| place.starts_with(slot))
+                && !self.others.iter().any(|other| other == place)
+        };
+        self.storage.iter().any(|known| known == place || alias(known))
     }
 
     /// Whether it is known that what is behind a port is no storage.

@@ -50,6 +50,29 @@ fn a_disk_that_goes_is_told_of_only_where_something_fails() {
 }
 
 #[test]
+fn a_reset_before_a_disk_is_given_up_was_of_that_disk() {
+    let reset = (95, "usb 5-1: reset full speed USB device using uhci_hcd and address 11");
+    let given_up = (96, "sd 13:0:0:0: Device offlined - not ready after error recovery");
+    let gone = (97, "usb 5-1: USB disconnect, address 11");
+    assert_eq!(reported(&[reset, given_up]), ["USB_STORAGE_ERROR 5-1", "SCSI_DEVICE_OFFLINED 13:0:0:0"]);
+    assert_eq!(reported(&[given_up, gone]), ["SCSI_DEVICE_OFFLINED 13:0:0:0", "USB_DISCONNECTED 13:0:0:0"]);
+    assert_eq!(reported(&[given_up, (120, gone.1)]), ["SCSI_DEVICE_OFFLINED 13:0:0:0"], "long after");
+    let medium =
+        (96, "critical medium error, dev sdb, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2");
+    assert_eq!(reported(&[reset, medium]), ["BLK_MEDIUM_ERROR sdb"], "a disk that answers");
+}
+
+#[test]
+fn virtual_media_are_reset_as_the_service_processor_likes() {
+    let host = (1, "scsi host10: usb-storage 1-14.1:1.0");
+    let reset = (9, "usb 1-14.1: reset high-speed USB device number 5 using xhci_hcd");
+    let disk = (2, "scsi 10:0:0:1: Direct-Access     AMI      Virtual Floppy0  1.00 PQ: 0 ANSI: 0 CCS");
+    let real = (2, "scsi 10:0:0:0: Direct-Access     SanDisk  Ultra Fit        1.00 PQ: 0 ANSI: 6");
+    assert_eq!(reported(&[host, disk, reset]), [] as [&str; 0]);
+    assert_eq!(reported(&[host, real, reset]), ["USB_STORAGE_ERROR 1-14.1"]);
+}
+
+#[test]
 fn a_fault_of_dma_is_told_of_functions_of_storage_alone() {
     let fault = (
         9,

@@ -150,7 +150,7 @@ fn stands_for_device(facts: &Facts) -> Option<String> {
 fn kdev(text: &str) -> Kdev {
     // A path below a directory of /dev is a name only as a whole.
     let name = text.strip_prefix("/dev/").filter(|n| !n.contains('/')).unwrap_or(text);
-    if let Ok(dev) = name.parse::<Dev>() {
+    if let Some(dev) = hexadecimal(name).or_else(|| name.parse::<Dev>().ok()).or_else(|| numbered(name)) {
         Kdev::Dev(dev)
     } else if let Ok(hctl) = name.parse::<Hctl>() {
         Kdev::Hctl(hctl)
@@ -158,6 +158,20 @@ fn kdev(text: &str) -> Kdev {
         // The kernel writes '!' for a '/' in a device's name: cciss!c0d0.
         Kdev::Name(name.to_owned())
     }
+}
+
+/// A device by driver and number, as 2.4 named it: `md(9,3)`, `ide0(3,2)`.
+fn numbered(name: &str) -> Option<Dev> {
+    let (_, numbers) = name.strip_suffix(')')?.split_once('(')?;
+    let (major, minor) = numbers.split_once(',')?;
+    format!("{major}:{minor}").parse().ok()
+}
+
+/// A number as 2.4 wrote it: `08:11` for `8:17`.
+fn hexadecimal(name: &str) -> Option<Dev> {
+    let (major, minor) = name.split_once(':').filter(|_| name.len() == 5 && name.starts_with('0'))?;
+    let [major, minor] = [u8::from_str_radix(major, 16).ok()?, u8::from_str_radix(minor, 16).ok()?];
+    format!("{major}:{minor}").parse().ok()
 }
 
 /// An address that is written with words or brackets: `1 channel 0 id 6 lun 2`, `1 (6:2)`.

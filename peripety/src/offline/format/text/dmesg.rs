@@ -55,6 +55,7 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
     let rest = match rest.strip_prefix('[') {
         Some(stamped) => bracketed(stamped, &mut entry, reader)?,
         // --time-format iso, which writes a comma.
+        None if of_kernel.is_some() && rest.starts_with(".(") => rest.strip_prefix('.')?,
         None => {
             let (wall, after) = stamp::iso(rest, &mut reader.calendar)?;
             rest.split(' ').next().is_some_and(|stamp| stamp.contains(',')).then_some(())?;
@@ -62,7 +63,7 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
             after
         }
     };
-    let rest = vendor_task(caller(more_stamps(rest, &mut entry, reader), &mut entry));
+    let rest = vendor_task(caller(more_stamps(after_processor(rest), &mut entry, reader), &mut entry));
     // Talos: `kern: warning: [2024-10-22T11:09:52.481295612Z]: text`.
     let rest = rest.strip_prefix(": ").filter(|_| entry.wall_us.is_some()).unwrap_or(rest);
     let text = rest.strip_prefix(' ').unwrap_or(rest);
@@ -124,6 +125,16 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Line<'t>, reader: &mut Reader) ->
         entry.wall_us = Some(wall);
     }
     Some(rest)
+}
+
+/// The number of the processor that some kernels print between stamp and caller: `[    1.9][ 0] [  T267]`.
+fn after_processor(text: &str) -> &str {
+    let found = || {
+        let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
+        let number = inner.trim_matches(' ');
+        (number.len() <= 3 && is_number(number) && rest.starts_with(" [")).then_some(rest)
+    };
+    found().unwrap_or(text)
 }
 
 /// Takes further times off: dmesg prints one for each option that asks for one, the most precise last.

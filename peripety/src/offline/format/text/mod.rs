@@ -7,6 +7,7 @@ mod container;
 mod copies;
 mod dmesg;
 mod kept;
+mod logcat;
 mod months;
 mod quoted;
 mod stamp;
@@ -42,6 +43,7 @@ const FORMS: &[(&str, Read)] = &[
     ("comma-separated rows", container::row),
     ("syslog", syslog::line),
     ("syslog without times", syslog::undated),
+    ("logcat", logcat::line),
 ];
 
 /// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
@@ -71,6 +73,17 @@ impl Piece<'_> {
             Self::Nothing => Item::Nothing,
         }
     }
+}
+
+/// How rsyslog writes the end of a line within a record of several.
+const ESCAPED_END: &str = "#012";
+
+/// The first line and the others of a record that a syslog daemon wrote as one. What goes on with a comma is one line whose end
+/// came too early.
+fn escaped_lines(line: &str) -> Option<(&str, &str)> {
+    memchr::memchr(b'#', line.as_bytes())?;
+    let (first, rest) = line.split_once(ESCAPED_END)?;
+    (!rest.trim().is_empty() && !rest.starts_with(',')).then_some((first, rest))
 }
 
 /// What the forms remember from line to line.
@@ -125,12 +138,24 @@ impl Reader {
     /// Reads a line, and passes on what it is.
     fn pass(&mut self, raw: &[u8], taker: &mut dyn Taker) -> ControlFlow<()> {
         let line = cleaned(raw);
-        let piece = self.piece(&line);
-        match &piece {
+        let Some((first, rest)) = escaped_lines(&line) else {
+            let piece = self.piece(&line);
+            return self.hand_on(&piece, &line, taker);
+        };
+        let piece = self.piece(first);
+        self.hand_on(&piece, first, taker)?;
+        for more in rest.split(ESCAPED_END) {
+            self.hand_on(&Piece::More(more), more, taker)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn hand_on(&mut self, piece: &Piece<'_>, line: &str, taker: &mut dyn Taker) -> ControlFlow<()> {
+        match piece {
             Piece::Nothing => return ControlFlow::Continue(()),
             Piece::Record(record) => {
-                if taker.passes(record, &line) {
-                    self.kept.keep(record, &line);
+                if taker.passes(record, line) {
+                    self.kept.keep(record, line);
                     return ControlFlow::Continue(());
                 }
                 self.kept.forget();

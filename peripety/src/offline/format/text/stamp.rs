@@ -249,6 +249,16 @@ pub(super) fn ctime<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, 
     Some((calendar.wall((i16::try_from(year).ok()?, month, day), clock, None)?, rest))
 }
 
+/// `11-21 13:16:50.123` of logcat.
+pub(super) fn without_year<'t>(text: &'t str, calendar: &mut Calendar) -> Option<(i64, &'t str)> {
+    let (month, rest) = small(text, 2, 2)?;
+    let (day, rest) = small(rest.strip_prefix('-')?, 2, 2)?;
+    let (clock, rest) = clock(rest.strip_prefix(' ')?)?;
+    ((1..=12).contains(&month) && (1..=31).contains(&day) && rest.starts_with(' ')).then_some(())?;
+    let year = calendar.year_of(month, day);
+    Some((calendar.wall((year, month, day), clock, None)?, rest))
+}
+
 /// `Nov21 14:23` of dmesg -H, to the minute.
 pub(super) fn reltime(text: &str, calendar: &mut Calendar) -> Option<i64> {
     let (month, rest) = english_month(text)?;

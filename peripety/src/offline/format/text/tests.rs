@@ -27,6 +27,9 @@ fn the_kernels_line_is_found_in_every_form() {
         ("[ 1234.567890] ", up, None),
         ("[ 1234.567890][  T123] ", up, None),
         ("[ 1234.567890] [    C1] ", up, None),
+        ("[ 1234.567890][ 0] [  T267] ", up, None),
+        ("<4>.(4)[318:kworker/4:1H]", None, None),
+        ("11-21 13:16:50.000     0     0 E ", None, wall),
         ("[ 1234.567890 <    0.215828>] ", up, None),
         ("<4>[ 1234.567890] ", up, None),
         ("kern  :warn  : [ 1234.567890] ", up, None),
@@ -84,6 +87,15 @@ fn the_kernels_line_is_found_in_every_form() {
         assert!(found.is_kernel(), "{before}");
         assert_eq!((found.uptime_us, found.wall_us), (uptime, time), "{before}");
     }
+}
+
+#[test]
+fn a_syslog_daemon_writes_a_record_of_two_lines_as_one() {
+    let whole = "md/raid1:md0: Disk failure on sdb2, disabling device.#012md/raid1:md0: Operation continuing on 1 devices.";
+    let line = format!("Jun  1 03:00:09 h7 kernel: {whole}");
+    let cut = "too many IO errors reading from cache#012, disabling caching";
+    assert_eq!(escaped_lines(&line).map(|(_, rest)| rest), whole.split_once("#012").map(|(_, rest)| rest));
+    assert_eq!(escaped_lines(cut), None);
 }
 
 #[test]
