@@ -151,8 +151,9 @@ impl Incidents {
             case.part.as_ref().is_none_or(|part| part.part == Part::Adapter && facet.class == Class::Adapter);
         case.roots().filter(|_| open && of_adapter).find_map(|root| {
             let rule = RULES.iter().find(|rule| {
-                // What came in one moment may be taken up in another order.
                 (rule.place == Place::Unplaced) == unplaced
+                    // What came in one moment may be taken up in another order.
+                    && (rule.either_order || !unplaced)
                     // Of two devices the one below is the cause; of two names of one device the one that says more.
                     && (lower(facet) < lower(root)
                         || rule.place == Place::Below
