@@ -9,7 +9,7 @@ use peripety_block::{
     status::{Control, Listed, Maps as _, Raid},
 };
 
-use super::{Engine, POLL, Trouble};
+use super::{Engine, POLL, Rested, Trouble};
 use crate::{
     machine::{Device, raid},
     pass::Step,
@@ -62,12 +62,15 @@ impl Engine for Check {
         // While it checks, the letters are those of members in sync.
         if let Some(why) = unfit(&array) {
             self.running = false;
-            return Err(Trouble::NotNow(why, None));
+            return Err(Trouble::NotNow(why, Rested::default()));
         }
         if !self.running {
             match array.action.as_str() {
                 "check" if self.adopt => {}
-                "check" => return Err(Trouble::NotNow("somebody else checks the array".to_owned(), None)),
+                "check" => {
+                    let why = "somebody else checks the array".to_owned();
+                    return Err(Trouble::NotNow(why, Rested::default()));
+                }
                 _ => self.send("check")?,
             }
             self.running = true;
@@ -86,7 +89,7 @@ impl Engine for Check {
         }
         self.running = false;
         if let Some(why) = unfit(&array) {
-            return Err(Trouble::NotNow(why, None));
+            return Err(Trouble::NotNow(why, Rested::default()));
         }
         let bytes = self.total.saturating_sub(from);
         Ok(Step { next: self.total, total, bytes, errors, finished: true, ..Step::default() })

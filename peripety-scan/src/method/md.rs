@@ -13,7 +13,7 @@ use std::{
 
 use peripety_block::{Roots, files::Files, status::MdArray};
 
-use super::{Engine, POLL, Trouble};
+use super::{Engine, POLL, Rested, Trouble};
 use crate::{
     machine::{Device, text},
     pass::Step,
@@ -23,8 +23,6 @@ use crate::{
 const END: Duration = Duration::from_secs(20);
 /// Seconds' worth of its rate that a check may go between two looks at most.
 const BETWEEN_LOOKS: u64 = 8;
-/// How long it stands there where an interrupted check would go on.
-const SEEN: Duration = Duration::from_secs(2);
 /// The least that the kernel keeps to also where others use the array: nothing, in KiB per second.
 const LEAST: &str = "1";
 /// What `sync_speed_*` takes for the system's setting.
@@ -78,10 +76,11 @@ impl Check {
         Ok(())
     }
 
-    /// What a check of somebody else finds as it was.
+    /// What a check of somebody else finds as it was. Where an interrupted check goes on the kernel says itself, by `sync_min`: that
+    /// is left, for who watches the array sees by it that the check did not come to its end.
     fn restore(&self) {
         // An array that is gone has none of them.
-        let all = [("sync_min", "0"), ("sync_speed_min", SYSTEM), ("sync_speed_max", SYSTEM)];
+        let all = [("sync_speed_min", SYSTEM), ("sync_speed_max", SYSTEM)];
         all.iter().for_each(|(name, value)| drop(self.write(name, value)));
     }
 
@@ -106,13 +105,15 @@ impl Engine for Check {
     fn step(&mut self, from: u64, _: u64) -> Result<Step, Trouble> {
         let array = self.array()?;
         if let Some(why) = unfit(&array) {
-            let place = self.rest();
-            return Err(Trouble::NotNow(why, place));
+            return Err(Trouble::NotNow(why, self.rest()));
         }
         if !self.running {
             match array.action.as_str() {
                 "check" if self.adopt => {}
-                "check" => return Err(Trouble::NotNow("somebody else checks the array".to_owned(), None)),
+                "check" => {
+                    let why = "somebody else checks the array".to_owned();
+                    return Err(Trouble::NotNow(why, Rested::default()));
+                }
                 _ => self.begin(from)?,
             }
             (self.running, self.adopt, self.place) = (true, false, from);
@@ -135,7 +136,7 @@ impl Engine for Check {
         let rest = self.total.saturating_sub(self.place);
         if left > 0 || rest > self.rate.saturating_mul(BETWEEN_LOOKS) {
             let why = unfit(&array).unwrap_or_else(|| "somebody ended the check".to_owned());
-            return Err(Trouble::NotNow(why, Some(self.place.max(left))));
+            return Err(Trouble::NotNow(why, Rested { place: Some(self.place.max(left)), errors }));
         }
         let next = self.total.max(from);
         Ok(Step {
@@ -148,25 +149,25 @@ impl Engine for Check {
         })
     }
 
-    fn rest(&mut self) -> Option<u64> {
+    fn rest(&mut self) -> Rested {
         if !std::mem::take(&mut self.running) && !std::mem::take(&mut self.adopt) {
-            return None;
+            return Rested::default();
         }
-        if self.array().ok()?.action != "check" {
-            self.restore();
-            return None;
-        }
+        let action = || self.array().map(|array| array.action).unwrap_or_default();
+        let is_checked = action() == "check";
         // Nothing is left to do where the kernel refuses: the check goes on, at its rate.
-        self.write("sync_action", "idle").ok()?;
+        if is_checked && self.write("sync_action", "idle").is_err() {
+            return Rested::default();
+        }
         let began = Instant::now();
-        while began.elapsed() < END && self.array().ok()?.action != "idle" {
+        while began.elapsed() < END && action() == "check" {
             thread::sleep(POLL / 20);
         }
         let place = self.sync_min().saturating_mul(512);
-        // Who watches the array sees by it that the check did not come to its end.
-        thread::sleep(SEEN);
         self.restore();
-        (place > 0).then_some(place)
+        // What was found up to its end, before the next check counts from 0.
+        let errors = self.array().map_or(0, |array| self.new_mismatches(&array));
+        Rested { place: Some(place).filter(|place| is_checked && *place > 0), errors }
     }
 }
 
@@ -222,10 +223,13 @@ mod tests {
         // Degraded meanwhile: it is ended at once.
         array(dir.path(), &[("degraded", "1"), ("sync_action", "check")]);
         let trouble = engine.step(step.next, 0).unwrap_err();
-        assert!(matches!(&trouble, Trouble::NotNow(why, Some(_)) if why.contains("degraded")), "{trouble:?}");
+        assert!(
+            matches!(&trouble, Trouble::NotNow(why, Rested { place: Some(_), .. }) if why.contains("degraded")),
+            "{trouble:?}"
+        );
         assert_eq!(
             (now("sync_action"), now("sync_min"), now("sync_speed_max")),
-            ("idle".into(), "0".into(), "system".into())
+            ("idle".into(), "2048".into(), "system".into())
         );
         // It came to its end.
         array(dir.path(), &[]);
@@ -240,7 +244,10 @@ mod tests {
         array(dir.path(), &[("sync_min", "0")]);
         assert_eq!(
             engine.step(4096, 0),
-            Err(Trouble::NotNow("somebody ended the check".to_owned(), Some(4096)))
+            Err(Trouble::NotNow(
+                "somebody ended the check".to_owned(),
+                Rested { place: Some(4096), errors: 0 }
+            ))
         );
     }
 
@@ -249,8 +256,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         array(dir.path(), &[("sync_action", "check"), ("sync_completed", "8 / 65536")]);
         let trouble = check(dir.path(), false).step(0, 0).unwrap_err();
-        assert_eq!(trouble, Trouble::NotNow("somebody else checks the array".to_owned(), None));
-        assert_eq!(check(dir.path(), false).rest(), None);
+        let wanted = Trouble::NotNow("somebody else checks the array".to_owned(), Rested::default());
+        assert_eq!(trouble, wanted);
+        assert_eq!(check(dir.path(), false).rest(), Rested::default());
         assert_eq!(check(dir.path(), true).step(0, 0).unwrap().next, 4096);
         array(dir.path(), &[("sync_action", "resync")]);
         assert!(matches!(check(dir.path(), true).step(0, 0), Err(Trouble::NotNow(..))));

@@ -18,8 +18,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// Why a step was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Not now; it is tried again in a while. The place, where it is known.
-    NotNow(String, Option<u64>),
+    /// Not now; it is tried again in a while. What was done up to then.
+    NotNow(String, Rested),
     /// The device is there no more, or another one has its name.
     Gone,
     /// It cannot be scanned.
@@ -31,10 +31,19 @@ pub(crate) trait Engine: Send {
     /// Goes on at this byte for about so many.
     fn step(&mut self, from: u64, len: u64) -> Result<Step, Trouble>;
 
-    /// It is to wait: what the kernel does by itself is ended. How far that was.
-    fn rest(&mut self) -> Option<u64> {
-        None
+    /// It is to wait: what the kernel does by itself is ended.
+    fn rest(&mut self) -> Rested {
+        Rested::default()
     }
+}
+
+/// What the kernel did by itself up to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rested {
+    /// How far it was, where that is known.
+    pub place: Option<u64>,
+    /// What it found since the last step.
+    pub errors: u64,
 }
 
 /// The way to scan a device.
@@ -74,6 +83,6 @@ pub(crate) fn release(method: Method, device: &Device, roots: &Roots) -> Option<
             scrub::cancel(device);
             None
         }
-        Method::MdCheck => open(method, device, 0, true, roots).ok()?.rest(),
+        Method::MdCheck => open(method, device, 0, true, roots).ok()?.rest().place,
     }
 }

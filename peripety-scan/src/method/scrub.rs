@@ -8,7 +8,7 @@ use peripety_block::{
 };
 use rustix::io::Errno;
 
-use super::{Engine, Trouble};
+use super::{Engine, Rested, Trouble};
 use crate::{
     machine::{Device, text},
     pass::Step,
@@ -80,7 +80,7 @@ impl Engine for Scrub {
             Ok(scrubbed) => (scrubbed, None),
             Err((scrubbed, error)) => (scrubbed, Some(error)),
         };
-        let not_now = |why: &str| Err(Trouble::NotNow(why.to_owned(), None));
+        let not_now = |why: &str| Err(Trouble::NotNow(why.to_owned(), Rested::default()));
         match refused {
             None => {}
             Some(Errno::INPROGRESS) => return not_now("somebody else scrubs the filesystem"),

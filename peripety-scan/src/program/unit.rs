@@ -9,7 +9,7 @@ use super::worker::{Answer, Worker};
 use crate::{
     config::{Method, Scan},
     machine::Device,
-    method::{self, Trouble},
+    method::{self, Rested, Trouble},
     others::Counted,
     pass::{Kept, Step},
     report::What,
@@ -210,15 +210,15 @@ impl Unit {
     /// Takes what became of an order.
     pub(super) fn take(&mut self, answer: Answer, now: Now, kept: &mut Kept, say: &mut impl FnMut(What<'_>)) {
         match answer {
-            Answer::Rested(place) => {
-                self.move_to(place, kept);
+            Answer::Rested(rested) => {
+                self.move_to(rested, kept);
                 if let Some(pass) = &mut kept.pass {
                     pass.running = false;
                 }
             }
             Answer::Stepped(Ok(step)) => self.stepped(&step, now, kept, say),
-            Answer::Stepped(Err(Trouble::NotNow(why, place))) => {
-                self.move_to(place, kept);
+            Answer::Stepped(Err(Trouble::NotNow(why, rested))) => {
+                self.move_to(rested, kept);
                 self.wait(now, Some(why), LATER);
             }
             Answer::Stepped(Err(Trouble::Gone)) => {
@@ -231,10 +231,10 @@ impl Unit {
         }
     }
 
-    fn move_to(&self, place: Option<u64>, kept: &mut Kept) {
-        if let (Some(place), Some(pass)) = (place, &mut kept.pass) {
-            pass.place = place.min(pass.total);
-        }
+    fn move_to(&self, rested: Rested, kept: &mut Kept) {
+        let Some(pass) = &mut kept.pass else { return };
+        pass.errors = pass.errors.saturating_add(rested.errors);
+        pass.place = rested.place.map_or(pass.place, |place| place.min(pass.total));
     }
 
     fn stepped(&mut self, step: &Step, now: Now, kept: &mut Kept, say: &mut impl FnMut(What<'_>)) {

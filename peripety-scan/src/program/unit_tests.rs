@@ -133,10 +133,11 @@ fn what_is_found_is_said_and_the_end_of_the_pass() {
         (vec!["Stopped(\"no\")".to_owned()], Some(Duration::from_secs(6) + FAILED))
     );
     // An array that is busy: in a minute, at the place where the kernel was.
-    let busy = Answer::Stepped(Err(Trouble::NotNow("busy".to_owned(), Some(4096))));
+    let busy =
+        Answer::Stepped(Err(Trouble::NotNow("busy".to_owned(), Rested { place: Some(4096), errors: 1 })));
     unit.take(busy, at(7000), &mut kept, &mut |_| panic!());
     assert_eq!(
-        (kept.pass.map(|pass| pass.place), unit.due()),
-        (Some(4096), Some(Duration::from_secs(7) + LATER))
+        (kept.pass.map(|pass| (pass.place, pass.errors)), unit.due()),
+        (Some((4096, 1)), Some(Duration::from_secs(7) + LATER))
     );
 }

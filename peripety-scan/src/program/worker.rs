@@ -10,7 +10,7 @@ use peripety_block::Roots;
 use crate::{
     config::Method,
     machine::Device,
-    method::{self, Engine, Trouble},
+    method::{self, Engine, Rested, Trouble},
     pass::Step,
 };
 
@@ -23,8 +23,7 @@ enum Order {
 /// What became of an order.
 pub(super) enum Answer {
     Stepped(Result<Step, Trouble>),
-    /// How far it was, where that is known.
-    Rested(Option<u64>),
+    Rested(Rested),
 }
 
 /// A thread that waits for orders; it ends with this.
@@ -86,7 +85,7 @@ fn run(number: u64, work: &Work, roots: &Roots, orders: &Receiver<Order>, answer
                 }))
             }
             (Order::Rest, Some(engine)) => Answer::Rested(engine.rest()),
-            (Order::Rest, None) => Answer::Rested(None),
+            (Order::Rest, None) => Answer::Rested(Rested::default()),
         };
         // What cannot be scanned is opened anew.
         if matches!(answer, Answer::Stepped(Err(Trouble::Gone | Trouble::Failed(_)))) {

@@ -114,9 +114,15 @@ impl Scanner {
         })
     }
 
+    /// It is left alone where its disk hangs: that ends only after it.
     fn kill(&mut self) {
         let _already_gone = self.process.kill();
-        let _already_gone = self.process.wait();
+        for _ in 0..50 {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
@@ -193,7 +199,8 @@ fn bad_block(machine: &Machine) -> Result<()> {
         for name in ["BLK_IO_ERROR", "SCAN_FOUND_BAD", "SCAN_ENDED_WITH_ERRORS"] {
             ensure!(text.contains(name), "{name} is not in {text}");
         }
-        ensure!(one.pointer("/cause/event_type").and_then(Value::as_str) == Some("BLK_IO_ERROR"), "{one:#}");
+        let cause = one.pointer("/cause/event_id").and_then(Value::as_str);
+        ensure!(cause == Some(failed.event_id.to_string().as_str()), "{one:#}");
         Ok(one.clone())
     })?;
     let id = incident.get("incident_id").and_then(Value::as_str).context("an id")?;

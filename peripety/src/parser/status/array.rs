@@ -69,11 +69,9 @@ pub(super) fn compare(before: Option<&MdArray>, now: &ArrayStatus, time: Stamp) 
                 format!("all {} members of {name} are in sync", array.disks),
             );
         }
-        // One that was interrupted says nothing of the rest.
-        if before.action == "check"
-            && array.action == "idle"
-            && (array.check_from == 0 || array.mismatches > 0)
-        {
+        // One that was interrupted, or went on after that, says nothing of the rest.
+        let whole = before.check_from == 0 && array.check_from == 0;
+        if before.action == "check" && array.action == "idle" && (whole || array.mismatches > 0) {
             checked(array.mismatches, &array.level, name, &mut |event_type, words| {
                 say(event_type, of_array(), words)
             });

@@ -262,6 +262,10 @@ fn an_array_of_md_through_failure_and_rebuild_and_as_it_is_found() {
     let mut ended = array(0, "idle", vec![a(), b()]);
     ended.array.check_from = 4096;
     assert!(say(&ended).is_empty());
+    // Nor does the one that goes on from there.
+    let mut goes_on = array(0, "check", vec![a(), b()]);
+    goes_on.array.check_from = 4096;
+    assert!(say(&goes_on).is_empty() && say(&array(0, "idle", vec![a(), b()])).is_empty());
     let found = Mappings::default().array(&array(1, "idle", vec![a()]), TIME);
     let md = found[0].facts.md.as_ref().unwrap();
     assert_eq!(
