@@ -171,7 +171,7 @@ proptest! {
 
     #[test]
     fn no_record_makes_it_panic(
-        records in prop::collection::vec((0u16..13, any::<u64>(), prop::collection::vec(any::<u8>(), 280)), 1..60)
+        records in prop::collection::vec((0u16..13, any::<u64>(), prop::collection::vec(any::<u8>(), 400)), 1..60)
     ) {
         let (mut engine, facts, mut out) = (engine(all_live()), Devices::usual(), Vec::new());
         for (kind, ns, payload) in records {
