@@ -6,8 +6,11 @@ use super::*;
 use crate::message::{Kind, sample};
 
 fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    let (path, draft) = (dir.join(name), dir.join(format!(".{name}")));
+    fs::write(&draft, format!("#!/bin/sh\n{text}\n")).unwrap();
+    // Written by a process of its own: what another test starts at this moment would have it open for writing, and it could not
+    // be started.
+    assert!(std::process::Command::new("cp").args([&draft, &path]).status().unwrap().success());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }

@@ -74,15 +74,17 @@ pub(crate) fn step_len(method: Method, rate: u64) -> u64 {
     }
 }
 
-/// Ends what the kernel does for a scan whose process is gone. How far that was.
-pub(crate) fn release(method: Method, device: &Device, roots: &Roots) -> Option<u64> {
+/// Ends what the kernel does for a scan whose process is gone. How far that was, and all that this check found.
+pub(crate) fn release(method: Method, device: &Device, roots: &Roots) -> Rested {
     match method {
         // It ended with the process, or is not interrupted.
-        Method::Read | Method::RaidCheck => None,
+        Method::Read | Method::RaidCheck => Rested::default(),
         Method::Scrub => {
             scrub::cancel(device);
-            None
+            Rested::default()
         }
-        Method::MdCheck => open(method, device, 0, true, roots).ok()?.rest().place,
+        Method::MdCheck => {
+            open(method, device, 0, true, roots).map_or_else(|_| Rested::default(), |mut check| check.rest())
+        }
     }
 }

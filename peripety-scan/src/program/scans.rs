@@ -341,8 +341,10 @@ pub(super) fn release(state_dir: &Path, roots: &Roots) -> Result<(), ScanError> 
         };
         let is_it = |device: &&machine::Device| key(device, pass.method) == *of;
         if let Some(device) = devices.values().find(is_it) {
-            let place = method::release(pass.method, device, roots);
-            pass.place = place.unwrap_or(pass.place).min(pass.total);
+            let rested = method::release(pass.method, device, roots);
+            pass.place = rested.place.unwrap_or(pass.place).min(pass.total);
+            // Some of them may be counted already; which ones nobody knows any more.
+            pass.errors = pass.errors.max(rested.errors);
         }
         pass.running = false;
         changed = true;
