@@ -14,6 +14,10 @@ const TITLE_MAX: usize = 200;
 
 /// The shortest name that people use of an event's device: `vg/lv`, `mpatha`, `md0`, `sda`.
 pub(super) fn short(event: &Event) -> String {
+    // What failed is the session, and not the one of its disks that the event names.
+    if event.sub_system.as_str() == "iscsi" && event.kdev.starts_with("session") {
+        return event.kdev.clone();
+    }
     let name = names::of_event(event);
     if !name.is_empty() {
         return name;
