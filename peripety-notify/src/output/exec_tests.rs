@@ -10,7 +10,7 @@ fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
     fs::write(&draft, format!("#!/bin/sh\n{text}\n")).unwrap();
     // Written by a process of its own: what another test starts at this moment would have it open for writing, and it could not
     // be started.
-    assert!(std::process::Command::new("cp").args([&draft, &path]).status().unwrap().success());
+    assert!(Command::new("cp").args([&draft, &path]).status().unwrap().success());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }

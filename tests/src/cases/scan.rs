@@ -296,8 +296,10 @@ fn hangs(machine: &Machine) -> Result<()> {
     let stopped = scene.expect("the scan to stop", &disk.name, is("SCAN_STOPPED"))?;
     let reason = stopped.facts.scan.as_ref().and_then(|scan| scan.reason.clone());
     ensure!(reason.as_deref() == Some("a step has not come back for 2 s"), "{stopped:?}");
-    let status = scanner.status(machine)?;
-    ensure!(status.get("state").and_then(Value::as_str) == Some("stopped"), "{status}");
+    // It is published a moment after it is said.
+    scanner.expect(machine, "it to be shown", |status| {
+        status.get("state").and_then(Value::as_str) == Some("stopped")
+    })?;
     slow.recover();
     scene.expect("the scan to go on", &disk.name, is("SCAN_RESUMED"))?;
     let finished = scene.expect("the end of the pass", &disk.name, is("SCAN_FINISHED"))?;
