@@ -98,13 +98,15 @@ impl KernelRecord {
         let kind = Kind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
 
         // What an older program did not write yet is 0.
-        let mut padded = [0; LARGEST];
-        let payload = match padded.get_mut(..payload.len()) {
-            Some(known) if header.version < VERSION => {
-                known.copy_from_slice(payload);
-                padded.as_slice()
+        let mut padded;
+        let payload = if header.version < VERSION && payload.len() < LARGEST {
+            padded = [0; LARGEST];
+            for (known, byte) in padded.iter_mut().zip(payload) {
+                *known = *byte;
             }
-            _ => payload,
+            padded.as_slice()
+        } else {
+            payload
         };
 
         macro_rules! payload {
