@@ -27,11 +27,7 @@ pub(super) fn of(roots: &Roots, device: &SysDevice) -> Reached {
     if device.id.blk_type == BlkType::Nvme {
         return nvme(roots, device);
     }
-    let parts: Vec<&str> = device
-        .dir
-        .components()
-        .filter_map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
-        .collect();
+    let parts = parts(&device.dir);
     let transport = FINDERS.iter().find_map(|find| find(roots, &parts));
     let id = match (&device.hctl, &transport) {
         (Some(hctl), _) => hctl.to_string(),
@@ -44,6 +40,13 @@ pub(super) fn of(roots: &Roots, device: &SysDevice) -> Reached {
         _ => String::new(),
     };
     Reached { id, transport, ways: Vec::new() }
+}
+
+/// The names of the directories that a device lies in: of the devices that it hangs on.
+pub(super) fn parts(dir: &Path) -> Vec<&str> {
+    dir.components()
+        .filter_map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
+        .collect()
 }
 
 /// After how many seconds the kernel stops waiting for a command: SCSI's own attribute, or that of the queue in milliseconds
@@ -146,17 +149,10 @@ fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
         text.filter(|text| !text.is_empty() && !text.starts_with("Unknown"))
     };
     let of_device = |name: &str| class("sas_device", end_device, name);
-    // Behind an expander the phy is the expander's, which is what is printed on the backplane.
-    let behind = part(parts, |name| name.starts_with("expander-"))
-        .or_else(|| part(parts, |name| name.starts_with("port-")));
+    let behind = sas_behind(parts);
     let number = of_device("phy_identifier");
     let phy = number.as_ref().map(|phy| format!(" phy {phy}")).unwrap_or_default();
-    let address =
-        behind.and_then(|name| name.split_once('-')).zip(number.as_ref()).map(|((kind, at), phy)| {
-            // The phy of an expander is `phy-HOST:EXPANDER:N`, the host's own is `phy-HOST:N`.
-            let at = if kind == "port" { at.split(':').next().unwrap_or(at) } else { at };
-            format!("phy-{at}:{phy}")
-        });
+    let address = behind.zip(number.as_ref()).and_then(|(behind, number)| phy_name(behind, number));
     let enclosure =
         of_device("enclosure_identifier").filter(|id| id.trim_start_matches("0x").bytes().any(|b| b != b'0'));
     Some(Transport::Sas {
@@ -169,10 +165,45 @@ fn sas(roots: &Roots, parts: &[&str]) -> Option<Transport> {
     })
 }
 
+/// What a SAS device hangs on: behind an expander the phy is the expander's, which is what is printed on the backplane.
+fn sas_behind<'a>(parts: &[&'a str]) -> Option<&'a str> {
+    part(parts, |name| name.starts_with("expander-"))
+        .or_else(|| part(parts, |name| name.starts_with("port-")))
+}
+
+/// The phy of an expander is `phy-HOST:EXPANDER:N`, the host's own is `phy-HOST:N`.
+fn phy_name(behind: &str, number: &str) -> Option<String> {
+    let (kind, at) = behind.split_once('-')?;
+    let at = if kind == "port" { at.split(':').next().unwrap_or(at) } else { at };
+    Some(format!("phy-{at}:{number}"))
+}
+
+/// The phy that a SAS device is attached to, by its name in sysfs.
+pub(super) fn sas_phy(roots: &Roots, parts: &[&str]) -> Option<String> {
+    let end_device = part(parts, |name| name.starts_with("end_device-"))?;
+    let number = roots.sysfs.join("class/sas_device").join(end_device).join("phy_identifier");
+    phy_name(sas_behind(parts)?, &attr::text(&roots.files, &number)?)
+}
+
+/// The port of a SATA disk: `ata3`.
+fn ata_port<'a>(parts: &[&'a str]) -> Option<&'a str> {
+    part(parts, |name| numbered(name, "ata"))
+}
+
+/// Where sysfs shows the link of a SATA disk.
+pub(super) fn ata_link(parts: &[&str]) -> Option<String> {
+    ata_port(parts).map(|port| format!("class/ata_link/link{}", port.trim_start_matches("ata")))
+}
+
+/// The SCSI host that a device hangs on: `host2`.
+pub(super) fn scsi_host<'a>(parts: &[&'a str]) -> Option<&'a str> {
+    part(parts, |name| numbered(name, "host"))
+}
+
 fn sata(roots: &Roots, parts: &[&str]) -> Option<Transport> {
-    let port = part(parts, |name| numbered(name, "ata"))?;
-    let link = format!("class/ata_link/link{}/sata_spd", port.trim_start_matches("ata"));
-    let speed = attr::text(&roots.files, &roots.sysfs.join(link)).filter(|speed| !speed.starts_with('<'));
+    let port = ata_port(parts)?;
+    let speed = roots.sysfs.join(ata_link(parts)?).join("sata_spd");
+    let speed = attr::text(&roots.files, &speed).filter(|speed| !speed.starts_with('<'));
     Some(Transport::Sata { port: port.to_owned(), speed: speed.unwrap_or_default() })
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use peripety_model::facts::HealthFacts;
 
 use super::Disk;
+use crate::transport;
 
 /// A link: what it is, and what it could be.
 struct Link {
@@ -21,12 +22,9 @@ pub(super) fn add(disk: &Disk, facts: &mut HealthFacts) {
     facts.link_reduced = Some(links.iter().any(|link| link.reduced));
 }
 
-/// The device of that kind on which the disk hangs, nearest first: names of directories above it.
-fn above(disk: &Disk, is_it: impl Fn(&Path, &str) -> bool) -> Option<(&Path, &str)> {
-    disk.dir.ancestors().find_map(|dir| {
-        let name = dir.file_name()?.to_str()?;
-        is_it(dir, name).then_some((dir, name))
-    })
+/// The nearest device on which the disk hangs that has this attribute.
+fn above<'a>(disk: &'a Disk, attribute: &str) -> Option<&'a Path> {
+    disk.dir.ancestors().find(|dir| disk.attr_at(dir, attribute).is_some())
 }
 
 /// `3.0 Gbps` as a number.
@@ -36,25 +34,17 @@ fn gbps(text: &str) -> Option<f64> {
 
 /// drivers/ata/libata-transport.c: `sata_spd` is the speed, `hw_sata_spd_limit` what the hardware can.
 fn sata(disk: &Disk) -> Option<Link> {
-    let (_, port) = above(disk, |_, name| {
-        name.strip_prefix("ata").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    })?;
-    let link = format!("class/ata_link/link{}", port.trim_start_matches("ata"));
-    let of = |name: &str| disk.attr_at(&disk.roots.sysfs, &format!("{link}/{name}"));
+    let link = disk.roots.sysfs.join(transport::ata_link(&disk.parts())?);
+    let of = |name: &str| disk.attr_at(&link, name);
     of_two("SATA", &of("sata_spd")?, of("hw_sata_spd_limit").as_deref())
 }
 
 /// drivers/scsi/scsi_transport_sas.c: the rate of the phy, and the most that it can.
 fn sas(disk: &Disk) -> Option<Link> {
-    let (_, end) = above(disk, |_, name| name.starts_with("end_device-"))?;
-    let of = |class: &str, name: &str| disk.attr_at(&disk.roots.sysfs, &format!("class/{class}/{name}"));
-    let phy = of("sas_device", &format!("{end}/phy_identifier"))?;
-    let (_, above) = above(disk, |_, name| name.starts_with("expander-") || name.starts_with("port-"))?;
-    let (kind, at) = above.split_once('-')?;
-    let at = if kind == "port" { at.split(':').next().unwrap_or(at) } else { at };
-    let phy = format!("phy-{at}:{phy}");
-    let rate = of("sas_phy", &format!("{phy}/negotiated_linkrate"))?;
-    of_two("SAS", &rate, of("sas_phy", &format!("{phy}/maximum_linkrate")).as_deref())
+    let phy = transport::sas_phy(&disk.roots, &disk.parts())?;
+    let phy = disk.roots.sysfs.join("class/sas_phy").join(phy);
+    let of = |name: &str| disk.attr_at(&phy, name);
+    of_two("SAS", &of("negotiated_linkrate")?, of("maximum_linkrate").as_deref())
 }
 
 fn of_two(name: &str, now: &str, most: Option<&str>) -> Option<Link> {
@@ -69,7 +59,7 @@ fn of_two(name: &str, now: &str, most: Option<&str>) -> Option<Link> {
 
 /// drivers/usb/core/sysfs.c: `speed` in Mbit/s; `version` is what the device speaks: one of 3.x that runs at 480 has fallen back.
 fn usb(disk: &Disk) -> Option<Link> {
-    let (dir, _) = above(disk, |dir, _| disk.attr_at(dir, "bMaxPower").is_some())?;
+    let dir = above(disk, "bMaxPower")?;
     let speed = disk.attr_at(dir, "speed")?;
     let version = disk.attr_at(dir, "version").unwrap_or_default();
     let reduced = version.starts_with('3') && speed.parse::<f64>().is_ok_and(|mbit| mbit <= 480.0);
@@ -79,7 +69,7 @@ fn usb(disk: &Disk) -> Option<Link> {
 
 /// drivers/pci/pci-sysfs.c: the nearest PCI function, which is the controller.
 fn pci(disk: &Disk) -> Option<Link> {
-    let (dir, _) = above(disk, |dir, _| disk.attr_at(dir, "max_link_speed").is_some())?;
+    let dir = above(disk, "max_link_speed")?;
     let of = |name: &str| disk.attr_at(dir, name).filter(|text| !text.starts_with("Unknown"));
     let (speed, width) = (of("current_link_speed")?, of("current_link_width").unwrap_or_default());
     let (most, widest) = (of("max_link_speed")?, of("max_link_width").unwrap_or_default());

@@ -13,22 +13,19 @@ mod scsi;
 mod tests;
 
 use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
+    fs::File,
     path::{Path, PathBuf},
 };
 
-use peripety_model::facts::HealthFacts;
+use peripety_model::{Dev, facts::HealthFacts};
 
-pub use self::ready::{Readiness, readiness};
+pub use self::ready::{Readiness, readiness, takes_commands};
 use crate::{
     Roots, attr,
     ioctl::{Query, query},
+    map::kernel::open,
+    transport,
 };
-
-/// O_NONBLOCK: a drive without a medium is opened at once.
-const NONBLOCK: i32 = 0o4000;
 
 /// Which commands a disk understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +42,20 @@ enum Kind {
 #[derive(Clone, Debug)]
 pub struct Disk {
     roots: Roots,
-    /// `sda`.
-    name: String,
     /// Its directory, with all links followed: the devices that it hangs on are the ones above.
     dir: PathBuf,
 }
 
 impl Disk {
-    /// The disk with this name; none when there is none.
-    pub fn find(roots: &Roots, name: &str) -> Option<Self> {
-        let dir = roots.files.canonical(&roots.sysfs.join("class/block").join(name))?;
-        Some(Self { roots: roots.clone(), name: name.to_owned(), dir })
+    /// The disk with this number; none when there is none.
+    pub fn find(roots: &Roots, dev: Dev) -> Option<Self> {
+        let dir = roots.files.canonical(&roots.sysfs.join("dev/block").join(dev.to_string()))?;
+        Some(Self { roots: roots.clone(), dir })
+    }
+
+    /// The names of the devices that it hangs on.
+    fn parts(&self) -> Vec<&str> {
+        transport::parts(&self.dir)
     }
 
     fn attr(&self, name: &str) -> Option<String> {
@@ -95,20 +95,21 @@ impl Disk {
         if kind == Kind::Other {
             return facts;
         }
-        let asked =
-            self.open().map_err(|error| format!("cannot open it: {error}")).and_then(|file| match kind {
-                Kind::Nvme => nvme::add(&file, &mut facts),
-                Kind::Ata => ata::add(&file, &mut facts),
-                Kind::Scsi | Kind::Other => scsi::add(&file, &mut facts),
-            });
+        let asked = self.open().and_then(|file| match kind {
+            Kind::Nvme => nvme::add(&file, &mut facts),
+            Kind::Ata => ata::add(&file, &mut facts),
+            Kind::Scsi | Kind::Other => scsi::add(&file, &mut facts),
+        });
         if let Err(why) = asked {
             facts.not_read = Some(why);
         }
         facts
     }
 
-    fn open(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).custom_flags(NONBLOCK).open(self.roots.dev.join(&self.name))
+    fn open(&self) -> Result<File, String> {
+        // sysfs writes '!' for a '/' in a name: cciss!c0d0.
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy().replace('!', "/");
+        open(&self.roots.dev.join(name)).map_err(|error| error.to_string())
     }
 }
 

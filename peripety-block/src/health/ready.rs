@@ -1,6 +1,7 @@
 //! Whether a disk may be asked: one that hangs is left alone.
 
 use super::Disk;
+use crate::transport;
 
 /// Whether a disk answers, as far as it can be known without asking it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +18,15 @@ pub enum Readiness {
     Not(String),
 }
 
-/// States in which a SCSI device, or an NVMe controller, takes commands.
-const TAKES: [&str; 3] = ["running", "live", "created"];
+/// Whether a SCSI device, or an NVMe controller, takes commands in a state.
+pub fn takes_commands(state: &str) -> bool {
+    ["running", "live", "created"].contains(&state)
+}
 
 /// Looks at sysfs.
 pub fn readiness(disk: &Disk) -> Readiness {
     if let Some(state) = disk.attr("device/state")
-        && !TAKES.contains(&state.as_str())
+        && !takes_commands(&state)
     {
         return Readiness::Not(format!("not asked: it is {state}"));
     }
@@ -43,9 +46,6 @@ pub fn readiness(disk: &Disk) -> Readiness {
 
 /// The state of the SCSI host that a disk hangs on (drivers/scsi/scsi_sysfs.c): `recovery` while its error handler works.
 fn host_state(disk: &Disk) -> Option<String> {
-    let host = disk.dir.components().filter_map(|part| part.as_os_str().to_str()).find(|name| {
-        let number = name.strip_prefix("host").unwrap_or_default();
-        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-    })?;
-    disk.attr_at(&disk.roots.sysfs, &format!("class/scsi_host/{host}/state"))
+    let host = disk.roots.sysfs.join("class/scsi_host").join(transport::scsi_host(&disk.parts())?);
+    disk.attr_at(&host, "state")
 }

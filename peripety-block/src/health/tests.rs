@@ -1,4 +1,4 @@
-use peripety_model::facts::HealthFacts;
+use peripety_model::{Dev, facts::HealthFacts};
 use proptest::prelude::*;
 
 use super::{Disk, Kind, Readiness, ata, nvme, readiness, scsi};
@@ -92,7 +92,7 @@ const SDA: &str = "sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:
 fn sda() -> Tree {
     let tree = Tree::default();
     tree.file(&format!("{SDA}/stat"), "10 0 80 1 20 0 160 2 0 3 3 0 0 0 0 4 1\n");
-    tree.link("sys/class/block/sda", SDA);
+    tree.link("sys/dev/block/8:0", SDA);
     let device = "sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0";
     tree.link(&format!("{SDA}/device"), device);
     tree.link(&format!("{device}/subsystem"), "sys/bus/scsi");
@@ -117,7 +117,7 @@ fn sda() -> Tree {
 #[test]
 fn a_sata_disk_is_known_by_its_place_and_its_slow_link_is_seen() {
     let tree = sda();
-    let disk = Disk::find(&tree.roots(), "sda").unwrap();
+    let disk = Disk::find(&tree.roots(), Dev::new(8, 0)).unwrap();
     assert_eq!(disk.kind(), Kind::Ata);
     let facts = disk.shown();
     assert_eq!(
@@ -126,7 +126,7 @@ fn a_sata_disk_is_known_by_its_place_and_its_slow_link_is_seen() {
     );
     assert_eq!(facts.firmware.as_deref(), Some("SC61"));
     assert_eq!((facts.link.as_deref(), facts.link_reduced), (Some("SATA 3.0 Gbps of 6.0 Gbps"), Some(true)));
-    assert!(Disk::find(&tree.roots(), "sdb").is_none());
+    assert!(Disk::find(&tree.roots(), Dev::new(8, 16)).is_none());
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn pcie_and_usb_links_are_compared_with_what_they_could_be() {
     let tree = Tree::default();
     let pci = "sys/devices/pci0000:00/0000:00:1d.0/0000:3b:00.0";
     tree.file(&format!("{pci}/nvme/nvme0/nvme0n1/stat"), "0 0 0 0 0 0 0 0 0\n");
-    tree.link("sys/class/block/nvme0n1", &format!("{pci}/nvme/nvme0/nvme0n1"));
+    tree.link("sys/dev/block/259:0", &format!("{pci}/nvme/nvme0/nvme0n1"));
     for (name, value) in [
         ("current_link_speed", "8.0 GT/s PCIe\n"),
         ("max_link_speed", "16.0 GT/s PCIe\n"),
@@ -143,15 +143,15 @@ fn pcie_and_usb_links_are_compared_with_what_they_could_be() {
     ] {
         tree.file(&format!("{pci}/{name}"), value);
     }
-    let facts = Disk::find(&tree.roots(), "nvme0n1").unwrap().shown();
+    let facts = Disk::find(&tree.roots(), Dev::new(259, 0)).unwrap().shown();
     assert_eq!(facts.link.as_deref(), Some("PCIe 8.0 GT/s x4 of 16.0 GT/s x4"));
     let usb = "sys/devices/pci0000:00/0000:00:14.0/usb2/2-1";
     tree.file(&format!("{usb}/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdc/stat"), "");
-    tree.link("sys/class/block/sdc", &format!("{usb}/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdc"));
+    tree.link("sys/dev/block/8:32", &format!("{usb}/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdc"));
     for (name, value) in [("bMaxPower", "896mA\n"), ("speed", "480\n"), ("version", " 3.20\n")] {
         tree.file(&format!("{usb}/{name}"), value);
     }
-    let facts = Disk::find(&tree.roots(), "sdc").unwrap().shown();
+    let facts = Disk::find(&tree.roots(), Dev::new(8, 32)).unwrap().shown();
     assert_eq!(facts.link.as_deref(), Some("USB 480 Mbit/s, the device speaks USB 3.20"));
     assert_eq!(facts.link_reduced, Some(true));
 }
@@ -159,7 +159,7 @@ fn pcie_and_usb_links_are_compared_with_what_they_could_be() {
 #[test]
 fn who_hangs_or_is_gone_is_not_asked() {
     let tree = sda();
-    let ready = || readiness(&Disk::find(&tree.roots(), "sda").unwrap());
+    let ready = || readiness(&Disk::find(&tree.roots(), Dev::new(8, 0)).unwrap());
     assert_eq!(ready(), Readiness::Ready);
     tree.file(&format!("{SDA}/stat"), "10 0 80 1 20 0 160 2 2 3 3 0 0 0 0 4 1\n");
     assert_eq!(ready(), Readiness::Busy { completed: 34 });
@@ -167,4 +167,19 @@ fn who_hangs_or_is_gone_is_not_asked() {
     assert_eq!(ready(), Readiness::Not("not asked: its host adapter is in state recovery".to_owned()));
     tree.file("sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/state", "offline\n");
     assert_eq!(ready(), Readiness::Not("not asked: it is offline".to_owned()));
+}
+
+#[test]
+fn behind_an_expander_the_phy_is_the_expanders() {
+    let tree = Tree::default();
+    let disk = "sys/devices/pci0000:00/0000:03:00.0/host0/port-0:0/expander-0:0/port-0:0:11/end_device-0:0:11/target0:0:0/0:0:0:0/block/sdd";
+    tree.file(&format!("{disk}/stat"), "");
+    tree.link("sys/dev/block/8:48", disk);
+    tree.file("sys/class/sas_device/end_device-0:0:11/phy_identifier", "11\n");
+    for (phy, rate) in [("phy-0:0:11", "6.0 Gbit"), ("phy-0:11", "3.0 Gbit")] {
+        tree.file(&format!("sys/class/sas_phy/{phy}/negotiated_linkrate"), rate);
+        tree.file(&format!("sys/class/sas_phy/{phy}/maximum_linkrate"), "12.0 Gbit");
+    }
+    let facts = Disk::find(&tree.roots(), Dev::new(8, 48)).unwrap().shown();
+    assert_eq!((facts.link.as_deref(), facts.link_reduced), (Some("SAS 6.0 Gbit of 12.0 Gbit"), Some(true)));
 }

@@ -1,5 +1,7 @@
 //! A health snapshot as one line: what is bad first, then what is worth knowing.
 
+use peripety_block::health::takes_commands;
+
 use crate::event::facts::HealthFacts;
 
 /// The line. What is as it should be is left out, but for that the disk says so.
@@ -13,11 +15,7 @@ pub(super) fn words(facts: Option<&HealthFacts>) -> String {
         (None, _) => {}
     }
     words.extend(counts(facts));
-    if let Some(state) =
-        facts.state.as_deref().filter(|state| !["running", "live", "created"].contains(state))
-    {
-        words.push(state.to_owned());
-    }
+    words.extend(facts.state.clone().filter(|state| !takes_commands(state)));
     words.extend(facts.link.clone());
     words.extend(facts.temperature.map(|celsius| format!("{celsius} °C")));
     words.extend(facts.power_on_hours.map(|hours| format!("{hours} h")));
