@@ -1,5 +1,7 @@
 //! What passes from this program to the daemon: one message of JSON in each packet.
 
+use std::time::Duration;
+
 use peripety_block::status::{ArrayStatus, MapStatus};
 pub use peripety_block::xfs_health::What;
 use peripety_model::{Dev, facts::HealthFacts};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const SOCKET: &str = "watch.sock";
 /// The largest message.
 pub const MESSAGE_MAX: usize = 16 * 1024;
+/// A health snapshot of a disk is taken at most so often.
+pub const SNAPSHOTS_APART: Duration = Duration::from_secs(600);
 /// Filesystems that are named in one message.
 const NAMED_MAX: usize = 64;
 

@@ -15,10 +15,8 @@ use peripety_block::{
 use peripety_model::{Dev, facts::HealthFacts};
 
 use super::asker::Asker;
-use crate::message::{Health, Message};
+use crate::message::{Health, Message, SNAPSHOTS_APART};
 
-/// A disk is asked at most so often.
-const APART: Duration = Duration::from_secs(600);
 /// When a disk is looked at that cannot be asked at once: it works off what it was sent, or its error handler does.
 const TRIES: [Duration; 4] =
     [Duration::from_millis(300), Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(45)];
@@ -58,7 +56,7 @@ impl Snapshots {
 
     /// The daemon wants one; not again within ten minutes.
     pub(super) fn ask(&mut self, dev: Dev) {
-        self.taken.retain(|_, at| at.elapsed() < APART);
+        self.taken.retain(|_, at| at.elapsed() < SNAPSHOTS_APART);
         if self.taken.contains_key(&dev) || self.taken.len() >= MOST || self.pending.len() >= MOST {
             return;
         }
@@ -102,7 +100,7 @@ impl Snapshots {
     fn look(&mut self, mut pending: Pending, taken: &mut Vec<Health>) {
         let dev = pending.dev;
         // A disk that went has no state.
-        let Some(disk) = self.find(dev) else { return };
+        let Some(disk) = Disk::find(&self.roots, dev) else { return };
         let why_not = if self.asker.hangs(dev) {
             "not asked: it did not answer before".to_owned()
         } else {
@@ -125,12 +123,6 @@ impl Snapshots {
         }
         let facts = HealthFacts { not_read: Some(why_not), ..disk.shown() };
         taken.push(Health { dev, facts: Box::new(facts) });
-    }
-
-    fn find(&self, dev: Dev) -> Option<Disk> {
-        let place = self.roots.sysfs.join("dev/block").join(dev.to_string());
-        let name = std::fs::read_link(place).ok()?;
-        Disk::find(&self.roots, name.file_name()?.to_str()?)
     }
 }
 
@@ -159,7 +151,6 @@ mod tests {
     #[test]
     fn a_disk_is_asked_once_in_ten_minutes_and_when_it_works_off_what_it_was_sent() {
         let tree = Tree::default();
-        tree.link("sys/class/block/vda", "sys/devices/virtual/block/vda");
         tree.link("sys/dev/block/254:0", "sys/devices/virtual/block/vda");
         disk(&tree, 3, 10);
         let roots = tree.roots();
@@ -181,7 +172,6 @@ mod tests {
     #[test]
     fn of_a_disk_that_is_off_line_sysfs_alone_is_shown() {
         let tree = Tree::default();
-        tree.link("sys/class/block/vda", "sys/devices/virtual/block/vda");
         tree.link("sys/dev/block/254:0", "sys/devices/virtual/block/vda");
         disk(&tree, 0, 10);
         tree.file("sys/devices/virtual/block/vda/device/state", "offline\n");

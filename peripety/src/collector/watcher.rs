@@ -8,12 +8,12 @@ use std::{
         unix::fs::{MetadataExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use peripety_model::Dev;
 
-use peripety_watch::message::{Ask, MESSAGE_MAX, Message, Watching};
+use peripety_watch::message::{Ask, MESSAGE_MAX, Message, SNAPSHOTS_APART, Watching};
 use rustix::{
     io::Errno,
     net::{
@@ -28,9 +28,8 @@ use super::async_fd::{drained, watch};
 /// Messages that are taken in a row.
 const BATCH: usize = 256;
 
-/// Snapshots that were asked for, and for how long they are remembered: peripety-watch takes none more often.
+/// Snapshots that were asked for and are remembered.
 const SNAPSHOTS: usize = 64;
-const SNAPSHOTS_APART: Duration = Duration::from_secs(600);
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
