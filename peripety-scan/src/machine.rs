@@ -1,6 +1,9 @@
 //! What devices there are, as far as a scan has to know them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use peripety_block::{
     BlkCache, Roots,
@@ -8,6 +11,8 @@ use peripety_block::{
     status::{AskError, Control, MapStatus, Maps as _, MdArray, Raid, Status, decode},
 };
 use peripety_model::{BlkId, BlkType, Dev};
+
+use crate::config::Method;
 
 /// A block device.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,6 +67,19 @@ impl Device {
         }
     }
 
+    /// What a scan of it is known by: a scrub is of the filesystem, whichever of its devices is the first.
+    pub fn scan_key(&self, method: Method) -> String {
+        match method {
+            Method::Scrub => format!("btrfs:{}", self.id.uuid),
+            Method::Read | Method::MdCheck | Method::RaidCheck => self.key(),
+        }
+    }
+
+    /// Why the array is left alone, where it is one.
+    pub fn unfit(&self) -> Option<String> {
+        self.md.as_ref().and_then(unfit_md).or_else(|| self.raid.as_ref().and_then(unfit_raid))
+    }
+
     /// Bytes of it.
     pub fn bytes(&self) -> u64 {
         self.id.size_sectors.unwrap_or(0).saturating_mul(512)
@@ -83,7 +101,7 @@ pub fn read(roots: &Roots, cache: &BlkCache) -> (BTreeMap<String, Device>, Optio
     let swaps = String::from_utf8_lossy(&swaps).into_owned();
     let devices = cache.each().into_iter().filter_map(|(id, below)| {
         let name = node(&id.blk_path)?;
-        let dir = roots.sysfs.join("class/block").join(name.replace('/', "!"));
+        let dir = sysfs_dir(roots, &name);
         let map = maps.get(&id.dev);
         let device = Device {
             below: below.iter().filter_map(|path| node(path)).collect(),
@@ -101,6 +119,26 @@ pub fn read(roots: &Roots, cache: &BlkCache) -> (BTreeMap<String, Device>, Optio
         Some((name, device))
     });
     (devices.collect(), problem)
+}
+
+/// Why an array of md is left alone. A check is no other work: it is ours, or who began it is asked when a step begins.
+pub(crate) fn unfit_md(array: &MdArray) -> Option<String> {
+    if array.degraded > 0 { Some("the array is degraded".to_owned()) } else { busy(&array.action) }
+}
+
+/// The same of one of dm-raid.
+pub(crate) fn unfit_raid(array: &Raid) -> Option<String> {
+    let whole = array.in_sync() >= array.members.len();
+    if whole { busy(&array.action) } else { Some("the array is degraded or not in sync".to_owned()) }
+}
+
+fn busy(action: &str) -> Option<String> {
+    (!["idle", "check", ""].contains(&action)).then(|| format!("the array is busy with {action}"))
+}
+
+/// Where sysfs shows a device, which writes '!' for a '/' in its name.
+pub(crate) fn sysfs_dir(roots: &Roots, name: &str) -> PathBuf {
+    roots.sysfs.join("class/block").join(name.replace('/', "!"))
 }
 
 fn node(path: &str) -> Option<String> {

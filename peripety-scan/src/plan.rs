@@ -50,8 +50,8 @@ pub fn plan<'a>(devices: &'a Devices, config: &'a Config) -> Vec<Planned<'a>> {
     let planned = |device: &'a Device| {
         let verdict = planner.verdict(device, DEPTH_MAX);
         let key = match verdict {
-            Verdict::Scan(Method::Scrub) => format!("btrfs:{}", device.id.uuid),
-            _ => device.key(),
+            Verdict::Scan(method) => device.scan_key(method),
+            Verdict::No(_) => device.key(),
         };
         Planned { device, key, settings: settings(device, config).map(|(scan, _)| scan), verdict }
     };
@@ -103,7 +103,7 @@ impl<'a> Planner<'a> {
         if !named && let Some(why) = only_if_named(device) {
             return Verdict::No(why.to_owned());
         }
-        if let Some(why) = self.unfit_array(device) {
+        if let Some(why) = device.unfit() {
             return Verdict::No(why);
         }
         let fits = if is_redundant(device) { is_redundant } else { verifies };
@@ -111,7 +111,7 @@ impl<'a> Planner<'a> {
         // Who asks for a leg by its name gets it: md and btrfs find the rest by their own means.
         let asked_for = named && scan.method == Wanted::Read;
         if let Some(holder) = holder {
-            if let Some(why) = self.unfit_array(holder) {
+            if let Some(why) = holder.unfit() {
                 return Verdict::No(format!("part of {}: {why}", holder.path()));
             }
             if !asked_for {
@@ -170,25 +170,6 @@ impl<'a> Planner<'a> {
             Verdict::Scan(_) => Some(below),
             Verdict::No(_) => self.scanned_below(below, depth),
         })
-    }
-
-    /// Why an array is left alone.
-    fn unfit_array(&self, device: &Device) -> Option<String> {
-        if let Some(md) = &device.md {
-            return match md.action.as_str() {
-                _ if md.degraded > 0 => Some("the array is degraded".to_owned()),
-                "idle" | "check" | "" => None,
-                busy => Some(format!("the array is busy with {busy}")),
-            };
-        }
-        let raid = device.raid.as_ref()?;
-        match raid.action.as_str() {
-            _ if raid.in_sync() < raid.members.len() => {
-                Some("the array is degraded or not in sync".to_owned())
-            }
-            "idle" | "check" | "" => None,
-            busy => Some(format!("the array is busy with {busy}")),
-        }
     }
 }
 

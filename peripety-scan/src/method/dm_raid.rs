@@ -11,7 +11,7 @@ use peripety_block::{
 
 use super::{Engine, POLL, Rested, Trouble};
 use crate::{
-    machine::{Device, raid},
+    machine::{Device, raid, unfit_raid},
     pass::Step,
 };
 
@@ -49,11 +49,8 @@ impl Check {
 
 /// Why an array cannot be checked now.
 fn unfit(array: &Raid) -> Option<String> {
-    match array.action.as_str() {
-        _ if array.in_sync() < array.members.len() => Some("the array is degraded or not in sync".to_owned()),
-        "idle" | "check" => None,
-        busy => Some(format!("the array is busy with {busy}")),
-    }
+    let silent = || array.action.is_empty().then(|| "the map does not say what the array does".to_owned());
+    unfit_raid(array).or_else(silent)
 }
 
 impl Engine for Check {
@@ -67,10 +64,7 @@ impl Engine for Check {
         if !self.running {
             match array.action.as_str() {
                 "check" if self.adopt => {}
-                "check" => {
-                    let why = "somebody else checks the array".to_owned();
-                    return Err(Trouble::NotNow(why, Rested::default()));
-                }
+                "check" => return Err(Trouble::of_somebody_else()),
                 _ => self.send("check")?,
             }
             self.running = true;

@@ -15,7 +15,7 @@ use peripety_block::{Roots, files::Files, status::MdArray};
 
 use super::{Engine, POLL, Rested, Trouble};
 use crate::{
-    machine::{Device, text},
+    machine::{Device, sysfs_dir, text, unfit_md},
     pass::Step,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn new(device: &Device, rate: u64, adopt: bool, roots: &Roots) -> Self {
-        let dir = roots.sysfs.join("class/block").join(&device.name);
+        let dir = sysfs_dir(roots, &device.name);
         let files = roots.files.clone();
         Self { dir, files, rate, adopt, running: false, mismatches: 0, place: 0, total: device.bytes() }
     }
@@ -93,12 +93,8 @@ impl Check {
 
 /// Why an array cannot be checked now.
 fn unfit(array: &MdArray) -> Option<String> {
-    match array.action.as_str() {
-        _ if array.degraded > 0 => Some("the array is degraded".to_owned()),
-        "idle" | "check" => None,
-        "" => Some("the array has no redundancy".to_owned()),
-        busy => Some(format!("the array is busy with {busy}")),
-    }
+    let nothing_to_compare = || array.action.is_empty().then(|| "the array has no redundancy".to_owned());
+    unfit_md(array).or_else(nothing_to_compare)
 }
 
 impl Engine for Check {
@@ -110,10 +106,7 @@ impl Engine for Check {
         if !self.running {
             match array.action.as_str() {
                 "check" if self.adopt => {}
-                "check" => {
-                    let why = "somebody else checks the array".to_owned();
-                    return Err(Trouble::NotNow(why, Rested::default()));
-                }
+                "check" => return Err(Trouble::of_somebody_else()),
                 _ => self.begin(from)?,
             }
             (self.running, self.adopt, self.place) = (true, false, from);

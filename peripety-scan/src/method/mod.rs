@@ -26,6 +26,12 @@ pub(crate) enum Trouble {
     Failed(String),
 }
 
+impl Trouble {
+    fn of_somebody_else() -> Self {
+        Self::NotNow("somebody else checks the array".to_owned(), Rested::default())
+    }
+}
+
 /// A way to scan one device.
 pub(crate) trait Engine: Send {
     /// Goes on at this byte for about so many.
@@ -83,8 +89,6 @@ pub(crate) fn release(method: Method, device: &Device, roots: &Roots) -> Rested 
             scrub::cancel(device);
             Rested::default()
         }
-        Method::MdCheck => {
-            open(method, device, 0, true, roots).map_or_else(|_| Rested::default(), |mut check| check.rest())
-        }
+        Method::MdCheck => md::Check::new(device, 0, true, roots).rest(),
     }
 }

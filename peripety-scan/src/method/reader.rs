@@ -14,7 +14,7 @@ use super::{
     narrow::{is_of_blocks, narrow},
 };
 use crate::{
-    machine::{Device, text},
+    machine::{Device, sysfs_dir, text},
     pass::Step,
 };
 
@@ -50,11 +50,7 @@ impl Reader {
         if Dev::from_user(stat.st_rdev) != device.id.dev {
             return Err(Trouble::Gone);
         }
-        let queue = roots
-            .sysfs
-            .join("class/block")
-            .join(device.name.replace('/', "!"))
-            .join("queue/logical_block_size");
+        let queue = sysfs_dir(roots, &device.name).join("queue/logical_block_size");
         let block = text(&roots.files, &queue).and_then(|text| text.parse().ok());
         // A partition has no queue of its own; 4,096 fits any disk.
         let block = block.filter(|block| (512..=ALIGNED as u64).contains(block)).unwrap_or(ALIGNED as u64);

@@ -329,17 +329,13 @@ pub(super) fn release(state_dir: &Path, roots: &Roots) -> Result<(), ScanError> 
     let lock = store::lock(state_dir)?;
     let mut saved = Saved::load(state_dir)?;
     let (devices, _) = machine::read(roots, &BlkCache::scan(roots)?);
-    let key = |device: &machine::Device, method| match method {
-        Method::Scrub => format!("btrfs:{}", device.id.uuid),
-        _ => device.key(),
-    };
     let mut changed = false;
     for (of, kept) in &mut saved.devices {
         let may_end = |method| lock.is_some() || method == Method::Scrub;
         let Some(pass) = kept.pass.as_mut().filter(|pass| pass.running && may_end(pass.method)) else {
             continue;
         };
-        let is_it = |device: &&machine::Device| key(device, pass.method) == *of;
+        let is_it = |device: &&machine::Device| device.scan_key(pass.method) == *of;
         if let Some(device) = devices.values().find(is_it) {
             let rested = method::release(pass.method, device, roots);
             pass.place = rested.place.unwrap_or(pass.place).min(pass.total);
