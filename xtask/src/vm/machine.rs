@@ -168,8 +168,6 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
             ("peripety-policy", "usr/sbin"),
             ("peripety-scan", "usr/sbin"),
         ]);
-    }
-    if scenario.watch {
         write("usr/lib/systemd/system/peripety-scan.service", &in_dist("peripety-scan.service")?, 0o644)?;
     }
     for service in services {
