@@ -11,7 +11,7 @@ use super::{
     facet::Facet,
     index::Slot,
     part::SharedPart,
-    rules::{Place, RULES, Rule},
+    rules::{Place, Rule, placed, unplaced},
 };
 use crate::event::{
     Event, EventId,
@@ -150,10 +150,9 @@ impl Incidents {
         let of_adapter =
             case.part.as_ref().is_none_or(|part| part.part == Part::Adapter && facet.class == Class::Adapter);
         case.roots().filter(|_| open && of_adapter).find_map(|root| {
-            let rule = RULES.iter().find(|rule| {
-                (rule.place == Place::Unplaced) == unplaced
-                    // What came in one moment may be taken up in another order.
-                    && (rule.either_order || !unplaced)
+            let rule = rules_of(unplaced).iter().find(|rule| {
+                // What came in one moment may be taken up in another order.
+                (rule.either_order || !unplaced)
                     // Of two devices the one below is the cause; of two names of one device the one that says more.
                     && (lower(facet) < lower(root)
                         || rule.place == Place::Below
@@ -274,8 +273,13 @@ fn alike(one: &Facet, two: &Facet) -> bool {
         || two.class == Class::Adapter
 }
 
+/// The rules for events whose devices are placed, or for those of which nothing says how they stand to each other.
+const fn rules_of(unplaced_ones: bool) -> &'static [Rule] {
+    if unplaced_ones { unplaced() } else { placed() }
+}
+
 pub(super) fn rule_for(known: &Facet, facet: &Facet, unplaced: bool) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| (rule.place == Place::Unplaced) == unplaced && rule.explains(known, facet))
+    rules_of(unplaced).iter().find(|rule| rule.explains(known, facet))
 }
 
 /// Which of several links counts: the surest, the nearest, the latest.

@@ -9,7 +9,7 @@ mod table;
 
 use jiff::SignedDuration;
 
-pub(crate) use self::table::RULES;
+pub(crate) use self::table::{placed, rules, unplaced};
 use super::{class::Class, facet::Facet};
 use crate::event::incident::{Certainty, Relation};
 
@@ -69,13 +69,13 @@ pub(crate) struct Rule {
 
 /// How sure a rule by this name is. What no rule linked is what it is.
 pub(super) fn certainty(name: &str) -> Certainty {
-    let rule = RULES.iter().find(|rule| rule.name == name);
+    let rule = rules().find(|rule| rule.name == name);
     rule.map_or(Certainty::Certain, |rule| rule.certainty)
 }
 
 /// Whether a rule by this name links what nothing places: the only one of the moment.
 pub(super) fn is_guess(name: &str) -> bool {
-    RULES.iter().any(|rule| rule.name == name && rule.place == Place::Unplaced)
+    unplaced().iter().any(|rule| rule.name == name)
 }
 
 impl Rule {

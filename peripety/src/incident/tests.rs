@@ -13,7 +13,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Case, Facet, Incidents, OPEN_MAX, OVER_MAX, WAITING_MAX, rules::RULES};
+use super::{Case, Facet, Incidents, OPEN_MAX, OVER_MAX, WAITING_MAX, rules::rules};
 use crate::{
     block::{BlkId, BlkInfo, Dev, Hctl, Transport},
     event::{
