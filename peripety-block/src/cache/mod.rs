@@ -326,6 +326,8 @@ impl DeviceFacts for BlkCache {
 }
 
 #[cfg(test)]
+mod removal_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod transport_tests;

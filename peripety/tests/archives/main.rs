@@ -7,6 +7,7 @@
 )]
 
 mod corpus;
+mod writer;
 
 use std::{
     collections::BTreeMap,
@@ -206,7 +207,7 @@ fn what_is_no_log_is_refused_and_bounds_are_named() {
     // 3 MiB of events where there is room for one: what fits is used, and the bound is named.
     let line =
         "[    1.000000] I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2\n";
-    let mut tar = corpus::Writer::default();
+    let mut tar = writer::Writer::default();
     tar.file("sos/var/log/messages", line.repeat((3 << 20) / line.len()).as_bytes());
     let file = archives.path().join("large.tar");
     fs::write(&file, tar.done()).unwrap();
