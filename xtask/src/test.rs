@@ -110,7 +110,7 @@ fn unit(filter: Option<&str>) -> Result<()> {
     sh::run(cargo_test().arg("--quiet").args(filter).env("PERIPETY_UNIT_TESTS", "1"))
 }
 
-/// Where the unit tests have left the programs that are installed: those of packages whose tests run them.
+/// Where the tests have left the programs that are installed: those of packages whose tests run them.
 fn binaries() -> Result<PathBuf> {
     let dir = sh::target_dir().join(Profile::Debug.dir());
     let missing = build::PROGRAMS.iter().find(|name| !dir.join(name).exists());
@@ -118,6 +118,12 @@ fn binaries() -> Result<PathBuf> {
         Some(_) => build::binaries(Profile::Debug),
         None => Ok(dir),
     }
+}
+
+/// The same, up to date: nothing is built after the tests have run.
+pub fn binaries_of_tests() -> Result<PathBuf> {
+    sh::run(cargo_test().args(["--quiet", "--no-run"]))?;
+    binaries()
 }
 
 fn end_to_end(filter: Option<&str>, skipped: &mut Vec<String>) -> Result<()> {

@@ -20,7 +20,7 @@ use self::transcripts::Outputs;
 use crate::{
     build::{self, Profile},
     setup::{self, Purpose},
-    sh,
+    sh, test,
 };
 
 /// Options.
@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// Checks names of event types and arguments of commands, and the links where mdBook is there. What commands print is for `--check`: it
 /// changes with each better word.
 pub fn in_ci() -> Result<()> {
-    let bins = build::binaries(Profile::Debug)?;
+    let bins = test::binaries_of_tests()?;
     transcripts::check(&bins, Outputs::Leave)?;
     if sh::find("mdbook").is_some() {
         return links::check(&make(&bins)?).map(|_pages| ());
