@@ -273,10 +273,6 @@ impl Case {
             .any(|facet| facet.boot == event.boot_id && facet.own.iter().any(|name| names.contains(name)))
     }
 
-    fn waits_for_rebuild(&self) -> bool {
-        self.conditions.iter().any(|c| matches!(c.condition.as_str(), "array_degraded" | "array_failed"))
-    }
-
     /// A fault is added: what was over is back.
     pub(super) fn reopen_for(&mut self, event: &Event) {
         let over =

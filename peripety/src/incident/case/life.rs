@@ -64,7 +64,15 @@ impl Case {
             }
             self.ended.push(Ended { condition, device, at });
         }
+        if any && self.incident.state == State::Recovering && !self.waits_for_rebuild() {
+            self.incident.state = State::Open;
+        }
         any
+    }
+
+    /// Whether an array lacks a member.
+    pub(crate) fn waits_for_rebuild(&self) -> bool {
+        self.conditions.iter().any(|c| matches!(c.condition.as_str(), "array_degraded" | "array_failed"))
     }
 
     /// What it was open for is over. Whether all of it is: where there were early signs, it has to be quiet as well.

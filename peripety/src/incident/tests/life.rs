@@ -158,6 +158,22 @@ fn a_rebuild_is_recovering_until_it_is_done() {
 }
 
 #[test]
+fn what_a_rebuild_leaves_wrong_is_open_and_no_longer_recovering() {
+    let member = |kind, at| stacked(event(kind, "sda", at), &[], &["md0"], &[]);
+    let array = |kind, at| stacked(event(kind, "md0", at), &["sda", "sdb", "sdc"], &[], &[]);
+    let failed = with(member("MD_DISK_FAILED", 10), "md.array", "md0");
+    let mut run =
+        run(vec![member("SCSI_DEVICE_OFFLINED", 0), failed, array("MD_RECOVERY_STARTED", 60_000)]);
+    assert_eq!(run.found()[0].state, State::Recovering);
+    run.stage.push(&mut array("MD_RECOVERY_DONE", 120_000), &mut run.written);
+    let found = run.found();
+    assert_eq!((found.len(), found[0].state), (1, State::Open), "{found:#?}");
+    assert_eq!(found[0].conditions, ["device_offline"]);
+    run.stage.push(&mut event("BLK_DEVICE_REMOVED", "sda", 180_000), &mut run.written);
+    assert_eq!(run.found()[0].state, State::Resolved);
+}
+
+#[test]
 fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
     let mut quiet = run(vec![event("ATA_LINK_RESET", "ata2", 0), event("BLK_BEYOND_END", "sdq", 10)]);
     let at = quiet.stage.next_deadline_ns().unwrap();
