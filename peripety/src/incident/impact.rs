@@ -69,8 +69,17 @@ fn is_path(event: &Event) -> bool {
     event.block.iter().flat_map(|block| &block.holders).any(|holder| holder.blk_type == BlkType::DmMultipath)
 }
 
+/// Whether another path or copy serves what failed: then it reaches nobody who uses the filesystem.
+fn serves_all_the_same(event: &Event, class: Class, failed: &Failed) -> bool {
+    let spares = |kind: &ImpactKind| matches!(kind, ImpactKind::PathLost | ImpactKind::RedundancyLost);
+    let known = event.facts.impact.as_deref();
+    class == Class::Mended
+        || known.is_some_and(|known| known.spared.is_some() || known.repaired == Some(true))
+        || kinds(event, class, failed).iter().all(spares)
+}
+
 /// Adds the names of what an event hurts.
-pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class) {
+pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class, failed: &Failed) {
     let name = super::words::short(event);
     add(&mut impact.devices, name);
     let Some(block) = event.block.as_deref() else {
@@ -79,8 +88,7 @@ pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class) {
         }
         return;
     };
-    // What another path or copy serves reaches nobody.
-    if event.facts.impact.as_ref().is_some_and(|known| known.spared.is_some()) || class == Class::Path {
+    if serves_all_the_same(event, class, failed) {
         return;
     }
     for id in std::iter::once(&block.id).chain(&block.holders) {

@@ -111,7 +111,7 @@ impl Case {
                 self.incident.acknowledged = None;
             }
         }
-        impact::add_names(&mut self.incident.impact, event, class);
+        impact::add_names(&mut self.incident.impact, event, class, &facet.failed);
     }
 
     /// Notes an event that is no fault.

@@ -136,6 +136,34 @@ fn a_leg_of_a_mirror_hurts_nobody_and_a_lost_last_path_does() {
 }
 
 #[test]
+fn what_another_copy_serves_does_not_reach_the_filesystem_above() {
+    let member = |mut event: Event| {
+        let mut block = BlkInfo::clone(event.block.as_deref().unwrap());
+        block.holders[0].mount_points = vec!["/srv".to_owned()];
+        event.block = Some(Arc::new(block));
+        with(event, "md.array", "md0")
+    };
+    let sda = |kind, at| member(stacked(event(kind, "sda", at), &[], &["md0"], &[]));
+    let md0 = |kind, at| with(stacked(event(kind, "md0", at), &["sda"], &[], &["/srv"]), "md.array", "md0");
+    for events in [
+        vec![sda("MD_DISK_FAILED", 0), sda("MD_READ_REDIRECTED", 1), md0("MD_READ_REDIRECTED", 2)],
+        vec![sda("MD_READ_ERROR_CORRECTED", 0)],
+        vec![sda("MD_DISK_FAILED", 0), md0("MD_DISK_FAILED", 1)],
+    ] {
+        let impact = &run(events).found()[0].impact;
+        assert!(impact.mount_points.is_empty() && impact.filesystems.is_empty(), "{impact:?}");
+    }
+    // The array itself, and what is not known to be served, do.
+    for events in [
+        vec![sda("MD_DISK_FAILED", 0), md0("MD_ARRAY_FAILED", 1)],
+        vec![sda("MD_DISK_FAILED", 0), stacked(transport("md0", 1), &["sda"], &[], &["/srv"])],
+    ] {
+        let found = run(events).found();
+        assert!(found.iter().any(|incident| incident.impact.mount_points == ["/srv"]), "{found:#?}");
+    }
+}
+
+#[test]
 fn a_name_that_another_device_got_is_another_fault() {
     for (first, second, incidents) in [
         (("/one", 1), ("/two", 2), 2),
