@@ -63,10 +63,9 @@ impl WaitingLines {
         self.0.iter().any(is)
     }
 
-    /// A line that waited for long enough, unless the oldest one must wait on.
-    pub(super) fn expired(&mut self, now_ns: u64, waits_on: impl Fn(&Line) -> bool) -> Option<Line> {
-        let first = self.0.front()?;
-        if first.deadline_ns <= now_ns && !waits_on(first) { self.0.pop_front() } else { None }
+    /// A line that waited for long enough by what is read, unless the oldest one must wait on.
+    pub(super) fn expired(&mut self, read_ns: u64, waits_on: impl Fn(&Line) -> bool) -> Option<Line> {
+        self.0.pop_front_if(|first| first.deadline_ns <= read_ns && !waits_on(first))
     }
 
     /// When the next line has waited for long enough.

@@ -111,9 +111,8 @@ impl Daemon {
                 Wake::Looked(new) => self.take_look(new),
                 Wake::RuntimeDirectory => self.persistence.runtime.try_soon(clock::monotonic_ns()),
                 Wake::Deadline => {
-                    // That a line has no record is sure only once the ring is read.
-                    let _more = self.take();
-                    self.wake();
+                    let read_ns = self.take_until_now();
+                    self.wake(read_ns);
                 }
             }
             if is_of_source {
@@ -144,11 +143,18 @@ impl Daemon {
     fn visit(&mut self) -> anyhow::Result<()> {
         self.take_uevents().context("reading uevents")?;
         self.sources.mount_readings.go_on(&self.pipeline.cache);
-        let _more = self.take();
+        let read_ns = self.take_until_now();
         if self.next_deadline().is_some_and(|at| at <= clock::monotonic_ns()) {
-            self.wake();
+            self.wake(read_ns);
         }
         Ok(())
+    }
+
+    /// Takes a slice of ring and text. Up to which time all is taken, if that is known: what comes while this daemon reads may be
+    /// what a line waits for, and on a busy machine it reads for long.
+    fn take_until_now(&mut self) -> Option<u64> {
+        let now_ns = clock::monotonic_ns();
+        self.take().then_some(now_ns)
     }
 
     /// Waits for one thing. Devices come first: an event wants to know them.
@@ -188,9 +194,12 @@ impl Daemon {
         .min()
     }
 
-    fn wake(&mut self) {
+    /// Does what is due; the engine's part of it up to the time until which it has all records.
+    fn wake(&mut self, read_ns: Option<u64>) {
         let now = clock::monotonic_ns();
-        self.pipeline.tick(now);
+        if let Some(read_ns) = read_ns {
+            self.pipeline.tick(read_ns);
+        }
         if self.chores_at.is_some_and(|at| at <= now) {
             self.chores_at = None;
             self.chores(false);

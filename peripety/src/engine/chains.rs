@@ -266,6 +266,33 @@ fn what_md_says_of_a_superblock_is_about_the_member_that_it_names_next() {
 }
 
 #[test]
+fn a_line_waits_for_the_next_one_however_far_the_ring_is_ahead() {
+    let first = line(START, "md: super_written gets error=-5");
+    let failed = "md/raid1:md0: Disk failure on sda, disabling device.\nmd/raid1:md0: Operation continuing on 1 devices.";
+    let ahead = START + 250 * MS;
+    let uevent = Uevent {
+        seq: 1,
+        action: "change".to_owned(),
+        subsystem: "block".to_owned(),
+        devpath: "/devices/virtual/block/loop0".to_owned(),
+        dev: Some(LOOP0),
+        ..Uevent::default()
+    };
+    // The ring is read up to some time beyond that of the next line, and uevents before it.
+    for other in [rq(ahead, LOOP0, 0, 5, 8), Record { time: stamp(ahead), body: Body::Uevent(uevent) }] {
+        let devices = Devices::usual().holding(SDA, &[(Dev::new(9, 0), "md0", BlkType::Md)]);
+        let records = [bio(START, SDA, 5, 8), first.clone(), other, line(START + MS, failed)];
+        let events = run_with(RuleSet::built_in(), &devices, all_live(), &records);
+        let members: Vec<_> = finals(&events)
+            .iter()
+            .filter(|e| e.event_type == EventType::MD_DISK_FAILED)
+            .map(|e| e.kdev.clone())
+            .collect();
+        assert_eq!(members, ["sda"]);
+    }
+}
+
+#[test]
 fn what_names_no_array_is_about_the_one_whose_member_has_just_failed() {
     let written = line(START + 2 * MS, "md: super_written gets error=-5");
     let failed = bio(START, SDA, 5, 8);

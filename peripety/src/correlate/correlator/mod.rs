@@ -56,6 +56,8 @@ pub(crate) const SETTLE_SOON_NS: u64 = 8_000_000;
 const MOUNT_NS: u64 = 300_000_000;
 /// How long requests may fail of the removal of a device before it is announced.
 const GOING_NS: u64 = 2_000_000_000;
+/// How far the records of one source may be ahead of the text that is read, on a busy machine.
+const AHEAD_NS: u64 = 500_000_000;
 /// How many causes of causes are looked for.
 const DEPTH_MAX: u32 = 16;
 /// How long a mount that began may take.
@@ -166,17 +168,17 @@ impl Correlator {
         waiting.into_iter().flatten().min()
     }
 
-    /// Lets time go on, and does what is due. `all_read` if the ring has nothing of before then: only that makes it sure that
-    /// a line has no record.
+    /// Lets time go on, and does what is due. `all_read` if neither the ring nor the text has anything of before then: only that
+    /// makes it sure that a line has no record. A record of another source may be ahead of text that is not read yet.
     pub(crate) fn advance(&mut self, now_ns: u64, all_read: bool, cx: &mut Context<'_>) {
+        let read_ns = if all_read { now_ns } else { now_ns.saturating_sub(AHEAD_NS) };
         self.now_ns = self.now_ns.max(now_ns);
-        let now_ns = self.now_ns;
+        let (now_ns, live) = (self.now_ns, self.live);
         while let Some(pending) = self.pending.expired(now_ns) {
             self.unanswered(&pending, cx);
         }
-        let live = self.live;
         while let Some(mut line) =
-            self.waiting_lines.expired(now_ns, |line| !all_read && doubt::may_be(line, live))
+            self.waiting_lines.expired(read_ns, |line| !all_read && doubt::may_be(line, live))
         {
             line.raw.unseen = self.is_contradicted(&line, cx);
             self.unmatched(line, cx);
