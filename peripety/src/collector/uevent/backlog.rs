@@ -69,6 +69,14 @@ impl Backlog {
         self.waiting.is_empty()
     }
 
+    /// Those that wait, in their order.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Uevent> {
+        self.waiting.iter().filter_map(|waiting| match waiting {
+            Waiting::Event { uevent, .. } => Some(uevent),
+            Waiting::Lost(_) => None,
+        })
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
@@ -87,7 +95,7 @@ impl Backlog {
         }
         if uevent.udev {
             // All that is of interest in it stands in udev's database.
-            uevent.properties.retain(|(key, _)| key == "DISKSEQ");
+            uevent.properties.retain(|(key, _)| key == DISKSEQ);
         }
         let is_change = !uevent.udev && (["add", "remove"].contains(&&*uevent.action) || !is_plain(&uevent));
         if !is_change
@@ -97,7 +105,11 @@ impl Backlog {
             && before.action != "remove"
         {
             *udev |= uevent.udev;
-            take_diskseq(before, &uevent);
+            if uevent.udev {
+                take_diskseq(before, &uevent);
+            } else {
+                forget_diskseq(before);
+            }
             self.folded += 1;
             return;
         }
@@ -159,14 +171,27 @@ impl Backlog {
     }
 }
 
-/// A disk that got another medium, or a loop device its file, has another sequence number from then on: of an event with the
-/// old one it would seem that it was about a disk that has gone.
+/// Sequence number of the disk that a uevent is about.
+const DISKSEQ: &str = "DISKSEQ";
+
+/// A disk that changed while its coming waited may have another sequence number by now than any uevent says: an array of md gets
+/// one when it is first opened after its start, of which the kernel tells nobody. An event with the old one would seem to be about a
+/// disk that has gone; of one with none it does not matter, as it does not for a change that comes alone.
+fn forget_diskseq(before: &mut Uevent) {
+    before.properties.retain(|(key, _)| key != DISKSEQ);
+    before.properties.push((DISKSEQ.to_owned(), String::new()));
+}
+
+/// A disk that got another medium, or a loop device its file, has another sequence number from then on, also where only udev still
+/// says so.
 fn take_diskseq(before: &mut Uevent, later: &Uevent) {
-    let number = |uevent: &Uevent| uevent.get("DISKSEQ").and_then(|seq| seq.parse::<u64>().ok());
+    let number = |uevent: &Uevent| uevent.get(DISKSEQ).and_then(|seq| seq.parse::<u64>().ok());
     let Some(seq) = number(later).filter(|seq| Some(*seq) > number(before)) else { return };
-    match before.properties.iter_mut().find(|(key, _)| key == "DISKSEQ") {
+    match before.properties.iter_mut().find(|(key, _)| key == DISKSEQ) {
+        // It was forgotten.
+        Some((_, value)) if value.is_empty() => {}
         Some((_, value)) => *value = seq.to_string(),
-        None => before.properties.push(("DISKSEQ".to_owned(), seq.to_string())),
+        None => before.properties.push((DISKSEQ.to_owned(), seq.to_string())),
     }
 }
 
@@ -257,20 +282,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_folded_has_the_latest_sequence_number_of_its_disk() {
-        // losetup of a loop device that did not exist: it is added, and gets a file at once.
-        for (latest, seqs) in
-            [("7", [Some("6"), Some("7")]), ("7", [Some("7"), Some("6")]), ("7", [None, Some("7")])]
-        {
+    fn what_is_folded_has_a_sequence_number_that_is_not_older_than_its_disk() {
+        let folded = |events: Vec<Uevent>| {
             let mut backlog = Backlog::default();
-            for (action, seq) in ["add", "change"].into_iter().zip(seqs) {
-                let more: Vec<_> = seq.map(|seq| ("DISKSEQ", seq)).into_iter().collect();
-                backlog.push(uevent(action, "/a", 1, &more));
-            }
+            events.into_iter().for_each(|event| backlog.push(event));
             let Some(Waiting::Event { uevent, .. }) = backlog.take() else { panic!("none waits") };
             assert!(uevent.action == "add" && backlog.is_empty());
-            assert_eq!(uevent.get("DISKSEQ"), Some(latest), "{seqs:?}");
-        }
+            uevent.get("DISKSEQ").and_then(|seq| seq.parse::<u64>().ok())
+        };
+        let of = |action: &str, seq: &str| uevent(action, "/a", 1, &[("DISKSEQ", seq)]);
+        let udev = |seq: &str| by_udev(of("add", seq));
+        assert_eq!(folded(vec![of("add", "6"), udev("6")]), Some(6));
+        assert_eq!(folded(vec![of("add", "6"), udev("7")]), Some(7));
+        assert_eq!(folded(vec![uevent("add", "/a", 1, &[]), udev("7")]), Some(7));
+        // losetup of a loop device that did not exist: it is added, and gets a file and another number at once. An array of md gets
+        // the other number after its change, and no uevent has it.
+        assert_eq!(folded(vec![of("add", "6"), of("change", "7")]), None);
+        assert_eq!(folded(vec![of("add", "12"), of("change", "12"), udev("12")]), None);
     }
 
     #[test]
