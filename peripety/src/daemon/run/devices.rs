@@ -61,6 +61,18 @@ impl Daemon {
         Ok(())
     }
 
+    /// Makes known what came since the devices were read, before the text of that time is: a machine that boots is busy, and an
+    /// array may be put together meanwhile. The uevents stay, for the engine takes them after that text.
+    pub(super) fn meet_devices(&mut self) {
+        let Some(uevents) = &mut self.sources.uevents else { return };
+        // An error is met again where it is reported.
+        let Ok(backlog) = uevents.read() else { return };
+        let now_ns = clock::monotonic_ns();
+        for uevent in backlog.waiting().filter(|uevent| uevent.action != "remove") {
+            self.pipeline.cache.apply(uevent, uevent.udev, now_ns, Duration::ZERO);
+        }
+    }
+
     /// A device that goes is reported before it is forgotten, one that comes after it is known.
     fn take_uevent(&mut self, uevent: Uevent, udev: bool, now: Stamp, wait: Duration) {
         let now_ns = now.monotonic_ns.unwrap_or_default();

@@ -162,6 +162,7 @@ impl Daemon {
     /// Reads what the kernel has said until now: text of the past is not to be mixed with what fails now.
     pub(super) fn read_history(&mut self) {
         let mut reported = 0;
+        self.meet_devices();
         let end = Instant::now() + READING_AT_START;
         self.outputs.begin_past();
         loop {
