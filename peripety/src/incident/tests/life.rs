@@ -162,8 +162,7 @@ fn what_a_rebuild_leaves_wrong_is_open_and_no_longer_recovering() {
     let member = |kind, at| stacked(event(kind, "sda", at), &[], &["md0"], &[]);
     let array = |kind, at| stacked(event(kind, "md0", at), &["sda", "sdb", "sdc"], &[], &[]);
     let failed = with(member("MD_DISK_FAILED", 10), "md.array", "md0");
-    let mut run =
-        run(vec![member("SCSI_DEVICE_OFFLINED", 0), failed, array("MD_RECOVERY_STARTED", 60_000)]);
+    let mut run = run(vec![member("SCSI_DEVICE_OFFLINED", 0), failed, array("MD_RECOVERY_STARTED", 60_000)]);
     assert_eq!(run.found()[0].state, State::Recovering);
     run.stage.push(&mut array("MD_RECOVERY_DONE", 120_000), &mut run.written);
     let found = run.found();
