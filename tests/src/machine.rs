@@ -31,6 +31,8 @@ pub enum Need {
     Program(&'static str),
     /// A server of others for notifications: a program that the set-up unpacks.
     Receiver(&'static str),
+    /// A file below the directory that cargo builds in, and the command of `cargo xtask` that makes it.
+    Made(&'static str, &'static str),
     /// Minutes in which nothing else on the machine fails: `PERIPETY_SLOW=1` says that there are.
     Minutes,
 }
@@ -74,7 +76,12 @@ impl Machine {
 
     /// Where the set-up unpacks servers of others.
     pub fn receivers(&self) -> PathBuf {
-        self.bin.parent().unwrap_or(&self.bin).join("receivers")
+        self.made("receivers")
+    }
+
+    /// A file below the directory that cargo builds in.
+    pub fn made(&self, name: &str) -> PathBuf {
+        self.bin.parent().unwrap_or(&self.bin).join(name)
     }
 
     /// A new directory.
@@ -112,8 +119,11 @@ impl Machine {
                 .then(|| "it takes minutes and a quiet machine; PERIPETY_SLOW=1 runs it".to_owned()),
             Need::Receiver(name) => {
                 let program = self.receivers().join(name);
-                (!program.exists())
-                    .then(|| format!("there is no {}: cargo xtask setup --test", program.display()))
+                (!program.exists()).then(|| format!("there is no {name} in target: cargo xtask setup --test"))
+            }
+            Need::Made(name, command) => {
+                let file = self.made(name);
+                (!file.exists()).then(|| format!("there is no {name} in target: cargo xtask {command}"))
             }
             Need::Program(name) => (!cmd::exists(name)).then(|| format!("there is no {name}")),
         }

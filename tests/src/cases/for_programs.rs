@@ -19,11 +19,11 @@ use crate::{
 };
 
 const VARLINKCTL: &str = "../varlinkctl/usr/bin/varlinkctl";
-const WATCH: &str = "../debug/libperipety/tests/watch";
+const WATCH: &str = "debug/libperipety/tests/watch";
 /// What `cargo xtask python` makes: with the package installed from its wheel.
-const PYTHON: &str = "../python/test-0/bin/python";
+const PYTHON: &str = "python/test-0/bin/python";
 /// Examples of peripety-client, as `cargo test --workspace` builds them.
-const FOLLOW: &str = "../debug/examples/follow";
+const FOLLOW: &str = "debug/examples/follow";
 const SOCKET: &str = "/run/peripety/io.peripety";
 const INTERFACES: [&str; 4] = ["Block", "Daemon", "Events", "Incidents"];
 
@@ -35,22 +35,32 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "a_c_program_goes_on_after_the_daemon_was_killed_and_sees_nothing_twice",
-        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Journald, Need::Receiver(WATCH)],
+        needs: &[
+            Need::Loop,
+            Need::Filesystem("ext4"),
+            Need::Journald,
+            Need::Made(WATCH, "capi --test --debug"),
+        ],
         run: c_program,
     },
     Case {
         name: "who_waits_at_an_empty_journal_gets_its_first_entry",
-        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Journald, Need::Receiver(WATCH)],
+        needs: &[
+            Need::Loop,
+            Need::Filesystem("ext4"),
+            Need::Journald,
+            Need::Made(WATCH, "capi --test --debug"),
+        ],
         run: first_entry,
     },
     Case {
         name: "the_examples_of_the_client_for_rust_do_what_they_say",
-        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Receiver(FOLLOW)],
+        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Made(FOLLOW, "test")],
         run: examples,
     },
     Case {
         name: "a_python_program_gets_events_by_asyncio_and_what_is_stored_after",
-        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Receiver(PYTHON)],
+        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Made(PYTHON, "python")],
         run: python,
     },
 ];
@@ -129,7 +139,7 @@ fn python(machine: &Machine) -> Result<()> {
     let script = machine.dir("python")?.join("follow_daemon.py");
     fs::write(&script, include_str!("../../../peripety-python/tests/follow_daemon.py"))
         .context("writing the program")?;
-    let mut command = Command::new(machine.receivers().join(PYTHON));
+    let mut command = Command::new(machine.made(PYTHON));
     let program = Watcher::start(machine, command.arg(&script).arg("/run/peripety/peripety.sock"))?;
     program.wait_for(&["following"])?;
     let (_files, disk, _mount) = mounted(machine)?;
@@ -139,7 +149,7 @@ fn python(machine: &Machine) -> Result<()> {
 
 fn examples(machine: &Machine) -> Result<()> {
     let _daemon = Daemon::start(machine, "")?;
-    let follow = machine.receivers().join(FOLLOW);
+    let follow = machine.made(FOLLOW);
     let example = |name: &str| Command::new(follow.with_file_name(name));
     let following = Watcher::start(machine, &mut Command::new(&follow))?;
     following.wait_for(&["following"])?;
@@ -159,7 +169,7 @@ fn examples(machine: &Machine) -> Result<()> {
 
 /// The C example, which believes the daemon under test.
 fn watch(machine: &Machine, options: &[&str]) -> Result<Watcher> {
-    let watch = machine.receivers().join(WATCH);
+    let watch = machine.made(WATCH);
     let library = watch.ancestors().nth(2).context("the library's directory")?.join("lib");
     let believed = format!("daemon={}", machine.program("peripetyd").display());
     let mut command = Command::new(&watch);

@@ -1,6 +1,9 @@
 //! A daemon's socket that hands out incidents as a test wants them: the daemon's own code, without its sources.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -18,18 +21,27 @@ use serde_json::{Value, json};
 /// Requests that were made of it, in order.
 pub type Requests = Arc<Mutex<Vec<Value>>>;
 
+/// The last revision of each incident.
+type Latest = Arc<Mutex<BTreeMap<EventId, Incident>>>;
+
 /// Ends with its scope.
 pub struct FakeDaemon {
     memory: Memory,
     requests: Requests,
+    latest: Latest,
     _serving: Serving,
 }
 
-struct Known(Requests);
+struct Known(Requests, Latest);
 
 impl Answers for Known {
     fn answer(&self, request: &str) -> Option<Value> {
-        (request == "status").then(|| json!({ "incidents": [] }))
+        // Who follows for the first time gets what is open: it may have been said before he came.
+        let open = |latest: &Latest| -> Vec<Incident> {
+            let Ok(latest) = latest.lock() else { return Vec::new() };
+            latest.values().filter(|incident| incident.state.is_open()).cloned().collect()
+        };
+        (request == "status").then(|| json!({ "incidents": open(&self.1) }))
     }
 
     fn answer_later(&self, request: &Request, _peer: Peer) -> Option<Later> {
@@ -58,16 +70,20 @@ impl FakeDaemon {
             Limits { incident_bytes, ..Limits::default() },
             Numbers { boot_id: "0123456789abcdef0123456789abcdef".to_owned(), first },
         );
-        let requests = Requests::default();
+        let (requests, latest) = (Requests::default(), Latest::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let server =
             runtime.block_on(async { Server::bind(&Roots::system()) }).context("binding the socket")?;
-        let serving = server.start(memory.clone(), Arc::new(Known(Arc::clone(&requests))))?;
-        Ok(Self { memory, requests, _serving: serving })
+        let serving =
+            server.start(memory.clone(), Arc::new(Known(Arc::clone(&requests), Arc::clone(&latest))))?;
+        Ok(Self { memory, requests, latest, _serving: serving })
     }
 
     /// Hands out a revision.
     pub fn say(&self, incident: &Incident) -> Result<()> {
+        if let Ok(mut latest) = self.latest.lock() {
+            latest.insert(incident.incident_id, incident.clone());
+        }
         let carried = carry(incident).context("an incident without JSON")?;
         self.memory.store(Arc::new(carried))?;
         Ok(())
