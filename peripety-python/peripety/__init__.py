@@ -216,7 +216,7 @@ class Stream:
     def __init__(self, raw: RawStream) -> None:
         self._raw = raw
         #: What became of the stream last: "", "live", "disconnected", or why something may be missing.
-        self.note = ""
+        self.note: str = ""
 
     def fileno(self) -> int:
         """A descriptor for select and poll; after it was readable, call :meth:`poll` until that gives None."""

@@ -14,6 +14,7 @@ mod kernel_strings;
 mod manual;
 mod python;
 mod run;
+mod semver;
 mod setup;
 mod sh;
 mod test;
@@ -61,6 +62,8 @@ enum Command {
     Ci,
     /// Check licences, sources and versions of all dependencies
     Deny(deny::Args),
+    /// Check that the crates that others build on changed only as their version allows
+    Semver(semver::Args),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Dist(args) => dist::run(args),
         Command::Ci => ci::run(),
         Command::Deny(args) => deny::run(&args),
+        Command::Semver(args) => semver::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

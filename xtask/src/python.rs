@@ -68,10 +68,13 @@ pub fn run(args: Args) -> Result<()> {
                 .arg(source.join("examples/ticket_per_incident.py"))
                 .arg(source.join("tests/follow_daemon.py"));
             sh::run(pyright.current_dir(&dir)).context("types of the examples, by pyright")?;
+            // It looks for the package whose types it verifies in the environment that is active, and nowhere else.
             let mut pyright = Command::new(tools.join("pyright"));
-            pyright.args(["--ignoreexternal", "--verifytypes", "peripety"]);
-            sh::run(pyright.arg("--pythonpath").arg(bin.join("python")).current_dir(&dir))
-                .context("what of the package's types pyright does not know")?;
+            pyright.args(["--ignoreexternal", "--verifytypes", "peripety"]).current_dir(&dir);
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let path = std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)));
+            pyright.env("PATH", path.context("PATH")?).env("VIRTUAL_ENV", dir.join("test-0"));
+            sh::run(&mut pyright).context("what of the package's types pyright does not know")?;
             eprintln!("{python}: types are right");
         }
     }

@@ -35,6 +35,14 @@ pub fn ensure_cargo_deny() -> Result<()> {
     install("cargo-deny", "0.20.2")
 }
 
+pub fn ensure_cargo_semver_checks() -> Result<()> {
+    if sh::find("cargo-semver-checks").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: cargo-semver-checks is missing");
+    install("cargo-semver-checks", "0.51.0")
+}
+
 pub fn ensure_mdbook() -> Result<()> {
     if sh::find("mdbook").is_some() {
         return Ok(());

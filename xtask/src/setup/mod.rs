@@ -28,6 +28,7 @@ pub enum Purpose {
     Test,
     Fuzz,
     Deny,
+    Semver,
     Dist,
     Manual,
     Machine,
@@ -41,16 +42,16 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Installs what is missing.
 pub fn ensure(purpose: Purpose) -> Result<()> {
-    if purpose == Purpose::Deny {
-        return crates::ensure_cargo_deny();
-    }
-    if purpose == Purpose::Manual {
-        return crates::ensure_mdbook();
+    match purpose {
+        Purpose::Deny => return crates::ensure_cargo_deny(),
+        Purpose::Semver => return crates::ensure_cargo_semver_checks(),
+        Purpose::Manual => return crates::ensure_mdbook(),
+        _ => {}
     }
     packages::ensure(purpose)?;
     match purpose {
         Purpose::Fuzz => return crates::ensure_cargo_fuzz(),
-        Purpose::Deny | Purpose::Dist | Purpose::Manual | Purpose::Machine => return Ok(()),
+        Purpose::Deny | Purpose::Semver | Purpose::Dist | Purpose::Manual | Purpose::Machine => return Ok(()),
         Purpose::Build | Purpose::Test => {}
     }
     toolchain::ensure()?;
