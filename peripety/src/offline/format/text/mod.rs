@@ -6,6 +6,7 @@
 mod container;
 mod copies;
 mod dmesg;
+mod grep;
 mod kept;
 mod logcat;
 mod months;
@@ -103,6 +104,8 @@ pub(super) struct Reader {
     margin: Option<usize>,
     /// Bytes before each line of a log without times that was indented or quoted; none of other logs.
     bare_margin: usize,
+    /// The log was printed by grep or `cat -n`: something stands before each line.
+    printed: bool,
     spill: Spill,
     /// Lines that each form took.
     taken: [u64; FORMS.len()],
@@ -125,6 +128,7 @@ impl Reader {
             indent: 0,
             margin: None,
             bare_margin: 0,
+            printed: false,
             spill: Spill::default(),
             taken: [0; FORMS.len()],
             plain: 0,
@@ -245,6 +249,13 @@ impl Reader {
 
     /// A line that has no time: more of the record before it where it is indented.
     fn unformed<'t>(&mut self, line: &'t str) -> Piece<'t> {
+        if (self.printed || self.margin.is_none())
+            && let Some(text) = grep::text(line)
+            && let Some(piece) = self.formed(text)
+        {
+            self.printed = true;
+            return piece;
+        }
         let spaces = line.len() - line.trim_start_matches([' ', '\t']).len();
         // Talos prints what the kernel says of the device below its line.
         let text = line.trim_start();

@@ -405,3 +405,23 @@ fn a_beginning_that_was_read_before_changes_nothing() {
     }
     assert!(quicker > 500, "{quicker}");
 }
+
+#[test]
+fn a_log_that_grep_printed_is_read_and_a_quoted_line_in_another_is_not() {
+    let lines = |log: &str| -> Vec<String> {
+        let (_, margin) = survey(log.as_bytes());
+        let newest: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+        let mut reader = Reader { margin, ..Reader::new(Calendar::new(TimeZone::UTC, newest), false) };
+        log.lines()
+            .filter_map(|line| match reader.line(line.as_bytes()) {
+                Item::Entry(entry) => Some(entry.log.text.clone()),
+                _ => None,
+            })
+            .collect()
+    };
+    let printed = "logs/dmesg.log:kern  :info  : [Sun Jul 30 18:26:36 2023]  one\n--\nlogs/dmesg.log-kern  :info  : [Sun Jul 30 \
+                   18:26:53 2023]  two\n";
+    assert_eq!(lines(printed).len(), 2);
+    let quoted = "Nov 21 13:16:50 db1 kernel: one\nmain.c:17:[ 1234.567890] sda: two\n";
+    assert_eq!(lines(quoted).len(), 1);
+}
