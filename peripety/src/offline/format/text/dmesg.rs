@@ -1,6 +1,6 @@
 //! What dmesg prints: `[  123.456789] text`, and all that its options make of that.
 
-use super::{super::super::Line, Piece, Reader, stamp};
+use super::{super::super::Line, Piece, Reader, stamp, syslog::sender};
 
 /// Facilities and levels as `dmesg -x` names them.
 const FACILITIES: [&str; 12] =
@@ -47,11 +47,12 @@ pub(in super::super) fn level_named(name: &str) -> Option<u8> {
 
 /// Reads a line.
 pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> {
+    let (node, line) = node(line);
     let (level, of_kernel, rest) = match priority(line) {
         Some((level, of_kernel, rest)) => (level, Some(of_kernel), rest),
         None => (USUAL_LEVEL, None, line),
     };
-    let mut entry = Line::default();
+    let mut entry = Line { hostname: node, ..Line::default() };
     let rest = match rest.strip_prefix('[') {
         Some(stamped) => bracketed(stamped, &mut entry, reader)?,
         // --time-format iso, which writes a comma.
@@ -80,6 +81,16 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
     let said = identifier.filter(|name| !name.is_empty()).and_then(|_| text.split_once("]: "));
     let (text, unproven) = said.map_or((text, false), |(_, said)| (said, true));
     Some(Piece::Record(Line { level, identifier, text, unproven, ..entry }))
+}
+
+/// The node that talosctl names before each line of its machine: `10.5.0.2: kern: warning: […]: text`.
+fn node(line: &str) -> (Option<&str>, &str) {
+    let named = line.split_once(": ").filter(|(name, rest)| {
+        !is_facility(name.trim())
+            && sender(name).is_some()
+            && priority(rest).is_some_and(|(_, _, stamped)| stamped.starts_with('['))
+    });
+    named.map_or((None, line), |(name, rest)| (Some(name), rest))
 }
 
 /// What stands between brackets, with what follows them.

@@ -193,12 +193,21 @@ fn tagged<'t>(rest: &'t str, entry: &mut Line<'t>) -> Option<(&'t str, &'t str)>
         return is_tag(tag).then_some((tag, after));
     }
     entry.hostname = Some(first);
-    // SONiC writes the level before the tag: `CRIT kernel: text`.
-    let leveled = after.split_once(' ').filter(|(word, _)| {
-        word.bytes().all(|b| b.is_ascii_uppercase())
-            && dmesg::level_named(&word.to_ascii_lowercase()).is_some()
-    });
-    tag_and_text(leveled.map_or(after, |(_, rest)| rest), true)
+    tag_and_text(without_level(after), true)
+}
+
+/// What follows the level that some write before the tag: `CRIT kernel: text` (SONiC), `  !WARNING | kernel: text` (the test
+/// machines of Scylla).
+fn without_level(rest: &str) -> &str {
+    let (word, after) = rest.trim_start_matches(' ').split_once(' ').unwrap_or_default();
+    let (word, after) = match word.strip_prefix('!') {
+        Some(word) => (word, after.trim_start_matches(' ').strip_prefix("| ")),
+        None => (word, rest.starts_with(word).then_some(after)),
+    };
+    let is_level = !word.is_empty()
+        && word.bytes().all(|b| b.is_ascii_uppercase())
+        && dmesg::level_named(&word.to_ascii_lowercase()).is_some();
+    after.filter(|_| is_level).unwrap_or(rest)
 }
 
 /// Where the tag would have a space in it, there is none: the line is nobody's. The same holds for the kernel's of a facility
