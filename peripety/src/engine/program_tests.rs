@@ -91,6 +91,20 @@ fn types(events: &[Event]) -> Vec<(&str, &str, u64)> {
 }
 
 #[test]
+fn each_time_a_path_fails_and_works_again_is_an_event_of_its_own() {
+    let flaps = (0..4).flat_map(|n| {
+        let at = START + n * 300 * MS;
+        [uevent(at, "PATH_FAILED", "1"), kernel_fails(at + MS), uevent(at + 150 * MS, "PATH_REINSTATED", "2")]
+    });
+    let events = reported(&flaps.collect::<Vec<_>>());
+    for kind in ["DM_MPATH_PATH_FAILED", "DM_MPATH_PATH_REINSTATED"] {
+        let counts: Vec<u64> =
+            events.iter().filter(|e| e.event_type.as_str() == kind).map(|e| e.count).collect();
+        assert_eq!(counts, [1; 4], "{:?}", types(&events));
+    }
+}
+
+#[test]
 fn a_path_that_fails_is_one_event_whoever_tells_first() {
     let daemon = |ns| {
         [

@@ -9,17 +9,19 @@ use crate::{
     parser::RawEvent,
 };
 
-/// What says that a path works again, and the failure that is over by that: the next one is another event.
-const ENDS: [(EventType, EventType); 2] = [
+/// What says that a path works again, or failed, and what is over by that: the next one is another event, and an incident sees each end.
+const ENDS: [(EventType, EventType); 4] = [
     (EventType::NVME_PATH_RECOVERED, EventType::NVME_PATH_FAILED),
+    (EventType::NVME_PATH_FAILED, EventType::NVME_PATH_RECOVERED),
     (EventType::DM_MPATH_PATH_REINSTATED, EventType::DM_MPATH_PATH_FAILED),
+    (EventType::DM_MPATH_PATH_FAILED, EventType::DM_MPATH_PATH_REINSTATED),
 ];
 
 impl Correlator {
     /// Closes what is over by what a record says.
     pub(super) fn end(&mut self, raw: &RawEvent, scope: Scope, cx: &mut Context<'_>) {
-        let Some((_, fault)) = ENDS.iter().find(|(end, _)| *end == raw.event_type) else { return };
-        let Some(place) = self.table.find(&FoldKey::typed(scope, fault.as_str(), detail(raw))) else {
+        let Some((_, over)) = ENDS.iter().find(|(end, _)| *end == raw.event_type) else { return };
+        let Some(place) = self.table.find(&FoldKey::typed(scope, over.as_str(), detail(raw))) else {
             return;
         };
         let earlier =
