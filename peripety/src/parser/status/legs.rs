@@ -127,7 +127,9 @@ pub(super) fn raid(before: Option<&Raid>, now: &Raid, out: &mut Draft<'_>) {
             format!("all {count} members of {name} ({}) are in sync", now.level),
         );
     }
-    if before.is_some_and(checks) && now.action == "idle" {
+    // No event says that a check began: one that is over may be seen by what it found alone.
+    let found = || now.mismatches > 0 && before.is_none_or(|before| before.mismatches != now.mismatches);
+    if now.action == "idle" && (before.is_some_and(checks) || found()) {
         super::array::checked(now.mismatches, &now.level, &name, &mut |event_type, words| {
             let raw = out.say(event_type, None, words);
             raw.facts.md.get_or_insert_default().mismatches = Some(now.mismatches);

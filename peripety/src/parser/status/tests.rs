@@ -89,6 +89,9 @@ fn an_array_of_device_mapper_fails_rebuilds_and_is_whole() {
                 "raid1 2 AA 120000/120000 idle 128 0 -",
                 "raid1 2 AA 0/120000 check 128 0 -",
                 "raid1 2 AA 120000/120000 idle 0 0 -",
+                "raid1 2 AA 120000/120000 idle 256 0 -",
+                "raid1 2 AA 120000/120000 idle 256 0 -",
+                "raid1 2 AA 120000/120000 idle 0 0 -",
             ]
         ),
         [
@@ -101,6 +104,10 @@ fn an_array_of_device_mapper_fails_rebuilds_and_is_whole() {
             vec!["MD_MISMATCH 254:3"],
             vec![],
             vec!["MD_CHECK_DONE 254:3"],
+            // A check of which nobody saw the beginning, and a repair.
+            vec!["MD_MISMATCH 254:3"],
+            vec![],
+            vec![],
         ]
     );
     // Without its device the map stands for it; two of three are one too many.
