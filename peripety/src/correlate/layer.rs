@@ -185,6 +185,7 @@ fn layer(event: &Event) -> Layer {
         "MD_ARRAY_FAILED" | "DM_MIRROR_FAILED" => Layer::Array,
         "MD_DISK_FAILED"
         | "MD_ARRAY_DEGRADED"
+        | "MD_MEMBER_REJECTED"
         | "MD_READ_ERROR"
         | "DM_RAID_LEG_FAILED"
         | "DM_MIRROR_LEG_FAILED"

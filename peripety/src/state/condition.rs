@@ -361,6 +361,9 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
     // A member or a path that went is no end of the array or map above it.
     let above = (!is_gone(event)).then(|| (map, array(event)));
     let (map, array) = above.unwrap_or_default();
+    // An array that has all its members: what was said of one of them when nobody knew whose it is.
+    let members = event.block.iter().filter(|_| makes_whole(event)).flat_map(|block| &block.owners);
+    let members = members.map(Subject::of_id);
     // Devices that went together.
     let others = event.facts.removal.as_ref().and_then(|removal| removal.devices.as_deref());
     let others = others.unwrap_or_default().iter().map(|name| Subject::named(name));
@@ -369,11 +372,18 @@ pub(super) fn subjects(event: &Event) -> Vec<Subject> {
             .into_iter()
             .flatten()
             .chain(others)
+            .chain(members)
             .chain(way_of_removed(event))
             .filter(|subject| !subject.name.is_empty() || subject.dev.is_some())
             .collect();
     all.iter_mut().for_each(|subject| subject.boot_id.clone_from(&event.boot_id));
     all
+}
+
+/// Whether an event says that an array has all its members.
+fn makes_whole(event: &Event) -> bool {
+    [EventType::MD_RECOVERY_DONE, EventType::DM_RAID_IN_SYNC, EventType::DM_MIRROR_IN_SYNC]
+        .contains(&event.event_type)
 }
 
 /// A link or session that led to a device which went has nothing to lead to.

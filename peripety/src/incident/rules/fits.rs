@@ -29,6 +29,11 @@ pub(super) fn same_failure(cause: &Facet, effect: &Facet) -> bool {
     }
 }
 
+/// What is said of an array that is there without all of its members, and not of what one of them could not read.
+pub(super) fn lacks_member(_: &Facet, effect: &Facet) -> bool {
+    effect.event_type.as_str() != "MD_READ_ERROR"
+}
+
 /// A fault of space and one of hardware have nothing to do with each other.
 pub(super) fn same_need(cause: &Facet, effect: &Facet) -> bool {
     cause.is_space() == effect.is_space()

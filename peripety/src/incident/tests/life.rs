@@ -173,6 +173,30 @@ fn what_a_rebuild_leaves_wrong_is_open_and_no_longer_recovering() {
 }
 
 #[test]
+fn a_member_that_the_next_boot_does_not_take_in_is_the_one_that_failed_and_its_rebuild_ends_both() {
+    // After the reboot it has the name of the other one.
+    let disk = |name: &str, wwid: &str| BlkId { wwid: wwid.to_owned(), ..id(name) };
+    let of = |kind, (name, wwid), at, owners: Vec<BlkId>, holders: Vec<BlkId>| {
+        let mut event = event(kind, name, at);
+        event.block = Some(Arc::new(BlkInfo { id: disk(name, wwid), owners, holders }));
+        event
+    };
+    let array = || disk("md0", "array");
+    let next = |event: Event| Event { boot_id: "fedcba9876543210fedcba9876543210".to_owned(), ..event };
+    let failed = with(of("MD_DISK_FAILED", ("sdb", "two"), 0, vec![], vec![array()]), "md.array", "md0");
+    let rejected = next(of("MD_MEMBER_REJECTED", ("sda", "two"), 60_000, vec![], vec![]));
+    let lacks = next(of("MD_DISK_FAILED", ("md0", "array"), 60_300, vec![disk("sdb", "one")], vec![]));
+    let both = vec![disk("sda", "two"), disk("sdb", "one")];
+    let done = next(of("MD_RECOVERY_DONE", ("md0", "array"), 120_000, both, vec![]));
+    let mut run = run(vec![failed, rejected, with(lacks, "md.array", "md0")]);
+    let found = run.found();
+    assert_eq!((found.len(), found[0].event_count), (1, 3), "{found:#?}");
+    assert_eq!(found[0].impact.kinds, [ImpactKind::RedundancyLost]);
+    run.stage.push(&mut done.clone(), &mut run.written);
+    assert_eq!(run.found()[0].state, State::Resolved, "{:#?}", run.found());
+}
+
+#[test]
 fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
     let mut quiet = run(vec![event("ATA_LINK_RESET", "ata2", 0), event("BLK_BEYOND_END", "sdq", 10)]);
     let at = quiet.stage.next_deadline_ns().unwrap();

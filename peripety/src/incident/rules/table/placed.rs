@@ -121,6 +121,17 @@ pub(super) static RULES: &[Rule] = &[
         fits: no_space,
     },
     Rule {
+        name: "array-lacks-member",
+        cause: &[Member],
+        effect: &[Member],
+        place: Place::Below,
+        within: Within::Open,
+        relation: Relation::Consequence,
+        certainty: Certainty::Likely,
+        either_order: true,
+        fits: lacks_member,
+    },
+    Rule {
         name: "array-of-members",
         cause: &[Member],
         effect: &[Array],

@@ -63,6 +63,17 @@ pub(super) fn cases() -> Vec<Case> {
             vec![medium("sdc", 8, 0), stacked(event("MD_DISK_FAILED", "md0", 10), &["sda", "sdb"], &[], &[])],
         ),
         (
+            "array-lacks-member",
+            vec![
+                stacked(event("MD_MEMBER_REJECTED", "sda", 0), &[], &["md0"], &[]),
+                stacked(event("MD_DISK_FAILED", "md0", day), &["sda", "sdb"], &[], &[]),
+            ],
+            vec![
+                stacked(event("MD_MEMBER_REJECTED", "sda", 0), &[], &["md0"], &[]),
+                stacked(event("MD_READ_ERROR", "md0", day), &["sda", "sdb"], &[], &[]),
+            ],
+        ),
+        (
             "array-of-members",
             vec![
                 stacked(event("MD_DISK_FAILED", "sda", 0), &[], &["md0"], &[]),
