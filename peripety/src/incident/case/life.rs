@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CONDITIONS_MAX, Case, Ended};
+use super::{CONDITIONS_MAX, Case, Ended, Facet};
 use crate::{
     event::{
         Event,
@@ -10,6 +10,11 @@ use crate::{
     },
     state::{Condition, End, rows},
 };
+
+/// The condition of a link, port or session that is lost.
+const LINK_DOWN: &str = "link_down";
+/// How many events may lie between a lost link and what came of it.
+const DEPTH_MAX: usize = 8;
 
 impl Case {
     pub(super) fn note_conditions(&mut self, event: &Event) {
@@ -53,9 +58,14 @@ impl Case {
 
     /// Ends conditions. Whether there were any.
     pub(crate) fn drop_conditions(&mut self, at: Timestamp, is_over: &dyn Fn(&Condition) -> bool) -> bool {
-        let (over, left): (Vec<_>, Vec<_>) =
+        let (mut over, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.conditions).into_iter().partition(|condition| is_over(condition));
+        let is_way = |condition: &Condition| condition.condition == LINK_DOWN;
+        let is_back = over.iter().any(is_way) && !left.iter().any(is_way);
+        let of_way = |c: &Condition| is_back && c.last.is_none_or(|last| last <= at) && self.is_of_way(c);
+        let (with_it, left): (Vec<_>, Vec<_>) = left.into_iter().partition(of_way);
         self.conditions = left;
+        over.extend(with_it);
         let any = !over.is_empty();
         for Condition { condition, device, .. } in over {
             self.ended.retain(|e| e.condition != condition || !e.device.is(&device));
@@ -68,6 +78,36 @@ impl Case {
             self.incident.state = State::Open;
         }
         any
+    }
+
+    /// Whether a condition says no more than that a device was not served, and that came of the way to it: no device failed.
+    fn is_of_way(&self, condition: &Condition) -> bool {
+        let row = rows::row(&condition.condition);
+        let row = row.filter(|row| ["not_answering", "device_failing"].contains(&row.name));
+        let opens = |facet: &&Facet| {
+            row.is_some_and(|row| row.opens.contains(&facet.event_type.as_str()))
+                && facet
+                    .own
+                    .iter()
+                    .any(|name| name.strip_prefix("n:") == Some(condition.device.name.as_str()))
+        };
+        let mut of_it = self.facets.iter().filter(opens).peekable();
+        of_it.peek().is_some() && of_it.all(|facet| facet.may_be_unserved() && self.comes_of_way(facet))
+    }
+
+    /// Whether an event that says that a link is down led to this one.
+    fn comes_of_way(&self, facet: &Facet) -> bool {
+        let mut because = facet.because;
+        for _step in 0..DEPTH_MAX {
+            let Some(cause) = because.and_then(|id| self.facets.iter().find(|f| f.event_id == id)) else {
+                return false;
+            };
+            if rows::row(LINK_DOWN).is_some_and(|row| row.opens.contains(&cause.event_type.as_str())) {
+                return true;
+            }
+            because = cause.because;
+        }
+        false
     }
 
     /// Whether an array lacks a member.

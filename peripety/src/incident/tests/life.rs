@@ -197,6 +197,31 @@ fn a_member_that_the_next_boot_does_not_take_in_is_the_one_that_failed_and_its_r
 }
 
 #[test]
+fn what_a_lost_session_did_not_serve_is_over_when_it_is_back_and_what_a_disk_said_itself_is_not() {
+    let disk = |event, hctl: &str| placed(event, hctl, Some(iscsi("session3", "10.0.0.1")));
+    let lost = || event("ISCSI_CONNECTION_ERROR", "session3", 0);
+    let timeout = || event("ISCSI_SESSION_TIMEOUT", "session3", 5_000);
+    let vague = |name: &str, hctl, at| disk(io(event("BLK_IO_ERROR", name, at), Op::Read, 16, 5), hctl);
+    let back = || event("ISCSI_SESSION_RECOVERED", "session3", 60_000);
+    // What each of the disks failed came of the session, as the engine found.
+    let of = |event: Event, cause: &Event| Event { root_cause_event_id: Some(cause.event_id), ..event };
+    let requests = |cause: &Event| {
+        [("sdd", "7:0:0:1"), ("sde", "7:0:0:2")].map(|(name, hctl)| of(vague(name, hctl, 5_010), cause))
+    };
+    let [one, two] = requests(&lost());
+    let found = run(vec![lost(), timeout(), one, two, back()]).found();
+    assert_eq!((found.len(), found[0].state), (1, State::Resolved), "{found:#?}");
+    let hardware = disk(io(event("SCSI_HARDWARE_ERROR", "sdd", 5_020), Op::Read, 16, 121), "7:0:0:1");
+    let [one, two] = requests(&lost());
+    let found = run(vec![lost(), timeout(), one, two, of(hardware, &lost()), back()]).found();
+    assert_eq!(found[0].conditions, ["device_failing"], "{found:#?}");
+    // Nor is what fails after it.
+    let [one, two] = requests(&lost());
+    let found = run(vec![lost(), timeout(), one, two, back(), vague("sdd", "7:0:0:1", 61_000)]).found();
+    assert!(found.iter().any(|incident| incident.state == State::Open), "{found:#?}");
+}
+
+#[test]
 fn what_failed_nothing_is_over_when_it_is_quiet_and_an_error_is_not() {
     let mut quiet = run(vec![event("ATA_LINK_RESET", "ata2", 0), event("BLK_BEYOND_END", "sdq", 10)]);
     let at = quiet.stage.next_deadline_ns().unwrap();
