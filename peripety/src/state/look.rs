@@ -8,7 +8,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -272,9 +272,14 @@ impl<'r> Look<'r> {
             && self.ids.iter().any(other)
     }
 
+    /// Whether an array has all its members, or a member is in such an array: what is said of one that was not taken in names no array.
     fn is_whole(&self, device: &Subject) -> bool {
+        let whole = |dir: &Path| {
+            read(&dir.join("md/degraded")).as_deref() == Some("0") && array::lacking(dir).is_none()
+        };
         let Some(dir) = self.dir(device) else { return false };
-        read(&dir.join("md/degraded")).as_deref() == Some("0") && array::lacking(&dir).is_none()
+        let holders = dir.join("holders");
+        whole(&dir) || names(&holders).iter().any(|array| whole(&holders.join(array)))
     }
 
     fn is_unused(&self, device: &Subject) -> bool {
@@ -321,7 +326,7 @@ impl<'r> Look<'r> {
         let class = |class: &str| self.roots.sysfs.join("class").join(class);
         let is =
             |file: PathBuf, good: &[&str]| read(&file).is_some_and(|state| good.contains(&state.as_str()));
-        let gone = |dir: PathBuf| dir.parent().is_some_and(std::path::Path::is_dir) && !dir.exists();
+        let gone = |dir: PathBuf| dir.parent().is_some_and(Path::is_dir) && !dir.exists();
         if let Some(n) = number("ata") {
             let port = n.split('.').next().unwrap_or(n);
             let speed = read(&class("ata_link").join(format!("link{port}")).join("sata_spd"));
@@ -363,14 +368,12 @@ impl<'r> Look<'r> {
         let mounted = self.mounts_of(device).and_then(|mounts| Some(mounts.first()?.point.clone()));
         let below = if of_filesystem { None } else { self.attr(device, "loop/backing_file") };
         let Some(file) = below.or(mounted) else { return false };
-        if self.roots.procfs != std::path::Path::new("/proc") {
+        if self.roots.procfs != Path::new("/proc") {
             return false;
         }
         // A network filesystem that does not answer would hold us up.
         let on_network = self.mounts.iter().flatten().any(|m| {
-            m.dev.is_anonymous()
-                && m.source.contains(':')
-                && std::path::Path::new(&file).starts_with(&m.point)
+            m.dev.is_anonymous() && m.source.contains(':') && Path::new(&file).starts_with(&m.point)
         });
         !on_network && rustix::fs::statvfs(&file).is_ok_and(|fs| fs.f_bavail > 0)
     }

@@ -166,6 +166,18 @@ impl Machine {
 }
 
 #[test]
+fn a_member_that_was_not_taken_in_is_when_it_is_in_an_array_that_has_all() {
+    let machine = Machine::new();
+    machine.attr("sda", "8:0", "dev", "8:0");
+    let rejected = || [condition("array_degraded", "sda", "8:0", None)];
+    assert_eq!(after(&machine, &rejected()), ["array_degraded sda"]);
+    machine.attr("sda", "8:0", "holders/md0/md/degraded", "1");
+    assert_eq!(after(&machine, &rejected()), ["array_degraded sda"]);
+    machine.attr("sda", "8:0", "holders/md0/md/degraded", "0");
+    assert_eq!(after(&machine, &rejected()), [""; 0]);
+}
+
+#[test]
 fn an_array_whose_last_member_is_gone_has_failed_though_nothing_says_so() {
     let machine = Machine::new();
     machine.attr("md0", "9:0", "dev", "9:0");
