@@ -118,6 +118,11 @@ pub(super) fn was_tried_again(event: &Event) -> bool {
     event.facts.impact.as_ref().is_some_and(|impact| impact.tried_again.is_some())
 }
 
+/// Whether a leg of LVM's is part of nothing any more: its mirror does without it, and LVM took it out before anyone said why.
+pub(super) fn is_taken_out(event_type: &EventType, block: &BlkInfo) -> bool {
+    LEG_FAILED.contains(event_type) && block.id.blk_type == BlkType::DmLvmInternal && block.holders.is_empty()
+}
+
 /// Whether all that uses a disk has it as one of several paths or copies: then what it fails, another one serves.
 pub(super) fn is_spared(block: &BlkInfo, left: &Left, facts: &dyn DeviceFacts) -> bool {
     if !block.id.mount_points.is_empty() {

@@ -27,7 +27,9 @@ impl Correlator {
             let layer = fold.node.failed.layer;
             let is_below = (layer <= Layer::Request && layer != Layer::Removed)
                 || impact::LEG_FAILED.contains(&event.event_type);
-            known.spared = known.spared || (is_below && impact::is_spared(block, &self.left, cx.facts));
+            known.spared = known.spared
+                || (is_below && impact::is_spared(block, &self.left, cx.facts))
+                || impact::is_taken_out(&event.event_type, block);
             if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
                 let down = self.nvme_outages.paths_down(block.id.dev);
                 known.last = known.last || down >= paths as usize;

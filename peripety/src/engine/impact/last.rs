@@ -41,6 +41,23 @@ fn a_path_or_a_leg_is_a_warning_and_the_top_is_not() {
 }
 
 #[test]
+fn a_leg_that_its_mirror_did_without_before_anyone_told_is_a_warning() {
+    // dmeventd says that it failed, and LVM takes it out at once.
+    let said = |dev| {
+        let text = format!("Primary mirror device {dev} has failed (D).");
+        let identifier = Some("dmeventd".to_owned());
+        let log = LogRecord { seq: 1, level: 3, text, identifier, ..Default::default() };
+        Record { time: stamp(START), body: Body::Log(log) }
+    };
+    for (blk_type, severity) in [(BlkType::DmLvmInternal, Severity::Warning), (BlkType::Dm, Severity::Error)]
+    {
+        let leg = BlkInfo { id: id(DM0, "dm-0", blk_type), owners: Vec::new(), holders: Vec::new() };
+        let events = reported(&Machine::plain().with(leg), &[said(DM0)]);
+        assert_eq!(events, [("DM_MIRROR_LEG_FAILED".to_owned(), severity)]);
+    }
+}
+
+#[test]
 fn the_last_path_or_leg_that_fails_is_not_spared() {
     const SDB: Dev = Dev::new(8, 16);
     let machine = |holder: BlkId| {
