@@ -175,6 +175,12 @@ impl Status {
         if self.inner().journal.is_none() { (Vec::new(), over) } else { (new, over) }
     }
 
+    /// Whether an event has reported a condition.
+    pub(super) fn knows(&self, condition: &Condition) -> bool {
+        let all = self.inner().table.conditions();
+        all.iter().any(|c| c.condition == condition.condition && c.device.is(&condition.device))
+    }
+
     /// The conditions that an incident's events opened.
     pub(super) fn conditions_of(&self, incident: &Incident) -> Vec<Condition> {
         let of_it =
@@ -233,5 +239,23 @@ impl Status {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::EventType, notifier::fixture::sample};
+
+    #[test]
+    fn what_an_event_said_while_a_look_went_on_is_known() {
+        let status = Status::default();
+        let mut event = sample();
+        event.event_type = EventType::SCSI_DEVICE_OFFLINED;
+        event.severity = Severity::Warning;
+        let found = Condition::all_opened_by(&event);
+        assert!(!found.is_empty() && found.iter().all(|condition| !status.knows(condition)));
+        assert!(status.is_change(&event));
+        assert!(found.iter().all(|condition| status.knows(condition)));
     }
 }

@@ -102,8 +102,15 @@ impl Daemon {
         self.service.looks.began_ns = None;
         self.service.looks.last_ns = Some(clock::monotonic_ns());
         self.pipeline.engine.looked(&over, clock::now().realtime_us);
+        if !new.is_empty() {
+            // A look takes its time, and the kernel may have said it meanwhile.
+            let _more = self.take();
+            self.put_out();
+        }
         for condition in new {
-            self.report_condition(&condition);
+            if !self.outputs.status().knows(&condition) {
+                self.report_condition(&condition);
+            }
         }
         self.put_out();
         self.answer_status(false);
