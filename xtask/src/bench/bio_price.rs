@@ -107,6 +107,9 @@ fn pairs(bench: &Bench, zram: &Zram, what: &str) -> Result<Vec<Figure>> {
         };
         rate = rate.max(without);
         ratios.add(with / without);
+        if ratios.number() % 50 == 0 {
+            eprintln!("price: {} of at most {} pairs, {what}", ratios.number(), PAIRS.end());
+        }
     }
     let (low, high) = ratios.interval();
     Ok(vec![Figure {

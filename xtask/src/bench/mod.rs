@@ -101,11 +101,13 @@ pub fn run(args: Args) -> Result<()> {
         }
         eprintln!("== {name}");
         match part(&bench) {
-            Ok(found) => figures.extend(found),
+            Ok(found) => {
+                table(&found);
+                figures.extend(found);
+            }
             Err(error) => failed.push(format!("{name}: {error:#}")),
         }
     }
-    table(&figures);
     if let Some(file) = &args.json {
         let lines: String = figures.iter().map(|figure| format!("{}\n", json(figure))).collect();
         std::fs::write(file, lines).with_context(|| format!("writing {}", file.display()))?;
