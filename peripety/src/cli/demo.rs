@@ -5,6 +5,7 @@
 
 mod disk;
 mod interrupt;
+mod leftovers;
 
 use std::{
     io::{BufRead as _, IsTerminal as _, Write as _},

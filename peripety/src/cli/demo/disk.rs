@@ -17,6 +17,7 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount, unmount},
 };
 
+use super::leftovers;
 use crate::text::printable;
 
 /// What the disk promises, what is behind it, and what is written.
@@ -44,8 +45,10 @@ struct Memory {
 
 impl Memory {
     fn mount() -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("prpt-demo-").tempdir().context("making a directory")?;
-        mount("prpt-demo", dir.path(), "tmpfs", MountFlags::NODEV | MountFlags::NOEXEC, Some(ROOM))
+        leftovers::remove();
+        let dir =
+            tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().context("making a directory")?;
+        mount(leftovers::NAME, dir.path(), "tmpfs", MountFlags::NODEV | MountFlags::NOEXEC, Some(ROOM))
             .with_context(|| format!("mounting a tmpfs on {}", dir.path().display()))?;
         Ok(Self { dir: dir.keep() })
     }
@@ -111,7 +114,7 @@ impl FailingDisk {
 }
 
 /// losetup of util-linux.
-fn losetup(args: &[&str], path: &Path) -> anyhow::Result<String> {
+pub(super) fn losetup(args: &[&str], path: &Path) -> anyhow::Result<String> {
     let run = Command::new("losetup").args(args).arg(path).output();
     let output = run.context("cannot run losetup, which makes the disk; it is in util-linux")?;
     let said = String::from_utf8_lossy(&output.stderr);
