@@ -1,8 +1,14 @@
 //! What a demo leaves that was killed while it made its disk: nobody else takes it away.
 
-use std::{fs, path::Path, process};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process,
+};
 
 use rustix::mount::{UnmountFlags, unmount};
+
+use crate::block::mountinfo::{self, Line};
 
 /// The source of its mount, and what the name of its directory begins with.
 pub(super) const NAME: &str = "prpt-demo";
@@ -14,13 +20,13 @@ pub(super) fn prefix() -> String {
 
 /// Takes away what processes left that are no more. What cannot be taken away stays.
 pub(super) fn remove() {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    for dir in mounts.lines().filter_map(of_the_dead) {
-        for name in loops_on(dir) {
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    for dir in mountinfo::lines(&mounts).filter_map(of_the_dead) {
+        for name in loops_on(&dir) {
             let _busy = super::disk::losetup(&["--detach"], &Path::new("/dev").join(name));
         }
         // The directory is in a place where anybody may lay a link.
-        let _busy = unmount(dir, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        let _busy = unmount(&dir, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     }
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(is_of_the_dead) {
@@ -29,13 +35,10 @@ pub(super) fn remove() {
     }
 }
 
-/// The mount point in a line of mountinfo, if it is a demo's whose process is gone (proc(5): the fifth field is the mount point;
-/// after a dash come type and source).
-fn of_the_dead(line: &str) -> Option<&Path> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let mut filesystem = filesystem.split(' ');
-    (filesystem.next() == Some("tmpfs") && filesystem.next() == Some(NAME)).then_some(())?;
-    let dir = Path::new(mount.split(' ').nth(4)?);
+/// The mount point of a demo's whose process is gone.
+fn of_the_dead(mount: Line<'_>) -> Option<PathBuf> {
+    (mount.fs_type == b"tmpfs" && mount.source == NAME.as_bytes()).then_some(())?;
+    let dir = mount.point();
     is_of_the_dead(dir.file_name()?.to_str()?).then_some(dir)
 }
 
@@ -64,9 +67,10 @@ mod tests {
         let line = |dir: &str, kind: &str, source: &str| {
             format!("76 45 0:48 / {dir} rw,nodev,relatime - {kind} {source} rw,size=1024k,mode=700")
         };
+        let of_the_dead = |line: &str| Line::parse(line.as_bytes()).and_then(of_the_dead);
         // Larger than any process number of Linux.
         let dead = "/tmp/prpt-demo-4194305-WkEYU1";
-        assert_eq!(of_the_dead(&line(dead, "tmpfs", NAME)), Some(Path::new(dead)));
+        assert_eq!(of_the_dead(&line(dead, "tmpfs", NAME)), Some(PathBuf::from(dead)));
         let alive = format!("/tmp/{}WkEYU1", prefix());
         for (dir, kind, source) in [
             (alive.as_str(), "tmpfs", NAME),
