@@ -134,7 +134,7 @@ impl Daemon {
 
     /// What peripety-watch reports. The kernel has said it by probes and text before: those are read first.
     pub(super) fn take_reports(&mut self, received: Vec<Received>) {
-        let _more = self.take();
+        self.take();
         let now = clock::now();
         for received in received {
             let body = match received {

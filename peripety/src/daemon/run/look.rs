@@ -104,7 +104,7 @@ impl Daemon {
         self.pipeline.engine.looked(&over, clock::now().realtime_us);
         if !new.is_empty() {
             // A look takes its time, and the kernel may have said it meanwhile.
-            let _more = self.take();
+            self.take();
             self.put_out();
         }
         for condition in new {
