@@ -70,16 +70,16 @@ fn is_path(event: &Event) -> bool {
 }
 
 /// Whether another path or copy serves what failed: then it reaches nobody who uses the filesystem.
-fn serves_all_the_same(event: &Event, class: Class, failed: &Failed) -> bool {
+fn serves_all_the_same(event: &Event, class: Class, kinds: &[ImpactKind]) -> bool {
     let spares = |kind: &ImpactKind| matches!(kind, ImpactKind::PathLost | ImpactKind::RedundancyLost);
     let known = event.facts.impact.as_deref();
     class == Class::Mended
         || known.is_some_and(|known| known.spared.is_some() || known.repaired == Some(true))
-        || kinds(event, class, failed).iter().all(spares)
+        || kinds.iter().all(spares)
 }
 
-/// Adds the names of what an event hurts.
-pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class, failed: &Failed) {
+/// Adds the names of what an event hurts, which reports these kinds of harm.
+pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class, kinds: &[ImpactKind]) {
     let name = super::words::short(event);
     add(&mut impact.devices, name);
     let Some(block) = event.block.as_deref() else {
@@ -88,7 +88,7 @@ pub(super) fn add_names(impact: &mut Impact, event: &Event, class: Class, failed
         }
         return;
     };
-    if serves_all_the_same(event, class, failed) {
+    if serves_all_the_same(event, class, kinds) {
         return;
     }
     for id in std::iter::once(&block.id).chain(&block.holders) {

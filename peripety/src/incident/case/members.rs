@@ -101,7 +101,7 @@ impl Case {
         if !event.is_final && self.reported.len() < GROWING_MAX {
             self.reported.insert(event.event_id, Reported { harm: kinds.clone(), is_below, is_error });
         }
-        for kind in kinds {
+        for &kind in &kinds {
             let harm = if is_below { &mut self.harm_below } else { &mut self.harm };
             *harm.entry(kind).or_default() += 1;
             // A person who knew of less has to know of this.
@@ -111,7 +111,7 @@ impl Case {
                 self.incident.acknowledged = None;
             }
         }
-        impact::add_names(&mut self.incident.impact, event, class, &facet.failed);
+        impact::add_names(&mut self.incident.impact, event, class, &kinds);
     }
 
     /// Notes an event that is no fault.
