@@ -85,10 +85,11 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
 
 /// The node that talosctl names before each line of its machine: `10.5.0.2: kern: warning: […]: text`.
 fn node(line: &str) -> (Option<&str>, &str) {
+    // In this order: few lines have a level after their first colon.
     let named = line.split_once(": ").filter(|(name, rest)| {
-        !is_facility(name.trim())
+        priority(rest).is_some_and(|(_, _, stamped)| stamped.starts_with('['))
+            && !is_facility(name.trim())
             && sender(name).is_some()
-            && priority(rest).is_some_and(|(_, _, stamped)| stamped.starts_with('['))
     });
     named.map_or((None, line), |(name, rest)| (Some(name), rest))
 }
