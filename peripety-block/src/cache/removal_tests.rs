@@ -1,11 +1,21 @@
 //! Devices that go, and what comes to their place and name.
 
 use crate::{
-    Dev, DeviceFacts, Identity, Transport,
+    BlkCache, Dev, DeviceFacts, Identity, Transport,
     fixture::{HOST3, HOST5, LUN, Tree, multipath, stack, uevent},
 };
 
 const SECOND: u64 = 1_000_000_000;
+
+/// The map on two paths after one of them was removed at second 100, and where sysfs had it.
+fn without_sdb() -> (Tree, BlkCache, String) {
+    let tree = multipath();
+    let cache = tree.scan();
+    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
+    tree.remove(&devpath);
+    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    (tree, cache, devpath)
+}
 
 #[test]
 fn a_removed_device_is_remembered_as_it_was_and_its_successor_is_another() {
@@ -55,11 +65,7 @@ fn a_removed_device_is_remembered_as_it_was_and_its_successor_is_another() {
 #[test]
 fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
     // The kernel asks a new unit for its size and its partitions, which may fail, before it reports a block device.
-    let tree = multipath();
-    let cache = tree.scan();
-    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
-    tree.remove(&devpath);
-    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let (tree, cache, devpath) = without_sdb();
     let mut unit = uevent("add", &format!("{HOST3}/3:0:0:1"), "0:0");
     unit.subsystem = "scsi".to_owned();
     cache.apply_uevent(&unit, 110 * SECOND);
@@ -78,11 +84,7 @@ fn what_comes_to_the_place_of_a_removed_disk_is_not_taken_for_it() {
 #[test]
 fn a_unit_that_speaks_before_it_is_added_is_not_taken_for_the_removed_one() {
     // As scsi_debug's does on 6.12: SDEV_UA for a device that sysfs does not have yet.
-    let tree = multipath();
-    let cache = tree.scan();
-    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
-    tree.remove(&devpath);
-    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let (_tree, cache, _devpath) = without_sdb();
     let say = |devpath: &str, at: u64| {
         let mut unit = uevent("change", devpath, "0:0");
         unit.subsystem = "scsi".to_owned();
@@ -100,11 +102,7 @@ fn a_unit_that_speaks_before_it_is_added_is_not_taken_for_the_removed_one() {
 
 #[test]
 fn a_disk_in_another_place_may_have_the_name_of_a_removed_one() {
-    let tree = multipath();
-    let cache = tree.scan();
-    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
-    tree.remove(&devpath);
-    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let (tree, cache, _devpath) = without_sdb();
     let plug = |name: &str, at: u64| {
         let mut unit = uevent("add", &format!("{HOST3}/{name}"), "0:0");
         unit.subsystem = "scsi".to_owned();
@@ -129,11 +127,7 @@ fn a_disk_in_another_place_may_have_the_name_of_a_removed_one() {
 
 #[test]
 fn old_news_of_a_disk_are_not_taken_for_the_one_that_has_its_place() {
-    let tree = multipath();
-    let cache = tree.scan();
-    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
-    tree.remove(&devpath);
-    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let (tree, cache, devpath) = without_sdb();
     tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 9);
     let add = |seq: &str, at: u64| {
         let mut add = uevent("add", &devpath, "8:16");
@@ -149,11 +143,7 @@ fn old_news_of_a_disk_are_not_taken_for_the_one_that_has_its_place() {
 #[test]
 fn a_link_to_a_successor_is_no_stack() {
     // The map is read again after another disk took the place: its link leads to the new one, which it does not hold.
-    let tree = multipath();
-    let cache = tree.scan();
-    let devpath = format!("{HOST3}/3:0:0:1/block/sdb");
-    tree.remove(&devpath);
-    cache.apply_uevent(&uevent("remove", &devpath, "8:16"), 100 * SECOND);
+    let (tree, cache, devpath) = without_sdb();
     tree.scsi(HOST3, "3:0:0:1", "sdb", "8:16", 9);
     cache.apply_uevent(&uevent("add", &devpath, "8:16"), 200 * SECOND);
     cache.apply_uevent(&uevent("change", "devices/virtual/block/dm-0", "253:0"), 201 * SECOND);
