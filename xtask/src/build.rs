@@ -121,9 +121,8 @@ mod tests {
         let tested = features(&mut sh::cargo(["tree", "--workspace", "--exclude", "peripety-ebpf"]));
         assert!(installed.len() > PACKAGES.len(), "{installed:?}");
         for (package, features) in installed {
-            let missing: Vec<_> = tested.get(&package).into_iter().flatten().collect();
-            let missing: Vec<_> =
-                missing.into_iter().filter(|f| *f != "default" && !features.contains(f)).collect();
+            let seen = tested.get(&package).into_iter().flatten();
+            let missing: Vec<_> = seen.filter(|f| *f != "default" && !features.contains(f)).collect();
             assert!(missing.is_empty(), "{package} is installed without {missing:?}");
         }
     }
