@@ -111,7 +111,7 @@ impl BlkCache {
                 }
             }
         }
-        cache.refresh_mounts_for(SCAN_WAIT, true);
+        cache.refresh_mounts_for(SCAN_WAIT, true, || ());
         Ok(cache)
     }
 
@@ -144,7 +144,13 @@ impl BlkCache {
 
     /// Reads mountinfo again, after it changed. Takes long where much is mounted: not for the event loop.
     pub fn refresh_mounts(&self) {
-        self.refresh_mounts_for(NEWS_WAIT, false);
+        self.refresh_mounts_then(|| ());
+    }
+
+    /// The same, and calls `read` when mount points are known: what lies on devices that were mounted comes after it, and waits for
+    /// those devices.
+    pub fn refresh_mounts_then(&self, read: impl FnOnce()) {
+        self.refresh_mounts_for(NEWS_WAIT, false, read);
     }
 
     /// All block devices that are there, in the order that humans count in.
@@ -252,17 +258,18 @@ impl BlkCache {
         }
     }
 
-    fn refresh_mounts_for(&self, wait: Duration, all: bool) {
-        let read = MountsRead::new(&self.shared.roots);
+    fn refresh_mounts_for(&self, wait: Duration, all: bool, read: impl FnOnce()) {
+        let mounts = MountsRead::new(&self.shared.roots);
         let wanted: Vec<Gen> = {
             let mut store = self.shared.store();
-            let table = MountTable::new(read, &|path| self.dev_of_path(&store, path));
+            let table = MountTable::new(mounts, &|path| self.dev_of_path(&store, path));
             let fresh = store.set_mounts(table);
             let candidates = if all { store.live() } else { fresh };
             let reported = |at: &Gen| store.node(*at).is_some_and(|node| !node.told_by_udev);
             candidates.into_iter().filter(reported).collect()
         };
         self.find_homes(None);
+        read();
         self.fill(&wanted, wait);
     }
 

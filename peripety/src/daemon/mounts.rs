@@ -1,7 +1,7 @@
 //! Reads mountinfo when it changes: in a thread beside the event loop, and no more often than it can be read.
 //!
-//! With ten thousand mounts each reading takes 12 ms, and there may be a hundred changes a second: those that come during
-//! a reading, or soon after it, are read with the next one.
+//! With ten thousand mounts each reading takes 12 ms, and there may be a hundred changes a second: when many were read, those
+//! that come soon after are read with the next one.
 
 use std::{
     future, mem,
@@ -16,7 +16,9 @@ use crate::block::BlkCache;
 /// How long the event loop waits for a reading: it takes less where few filesystems are mounted, and the next event may be
 /// about the new one.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// After a reading comes a pause of so many times its length, so that it takes a small share of a processor.
+/// What is spent on readings beyond this waits until so many times as much has passed: a few are made at once, for the next
+/// failure may be of the filesystem that was mounted now, and many take a small share of a processor.
+const AT_ONCE: Duration = Duration::from_millis(50);
 const PAUSE_FACTOR: u32 = 9;
 /// The longest pause.
 const PAUSE_MOST: Duration = Duration::from_millis(500);
@@ -38,13 +40,38 @@ pub(super) struct MountReadings {
     wanted: Wanted,
     running: Option<mpsc::Receiver<Duration>>,
     finished: Arc<Notify>,
-    not_before: Instant,
+    spent: Spent,
+}
+
+/// Time that was spent on readings, less what has passed since.
+#[derive(Debug)]
+struct Spent {
+    at: Instant,
+    time: Duration,
+}
+
+impl Spent {
+    fn add(&mut self, now: Instant, took: Duration) {
+        let passed = now.saturating_duration_since(self.at);
+        self.time = self.time.saturating_sub(passed / PAUSE_FACTOR) + took;
+        self.at = now;
+    }
+
+    /// Until when nothing is to be read.
+    fn pause_until(&self) -> Instant {
+        self.at + (self.time.saturating_sub(AT_ONCE) * PAUSE_FACTOR).min(PAUSE_MOST)
+    }
 }
 
 impl Default for MountReadings {
     fn default() -> Self {
         let finished = Arc::default();
-        Self { wanted: Wanted::Nothing, running: None, finished, not_before: Instant::now() }
+        Self {
+            wanted: Wanted::Nothing,
+            running: None,
+            finished,
+            spent: Spent { at: Instant::now(), time: Duration::ZERO },
+        }
     }
 }
 
@@ -72,7 +99,7 @@ impl MountReadings {
         if self.wanted == Wanted::Nothing {
             return future::pending().await;
         }
-        tokio::time::sleep_until(self.not_before.into()).await;
+        tokio::time::sleep_until(self.spent.pause_until().into()).await;
     }
 
     /// Begins to read what is due, and takes in the end of what was read.
@@ -83,7 +110,7 @@ impl MountReadings {
                 ended => self.ended(ended.unwrap_or_default()),
             }
         }
-        if self.wanted == Wanted::Nothing || self.not_before > Instant::now() {
+        if self.wanted == Wanted::Nothing || self.spent.pause_until() > Instant::now() {
             return;
         }
         let (tell, running) = mpsc::sync_channel(1);
@@ -91,13 +118,16 @@ impl MountReadings {
         let all = mem::take(&mut self.wanted) == Wanted::All;
         tokio::task::spawn_blocking(move || {
             let start = Instant::now();
+            let ended = || {
+                let _nobody_waits = tell.send(start.elapsed());
+                finished.notify_one();
+            };
             if all {
-                cache.refresh_all()
+                cache.refresh_all();
+                ended();
             } else {
-                cache.refresh_mounts()
+                cache.refresh_mounts_then(ended);
             }
-            let _nobody_waits = tell.send(start.elapsed());
-            finished.notify_one();
         });
         match running.recv_timeout(PATIENCE) {
             Ok(took) => self.ended(took),
@@ -107,7 +137,7 @@ impl MountReadings {
 
     fn ended(&mut self, took: Duration) {
         self.running = None;
-        self.not_before = Instant::now() + (took * PAUSE_FACTOR).min(PAUSE_MOST);
+        self.spent.add(Instant::now(), took);
     }
 }
 
@@ -115,6 +145,29 @@ impl MountReadings {
 mod tests {
     use super::*;
     use crate::block::fixture::multipath;
+
+    #[test]
+    fn a_few_readings_are_made_at_once_and_many_take_a_tenth_of_the_time() {
+        let start = Instant::now();
+        let mut spent = Spent { at: start, time: Duration::ZERO };
+        let took = Duration::from_millis(5);
+        for _ in 0..10 {
+            assert_eq!(spent.pause_until(), start);
+            spent.add(start, took);
+        }
+        let mut now = start;
+        let mut all = took * 10;
+        while now < start + Duration::from_secs(10) {
+            spent.add(now, took);
+            all += took;
+            assert!(spent.pause_until() >= now);
+            now = spent.pause_until().max(now + Duration::from_millis(1));
+        }
+        assert!((1000..1300).contains(&all.as_millis()), "{all:?} of ten seconds");
+        // A long one is not waited for any longer than it takes to forget it.
+        spent.add(now, Duration::from_secs(60));
+        assert_eq!(spent.pause_until(), now + PAUSE_MOST);
+    }
 
     #[test]
     fn changes_that_come_together_are_read_together() {
@@ -128,8 +181,8 @@ mod tests {
                 readings.go_on(&cache);
                 if !readings.is_wanted() {
                     begun += 1;
-                    // As if it had taken 5 ms.
-                    readings.not_before = Instant::now() + Duration::from_millis(45);
+                    // As if it had taken 25 ms.
+                    readings.spent.add(Instant::now(), Duration::from_millis(25));
                 }
                 tokio::time::timeout(Duration::from_millis(1), readings.due()).await.ok();
             }
