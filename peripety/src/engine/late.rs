@@ -212,3 +212,17 @@ fn a_daemon_that_is_killed_in_between_still_links() {
     let cause = of(&out, "DM_THIN_POOL_OUT_OF_DATA dm-0").event_id;
     assert_eq!(of(&out, "BLK_NO_SPACE dm-1").root_cause_event_id, Some(cause), "{out:#?}");
 }
+
+/// The mount is reported when it is known where, or after a while. What fails in that time is not over by it.
+#[test]
+fn a_mount_that_waits_to_be_read_is_written_before_what_fails_after_it() {
+    let events = read_at(&[
+        (1, line(START + MS, "FS_MOUNTED ext4 sda")),
+        (20, line(START + 20 * MS, "FS_JOURNAL_ABORTED ext4 sda")),
+        (30, line(START + 30 * MS, "FS_MOUNTED ext4 loop0")),
+    ]);
+    let order: Vec<String> = events.iter().map(|e| format!("{} {}", e.event_type, e.kdev)).collect();
+    let at = |name: &str| order.iter().position(|one| one == name).unwrap_or_else(|| panic!("{order:?}"));
+    assert!(at("FS_MOUNTED sda") < at("FS_JOURNAL_ABORTED sda"), "{order:?}");
+    assert!(at("FS_JOURNAL_ABORTED sda") < at("FS_MOUNTED loop0"), "of another filesystem: {order:?}");
+}

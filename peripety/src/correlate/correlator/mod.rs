@@ -99,6 +99,8 @@ pub(crate) struct Correlator {
     pub(super) lost_before: u64,
     pub(super) noted: Noted,
     silence: Silence,
+    /// Mounts that wait until it is known where.
+    mounting: Vec<FoldId>,
 }
 
 impl Correlator {
@@ -127,6 +129,7 @@ impl Correlator {
             lost_before: 0,
             noted: Noted::default(),
             silence,
+            mounting: Vec::new(),
         }
     }
 

@@ -223,7 +223,7 @@ impl Correlator {
             self.close(oldest, cx);
         }
         if fold.waits_for_mount {
-            self.table.open(fold, self.now_ns, MOUNT_NS);
+            self.mounting.push(self.table.open(fold, self.now_ns, MOUNT_NS));
             return None;
         }
         let is_request =

@@ -54,6 +54,9 @@ impl Correlator {
             return self.close(place, cx);
         }
         identify(fold, cx);
+        if !fold.is_out() && !self.mounting.is_empty() {
+            self.write_mount_before(place, cx);
+        }
         self.assess(place, cx);
         if self.table.get(place).is_some_and(Fold::is_path_state) {
             return;
@@ -66,6 +69,25 @@ impl Correlator {
         cx.out.push(event);
         if is_first {
             self.note_root(place, now_ns);
+        }
+    }
+
+    /// Writes the mount that waits to know where, before what failed after it: else the mount would seem to end the failure.
+    fn write_mount_before(&mut self, place: FoldId, cx: &mut Context<'_>) {
+        let Some(failed) = self.table.get(place).map(|fold| (fold.node.dev, fold.node.first_ns)) else {
+            return;
+        };
+        let table = &self.table;
+        self.mounting.retain(|mount| table.get(*mount).is_some());
+        let is_before = |mount: &FoldId| {
+            let (dev, first_ns) = failed;
+            table.get(*mount).is_some_and(|fold| {
+                !fold.only_begun && dev.is_some() && fold.node.dev == dev && fold.node.first_ns <= first_ns
+            })
+        };
+        let before: Vec<FoldId> = self.mounting.iter().copied().filter(is_before).collect();
+        for mount in before {
+            self.close(mount, cx);
         }
     }
 
