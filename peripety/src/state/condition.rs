@@ -35,6 +35,9 @@ pub struct Condition {
     /// Who reported it: `scsi`, `ext4` …; empty where only sysfs does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sub_system: String,
+    /// The source that reported it, if that was one alone: its times have the order of what else that source reports.
+    #[serde(skip)]
+    pub source: Option<String>,
     /// Events about it, and what caused them, as far as they are needed to see what belongs together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventId>,
@@ -82,6 +85,7 @@ impl Condition {
             device,
             msg,
             sub_system: String::new(),
+            source: None,
             events: Vec::new(),
             members: Vec::new(),
             mounted_again: None,
@@ -96,6 +100,7 @@ impl Condition {
         let mut this = Self {
             since: Some(event.first_timestamp),
             event_id: Some(event.event_id),
+            source: only_source(event),
             ..Self::found(row.name, event.severity, device, String::new())
         };
         this.note(row, event);
@@ -120,6 +125,7 @@ impl Condition {
     pub(super) fn note(&mut self, row: &Row, event: &Event) {
         self.since = self.since.min(Some(event.first_timestamp)).or(Some(event.first_timestamp));
         self.last = self.last.max(Some(event.last_timestamp));
+        self.source = self.source.take().filter(|mine| only_source(event).as_ref() == Some(mine));
         self.event_id = self.event_id.or(Some(event.event_id));
         self.last_event_id = Some(event.event_id);
         self.event_type = Some(event.event_type.clone());
@@ -140,6 +146,14 @@ impl Condition {
         }
         members.retain(|dev| Some(*dev) != self.device.dev && !self.members.contains(dev));
         self.members.extend(members);
+    }
+}
+
+/// The source of an event that came of one source alone.
+pub(super) fn only_source(event: &Event) -> Option<String> {
+    match event.sources.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    condition::{Condition, Subject, subjects},
+    condition::{Condition, Subject, only_source, subjects},
     rows::{Check, Lasts, REMOVED, RESOLVED, ROWS, Row, row},
 };
 use crate::event::{Event, EventType};
@@ -17,6 +17,8 @@ const CONDITIONS_MAX: usize = 512;
 const ENDS_MAX: usize = 256;
 /// How far the clocks of two sources may be apart.
 const APART: SignedDuration = SignedDuration::from_millis(500);
+/// How far two times of one source may be apart that have another order than what happened: its clock is set by others meanwhile.
+const APART_IN_SOURCE: SignedDuration = SignedDuration::from_millis(1);
 
 /// What an event changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub(crate) struct End {
     /// Which conditions a person says are over.
     resolved: Vec<String>,
     at: Timestamp,
+    /// Who reported it, if that was one source alone.
+    source: Option<String>,
 }
 
 impl End {
@@ -98,9 +102,12 @@ impl End {
             && row(&condition.condition).is_some_and(|row| row.is_closed_by(&self.closes))
     }
 
-    /// Whether a condition was reported after it, by more than clocks differ.
+    /// Whether a condition was reported after it, by more than clocks differ: a filesystem that fails as soon as it is mounted may be
+    /// reported before its mount.
     fn is_before(&self, condition: &Condition) -> bool {
-        condition.last.is_some_and(|last| last.duration_since(self.at) > APART)
+        let same = self.source.is_some() && self.source == condition.source;
+        let apart = if same { APART_IN_SOURCE } else { APART };
+        condition.last.is_some_and(|last| last.duration_since(self.at) > apart)
     }
 
     fn of(event: &Event) -> Self {
@@ -110,7 +117,14 @@ impl End {
         } else {
             (Vec::new(), subjects(event))
         };
-        Self { event_type, closes: closes(event).to_owned(), subjects, resolved, at: event.last_timestamp }
+        Self {
+            event_type,
+            closes: closes(event).to_owned(),
+            subjects,
+            resolved,
+            at: event.last_timestamp,
+            source: only_source(event),
+        }
     }
 
     fn ends(&self, row: &Row, subject: &Subject) -> bool {

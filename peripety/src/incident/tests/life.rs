@@ -19,6 +19,27 @@ fn a_session_that_flaps_is_one_incident_with_episodes() {
     assert_eq!(revisions, (0..u32::try_from(revisions.len()).unwrap()).collect::<Vec<_>>());
 }
 
+/// Both lines are of the kernel's log, and the second was read first: the first waited for its device.
+#[test]
+fn a_mount_that_is_reported_late_does_not_end_what_failed_after_it() {
+    let of_text = |kind: &'static str, at: i64| {
+        let mut event = event(kind, "sda1", at);
+        event.sources = vec!["kmsg".to_owned()];
+        event
+    };
+    let run_both = |mounted: i64| {
+        let mut run = run(vec![of_text("FS_SHUTDOWN", 40), of_text("FS_MOUNTED", mounted)]);
+        let mut again = Event { revision: 1, count: 2, ..of_text("FS_SHUTDOWN", 40) };
+        again.event_id = run.events[0].event_id;
+        run.stage.push(&mut again, &mut run.written);
+        let found = run.found();
+        assert_eq!(found.len(), 1);
+        (found[0].state, found[0].episodes)
+    };
+    assert_eq!(run_both(10), (State::Open, 1));
+    assert_eq!(run_both(60), (State::Resolved, 1));
+}
+
 #[test]
 fn after_a_day_it_is_another_incident() {
     let hour = 3_600_000;
