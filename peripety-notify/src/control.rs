@@ -1,5 +1,5 @@
-//! The socket of `prpt notify`: what waits, what failed, and a test. One request and one answer on a connection, in the form of
-//! the daemon's socket (doc/socket.md).
+//! The sockets of this program: what waits, what failed, and a test. One is of `prpt notify`, with one request and one answer on a
+//! connection in the form of the daemon's socket; the other speaks Varlink (doc/socket.md).
 
 use std::{
     fs,
@@ -20,10 +20,11 @@ use peripety::internal::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{receiver::Receiver, serve::serve};
+use crate::{receiver::Receiver, serve::serve, varlink};
 
-/// Its name in the runtime directory.
+/// Their names in the runtime directory.
 const SOCKET: &str = "notify.sock";
+const VARLINK: &str = "io.peripety.Notify";
 /// Longest request.
 const REQUEST_MAX: u64 = 4096;
 
@@ -43,9 +44,15 @@ pub(crate) enum ControlError {
     Listen(#[from] SocketError),
 }
 
-/// The socket.
+/// The sockets.
 #[derive(Debug)]
 pub(crate) struct Control {
+    lines: Bound,
+    varlink: Bound,
+}
+
+#[derive(Debug)]
+struct Bound {
     listener: UnixListener,
     path: PathBuf,
 }
@@ -63,25 +70,43 @@ impl Control {
     /// # Errors
     /// Another process does, or the system refuses.
     pub(crate) fn bind(runtime: &Path, roots: &Roots) -> Result<Self, ControlError> {
-        let path = runtime.join(SOCKET);
-        let fail = |source| ControlError::System { path: path.clone(), source };
+        let fail = |source| ControlError::System { path: runtime.to_owned(), source };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime).map_err(fail)?;
+        Ok(Self {
+            lines: Bound::bind(runtime.join(SOCKET), roots)?,
+            varlink: Bound::bind(runtime.join(VARLINK), roots)?,
+        })
+    }
+
+    /// Answers, on threads.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub(crate) fn start(self, receivers: Vec<Arc<Receiver>>) -> Result<(), ControlError> {
+        let receivers: Arc<[_]> = receivers.into();
+        let of_varlink = Arc::clone(&receivers);
+        self.varlink.start("varlink", move |stream| varlink::answer(stream, &of_varlink))?;
+        self.lines.start("control", move |stream| answer(stream, &receivers))
+    }
+}
+
+impl Bound {
+    fn bind(path: PathBuf, roots: &Roots) -> Result<Self, ControlError> {
         if UnixStream::connect(&path).is_ok() {
-            return Err(fail(io::ErrorKind::AddrInUse.into()));
+            return Err(ControlError::System { path, source: io::ErrorKind::AddrInUse.into() });
         }
         // Errors of receivers and names of hosts are for who may read the journal: the unit's group.
         let listener = listen(&path, Some(roots))?;
         Ok(Self { listener, path })
     }
 
-    /// Answers, on a thread.
-    ///
-    /// # Errors
-    /// There is no thread.
-    pub(crate) fn start(self, receivers: Vec<Arc<Receiver>>) -> Result<(), ControlError> {
+    fn start(
+        self,
+        thread: &'static str,
+        answer: impl Fn(UnixStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Result<(), ControlError> {
         let Self { listener, path } = self;
-        let accept = move || listener.accept().map(|(stream, _)| stream);
-        serve("control", accept, move |stream| answer(stream, &receivers))
+        serve(thread, move || listener.accept().map(|(stream, _)| stream), answer)
             .map_err(|source| ControlError::System { path, source })
     }
 }
@@ -101,32 +126,55 @@ fn answer(mut stream: UnixStream, receivers: &[Arc<Receiver>]) -> io::Result<()>
 }
 
 fn reply(request: &Request, receivers: &[Arc<Receiver>]) -> Result<Value, String> {
-    let wanted =
-        |receiver: &&Arc<Receiver>| request.target.as_ref().is_none_or(|name| receiver.notify.name == *name);
-    let chosen: Vec<&Arc<Receiver>> = receivers.iter().filter(wanted).collect();
-    if let (Some(name), true) = (&request.target, chosen.is_empty()) {
-        let names: Vec<&str> = receivers.iter().map(|receiver| receiver.notify.name.as_str()).collect();
-        return Err(format!("there is no receiver '{name}'; there are: {}", names.join(", ")));
-    }
+    let chosen = chosen(receivers, request.target.as_deref()).map_err(|none| none.to_string())?;
     match request.request.as_str() {
-        "list" => serde_json::to_value(chosen.iter().map(|receiver| receiver.health()).collect::<Vec<_>>())
-            .map_err(|error| error.to_string()),
-        "test" => {
-            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-            let try_out = |receiver: &Arc<Receiver>| match receiver.test(&host) {
-                Ok(answer) => json!({ "name": receiver.notify.name, "ok": true, "answer": answer }),
-                Err(error) => json!({ "name": receiver.notify.name, "ok": false, "answer": error }),
-            };
-            // All at once: one that hangs holds up no other.
-            let tests = thread::scope(|scope| {
-                let running: Vec<_> =
-                    chosen.iter().map(|receiver| scope.spawn(move || try_out(receiver))).collect();
-                running.into_iter().filter_map(|test| test.join().ok()).collect::<Vec<_>>()
-            });
-            Ok(Value::Array(tests))
-        }
+        "list" => Ok(list(&chosen)),
+        "test" => Ok(test(&chosen)),
         other => {
             Err(format!("peripety-notify knows no request '{}'", other.chars().take(40).collect::<String>()))
         }
     }
+}
+
+/// Nobody has this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no receiver '{wanted}'; there are: {}", names.join(", "))]
+pub(crate) struct NoSuchReceiver {
+    pub(crate) wanted: String,
+    pub(crate) names: Vec<String>,
+}
+
+/// The receiver of this name, else all.
+pub(crate) fn chosen<'a>(
+    receivers: &'a [Arc<Receiver>],
+    wanted: Option<&str>,
+) -> Result<Vec<&'a Arc<Receiver>>, NoSuchReceiver> {
+    let name = |receiver: &&Arc<Receiver>| wanted.is_none_or(|wanted| receiver.notify.name == wanted);
+    let chosen: Vec<_> = receivers.iter().filter(name).collect();
+    match wanted {
+        Some(wanted) if chosen.is_empty() => Err(NoSuchReceiver {
+            wanted: wanted.to_owned(),
+            names: receivers.iter().map(|receiver| receiver.notify.name.clone()).collect(),
+        }),
+        _ => Ok(chosen),
+    }
+}
+
+/// How each is.
+pub(crate) fn list(chosen: &[&Arc<Receiver>]) -> Value {
+    json!(chosen.iter().map(|receiver| receiver.health()).collect::<Vec<_>>())
+}
+
+/// Sends each a test, and says what it answered.
+pub(crate) fn test(chosen: &[&Arc<Receiver>]) -> Value {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let try_out = |receiver: &Arc<Receiver>| match receiver.test(&host) {
+        Ok(answer) => json!({ "name": receiver.notify.name, "ok": true, "answer": answer }),
+        Err(error) => json!({ "name": receiver.notify.name, "ok": false, "answer": error }),
+    };
+    // All at once: one that hangs holds up no other.
+    thread::scope(|scope| {
+        let running: Vec<_> = chosen.iter().map(|receiver| scope.spawn(move || try_out(receiver))).collect();
+        Value::Array(running.into_iter().filter_map(|test| test.join().ok()).collect())
+    })
 }

@@ -21,6 +21,7 @@ mod schedule;
 mod serve;
 mod store;
 mod tls;
+mod varlink;
 mod web;
 mod words;
 

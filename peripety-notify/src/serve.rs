@@ -13,7 +13,7 @@ use std::{
 };
 
 /// How long a client may take to send or to read.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Clients at a time; one more is hung up on.
 const CLIENTS_MAX: usize = 8;
 

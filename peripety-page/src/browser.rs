@@ -24,14 +24,14 @@ fn browser() -> Option<PathBuf> {
     found
 }
 
-/// What `browser.js` finds on a page in a window so wide.
+/// What `look.js` finds on a page in a window so wide.
 fn look_at(program: &PathBuf, html: &str, wide: u32, dark: bool) -> Value {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("peripety-page-{}-{number}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
     let text = serde_json::to_string(html).unwrap().replace("</", "<\\/").replace("<!--", "<\\!--");
-    let script = include_str!("browser.js").replace("PAGE", &text);
+    let script = concat!(include_str!("look.js"), include_str!("browser.js")).replace("PAGE", &text);
     let frame = format!(
         "<!DOCTYPE html><meta charset=utf-8><body><iframe width={wide} height=800></iframe><script>{script}</script>"
     );

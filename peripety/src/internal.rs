@@ -86,3 +86,10 @@ pub mod recording {
 pub mod state {
     pub use crate::state::Table;
 }
+
+pub mod varlink {
+    pub use crate::varlink::{
+        CALL_MAX, Call, Failure, Interface, NotCalled, Parameters, failure, invalid, no_method,
+        of_every_service, reply,
+    };
+}

@@ -72,6 +72,7 @@ mod secret;
 mod state;
 mod terminal;
 mod text;
+mod varlink;
 
 pub use peripety_block as block;
 use peripety_block::files;

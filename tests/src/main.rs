@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test program says how it went")]
 
+mod browser;
 mod cases;
 mod cmd;
 mod daemon;
@@ -24,6 +25,7 @@ mod prpt;
 mod sandbox;
 mod scene;
 mod slow;
+mod varlinkctl;
 mod watch;
 mod watcher;
 

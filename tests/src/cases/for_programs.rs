@@ -1,6 +1,6 @@
 //! What other programs use: Varlink, and the C library, beside `prpt monitor`.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -15,10 +15,10 @@ use crate::{
     journald::{Journald, entries},
     machine::{Machine, Need},
     scene::Scene,
+    varlinkctl,
     watcher::Watcher,
 };
 
-const VARLINKCTL: &str = "../varlinkctl/usr/bin/varlinkctl";
 const WATCH: &str = "debug/libperipety/tests/watch";
 /// What `cargo xtask python` makes: with the package installed from its wheel.
 const PYTHON: &str = "python/test-0/bin/python";
@@ -30,7 +30,7 @@ const INTERFACES: [&str; 4] = ["Block", "Daemon", "Events", "Incidents"];
 pub const CASES: &[Case] = &[
     Case {
         name: "one_event_is_seen_by_varlinkctl_and_by_a_client_in_python",
-        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Program("python3"), Need::Receiver(VARLINKCTL)],
+        needs: &[Need::Loop, Need::Filesystem("ext4"), Need::Program("python3"), varlinkctl::NEED],
         run: varlink,
     },
     Case {
@@ -65,23 +65,6 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// varlinkctl of a newer release, with that release's libraries.
-fn varlinkctl(machine: &Machine, args: &[&str]) -> Command {
-    let program = machine.receivers().join(VARLINKCTL);
-    let root = program.ancestors().nth(3).unwrap_or(Path::new("/")).to_owned();
-    let libraries = root.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
-    let mut loader = Command::new(libraries.join("ld-linux-x86-64.so.2"));
-    let path = format!("{0}:{0}/systemd", libraries.display());
-    loader.args(["--library-path", &path]).arg(program).args(args);
-    loader
-}
-
-fn call(machine: &Machine, method: &str, parameters: &Value) -> Result<Value> {
-    let parameters = parameters.to_string();
-    let text = cmd::run(&mut varlinkctl(machine, &["--json=short", "call", SOCKET, method, &parameters]))?;
-    serde_json::from_str(&text).with_context(|| format!("varlinkctl printed {text}"))
-}
-
 /// Mounts a new filesystem, which is an event; it lasts for as long as what is given.
 fn mounted(machine: &Machine) -> Result<(Tmpfs, Loop, Mount)> {
     let files = Tmpfs::new(machine, "64m")?;
@@ -93,19 +76,19 @@ fn mounted(machine: &Machine) -> Result<(Tmpfs, Loop, Mount)> {
 
 fn varlink(machine: &Machine) -> Result<()> {
     let scene = Scene::start(machine, "")?;
-    let info = cmd::run(&mut varlinkctl(machine, &["info", SOCKET]))?;
+    let info = cmd::run(&mut varlinkctl::command(machine, &["info", SOCKET]))?;
     ensure!(info.contains("peripetyd"), "{info}");
     for name in INTERFACES {
         let name = format!("io.peripety.{name}");
         ensure!(info.contains(&name), "{info}");
         // varlinkctl reads the description before it shows it.
-        let text = cmd::run(&mut varlinkctl(machine, &["introspect", SOCKET, &name]))?;
+        let text = cmd::run(&mut varlinkctl::command(machine, &["introspect", SOCKET, &name]))?;
         ensure!(text.contains("method "), "{text}");
     }
     let method = "io.peripety.Events.Subscribe";
     let ctl = Watcher::start(
         machine,
-        &mut varlinkctl(
+        &mut varlinkctl::command(
             machine,
             &["--json=short", "--more", "--timeout=infinity", "call", SOCKET, method, "{}"],
         ),
@@ -120,15 +103,17 @@ fn varlink(machine: &Machine) -> Result<()> {
     let id = event.event_id.to_string();
     ctl.wait_for(&[&id, "\"dropped\":0"])?;
     python.wait_for(&["FS_MOUNTED", &id])?;
-    let found = call(machine, "io.peripety.Events.Get", &json!({ "event_id": id }))?;
+    let found = varlinkctl::call(machine, SOCKET, "io.peripety.Events.Get", &json!({ "event_id": id }))?;
     ensure!(found.pointer("/event/event_id") == Some(&json!(id)), "{found}");
-    let device = call(machine, "io.peripety.Block.Resolve", &json!({ "name": disk.name }))?;
+    let device =
+        varlinkctl::call(machine, SOCKET, "io.peripety.Block.Resolve", &json!({ "name": disk.name }))?;
     ensure!(device.pointer("/device/blk_path") == Some(&json!(disk.path)), "{device}");
-    let refused = call(machine, "io.peripety.Block.Resolve", &json!({ "name": "no-such-disk" }));
+    let refused =
+        varlinkctl::call(machine, SOCKET, "io.peripety.Block.Resolve", &json!({ "name": "no-such-disk" }));
     let refused = format!("{:#}", refused.err().context("a disk that is not there was found")?);
     ensure!(refused.contains("io.peripety.Block.UnknownDevice"), "{refused}");
     for (name, of) in [("Status", "status"), ("Stats", "stats"), ("Probes", "probes")] {
-        let answer = call(machine, &format!("io.peripety.Daemon.{name}"), &json!({}))?;
+        let answer = varlinkctl::call(machine, SOCKET, &format!("io.peripety.Daemon.{name}"), &json!({}))?;
         ensure!(answer.get(of).is_some_and(Value::is_object), "{answer}");
     }
     Ok(())

@@ -75,6 +75,11 @@ impl Notifier {
         fs::read_to_string(self.dir.join("stdout")).unwrap_or_default()
     }
 
+    /// Its Varlink socket.
+    pub fn varlink(&self) -> String {
+        self.dir.join("run/io.peripety.Notify").display().to_string()
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.id()
     }

@@ -46,6 +46,8 @@ const ITEMS: &[Item] = {
         item(Test, Program("valgrind"), "valgrind", "valgrind"),
         item(Test, Program("abidiff"), "abigail-tools", "libabigail"),
         item(Test, Program("mmdebstrap"), "mmdebstrap", "mmdebstrap"),
+        item(Test, Program("chromium"), "chromium", "chromium"),
+        item(Test, Program("chromedriver"), "chromium-driver", "chromedriver"),
         item(Test, Program("logger"), "bsdutils", "util-linux"),
         item(Test, Program("dbus-daemon"), "dbus-daemon", "dbus-daemon"),
         item(Test, Program("gdbus"), "libglib2.0-bin", "glib2"),

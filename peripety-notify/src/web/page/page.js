@@ -11,6 +11,8 @@ const incidents = new Map();
 let token = sessionStorage.getItem(TOKEN);
 let cursor = null;
 let wait = WAIT.first;
+// Without it nobody knows whether anything is open.
+let live = false;
 
 function state(text, bad) {
   at("state").textContent = text;
@@ -29,7 +31,7 @@ function worseFirst(one, two) {
 function place() {
   const open = [...incidents.values()].filter((one) => isOpen(one.incident)).sort(worseFirst);
   at("open").replaceChildren(...open.map((one) => one.element));
-  at("none").hidden = open.length > 0;
+  at("none").hidden = open.length > 0 || !live;
   document.title = open.length ? `(${open.length}) Storage incidents` : "Storage incidents";
 }
 
@@ -73,7 +75,7 @@ function render(incident) {
   fact(list, "Device", at.filter(Boolean).join(", "));
   fact(list, "Hurt", impact.kinds.map(words).join(", "));
   fact(list, "Mounted at", (impact.mount_points || []).join(", "));
-  fact(list, "Failures", `${incident.failures} in ${incident.event_count} events`);
+  fact(list, "Failures", `${incident.failures} in ${incident.event_count} event${incident.event_count === 1 ? "" : "s"}`);
   article.append(head, list);
   if (incident.actions && incident.actions.length) {
     const actions = document.createElement("ol");
@@ -125,10 +127,14 @@ function connect() {
       at("gap").hidden = false;
     }
     if (message.live) {
+      live = true;
       wait = WAIT.first;
       state("Live");
     }
-    if (message.disconnected) state("peripetyd does not run; waiting for it", true);
+    if (message.disconnected) {
+      live = false;
+      state("peripetyd does not run; waiting for it", true);
+    }
     if (message.error) {
       refused = /token/.test(message.error);
       state(message.error, true);
@@ -138,6 +144,8 @@ function connect() {
     place();
   };
   socket.onclose = () => {
+    live = false;
+    place();
     if (refused) return;
     if (!at("state").classList.contains("bad")) state("The connection is lost; trying again", true);
     setTimeout(connect, wait);

@@ -1,7 +1,6 @@
 //! Varlink on the daemon's second socket: the same events, incidents and answers, and block devices. The interface files in
 //! `peripety/varlink` say what each method takes and gives.
 
-mod call;
 mod methods;
 
 use std::{
@@ -12,29 +11,24 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{io::AsyncBufReadExt as _, time::timeout};
 
-use self::call::{Call, NotCalled};
 use super::{
     Answers, PATIENCE, Peer,
     client::{Client, linger},
     feed::Feed,
     slots::Doing,
 };
-use crate::notifier::memory::{Memory, Stored};
+use crate::{
+    notifier::memory::{Memory, Stored},
+    varlink::{CALL_MAX, Call, Interface, NotCalled, message, reply},
+};
 
 /// The interfaces, by name.
-pub(super) const INTERFACES: [(&str, &str); 4] = [
+pub(super) const INTERFACES: [Interface; 4] = [
     ("io.peripety.Block", include_str!("../../../varlink/io.peripety.Block.varlink")),
     ("io.peripety.Daemon", include_str!("../../../varlink/io.peripety.Daemon.varlink")),
     ("io.peripety.Events", include_str!("../../../varlink/io.peripety.Events.varlink")),
     ("io.peripety.Incidents", include_str!("../../../varlink/io.peripety.Incidents.varlink")),
 ];
-
-/// What every service answers.
-pub(super) const SERVICE: (&str, &str) =
-    ("org.varlink.service", include_str!("../../../varlink/org.varlink.service.varlink"));
-
-/// Longest call, bytes.
-pub(super) const CALL_MAX: usize = 64 << 10;
 
 /// A method's answer.
 pub(super) enum Answer {
@@ -44,17 +38,6 @@ pub(super) enum Answer {
     Held(Box<Feed>),
     /// Revisions as they come.
     Follow(Box<Feed>, Value),
-}
-
-/// An error, with its parameters.
-#[derive(Debug, PartialEq)]
-pub(super) struct Failure {
-    pub(super) error: &'static str,
-    pub(super) parameters: Value,
-}
-
-pub(super) fn failure(error: &'static str, parameters: Value) -> Failure {
-    Failure { error, parameters }
 }
 
 /// What a method is answered with.
@@ -67,12 +50,6 @@ pub(super) struct Service<'a> {
 /// What a client that cannot be served reads as the answer to its first call.
 pub(super) fn refusal(most: usize) -> Vec<u8> {
     message(&json!({ "error": "io.peripety.Daemon.TooManyClients", "parameters": { "most": most } }))
-}
-
-fn message(value: &Value) -> Vec<u8> {
-    let mut bytes = value.to_string().into_bytes();
-    bytes.push(0);
-    bytes
 }
 
 /// Serves a client until it goes, or cannot be understood.
@@ -90,8 +67,7 @@ pub(super) async fn serve(
             Ok(None) => return Ok(()),
             Err(wrong) => {
                 client.counters.count_bad_request();
-                let wrong = wrong.failure();
-                client.write(&reply_error(&wrong)).await?;
+                client.write(&reply(&Err(wrong.failure("io.peripety.Daemon")))).await?;
                 linger(&mut client.from, &mut client.to).await;
                 return Ok(());
             }
@@ -100,20 +76,16 @@ pub(super) async fn serve(
         match methods::answer(&service, call).await {
             Ok(_) | Err(_) if wants_no_reply => {}
             Ok(Answer::One(parameters)) => {
-                client.write(&message(&json!({ "parameters": parameters }))).await?;
+                client.write(&reply(&Ok(parameters))).await?;
             }
             Ok(Answer::Held(feed)) => held(&mut client, *feed).await?,
             Ok(Answer::Follow(feed, first)) => return follow(&mut client, *feed, first).await,
             Err(wrong) => {
                 client.counters.count_bad_request();
-                client.write(&reply_error(&wrong)).await?;
+                client.write(&reply(&Err(wrong))).await?;
             }
         }
     }
-}
-
-fn reply_error(wrong: &Failure) -> Vec<u8> {
-    message(&json!({ "error": wrong.error, "parameters": wrong.parameters }))
 }
 
 /// The next call; none when the client has gone. Who does not begin one may stay; who begins one has to end it.
@@ -148,7 +120,7 @@ async fn read(client: &mut Client<'_>) -> Result<Option<Call>, NotCalled> {
         }
     });
     match whole.await {
-        Err(_) => Err(NotCalled::TooSlow),
+        Err(_) => Err(NotCalled::TooSlow(PATIENCE.as_secs())),
         Ok(Err(wrong)) => Err(wrong),
         // It went in the middle of a call.
         Ok(Ok(false)) => Ok(None),

@@ -2,8 +2,9 @@
 
 mod bus;
 mod dbus;
+mod page;
 mod web;
 
 use super::Case;
 
-pub const CASES: &[Case] = &[dbus::SEEN, dbus::POLKIT, web::BACK, web::SLOW];
+pub const CASES: &[Case] = &[dbus::SEEN, dbus::POLKIT, web::BACK, web::SLOW, page::LIVE, page::TOKEN];

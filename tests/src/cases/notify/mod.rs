@@ -7,6 +7,7 @@ mod idle;
 mod metrics;
 mod receivers;
 mod reload;
+mod varlink;
 
 use super::Case;
 
@@ -24,4 +25,5 @@ pub const CASES: &[Case] = &[
     daemon::FAILED,
     daemon::GAP,
     metrics::STORM,
+    varlink::TEST,
 ];

@@ -10,17 +10,14 @@ use peripety_model::{Filter, Incident};
 use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{
-    Answer, Failure, INTERFACES, SERVICE, Service,
-    call::{Call, Parameters, invalid},
-    failure,
-};
+use super::{Answer, INTERFACES, Service};
 use crate::{
     event::EventId,
     notifier::socket::{
         self, Position, Request,
         feed::{self, Feed, Wanted},
     },
+    varlink::{Call, Failure, Parameters, failure, invalid, no_method, of_every_service},
 };
 
 /// Names that are resolved at the same time: a path may hang as long as its filesystem does.
@@ -37,30 +34,11 @@ fn one(value: Value) -> Answered {
 
 /// Answers a call.
 pub(super) async fn answer(service: &Service<'_>, mut call: Call) -> Answered {
-    if call.upgrade {
-        return Err(invalid("upgrade"));
+    if let Some(answer) = of_every_service(&mut call, "peripetyd", &INTERFACES) {
+        return answer.map(Answer::One);
     }
     let mut parameters = Parameters::of(&mut call);
-    let Some((interface, method)) = call.method.rsplit_once('.') else {
-        return Err(no_method(&call.method));
-    };
-    match (interface, method) {
-        ("org.varlink.service", "GetInfo") => {
-            parameters.end()?;
-            let names: Vec<&str> = interfaces().map(|(name, _)| name).collect();
-            one(json!({
-                "vendor": "peripety", "product": "peripetyd", "version": env!("CARGO_PKG_VERSION"),
-                "url": env!("CARGO_PKG_REPOSITORY"), "interfaces": names,
-            }))
-        }
-        ("org.varlink.service", "GetInterfaceDescription") => {
-            let wanted: String = parameters.required("interface")?;
-            parameters.end()?;
-            match interfaces().find(|(name, _)| *name == wanted) {
-                Some((_, description)) => one(json!({ "description": description })),
-                None => Err(failure("org.varlink.service.InterfaceNotFound", json!({ "interface": wanted }))),
-            }
-        }
+    match call.method.rsplit_once('.').unwrap_or_default() {
         ("io.peripety.Events", "Subscribe") => subscribe(service, &call, parameters, false),
         ("io.peripety.Incidents", "Subscribe") => subscribe(service, &call, parameters, true),
         ("io.peripety.Events", "Query") => {
@@ -97,7 +75,7 @@ pub(super) async fn answer(service: &Service<'_>, mut call: Call) -> Answered {
             let all: Vec<&BlkInfo> = all.iter().map(AsRef::as_ref).collect();
             one(json!({ "devices": all }))
         }
-        ("io.peripety.Daemon", "Status" | "Stats" | "Probes" | "Configuration") => {
+        ("io.peripety.Daemon", method @ ("Status" | "Stats" | "Probes" | "Configuration")) => {
             parameters.end()?;
             let (request, name) = match method {
                 "Status" => ("status", "status"),
@@ -111,18 +89,8 @@ pub(super) async fn answer(service: &Service<'_>, mut call: Call) -> Answered {
         ("io.peripety.Daemon", "Resolve") => {
             person(service, parameters, "resolve", "io.peripety.Daemon.Refused").await
         }
-        _ if interfaces().any(|(name, _)| name == interface) => Err(no_method(&call.method)),
-        _ => Err(failure("org.varlink.service.InterfaceNotFound", json!({ "interface": interface }))),
+        _ => Err(no_method(&call.method)),
     }
-}
-
-/// All interfaces, with their descriptions.
-fn interfaces() -> impl Iterator<Item = (&'static str, &'static str)> {
-    std::iter::once(SERVICE).chain(INTERFACES)
-}
-
-fn no_method(method: &str) -> Failure {
-    failure("org.varlink.service.MethodNotFound", json!({ "method": method }))
 }
 
 fn refused(error: &'static str, why: &str) -> Failure {
