@@ -48,9 +48,15 @@ pub fn run(args: Args) -> Result<()> {
     if filter.is_none_or(|filter| "libperipety".contains(filter)) {
         parts.push(part("C library", || capi::check(&mut skipped)));
     }
-    parts.push(part("end to end", || end_to_end(filter, &mut skipped)));
-    if !args.no_vm {
-        parts.push(part("virtual machines", || vm::core(filter, !args.no_setup, &binaries()?, &mut skipped)));
+    let machines = !args.no_vm && vm::Core::is_wanted(filter);
+    // The end-to-end tests wait for most of their time, in which machines can be emulated.
+    let played = std::thread::scope(|scope| {
+        let played = machines.then(|| scope.spawn(|| play(filter, !args.no_setup)));
+        parts.push(part("end to end", || end_to_end(filter, &mut skipped)));
+        played.and_then(|played| played.join().ok())
+    });
+    if let Some(played) = played {
+        parts.push(part("virtual machines", || conclude(played, &mut skipped)));
     }
 
     eprintln!();
@@ -86,9 +92,28 @@ fn announce(args: &Args) {
         let bring =
             if vm::is_there() { "" } else { " They are brought first: 1 GB, into ~/.cache/peripety/vm." };
         eprintln!(
-            "test: after that five faults in virtual machines with other kernels, about a minute each; --no-vm leaves them \
-             out.{bring}"
+            "test: beside the latter five faults in virtual machines with other kernels, about a minute each; --no-vm leaves \
+             them out.{bring}"
         );
+    }
+}
+
+/// Machines in which the core of scenarios was played, and how it went; or why there are none.
+type Played = Result<(vm::Core, Result<Vec<vm::Outcome>>)>;
+
+fn play(filter: Option<&str>, bring: bool) -> Played {
+    let core = vm::Core::set_up(filter, bring)?;
+    let outcomes = binaries().and_then(|binaries| core.play(&binaries));
+    Ok((core, outcomes))
+}
+
+fn conclude(played: Played, skipped: &mut Vec<String>) -> Result<()> {
+    match played {
+        Ok((core, outcomes)) => core.conclude(outcomes?, &binaries()?),
+        Err(error) => {
+            skipped.push(format!("faults in virtual machines: {error:#}"));
+            Ok(())
+        }
     }
 }
 

@@ -57,15 +57,22 @@ impl Bench {
         Ok(Self { roots, kernels, busy: false })
     }
 
-    /// Plays all, and reports each when it is done.
-    pub fn play(&self, jobs: Vec<Job<'_>>, binaries: &Path, at_a_time: usize, keep: bool) -> Vec<Outcome> {
+    /// Plays all, and hands over each when it is done.
+    pub fn play(
+        &self,
+        jobs: Vec<Job<'_>>,
+        binaries: &Path,
+        at_a_time: usize,
+        keep: bool,
+        done: impl Fn(&Outcome) + Sync,
+    ) -> Vec<Outcome> {
         let queue = Mutex::new(VecDeque::from(jobs));
         let outcomes = Mutex::new(Vec::new());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let work = || {
             while let Some(job) = next() {
                 let outcome = self.play_one(&job, binaries, keep);
-                report(&outcome);
+                done(&outcome);
                 outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
             }
         };
@@ -111,7 +118,8 @@ impl Outcome {
     }
 }
 
-fn report(outcome: &Outcome) {
+/// Prints how one went.
+pub fn report(outcome: &Outcome) {
     let verdict = if outcome.wrong.is_empty() { "ok    " } else { "FAILED" };
     eprintln!("{verdict} {:<32} {:>6.1} s", outcome.name(), outcome.took.as_secs_f32());
     for line in &outcome.wrong {

@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::{Context as _, Result};
 
 use super::{
-    bench::{self, Bench, Job},
-    kernel, scenario,
+    bench::{self, Bench, Job, Outcome},
+    kernel,
+    scenario::{self, Scenario},
 };
 use crate::sh;
 
@@ -17,32 +18,59 @@ const CORE: &[(&str, &[&str])] = &[
     ("7.2", &["scsi-medium-error"]),
 ];
 
-/// Plays those whose name contains the filter, and may `bring` what that takes. Where there can be no machines, one line says why; where there can, a
-/// scenario that fails is a failure.
-pub fn run(filter: Option<&str>, bring: bool, binaries: &Path, skipped: &mut Vec<String>) -> Result<()> {
-    let is_wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter));
-    if !CORE.iter().any(|(_kernel, names)| names.iter().any(|name| is_wanted(name))) {
-        return Ok(());
+/// Machines and what is played in them.
+pub struct Core {
+    bench: Bench,
+    scenarios: Vec<Scenario>,
+    wanted: Vec<(&'static str, &'static str)>,
+}
+
+impl Core {
+    /// Whether any name contains the filter.
+    pub fn is_wanted(filter: Option<&str>) -> bool {
+        !wanted(filter).is_empty()
     }
-    let bench = match set_up(bring) {
-        Ok(bench) => bench,
-        Err(error) => {
-            skipped.push(format!("faults in virtual machines: {error:#}"));
-            return Ok(());
-        }
-    };
-    let scenarios = scenario::all()?;
-    let mut jobs = Vec::new();
-    for (kernel, names) in CORE {
-        let kernel = bench.kernels.iter().find(|k| k.name == *kernel).context("a kernel of the core")?;
-        for name in names.iter().filter(|name| is_wanted(name)) {
-            let scenario = scenarios.iter().find(|s| s.name == *name);
-            let scenario = scenario.with_context(|| format!("scenario {name} is gone"))?;
-            jobs.push(Job { kernel, scenario });
-        }
+
+    /// Those whose name contains the filter. What that takes may be brought.
+    ///
+    /// # Errors
+    /// There can be no machines here, and why.
+    pub fn set_up(filter: Option<&str>, bring: bool) -> Result<Self> {
+        Ok(Self { bench: set_up(bring)?, scenarios: scenario::all()?, wanted: wanted(filter) })
     }
-    // One at a time: two slow each other down so much that kernels take their own timers for broken.
-    bench::verdict(&bench.play(jobs, binaries, 1, false))
+
+    fn job(&self, kernel: &str, name: &str) -> Result<Job<'_>> {
+        let kernel = self.bench.kernels.iter().find(|k| k.name == kernel).context("a kernel of the core")?;
+        let scenario = self.scenarios.iter().find(|s| s.name == name);
+        Ok(Job { kernel, scenario: scenario.with_context(|| format!("scenario {name} is gone"))? })
+    }
+
+    /// Plays all, and prints nothing.
+    pub fn play(&self, binaries: &Path) -> Result<Vec<Outcome>> {
+        let jobs: Result<Vec<Job<'_>>> =
+            self.wanted.iter().map(|(kernel, name)| self.job(kernel, name)).collect();
+        // One at a time: two slow each other down so much that kernels take their own timers for broken.
+        Ok(self.bench.play(jobs?, binaries, 1, false, |_| ()))
+    }
+
+    /// Says how all went. What failed beside other tests is played once more, alone: a failure is one of a machine that gets its
+    /// time.
+    pub fn conclude(&self, outcomes: Vec<Outcome>, binaries: &Path) -> Result<()> {
+        let (failed, mut all): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|o| !o.wrong.is_empty());
+        all.iter().for_each(bench::report);
+        if !failed.is_empty() {
+            failed.iter().for_each(bench::report);
+            eprintln!("played again, alone:");
+            let jobs: Result<Vec<Job<'_>>> = failed.iter().map(|o| self.job(o.kernel, &o.scenario)).collect();
+            all.extend(self.bench.play(jobs?, binaries, 1, false, bench::report));
+        }
+        bench::verdict(&all)
+    }
+}
+
+fn wanted(filter: Option<&str>) -> Vec<(&'static str, &'static str)> {
+    let all = CORE.iter().flat_map(|(kernel, names)| names.iter().map(move |name| (*kernel, *name)));
+    all.filter(|(_kernel, name)| filter.is_none_or(|filter| name.contains(filter))).collect()
 }
 
 fn set_up(bring: bool) -> Result<Bench> {

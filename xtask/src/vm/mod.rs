@@ -20,7 +20,8 @@ use anyhow::{Context as _, Result, bail};
 
 pub use self::{
     apt::{Suite, archive},
-    core::run as core,
+    bench::Outcome,
+    core::Core,
     kernel::sources,
 };
 use self::{
@@ -98,7 +99,7 @@ pub fn run(args: Args) -> Result<()> {
     let all =
         || bench.kernels.iter().flat_map(|kernel| scenarios.iter().map(move |s| Job { kernel, scenario: s }));
     let jobs: Vec<_> = all().filter(|job| job.scenario.is_for(job.kernel.name)).collect();
-    let outcomes = bench.play(jobs, &binaries, args.jobs, args.keep);
+    let outcomes = bench.play(jobs, &binaries, args.jobs, args.keep, bench::report);
 
     let table = summary::table(&outcomes, &scenarios);
     let file = sh::target_dir().join("vm/summary.txt");
