@@ -28,4 +28,4 @@ pub mod wb_err;
 pub mod xfs;
 
 pub use header::{FLAG_CLASSIC, Header, Kind, VERSION};
-pub use record::{DecodeError, KernelRecord, Payload};
+pub use record::{DecodeError, KernelRecord, Payload, RECORD_MAX};

@@ -18,6 +18,9 @@ use crate::{
 /// Bytes of the largest payload.
 const LARGEST: usize = size_of::<WbErr>();
 
+/// Bytes of the longest record.
+pub const RECORD_MAX: usize = Header::SIZE + LARGEST;
+
 /// A record of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRecord {

@@ -4,7 +4,8 @@
 //! that a daemon that is killed in between reads it again (promise 1). aya's reader gives back each record as it is read.
 //!
 //! The map is three parts: a page with the consumer's position, ours to write; a page with the producer's position; the
-//! data, mapped twice in a row, so that a record that wraps is still one slice. Positions count bytes and never wrap.
+//! data, which the kernel has twice in a row, so that a record that wraps is still one slice. As much of the second copy is mapped
+//! as the longest record needs: all that is mapped counts as memory of the daemon. Positions count bytes and never wrap.
 
 use std::{
     ffi::c_void,
@@ -16,12 +17,16 @@ use std::{
 };
 
 use aya::maps::{Map, MapData, MapError};
+use peripety_common::RECORD_MAX;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Bits and size of a record's header: `BPF_RINGBUF_BUSY_BIT`, `_DISCARD_BIT`, `_HDR_SZ` (include/uapi/linux/bpf.h).
 const BUSY: u32 = 1 << 31;
 const DISCARD: u32 = 1 << 30;
 const HEADER: usize = 8;
+/// What is mapped of the second copy, at least: a multiple of every page size is made of it.
+const TAIL: usize = 4096;
+const _: () = assert!(RECORD_MAX <= TAIL, "a record that wraps is not mapped as a whole");
 
 /// Why a map cannot be read as a ring.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +71,11 @@ impl Ring {
         let info = data.info()?;
         let bytes = info.max_entries() as usize;
         let page = rustix::param::page_size();
+        let tail = TAIL.next_multiple_of(page).min(bytes);
         let fd = data.fd().as_fd();
         let consumer = Mapping::new(fd, 0, page, ProtFlags::READ | ProtFlags::WRITE)
             .map_err(|source| RingError::Mmap { what: "consumer page", source })?;
-        let producer = Mapping::new(fd, page, page + 2 * bytes, ProtFlags::READ)
+        let producer = Mapping::new(fd, page, page + bytes + tail, ProtFlags::READ)
             .map_err(|source| RingError::Mmap { what: "data", source })?;
         let committed = consumer.position().load(Ordering::Acquire);
         Ok(Self {
@@ -147,14 +153,13 @@ impl Ring {
         // SAFETY: the producer is ahead, so a header stands here, 8 bytes aligned, inside of the first copy of the data.
         let header = unsafe { self.producer.at(self.page + place).cast::<AtomicU32>().as_ref() };
         let len = header.load(Ordering::Acquire);
-        // A length that the ring cannot hold is not believed.
-        let fits = (len & !DISCARD) as usize + HEADER <= self.mask + 1;
+        // A length that is not mapped as a whole is not believed.
+        let fits = (len & !DISCARD) as usize <= TAIL.min(self.mask + 1 - HEADER);
         (len & BUSY == 0 && fits).then_some((len, place + HEADER))
     }
 
     fn data(&self, start: usize, len: usize) -> &[u8] {
-        // SAFETY: `header` has checked the length against the ring; the second copy of the data makes it one slice, and the
-        // kernel does not write to it before its room is given back.
+        // SAFETY: `header` has checked the length against what is mapped of the second copy of the data, which makes it one slice, and the kernel does not write to it before its room is given back.
         unsafe { slice::from_raw_parts(self.producer.at(self.page + start).as_ptr().cast(), len) }
     }
 }
