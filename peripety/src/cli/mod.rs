@@ -26,6 +26,7 @@ mod list;
 mod match_line;
 mod monitor;
 mod notify;
+mod pager;
 mod parse;
 mod policy;
 mod probes;
@@ -75,6 +76,9 @@ pub(crate) struct Global {
     /// Directory of journal files to read instead of the system's journal
     #[arg(long, global = true, value_name = "DIR", env = "PERIPETY_JOURNAL_DIR", hide = true)]
     journal_dir: Option<PathBuf>,
+    /// Do not show long output in a pager
+    #[arg(long, global = true)]
+    no_pager: bool,
     /// Another peripetyd whose events in the journal are believed
     #[arg(long, global = true, value_name = "FILE", env = "PERIPETY_DAEMON", hide = true)]
     daemon: Option<PathBuf>,
@@ -197,6 +201,27 @@ commands! {
     Completions completions,
 }
 
+impl Command {
+    /// Whether it prints once, and perhaps more than a screen.
+    fn is_paged(&self) -> bool {
+        match self {
+            Self::Status(args) => !args.is_watching(),
+            Self::Query(_)
+            | Self::Explain(_)
+            | Self::Incidents(_)
+            | Self::Timeline(_)
+            | Self::Info(_)
+            | Self::List(_)
+            | Self::Arrays(_)
+            | Self::Types(_)
+            | Self::Probes(_)
+            | Self::Stats(_)
+            | Self::Doctor(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Runs `prpt` with the arguments of the process.
 pub fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -218,7 +243,10 @@ pub fn main() -> ExitCode {
         }
     };
     let roots = cli.global.roots();
-    match cli.command.run(&roots) {
+    let pager = (cli.command.is_paged() && !cli.global.no_pager).then(pager::Pager::start).flatten();
+    let result = cli.command.run(&roots);
+    drop(pager);
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) if closed_pipe(&error) => ExitCode::from(OK),
         Err(error) => {

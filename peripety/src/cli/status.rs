@@ -37,6 +37,12 @@ pub(super) struct Args {
     output: Output,
 }
 
+impl Args {
+    pub(super) const fn is_watching(&self) -> bool {
+        self.watch
+    }
+}
+
 /// How often '--watch' looks.
 const WATCH: Duration = Duration::from_secs(2);
 

@@ -1,9 +1,12 @@
 //! Wrong input: one line that says what is wrong, and exit 2.
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 
 use super::Case;
 use crate::{
+    cmd,
     machine::{Machine, Need},
     prpt,
     scene::Scene,
@@ -14,6 +17,11 @@ pub const CASES: &[Case] = &[
     Case { name: "a_broken_configuration_is_shown_where_it_is_broken", needs: &[], run: check_config },
     Case { name: "nothing_found_is_exit_1", needs: &[Need::Journald], run: nothing },
     Case { name: "doctor_and_probes_print_a_screenful", needs: &[], run: doctor },
+    Case {
+        name: "a_pager_shows_what_goes_to_a_terminal_and_nothing_else",
+        needs: &[Need::Program("script")],
+        run: pager,
+    },
 ];
 
 fn wrong(machine: &Machine) -> Result<()> {
@@ -42,6 +50,32 @@ fn wrong(machine: &Machine) -> Result<()> {
         let ran = prpt::run(machine, &args)?;
         ensure!(ran.stderr.lines().count() == 1, "prpt {args:?}: {ran:?}");
     }
+    Ok(())
+}
+
+fn pager(machine: &Machine) -> Result<()> {
+    let prpt = machine.program("prpt").display().to_string();
+    // script runs a command on a terminal of its own; what is degraded here is no matter.
+    let on_terminal = |args: &str, pager: &str| {
+        let mut script = Command::new("script");
+        script.args(["-qec", &format!("stty cols 100; {prpt} {args}; true"), "/dev/null"]);
+        cmd::run(script.env("PAGER", pager).env("TERM", "xterm"))
+    };
+    let marked = |text: &str| text.lines().filter(|line| line.starts_with("paged:")).count();
+    let pager = "sed s/^/paged:/";
+    let paged = on_terminal("types FS_SHUTDOWN", pager)?;
+    ensure!(marked(&paged) == 1 && paged.contains("FS_SHUTDOWN"), "{paged}");
+    for (args, pager) in
+        [("types FS_SHUTDOWN --no-pager", pager), ("types FS_SHUTDOWN", "cat"), ("--version", pager)]
+    {
+        let text = on_terminal(args, pager)?;
+        ensure!(marked(&text) == 0 && !text.trim().is_empty(), "prpt {args} with {pager}: {text}");
+    }
+    let list = on_terminal("doctor", pager)?;
+    let wide = list.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0);
+    ensure!((60..=100 + "paged:".len()).contains(&wide), "the width is not that of the terminal: {list}");
+    let piped = cmd::run(Command::new(&prpt).args(["types", "FS_SHUTDOWN"]).env("PAGER", pager))?;
+    ensure!(marked(&piped) == 0, "{piped}");
     Ok(())
 }
 
