@@ -31,9 +31,34 @@ pub struct Case {
     tries: u32,
     /// When the last one ended, or began if its end was not seen.
     tried_at: Option<Duration>,
+    /// The one that runs.
+    #[serde(default)]
+    pub begun: Option<Begun>,
     /// What was said last, so that it is said once.
     #[serde(skip)]
     said: String,
+}
+
+/// An action that runs, as a process has to know it that comes after the one which began it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// All of it.
+    pub plan: Plan,
+    /// How many of its commands have begun.
+    pub commands: usize,
+    /// The process group of the last of them; none where nobody could write it down.
+    pub group: Option<Group>,
+    /// When it has to have ended.
+    pub until: Duration,
+}
+
+/// A process group, by the process that leads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The number of both.
+    pub pid: i32,
+    /// When that process began, as `/proc` has it: its number may be another one's later.
+    pub started: Option<u64>,
 }
 
 /// What to do now.
@@ -57,6 +82,7 @@ impl Case {
             failures: BTreeMap::from([(event, at)]),
             tries: 0,
             tried_at: None,
+            begun: None,
             said: String::new(),
         }
     }
@@ -71,14 +97,16 @@ impl Case {
     }
 
     /// An action begins: until it ends it counts as one that failed, for nobody may be there to see how it ended.
-    pub fn begins(&mut self, at: Duration) {
+    pub fn begins(&mut self, plan: Plan, at: Duration, until: Duration) {
         self.tries = self.tries.saturating_add(1);
         self.tried_at = Some(at);
+        self.begun = Some(Begun { plan, commands: 0, group: None, until });
     }
 
     /// It ended, well or not: where the array is not well by it, the next try waits.
     pub fn ended(&mut self, at: Duration) {
         self.tried_at = Some(at);
+        self.begun = None;
     }
 
     /// Whether these words were not said before.
@@ -166,6 +194,10 @@ mod tests {
         case.again(event(at), at);
     }
 
+    fn begins(case: &mut Case, at: Duration) {
+        case.begins(Plan { commands: Vec::new(), environment: Vec::new() }, at, at + s(600));
+    }
+
     fn policy(rest: &str) -> Policy {
         let text = format!("[[policy]]\nname = \"p\"\ntypes = [\"*\"]\n{rest}\n");
         Config::parse(&text, Path::new("p")).unwrap().policy.remove(0)
@@ -241,7 +273,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             assert!(matches!(case.decide(&policy, Some(&dead(1)), now), Decision::Act(_)));
-            case.begins(now);
+            begins(&mut case, now);
             // Killed while it ran: what was written down when it began is all that is known.
             case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
             let Decision::Wait(left, _) = case.decide(&policy, Some(&dead(1)), now) else {
@@ -252,7 +284,7 @@ mod tests {
         }
         assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
         // Nor does it go on at once where the command had nothing to complain about.
-        case.begins(now);
+        begins(&mut case, now);
         case.ended(now + s(5));
         assert!(is_wait(&case.decide(&policy, Some(&dead(1)), now + s(5))));
     }
@@ -273,7 +305,7 @@ mod tests {
             let legs: Vec<String> = (0..states.len()).map(|n| format!("254:{n}")).collect();
             let now = of("mirror", &format!("{} {} {synced}/100 1 {states} 1 core", states.len(), legs.join(" ")));
             let mut case = case(&policy, s(0));
-            (0..tries).for_each(|_| case.begins(s(0)));
+            (0..tries).for_each(|_| begins(&mut case, s(0)));
             if let Decision::Act(_) = case.decide(&policy, Some(&now), s(at)) {
                 prop_assert!(states.contains('A') && !now.busy && !now.is_well(), "{states} {synced}");
             }

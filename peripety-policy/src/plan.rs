@@ -1,14 +1,17 @@
 //! What each action is for each kind of array, and when it would be wrong to take it: one table.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     config::{Action, Policy},
     situation::{Kind, Situation},
 };
 
 /// What is to be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Commands, one after the other; the next only if the one before succeeded.
+    /// Commands, one after the other; the next only if the one before succeeded, or if nobody saw how it ended: what stops an
+    /// array comes first, what lets it go on comes last.
     pub commands: Vec<Vec<String>>,
     /// What they are given in their environment.
     pub environment: Vec<(String, String)>,

@@ -168,7 +168,9 @@ fn lay_out(root: &Path, kernel: &Kernel, scenario: &Scenario, binaries: &Path) -
             ("peripety-policy", "usr/sbin"),
             ("peripety-scan", "usr/sbin"),
         ]);
-        write("usr/lib/systemd/system/peripety-scan.service", &in_dist("peripety-scan.service")?, 0o644)?;
+        for unit in ["peripety-policy.service", "peripety-scan.service"] {
+            write(&format!("usr/lib/systemd/system/{unit}"), &in_dist(unit)?, 0o644)?;
+        }
     }
     for service in services {
         link(&root.join("etc/systemd/system/sysinit.target.wants"), service, "/usr/lib/systemd/system")?;
