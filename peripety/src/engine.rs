@@ -206,6 +206,11 @@ impl Engine {
         self.stacks.is_open()
     }
 
+    /// Sets how bad it is what no record reports, and the daemon saw by itself: as of what is reported.
+    pub(crate) fn weigh_seen(&self, event: &mut Event, facts: &dyn DeviceFacts) {
+        self.correlator.weigh_seen(event, facts);
+    }
+
     /// Lets time go on to `now_ns` (CLOCK_MONOTONIC), when the ring was read; adds the events that are due to `out`.
     pub fn tick(&mut self, now_ns: u64, facts: &dyn DeviceFacts, out: &mut Vec<Event>) {
         self.correlator.advance(now_ns, true, &mut Context { facts, out });

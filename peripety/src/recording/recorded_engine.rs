@@ -154,6 +154,11 @@ impl RecordedEngine {
         }
     }
 
+    /// As of [`Engine::weigh_seen`]. It is recorded with the event, once that is said.
+    pub(crate) fn weigh_seen(&self, event: &mut Event, facts: &dyn DeviceFacts) {
+        self.engine.weigh_seen(event, facts);
+    }
+
     /// Notes an event that the daemon says by itself.
     pub(crate) fn said(&mut self, event: &mut Event) {
         if let Some(tape) = &mut self.tape {

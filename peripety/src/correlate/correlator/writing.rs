@@ -1,12 +1,17 @@
 //! Events that are written, with what is known by then, and closed.
 
 use super::{
-    super::{fold::Fold, fold_table::FoldId, impact, layer::Layer},
+    super::{
+        fold::Fold,
+        fold_table::FoldId,
+        impact::{self, Known},
+        layer::{self, Layer},
+    },
     Context, Correlator, MOUNTING_NS,
 };
 use crate::{
-    block::{BlkInfo, BlkType, Dev, Hctl},
-    event::EventType,
+    block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl},
+    event::{Event, EventType},
 };
 
 impl Correlator {
@@ -24,11 +29,8 @@ impl Correlator {
         known.asked = known.asked || self.asked.covers(fold) == Some(true);
         known.went = known.went || self.asked.covers(fold) == Some(false);
         if let Some(block) = &event.block {
-            let layer = fold.node.failed.layer;
-            let is_below = (layer <= Layer::Request && layer != Layer::Removed)
-                || impact::LEG_FAILED.contains(&event.event_type);
             known.spared = known.spared
-                || (is_below && impact::is_spared(block, &self.left, cx.facts))
+                || self.is_spared(event, block, fold.node.failed.layer, cx.facts)
                 || impact::is_taken_out(&event.event_type, block);
             if let (Some(paths), true) = (block.id.paths, event.event_type == EventType::NVME_PATH_FAILED) {
                 let down = self.nvme_outages.paths_down(block.id.dev);
@@ -39,6 +41,20 @@ impl Correlator {
         if let Some(fold) = self.table.get_mut(place) {
             fold.known = known;
         }
+    }
+
+    /// Whether another path or copy serves what a device does not.
+    fn is_spared(&self, event: &Event, block: &BlkInfo, layer: Layer, facts: &dyn DeviceFacts) -> bool {
+        let is_below = (layer <= Layer::Request && layer != Layer::Removed)
+            || impact::LEG_FAILED.contains(&event.event_type);
+        is_below && impact::is_spared(block, &self.left, facts)
+    }
+
+    /// Sets how bad it is what nothing reported, and the daemon saw by itself.
+    pub(crate) fn weigh_seen(&self, event: &mut Event, facts: &dyn DeviceFacts) {
+        let layer = layer::of(event).layer;
+        let spared = event.block.as_ref().is_some_and(|block| self.is_spared(event, block, layer, facts));
+        impact::weigh(event, Known { spared, ..Known::default() });
     }
 
     pub(super) fn write(&mut self, place: FoldId, cx: &mut Context<'_>) {

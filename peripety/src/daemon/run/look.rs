@@ -144,6 +144,7 @@ impl Daemon {
         if *event_type == EventType::MD_ARRAY_FAILED {
             event.facts.md.get_or_insert_default().array = Some(device.name.clone());
         }
+        self.pipeline.engine.weigh_seen(&mut event, &self.pipeline.cache);
         let sequence = format!("{event_type}/{}/{}", device.name, now.monotonic_ns.unwrap_or_default());
         event.event_id = crate::event::event_id(&self.pipeline.host.boot_id, "sysfs", &sequence);
         self.pipeline.emit(event);
