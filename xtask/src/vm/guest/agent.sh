@@ -90,10 +90,11 @@ is_rebooted && cat $kept/facts > "$out/facts"
 [ -e /root/packages ] || until_ok systemctl is-active peripetyd
 udevadm settle
 fact boot_seconds "$(cut -d' ' -f1 /proc/uptime)"
+# By a pipe: whoever opens /dev/stderr of a file to write to it (tee) empties the file.
 (
     set -x
     . /usr/lib/peripety-machine/scenario.sh
-) > "$out/script.log" 2>&1
+) > >(exec cat > "$out/script.log") 2>&1
 code=$?
 is_rebooted && cat $kept/script.log "$out/script.log" > "$out/script.all" && mv "$out/script.all" "$out/script.log"
 echo $code > "$out/script.exit"
