@@ -85,7 +85,8 @@ fn command(words: &[&str]) -> Vec<String> {
 }
 
 fn repair(of: &Situation) -> Option<Vec<Vec<String>>> {
-    Some(vec![command(&["lvconvert", "--yes", "--repair", "--use-policies", of.volume.as_deref()?])])
+    // Not by the policies of lvm.conf: as LVM has them, they do nothing about RAID, and take a mirror's leg away.
+    Some(vec![command(&["lvconvert", "--yes", "--repair", of.volume.as_deref()?])])
 }
 
 fn extend(of: &Situation) -> Option<Vec<Vec<String>>> {
@@ -164,7 +165,7 @@ mod tests {
             ("resync", "mirror", DEAD, "dmsetup suspend --noflush --nolockfs vg-lv; dmsetup resume vg-lv"),
             ("resync", "raid", "raid1 2 AD 9/9 idle 0 0 -", "lvchange --refresh vg/lv"),
             ("rewrite", "raid", "raid1 2 AA 9/9 idle 0 0 -", "lvchange --syncaction repair vg/lv"),
-            ("replace-leg", "mirror", DEAD, "lvconvert --yes --repair --use-policies vg/lv"),
+            ("replace-leg", "mirror", DEAD, "lvconvert --yes --repair vg/lv"),
             ("extend", "snapshot", "85/100 2", "lvextend --use-policies vg/lv"),
         ] {
             assert_eq!(planned(action, target, line).as_deref(), Ok(commands));

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(
             would(&config, "DM_MIRROR_LEG_FAILED", &of),
             "vg-lv: DM_MIRROR_LEG_FAILED: policy 'leg' waits: it may be over by itself: 300 s are left; after that, if it \
-             is as it is now, runs: lvconvert --yes --repair --use-policies vg/lv"
+             is as it is now, runs: lvconvert --yes --repair vg/lv"
         );
         assert!(would(&config, "MD_DISK_FAILED", &of).ends_with("no policy is about it"));
         assert!(
