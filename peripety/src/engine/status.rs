@@ -87,3 +87,28 @@ fn a_daemon_that_was_killed_says_what_changed_meanwhile_and_nothing_else() {
     let events = run(&mut second, &[mirror(START + 61 * SECOND, SDA, "AA")]);
     assert_eq!(events[0].event_type, EventType::DM_MIRROR_IN_SYNC, "{events:?}");
 }
+
+#[test]
+fn a_line_that_names_no_map_is_about_the_one_whose_status_says_the_same() {
+    let snapshot = |ns, line: &str| status(ns, "snapshot", line.to_owned());
+    let line = "device-mapper: snapshots: Invalidating snapshot: Unable to allocate exception.";
+    let records = [
+        snapshot(START, "70/100 1"),
+        text_line(START + SECOND, line),
+        snapshot(START + SECOND + 5 * MS, "Invalid"),
+    ];
+    let mut engine = engine();
+    let revisions = run_in_time(&mut engine, &records);
+    let events = finals(&revisions);
+    assert_eq!(events.len(), 1, "{events:?}");
+    let dm = events[0].facts.dm.as_ref().unwrap();
+    assert_eq!((events[0].kdev.as_str(), dm.name.as_deref(), events[0].count), ("dm-0", Some("vg-lv"), 1));
+    assert_eq!(events[0].sources, ["kmsg", "dm_status"]);
+    // Of what is about another thing it is not.
+    let records = [
+        snapshot(START + 60 * SECOND, "10/100 1"),
+        text_line(START + 61 * SECOND, "device-mapper: snapshots: Read error: shutting down merge."),
+        snapshot(START + 62 * SECOND, "Invalid"),
+    ];
+    assert_eq!(run(&mut engine, &records).len(), 2);
+}

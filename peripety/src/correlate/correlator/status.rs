@@ -13,7 +13,14 @@ impl Correlator {
         let block = event_builder::device(raw, cx.facts);
         let scope = scope(raw, block.as_deref());
         let known = status::seek(&self.view(), raw, scope);
-        if let Some(place) = known.and_then(|place| self.still_open(place, raw.time, cx)) {
+        let nameless = known.map_or_else(|| status::seek_nameless(&self.view(), raw), |_| None);
+        if let Some(place) = known.or(nameless).and_then(|place| self.still_open(place, raw.time, cx)) {
+            if let (Some(_), Some(block)) = (nameless, &block) {
+                self.table.add_key(place, FoldKey::typed(scope, raw.event_type.as_str(), detail(raw)));
+                if let Some(fold) = self.table.get_mut(place) {
+                    fold.node.dev = Some(block.id.dev);
+                }
+            }
             let Some(fold) = self.table.get_mut(place) else { return };
             let before = fold.event().facts.clone();
             fold.learn(raw);

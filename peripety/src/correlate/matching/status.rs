@@ -4,10 +4,24 @@ use super::{
     super::{fold_table::FoldId, key::Scope},
     View,
 };
-use crate::{event::Facts, parser::RawEvent};
+use crate::{
+    event::{Event, Facts},
+    parser::RawEvent,
+};
 
 /// The open event of the same type and device that does not say otherwise: of another leg, area or level.
 pub(in super::super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Option<FoldId> {
+    newest(view, raw, scope, |_| true)
+}
+
+/// The open event that lines of text made which name no map: of some targets the kernel prints no more than what happened.
+pub(in super::super) fn seek_nameless(view: &View<'_>, raw: &RawEvent) -> Option<FoldId> {
+    newest(view, raw, Scope::name(""), |event| {
+        event.block.is_none() && event.facts.dm.as_ref().is_none_or(|dm| dm.name.is_none())
+    })
+}
+
+fn newest(view: &View<'_>, raw: &RawEvent, scope: Scope, is_it: impl Fn(&Event) -> bool) -> Option<FoldId> {
     let places = view.table.oldest_first();
     places.into_iter().rev().find(|place| {
         view.table.get(*place).is_some_and(|fold| {
@@ -15,6 +29,7 @@ pub(in super::super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> O
             event.event_type == raw.event_type
                 && fold.keys.iter().any(|key| key.scope == scope.0)
                 && fits(&event.facts, &raw.facts)
+                && is_it(event)
         })
     })
 }
