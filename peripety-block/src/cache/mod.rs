@@ -258,6 +258,15 @@ impl BlkCache {
         }
     }
 
+    /// Looks again at what an array of md, by the kernel's name, is made of. Of a member that comes or goes the kernel sends no
+    /// uevent. What else has such a name, or nothing, is left as it is.
+    pub fn reread_array(&self, name: &str, now_ns: u64, wait: Duration) {
+        let is_array = name.starts_with("md") && !name.contains('/');
+        if let Some(device) = is_array.then(|| sysfs::read_name(&self.shared.roots, name)).flatten() {
+            self.take(device, false, now_ns, wait);
+        }
+    }
+
     fn refresh_mounts_for(&self, wait: Duration, all: bool, read: impl FnOnce()) {
         let mounts = MountsRead::new(&self.shared.roots);
         let wanted: Vec<Gen> = {

@@ -1,6 +1,6 @@
 //! The cache over made-up machines, over time, and on the running machine.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     BlkCache, BlkType, Dev, DeviceFacts, Identity, Roots, Transport,
@@ -151,6 +151,32 @@ fn lost_uevents_are_made_up_for_by_a_new_scan() {
     assert_eq!(cache.by_dev(Dev::new(253, 1), Some(1)).unwrap().id.diskseq, Some(101));
     assert_eq!(cache.by_dev(Dev::new(253, 1), Some(101 * SECOND)).unwrap().id.diskseq, Some(999));
     assert_eq!(stack(&cache.by_name("dm-300", None).unwrap()).0, ["dm-1", "dm-0", "sdb", "sdaa"]);
+}
+
+#[test]
+fn a_member_that_an_array_took_in_is_known_once_the_array_is_read_again() {
+    let tree = Tree::new();
+    for (n, name) in ["sda", "sdb", "sdc"].into_iter().enumerate() {
+        tree.scsi(
+            "pci0000:00/0000:00:01.0",
+            &format!("2:0:{n}:0"),
+            name,
+            &format!("8:{}", n * 16),
+            n as u64 + 1,
+        );
+    }
+    tree.disk("virtual/block/md0", "9:0", 9);
+    tree.over("virtual/block/md0", &["sda", "sdb"]);
+    let cache = tree.scan();
+    let holders = |name: &str| cache.by_name(name, None).unwrap().holders.len();
+    assert_eq!((holders("sdb"), holders("sdc")), (1, 0));
+    tree.over("virtual/block/md0", &["sdc"]);
+    assert_eq!(holders("sdc"), 0);
+    cache.reread_array("md0", SECOND, Duration::ZERO);
+    assert_eq!((holders("sdb"), holders("sdc")), (1, 1));
+    for no_array in ["md7", "md/../sda", ""] {
+        cache.reread_array(no_array, SECOND, Duration::ZERO);
+    }
 }
 
 #[test]

@@ -97,6 +97,19 @@ impl Daemon {
         }
     }
 
+    /// An array of md may have other members than before: by what the kernel prints when it brings one in sync, or by
+    /// what peripety-watch read.
+    pub(super) fn meet_members(&self, body: &Body) {
+        let array = match body {
+            Body::Log(line) if line.identifier.is_none() => array_in(&line.text),
+            Body::Array(status) => Some(status.name.as_str()),
+            _ => None,
+        };
+        if let Some(array) = array {
+            self.pipeline.cache.reread_array(array, clock::monotonic_ns(), Duration::ZERO);
+        }
+    }
+
     /// All devices were looked at: an NVMe namespace may have got a path just before.
     pub(super) fn plan_looks_at_nvme(&mut self, now: Stamp) {
         if self.pipeline.cache.has_nvme() {
@@ -135,8 +148,33 @@ impl Daemon {
     }
 }
 
+/// The array that the kernel begins to bring in sync, or has brought, as it prints that.
+fn array_in(text: &str) -> Option<&str> {
+    // md: recovery of RAID array md0; md: md0: recovery done.
+    let rest = text.strip_prefix("md: ")?;
+    rest.split_once(" of RAID array ").map(|(_, array)| array).or_else(|| Some(rest.split_once(": ")?.0))
+}
+
 /// Whether it is about a map of device-mapper.
 fn is_map(uevent: &Uevent) -> bool {
     uevent.subsystem == "block"
         && uevent.devpath.rsplit('/').next().is_some_and(|name| name.starts_with("dm-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::array_in;
+
+    #[test]
+    fn the_array_of_a_line() {
+        for (text, array) in [
+            ("md: recovery of RAID array md0", Some("md0")),
+            ("md: recover of RAID array md_d1", Some("md_d1")),
+            ("md: md127: recovery done.", Some("md127")),
+            ("md/raid1:md0: Disk failure on sda, disabling device.", None),
+            ("md: raid1 personality registered", None),
+        ] {
+            assert_eq!(array_in(text), array, "{text}");
+        }
+    }
 }

@@ -111,6 +111,7 @@ impl Daemon {
                 }
                 KmsgItem::Lost(lost) => (Record { time: now, body: Body::Lost(lost) }, 0),
             };
+            self.meet_members(&record.body);
             self.pipeline.push(&record);
             if slice.is_over(self.pipeline.events.len()) {
                 return said_ns;
@@ -148,6 +149,7 @@ impl Daemon {
                 }
                 Received::Message(Message::Watching(_)) | Received::Changed => continue,
             };
+            self.meet_members(&body);
             self.pipeline.push(&Record { time: now, body });
         }
         self.plan_chores();
