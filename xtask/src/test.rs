@@ -51,12 +51,18 @@ pub fn run(args: Args) -> Result<()> {
     let machines = !args.no_vm && vm::Core::is_wanted(filter);
     // The end-to-end tests wait for most of their time, in which machines can be emulated.
     let played = std::thread::scope(|scope| {
-        let played = machines.then(|| scope.spawn(|| play(filter, !args.no_setup)));
+        let played = machines.then(|| {
+            scope.spawn(|| {
+                let start = Instant::now();
+                (play(filter, !args.no_setup), start.elapsed())
+            })
+        });
         parts.push(part("end to end", || end_to_end(filter, &mut skipped)));
         played.and_then(|played| played.join().ok())
     });
-    if let Some(played) = played {
-        parts.push(part("virtual machines", || conclude(played, &mut skipped)));
+    if let Some((played, took)) = played {
+        let last = part("virtual machines", || conclude(played, &mut skipped));
+        parts.push(Part { took: last.took + took, ..last });
     }
 
     eprintln!();
