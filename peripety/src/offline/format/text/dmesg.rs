@@ -79,7 +79,8 @@ pub(super) fn line<'t>(line: &'t str, reader: &mut Reader) -> Option<Piece<'t>> 
     };
     // A daemon's rules are about what it says after its name.
     let said = identifier.filter(|name| !name.is_empty()).and_then(|_| text.split_once("]: "));
-    let (text, unproven) = said.map_or((text, false), |(_, said)| (said, true));
+    let (text, is_others) = said.map_or((text, false), |(_, said)| (said, true));
+    let unproven = is_others || entry.unproven;
     Some(Piece::Record(Line { level, identifier, text, unproven, ..entry }))
 }
 
@@ -97,15 +98,15 @@ fn node(line: &str) -> (Option<&str>, &str) {
 /// What stands between brackets, with what follows them.
 fn bracketed<'t>(stamped: &'t str, entry: &mut Line<'t>, reader: &mut Reader) -> Option<&'t str> {
     let (inner, rest) = stamped.split_once(']')?;
-    let inner = inner.trim_start_matches(' ');
-    if is_caller(inner.trim_end()) {
+    let inner = inner.trim_matches(' ');
+    if is_caller(inner) {
         // A kernel that prints no times.
-        entry.caller = Some(inner.trim_end());
+        entry.caller = Some(inner);
         return Some(rest);
     }
     if let Some(delta) = inner.strip_prefix('+') {
         // dmesg -H: since the line before.
-        let (micros, end) = stamp::seconds(delta.trim_start_matches(' '))?;
+        let (micros, end) = stamp::local_seconds(delta.trim_start_matches(' '))?;
         end.is_empty().then_some(())?;
         reader.relative_us = reader.relative_us.saturating_add(i64::try_from(micros).ok()?);
         entry.wall_us = reader.relative_since.map(|since| since.saturating_add(reader.relative_us));
@@ -129,7 +130,8 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Line<'t>, reader: &mut Reader) ->
     } else if let Some((wall, end)) =
         stamp::iso(inner, &mut reader.calendar).or_else(|| stamp::slashed(inner, &mut reader.calendar))
     {
-        end.is_empty().then_some(())?;
+        entry.unproven = is_hand_on(end) && rest.starts_with(" [");
+        (end.is_empty() || entry.unproven).then_some(())?;
         entry.wall_us = Some(wall);
     } else {
         let wall = stamp::reltime(inner, &mut reader.calendar)?;
@@ -137,6 +139,13 @@ fn bracketed<'t>(stamped: &'t str, entry: &mut Line<'t>, reader: &mut Reader) ->
         entry.wall_us = Some(wall);
     }
     Some(rest)
+}
+
+/// What stands behind the time where a program hands on the console of a machine: ` ERROR console_of_vm3`.
+fn is_hand_on(end: &str) -> bool {
+    const LEVELS: [&str; 5] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+    let words = end.strip_prefix(' ').and_then(|end| end.trim_start_matches(' ').split_once(' '));
+    words.is_some_and(|(level, who)| LEVELS.contains(&level) && !who.is_empty() && !who.contains(['[', ' ']))
 }
 
 /// The number of the processor that some kernels print between stamp and caller: `[    1.9][ 0] [  T267]`.

@@ -3,6 +3,7 @@
 //! A form of line is one file here and one row in [`FORMS`]. The form that took the last line is asked first, so a file
 //! may change its form on the way: two files in one, a syslog daemon with another configuration.
 
+mod console;
 mod container;
 mod copies;
 mod dmesg;
@@ -45,7 +46,11 @@ const FORMS: &[(&str, Read)] = &[
     ("syslog", syslog::line),
     ("syslog without times", syslog::undated),
     ("logcat", logcat::line),
+    ("console of systemd", console::line),
 ];
+
+/// The row of the lines whose times were cut off.
+const UNDATED: usize = 4;
 
 /// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
 const WRAPPED: &[Read] = &[dmesg::line, syslog::line, syslog::undated];
@@ -263,6 +268,11 @@ impl Reader {
             return Piece::Nothing;
         }
         let line = line.get(self.bare_margin..).unwrap_or(line);
+        let is_undated = self.bare || self.taken.get(UNDATED).is_some_and(|count| *count > 0);
+        if is_undated && let Some(record) = console::of_process(line.trim_start_matches([' ', '\t'])) {
+            self.plain += 1;
+            return Piece::Record(record);
+        }
         if spaces > 0 && self.indent > 0 {
             return Piece::More(line.get(spaces.min(self.indent)..).unwrap_or_default());
         }
@@ -275,10 +285,15 @@ impl Reader {
     }
 }
 
+/// As many spaces at the end of a line fill it up, as what was copied from a terminal has them; the kernel prints fewer.
+const FILLED: usize = 4;
+
 /// The line without control sequences of a terminal, carriage returns, NUL bytes and bytes that are no text.
 fn cleaned(raw: &[u8]) -> Cow<'_, str> {
     let end = raw.iter().rposition(|b| !matches!(b, b'\r' | 0)).map_or(0, |at| at + 1);
     let raw = raw.get(..end).unwrap_or_default();
+    let text_end = raw.iter().rposition(|b| *b != b' ').map_or(0, |at| at + 1);
+    let raw = if end - text_end >= FILLED { raw.get(..text_end).unwrap_or_default() } else { raw };
     let start = raw.iter().position(|b| !matches!(b, b'\r' | 0)).unwrap_or(0);
     let raw = raw.get(start..).unwrap_or_default();
     let line = match str::from_utf8(raw) {

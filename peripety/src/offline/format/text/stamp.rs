@@ -156,8 +156,17 @@ fn fraction(text: &str) -> (i64, &str) {
 
 /// `12345.678901`: seconds with a fraction of six digits, in microseconds.
 pub(super) fn seconds(text: &str) -> Option<(u64, &str)> {
+    seconds_with(text, &['.'])
+}
+
+/// The same with the mark of any language before the fraction: `0,000508` of dmesg -H.
+pub(super) fn local_seconds(text: &str) -> Option<(u64, &str)> {
+    seconds_with(text, &['.', ','])
+}
+
+fn seconds_with<'t>(text: &'t str, marks: &[char]) -> Option<(u64, &'t str)> {
     let (whole, rest) = number(text, 1, 12)?;
-    rest.strip_prefix('.').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
+    rest.strip_prefix(marks).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
     let (micros, rest) = fraction(rest);
     Some((whole.checked_mul(1_000_000)?.checked_add(u64::try_from(micros).ok()?)?, rest))
 }

@@ -25,6 +25,7 @@ fn the_kernels_line_is_found_in_every_form() {
     let up = Some(1_234_567_890);
     for (before, uptime, time) in [
         ("[ 1234.567890] ", up, None),
+        ("[ 1234.567890 ] ", up, None),
         ("[ 1234.567890][  T123] ", up, None),
         ("[ 1234.567890] [    C1] ", up, None),
         ("[ 1234.567890][ 0] [  T267] ", up, None),
@@ -320,6 +321,52 @@ fn relative_times_add_up() {
     let first = entry(&mut r, "[Nov21 13:16] a").wall_us.unwrap();
     assert_eq!(entry(&mut r, "[  +1.500000] b").wall_us, Some(first + 1_500_000));
     assert_eq!(entry(&mut r, "[  +0.000001] c").wall_us, Some(first + 1_500_001));
+    assert_eq!(entry(&mut r, "[  +0,499999] d").wall_us, Some(first + 2_000_000), "in another language");
+}
+
+#[test]
+fn what_fills_up_a_line_is_no_text() {
+    let padded = format!("[ 1234.567890] {TEXT}{:60}\r", "");
+    assert_eq!(entry(&mut reader(false), &padded).log.text, TEXT);
+    // As the SCSI layer printed it.
+    let own = "[ 1234.567890] sd 4:0:0:0: [sdc]  ";
+    assert_eq!(entry(&mut reader(false), own).log.text, "sd 4:0:0:0: [sdc]  ");
+}
+
+#[test]
+fn systemd_on_the_console_and_lines_without_times_are_no_kernels() {
+    for (line, text) in [
+        ("[DEPEND] Dependency failed for /srv/data.", "Dependency failed for /srv/data."),
+        ("\u{1b}[1;31m[FAILED]\u{1b}[0m Failed to mount /srv/data.", "Failed to mount /srv/data."),
+        ("[ TIME ] Timed out waiting for device /dev/sdb1.", "Timed out waiting for device /dev/sdb1."),
+    ] {
+        let found = entry(&mut reader(false), line);
+        assert_eq!(found.log.identifier.as_deref(), Some("systemd"), "{line}");
+        assert!(found.log.unproven, "{line}");
+        assert_eq!(found.log.text, text);
+    }
+    assert_eq!(reader(false).line(b"[  OK  ] Mounted /srv/data."), Item::Nothing);
+    for (bare, first) in [(true, TEXT), (false, "kernel: x")] {
+        let mut r = reader(bare);
+        entry(&mut r, first);
+        let found = entry(&mut r, " systemd[1]: dev-sdb1.device: Job dev-sdb1.device/start timed out.");
+        assert_eq!(found.log.identifier.as_deref(), Some("systemd"), "{first}");
+        assert_eq!(found.log.text, "dev-sdb1.device: Job dev-sdb1.device/start timed out.");
+        assert!(found.log.unproven && !found.is_kernel());
+    }
+}
+
+#[test]
+fn what_a_program_handed_on_from_a_console_is_the_kernels_unproven() {
+    let found = entry(
+        &mut reader(false),
+        &format!("[2026-11-21T13:16:50.000000Z ERROR console_of_vm3] [ 1234.567890] {TEXT}"),
+    );
+    assert_eq!((found.log.text.as_str(), found.uptime_us), (TEXT, Some(1_234_567_890)));
+    assert!(found.is_kernel() && found.log.unproven);
+    let other =
+        "[2026-11-21T13:16:50.000000Z ERROR console_of_vm3] nvme nvme0: I/O 23 QID 4 timeout, aborting";
+    assert_eq!(reader(false).line(other.as_bytes()), Item::Nothing);
 }
 
 #[test]
