@@ -18,6 +18,7 @@ const HEADS: &[(&str, &str)] = &[
     ("mpt2sas", ": attempting "),
     ("mpt3sas", ": attempting "),
     ("mptscsih: ", ": attempting "),
+    ("EXT3-fs error (device ", ": Detected aborted journal"),
 ];
 
 /// Lines of one record.
@@ -115,14 +116,14 @@ impl Joiner {
         }
         let another = is_head_of(&entry);
         open.held.push_back(entry);
-        if !near || open.held.len() > BETWEEN_MAX {
-            out.extend(open.held);
-        } else if another && same {
+        if another && (same || !near) {
             // The one that waited gets nothing more.
             let last = open.held.pop_back();
             out.extend(open.held);
             self.open =
                 last.map(|head| Open { caller: head.caller.clone(), lines: 1, held: VecDeque::from([head]) });
+        } else if !near || open.held.len() > BETWEEN_MAX {
+            out.extend(open.held);
         } else {
             self.open = Some(open);
         }
@@ -227,6 +228,9 @@ mod tests {
         let head = "attempt to access beyond end of device";
         assert_eq!(joined(vec![line(1, None, head), line(5_000_000, None, "late")]), [head, "late"]);
         assert_eq!(joined(vec![line(1, None, head), line(1, None, head)]), [head, head]);
+        let rest = "sda1: rw=0, want=12, limit=8";
+        let later = vec![line(1, None, head), line(9_000_000, None, head), line(9_000_001, None, rest)];
+        assert_eq!(joined(later), [head.to_owned(), format!("{head}\n{rest}")]);
         assert_eq!(joined(vec![line(1, None, head)]), [head]);
         let many: Vec<Entry> = std::iter::once(line(1, None, head))
             .chain((0..100).map(|n| line(1, None, &format!("x{n}"))))
