@@ -4,8 +4,8 @@ use peripety_block::status::{MapStatus, TargetLine};
 
 use super::{
     tests::{
-        DM0, MS, SDA, SECOND, START, all_live, engine_with_rules, finals, line as text_line, run_in_time,
-        stamp,
+        DM0, MS, SDA, SECOND, START, all_live, bio, engine_with_rules, finals, line as text_line,
+        run_in_time, stamp,
     },
     *,
 };
@@ -96,11 +96,13 @@ fn a_line_that_names_no_map_is_about_the_one_whose_status_says_the_same() {
         snapshot(START, "70/100 1"),
         text_line(START + SECOND, line),
         snapshot(START + SECOND + 5 * MS, "Invalid"),
+        bio(START + SECOND + 200 * MS, DM0, 5, 0),
     ];
     let mut engine = engine();
-    let revisions = run_in_time(&mut engine, &records);
-    let events = finals(&revisions);
-    assert_eq!(events.len(), 1, "{events:?}");
+    let events = run(&mut engine, &records);
+    assert_eq!(events.len(), 2, "{events:?}");
+    // What it serves no more is its consequence.
+    assert_eq!(events[1].root_cause_event_id, Some(events[0].event_id), "{events:?}");
     let dm = events[0].facts.dm.as_ref().unwrap();
     assert_eq!((events[0].kdev.as_str(), dm.name.as_deref(), events[0].count), ("dm-0", Some("vg-lv"), 1));
     assert_eq!(events[0].sources, ["kmsg", "dm_status"]);

@@ -15,7 +15,11 @@ pub(in super::super) fn seek(view: &View<'_>, raw: &RawEvent, scope: Scope) -> O
 }
 
 /// The open event that lines of text made which name no map: of some targets the kernel prints no more than what happened.
+/// What a line without a name says of a mirror is not about one of its legs.
 pub(in super::super) fn seek_nameless(view: &View<'_>, raw: &RawEvent) -> Option<FoldId> {
+    if raw.facts.dm.as_ref().is_some_and(|dm| dm.leg.is_some()) {
+        return None;
+    }
     newest(view, raw, Scope::name(""), |event| {
         event.block.is_none() && event.facts.dm.as_ref().is_none_or(|dm| dm.name.is_none())
     })
