@@ -86,16 +86,17 @@ impl Cases {
         if !is_fault || !config.is_about(event_type) {
             return;
         }
-        // A later revision says more of the same failures. Of what is stored only the last is there, so that is as good a first.
-        if !self.seen.is_new(event.event_id, u32::MAX) {
-            return;
-        }
         for name in arrays_of(event) {
             let of = match look.situation(&name) {
                 Ok(Some(of)) => of,
                 Ok(None) => continue,
                 Err(why) => return say(&format!("{name}: its state cannot be read: {why}")),
             };
+            // A later revision says more of the same failures. Of what is stored only the last is there, so that is as good a
+            // first; and the first may not say yet which array it is about.
+            if !self.seen.is_new(event.event_id, u32::MAX) {
+                return;
+            }
             let Some(policy) = config.find(event_type, &of.names()) else { return };
             self.due.insert(of.name.clone(), at);
             if let Some(case) = self.cases.get_mut(&of.name) {
@@ -367,7 +368,11 @@ mod tests {
             cases.take(&config, &look, &failed("2", other, 0), second);
             assert!(cases.cases.is_empty(), "no policy is about it, or it is no failure");
         }
-        cases.take(&config, &look, &failed("3", EventType::MD_DISK_FAILED, 0), second);
-        assert_eq!(cases.cases.len(), 1);
+        let mut nameless = failed("3", EventType::MD_DISK_FAILED, 0);
+        nameless.facts.md = None;
+        cases.take(&config, &look, &nameless, second);
+        assert!(cases.cases.is_empty());
+        cases.take(&config, &look, &failed("3", EventType::MD_DISK_FAILED, 1), second);
+        assert_eq!(cases.cases.len(), 1, "the array is known by the second revision");
     }
 }
