@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::render::note;
+use super::{patience::Patience, render::note};
 use crate::{
     event::Incident,
     query::{
@@ -68,7 +68,10 @@ pub(super) fn state(roots: &Roots) -> anyhow::Result<(Table, Known)> {
     if matches!(journald::access(roots), journald::Access::Denied(_)) {
         return no_journal(format!("{why}, and the journal may not be read: this is what sysfs reports"));
     }
-    let read = match journal::table(roots, journald::PATIENCE) {
+    let reading = Patience::with("reading the journal");
+    let table = journal::table(roots, journald::PATIENCE);
+    drop(reading);
+    let read = match table {
         Ok(read) => read,
         Err(error @ journald::ReadError::None { .. }) => {
             return no_journal(format!(

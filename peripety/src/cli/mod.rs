@@ -28,6 +28,7 @@ mod monitor;
 mod notify;
 mod pager;
 mod parse;
+mod patience;
 mod policy;
 mod probes;
 mod query;

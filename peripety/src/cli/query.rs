@@ -7,6 +7,7 @@ use super::{
     NOTHING, OK, Output,
     filter::{FilterArgs, set_until},
     known,
+    patience::Patience,
     render::{Printer, note},
 };
 use crate::{
@@ -199,7 +200,12 @@ fn boot_id(boot: &Boot, source: &mut Open, roots: &Roots) -> anyhow::Result<Opti
 fn read(source: Open, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<bool> {
     match source {
         Open::Journal(mut reader) => {
-            let skipped = from_journal(&mut reader, filter, select, sink);
+            let mut reading = Some(Patience::with("reading the journal"));
+            let skipped = from_journal(&mut reader, filter, select, &mut |event| {
+                drop(reading.take());
+                sink(event)
+            });
+            drop(reading);
             let unread = reader.take_unread();
             tell_unread(&unread);
             tell_skipped(skipped?);
