@@ -136,7 +136,10 @@ impl Case {
         {
             return Decision::Wait(
                 left,
-                format!("it was tried {} times and is not well: the next try waits", self.tries),
+                match self.tries {
+                    1 => "it was tried once and is not well: the next try waits".to_owned(),
+                    tries => format!("it was tried {tries} times and is not well: the next try waits"),
+                },
             );
         }
         let within = policy.within.unsigned_abs();
