@@ -7,6 +7,7 @@
 mod arrays;
 mod ata;
 mod pci;
+mod uas;
 
 use std::collections::VecDeque;
 
@@ -65,6 +66,11 @@ pub struct Known {
     /// Disks whose medium, or which themselves, may be taken out.
     #[serde(default)]
     removable: VecDeque<String>,
+    /// Hosts of UAS with the disk that each has.
+    #[serde(default)]
+    uas: uas::Hosts,
+    #[serde(default)]
+    waking: ata::Waking,
     /// The port of which the kernel spoke last, for hosts that name none.
     last_port: String,
     /// When something last went wrong on USB.
@@ -81,6 +87,8 @@ pub(crate) struct Places {
     waiting: Option<RawEvent>,
     /// The disk that was given up last, and when.
     given_up: Option<(i64, Kdev)>,
+    /// When a disk failed last.
+    failed_us: Option<i64>,
 }
 
 impl Checkpoint for Places {
@@ -104,7 +112,10 @@ impl Places {
         }
         let text = record.text.as_str();
         let changed = self.usb(text).or_else(|| self.scsi(text)).unwrap_or_else(|| {
-            self.known.ata.learn(text) || self.known.functions.learn(text) || self.known.arrays.learn(text)
+            self.known.ata.learn(text)
+                || self.known.waking.learn(text)
+                || self.known.functions.learn(text)
+                || self.known.arrays.learn(text)
         });
         self.changed |= changed;
     }
@@ -143,8 +154,11 @@ impl Places {
     }
 
     /// Takes what a line says; gives what is to be reported, in order.
-    pub(crate) fn pass(&mut self, raw: RawEvent) -> (Option<RawEvent>, Option<RawEvent>) {
+    pub(crate) fn pass(&mut self, mut raw: RawEvent) -> (Option<RawEvent>, Option<RawEvent>) {
         let now_us = raw.time.realtime_us;
+        if let Some(name) = self.name(&raw) {
+            raw.kdev = Kdev::Name(name.to_owned());
+        }
         let old = |waiting: &RawEvent| now_us.saturating_sub(waiting.time.realtime_us).abs() > NEAR_US;
         if self.waiting.as_ref().is_some_and(old) {
             self.waiting = None;
@@ -178,6 +192,7 @@ impl Places {
                 self.changed |= changed;
                 (Some(raw), failed)
             }
+            (_, _) if self.known.waking.hides(&raw) => (None, None),
             (event_type, _) if raw.sub_system.as_str() == "ata" => {
                 let is_link =
                     *event_type == EventType::ATA_LINK_UP || *event_type == EventType::ATA_LINK_DOWN;
@@ -188,7 +203,18 @@ impl Places {
             (_, _) if raw.sub_system.as_str() == "pcie" => {
                 let port = raw.facts.pci.as_ref().and_then(|pci| pci.function.as_deref());
                 let is_other = raw.raw_msg.as_deref().is_some_and(|text| text.starts_with("pcie"))
-                    && port.is_some_and(|port| self.known.functions.is_without_storage(port));
+                    && port.is_some_and(|port| {
+                        self.known.functions.is_without_storage(port, !self.known.ports.is_empty())
+                    });
+                let near = self.failed_us.is_some_and(|at| now_us.saturating_sub(at).abs() <= NEAR_US);
+                // Of what is behind the port an excerpt may report nothing, but that it fails.
+                if raw.event_type == EventType::PCIE_LINK_DOWN
+                    && !near
+                    && port.is_some_and(|port| self.known.functions.is_unknown(port))
+                {
+                    self.waiting = Some(raw);
+                    return (None, None);
+                }
                 ((!is_other).then_some(raw), None)
             }
             (event_type, _) if *event_type == EventType::IOMMU_FAULT => {
@@ -202,11 +228,18 @@ impl Places {
                 if *event_type == EventType::USB_STORAGE_ERROR
                     || *event_type == EventType::USB_HOST_CONTROLLER_FAILED =>
             {
+                let function = raw.facts.pci.as_ref().and_then(|pci| pci.function.as_deref());
+                if function.is_some_and(|function| self.known.functions.is_leaving(function)) {
+                    return (None, None);
+                }
                 self.trouble(now_us);
                 (Some(raw), None)
             }
             _ => {
                 let is_disk = raw.raw_msg.as_deref().is_some_and(|text| text.starts_with("sd "));
+                if is_of_disks(&raw) {
+                    self.failed_us = Some(now_us);
+                }
                 if raw.event_type == EventType::SCSI_DEVICE_OFFLINED && is_disk {
                     self.given_up = Some((now_us, raw.kdev.clone()));
                 }
@@ -256,8 +289,10 @@ impl Places {
     /// Whether what a line says fails because the port of which it waits was disconnected.
     fn fails_of_it(&self, raw: &RawEvent) -> bool {
         let Some(waiting) = &self.waiting else { return false };
-        if !raw.severity.at_least(Severity::Warning) || !["scsi", "block"].contains(&raw.sub_system.as_str())
-        {
+        if waiting.event_type == EventType::PCIE_LINK_DOWN {
+            return is_of_disks(raw);
+        }
+        if !is_of_disks(raw) || raw.sub_system.as_str() == "nvme" {
             return false;
         }
         if waiting.event_type == EventType::USB_STORAGE_ERROR {
@@ -281,6 +316,21 @@ impl Places {
             raw.facts.impact.get_or_insert_default().removed = Some(true);
         }
         raw
+    }
+
+    /// The name that a device has where an event names its place only: of a function, of a host of UAS.
+    fn name(&self, raw: &RawEvent) -> Option<&str> {
+        let Kdev::Name(place) = &raw.kdev else { return None };
+        if raw.sub_system.as_str() == "nvme" {
+            return self.known.functions.controller(place);
+        }
+        let host: u32 = place.strip_prefix("host")?.parse().ok()?;
+        if raw.event_type != EventType::USB_STORAGE_ERROR {
+            return None;
+        }
+        let of_port = self.known.ports.iter().find(|port| port.host == Some(host));
+        let known = of_port.and_then(|port| port.disk.as_deref());
+        known.or_else(|| self.known.uas.disk(host))
     }
 
     fn trouble(&mut self, now_us: i64) {
@@ -393,7 +443,7 @@ impl Places {
         }
         let (address, said) = text.strip_prefix("sd ")?.split_once(": ")?;
         let host: u32 = address.split(':').next()?.parse().ok()?;
-        let changes = [self.disk_of_port(host, said), self.attached(said)];
+        let changes = [self.disk_of_port(host, said), self.known.uas.learn(host, said), self.attached(said)];
         changes.into_iter().flatten().reduce(|one, other| one | other)
     }
 
@@ -407,6 +457,11 @@ impl Places {
         port.disk = Some(disk.get(..disk.len().min(32))?.to_owned());
         Some(true)
     }
+}
+
+/// Whether a disk failed, or the way to it.
+fn is_of_disks(raw: &RawEvent) -> bool {
+    raw.severity.at_least(Severity::Warning) && ["scsi", "block", "nvme"].contains(&raw.sub_system.as_str())
 }
 
 impl RawEvent {

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::parser::{Kdev, RawEvent};
+use crate::{
+    event::EventType,
+    parser::{Kdev, RawEvent},
+};
 
 /// Ports that are remembered.
 const MOST: usize = 256;
@@ -38,6 +41,37 @@ impl AtaPorts {
         let port = name.split('.').next().unwrap_or(name);
         let at = self.0.iter().position(|known| known == port);
         at.and_then(|at| self.0.remove(at)).is_some()
+    }
+}
+
+/// Ports whose disk is woken, as the kernel of a NAS says: until the disk answers its link is slow, and is reset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Waking(VecDeque<String>);
+
+impl Waking {
+    /// `ata4: wake up from deepsleep, reset link now`, `ata4: wake up successful, the reset fail can be ignored`. Whether
+    /// anything changed.
+    pub(super) fn learn(&mut self, text: &str) -> bool {
+        let Some((port, said)) = text.strip_prefix("ata").and_then(|_| text.split_once(": wake up ")) else {
+            return false;
+        };
+        let at = self.0.iter().position(|known| known == port);
+        match at {
+            Some(at) if said.starts_with("successful") => self.0.remove(at).is_some(),
+            None if said.starts_with("from deepsleep") && is_port(port) && self.0.len() < MOST => {
+                self.0.push_back(port.to_owned());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what a line says is a part of waking.
+    pub(super) fn hides(&self, raw: &RawEvent) -> bool {
+        let Kdev::Name(name) = &raw.kdev else { return false };
+        let port = name.split('.').next().unwrap_or(name);
+        let is_part = [EventType::ATA_LINK_RESET, EventType::ATA_LINK_UP].contains(&raw.event_type);
+        is_part && self.0.iter().any(|known| known == port)
     }
 }
 

@@ -29,7 +29,6 @@ pub(super) const DRIVERS: &[&str] = &[
     "sata_sil24",
     "sata_mv",
     "sata_nv",
-    "xhci_hcd",
     "hisi_sas_v3_hw",
     "vmd",
     "virtio-pci",
@@ -41,9 +40,12 @@ pub(super) const DRIVERS: &[&str] = &[
     "be2iscsi",
 ];
 
+/// The driver of USB controllers, which are of storage only where a disk is plugged in.
+const USB: &str = "xhci_hcd";
+
 /// What lines begin with that report a function's driver, or what is behind a port.
 pub(super) fn beginnings() -> impl Iterator<Item = &'static str> {
-    DRIVERS.iter().copied().chain(["pci "])
+    DRIVERS.iter().copied().chain([USB, "pci "])
 }
 
 /// What a driver says of an error of its function.
@@ -58,6 +60,14 @@ pub(super) struct Functions {
     others: VecDeque<String>,
     /// Ports, each with the first and the last bus behind it.
     bridges: VecDeque<(String, u8, u8)>,
+    /// USB controllers, and those of them whose driver takes its leave, as it does where a dock is pulled.
+    #[serde(default)]
+    usb: VecDeque<String>,
+    #[serde(default)]
+    leaving: VecDeque<String>,
+    /// Functions with the name of their controller.
+    #[serde(default)]
+    controllers: VecDeque<(String, String)>,
 }
 
 impl Functions {
@@ -70,7 +80,19 @@ impl Functions {
         let (driver, rest) = text.split_once(' ')?;
         let (place, said) = rest.split_once(' ')?;
         let (place, said) = match said.strip_prefix("pci function ") {
-            Some(place) => (place.trim_end(), ""),
+            Some(function) => {
+                let (function, name) = (function.trim_end(), place.strip_suffix(':')?);
+                if name.len() > 16 || !is_place(function) {
+                    return None;
+                }
+                let function = short(function);
+                let storage = remember(&mut self.storage, function.to_owned());
+                if self.controller(function) == Some(name) {
+                    return Some(storage);
+                }
+                self.controllers.retain(|(known, _)| known != function);
+                return Some(remember(&mut self.controllers, (function.to_owned(), name.to_owned())));
+            }
             // `qla2xxx [0000:05:00.0]-500b:0: …`
             None => match place.strip_prefix('[') {
                 Some(place) => (place.split_once(']')?.0, said),
@@ -81,6 +103,17 @@ impl Functions {
             return None;
         }
         let place = short(place);
+        if driver == USB {
+            let is_leaving = said.starts_with("remove, state ");
+            let was_leaving = self.leaving.iter().position(|known| known == place);
+            if is_leaving && was_leaving.is_none() {
+                remember(&mut self.leaving, place.to_owned());
+            } else if said == "xHCI Host Controller" {
+                was_leaving.and_then(|at| self.leaving.remove(at));
+            }
+            let is_error = is_error(said) && remember(&mut self.others, place.to_owned());
+            return Some(remember(&mut self.usb, place.to_owned()) || is_error || is_leaving);
+        }
         if DRIVERS.contains(&driver) {
             return Some(remember(&mut self.storage, place.to_owned()));
         }
@@ -101,21 +134,41 @@ impl Functions {
             slot.is_some_and(|slot| place.starts_with(slot))
                 && !self.others.iter().any(|other| other == place)
         };
-        self.storage.iter().any(|known| known == place || alias(known))
+        self.storage.iter().chain(&self.usb).any(|known| known == place || alias(known))
+    }
+
+    /// Whether the driver of a USB controller takes its leave.
+    pub(super) fn is_leaving(&self, place: &str) -> bool {
+        self.leaving.iter().any(|known| known == short(place))
+    }
+
+    /// The controller that a function is.
+    pub(super) fn controller(&self, place: &str) -> Option<&str> {
+        let known = self.controllers.iter().find(|(function, _)| function == short(place));
+        known.map(|(_, name)| name.as_str())
+    }
+
+    /// Whether nothing is known of what is behind a port, nor of any storage.
+    pub(super) fn is_unknown(&self, port: &str) -> bool {
+        self.storage.is_empty() && !self.bridges.iter().any(|(known, ..)| known == short(port))
     }
 
     /// Whether it is known that what is behind a port is no storage.
-    pub(super) fn is_without_storage(&self, port: &str) -> bool {
+    pub(super) fn is_without_storage(&self, port: &str, has_usb_disks: bool) -> bool {
         let port = short(port);
         let behind = |first: u8, last: u8| {
             let is_behind =
                 move |place: &&String| bus(place).is_some_and(|bus| (first..=last).contains(&bus));
-            self.storage.iter().any(|place| is_behind(&place))
+            let usb = self.usb.iter().filter(|_| has_usb_disks);
+            self.storage.iter().chain(usb).any(|place| is_behind(&place))
         };
         match self.bridges.iter().find(|(known, ..)| known == port) {
             Some((_, first, last)) => !behind(*first, *last),
             // Without the boot there is only what the error itself was handed on to.
-            None => !self.others.is_empty() && self.storage.is_empty(),
+            None => {
+                let is_none = self.storage.is_empty() && (self.usb.is_empty() || !has_usb_disks);
+                !self.others.is_empty() && is_none
+            }
         }
     }
 }

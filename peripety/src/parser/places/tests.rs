@@ -228,3 +228,52 @@ fn an_array_with_parity_fails_with_the_member_that_it_cannot_do_without() {
     let found = reported(&[(1, &first), (9, &second)]);
     assert_eq!(found.iter().filter(|event| event.starts_with("MD_ARRAY_FAILED")).count(), 1, "{found:?}");
 }
+
+#[test]
+fn a_dock_that_is_pulled_is_no_failure_where_no_disk_fails() {
+    let down = (10, "pcieport 0000:00:07.0: pciehp: Slot(0): Card not present");
+    assert_eq!(reported(&[down]), [] as [&str; 0]);
+    let lost = (11, "nvme nvme2: Disabling device after reset failure: -19");
+    let told = ["PCIE_LINK_DOWN 0000:00:07.0", "NVME_CONTROLLER_FAILED nvme2"];
+    assert_eq!(reported(&[down, lost]), told);
+    assert_eq!(reported(&[(9, lost.1), down]), [told[1], told[0]]);
+    let known = (1, "nvme nvme2: pci function 0000:3c:00.0");
+    assert_eq!(reported(&[known, down]), [told[0]], "the machine has storage there");
+    let leaves = (10, "xhci_hcd 0000:3f:00.0: remove, state 1");
+    let dead = (10, "xhci_hcd 0000:3f:00.0: xHCI host controller not responding, assume dead");
+    assert_eq!(reported(&[leaves, dead]), [] as [&str; 0]);
+    assert_eq!(reported(&[dead, leaves]), ["USB_HOST_CONTROLLER_FAILED 0000:3f:00.0"]);
+    let back = (20, "xhci_hcd 0000:3f:00.0: xHCI Host Controller");
+    assert_eq!(reported(&[leaves, back, (90, dead.1)]), ["USB_HOST_CONTROLLER_FAILED 0000:3f:00.0"]);
+}
+
+#[test]
+fn a_usb_controller_is_storage_where_a_disk_is_plugged_in() {
+    let usb = (8, "xhci_hcd 0000:97:00.0: AER: can't recover (no error_detected callback)");
+    let port = (8, "pcieport 0000:80:1b.4: AER: device recovery failed");
+    assert_eq!(reported(&[usb, port]), [] as [&str; 0]);
+    assert_eq!(reported(&[PLUGGED, &[usb, port]].concat()), ["PCIE_RECOVERY_FAILED 0000:80:1b.4"]);
+}
+
+#[test]
+fn a_place_has_the_name_of_what_is_there() {
+    let function = (1, "nvme nvme3: pci function 0001:04:00.0");
+    let gone = (9, "nvme 0001:04:00.0: Unable to change power state from D3cold to D0, device inaccessible");
+    assert_eq!(reported(&[function, gone]), ["NVME_CONTROLLER_FAILED nvme3"]);
+    assert_eq!(reported(&[gone]), ["NVME_CONTROLLER_FAILED 0001:04:00.0"]);
+    let abort = (1, "sd 4:0:0:0: [sde] tag#2 uas_eh_abort_handler 0 uas-tag 3 inflight: CMD OUT ");
+    let reset = (2, "scsi host4: uas_eh_device_reset_handler FAILED err -19");
+    assert_eq!(reported(&[abort, reset]), ["USB_STORAGE_ERROR sde", "USB_STORAGE_ERROR sde"]);
+    assert_eq!(reported(&[reset]), ["USB_STORAGE_ERROR host4"]);
+}
+
+#[test]
+fn a_disk_that_is_woken_is_slow() {
+    let wakes = (1, "ata4: wake up from deepsleep, reset link now");
+    let slow = (4, "ata4: link is slow to respond, please be patient (ready=0)");
+    let up = (8, "ata4: SATA link up 6.0 Gbps (SStatus 133 SControl 300)");
+    let woken = (8, "ata4: wake up successful, the reset fail can be ignored");
+    assert_eq!(reported(&[wakes, slow, up, woken]), [] as [&str; 0]);
+    let later = [wakes, slow, up, woken, (90, slow.1)];
+    assert_eq!(reported(&later), ["ATA_LINK_RESET ata4"]);
+}
