@@ -112,7 +112,7 @@ const FUNCTIONS: &[&str] = &[
     "uas_",
 ];
 
-/// Modules that are storage, where the function's name does not say so.
+/// Modules that are storage, where the function's name does not say so; those of device-mapper all begin alike.
 const MODULES: &[&str] = &[
     "xfs",
     "ext4",
@@ -143,17 +143,6 @@ const MODULES: &[&str] = &[
     "libata",
     "ahci",
     "libahci",
-    "dm_mod",
-    "dm_multipath",
-    "dm_thin_pool",
-    "dm_crypt",
-    "dm_raid",
-    "dm_mirror",
-    "dm_snapshot",
-    "dm_cache",
-    "dm_integrity",
-    "dm_bufio",
-    "dm_persistent_data",
     "raid1",
     "raid10",
     "raid456",
@@ -179,6 +168,11 @@ const MODULES: &[&str] = &[
     "libfc",
     "libsas",
     "zram",
+    "target_core_mod",
+    "iscsi_target_mod",
+    "nvmet",
+    "nvmet_tcp",
+    "nvmet_rdma",
 ];
 
 /// Directories of the kernel's source that are storage.
@@ -475,7 +469,7 @@ fn worker(line: &str) -> Option<Work<'_>> {
 }
 
 fn is_storage(function: &str, module: Option<&str>) -> bool {
-    module.is_some_and(|module| MODULES.contains(&module))
+    module.is_some_and(|module| MODULES.contains(&module) || module.starts_with("dm_"))
         || FUNCTIONS.iter().any(|beginning| function.starts_with(beginning))
 }
 

@@ -70,6 +70,11 @@ fn a_bug_is_where_its_stack_says() {
         "RIP: 0010:nvme_tcp_io_work+0x11/0x90 [nvme_tcp]",
     ];
     assert_eq!(read(&oops), found("KERNEL_BUG_IN_STORAGE", "nvme_tcp_io_work"));
+    let target = [
+        "BUG: unable to handle kernel NULL pointer dereference at 0000000000000008",
+        "IP: [<ffffffff816edb71>] do_work+0x11/0x30 [dm_journal_ng]",
+    ];
+    assert_eq!(read(&target), found("KERNEL_BUG_IN_STORAGE", "do_work"));
     let other = [
         "BUG: unable to handle page fault for address: ffffb0c0",
         "RIP: 0010:amdgpu_ring_write+0x11/0x90 [amdgpu]",
