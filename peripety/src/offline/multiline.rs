@@ -19,6 +19,7 @@ const HEADS: &[(&str, &str)] = &[
     ("mpt3sas", ": attempting "),
     ("mptscsih: ", ": attempting "),
     ("EXT3-fs error (device ", ": Detected aborted journal"),
+    ("NFS: server ", " error: fileid changed"),
 ];
 
 /// Lines of one record.
@@ -140,10 +141,12 @@ impl Joiner {
     }
 }
 
-/// Lines of one record have one time; syslog daemons stamp them when they read them.
+/// Lines of one record have one time; syslog daemons stamp them when they read them. What is a record of its own has the time
+/// at which a slow console had printed the one before.
 fn is_near(head: &Entry, line: &Entry) -> bool {
+    let most_us = if is_device_only(&head.log.text) { 20_000 } else { 1000 };
     match (head.uptime_us, line.uptime_us) {
-        (Some(one), Some(other)) => other.abs_diff(one) <= 1000,
+        (Some(one), Some(other)) => other.abs_diff(one) <= most_us,
         _ => match (head.wall_us, line.wall_us) {
             (Some(one), Some(other)) => other.abs_diff(one) <= 1_000_000,
             _ => true,
@@ -205,6 +208,14 @@ mod tests {
             let lines = text.split('\n').map(|text| line(5, None, text)).collect();
             assert_eq!(joined(lines), [text], "a row of HEADS is missing");
         }
+    }
+
+    #[test]
+    fn a_slow_console_is_waited_for() {
+        let (device, key) = ("sd 4:0:0:0: [sdc]", "Sense Key : 0x3 [current]");
+        let whole = format!("{device} {key}");
+        assert_eq!(joined(vec![line(5_000, None, device), line(9_400, None, key)]), [whole]);
+        assert_eq!(joined(vec![line(5_000, None, device), line(95_000, None, key)]), [device, key]);
     }
 
     #[test]

@@ -186,6 +186,7 @@ impl Reader {
     }
 
     fn piece<'t>(&mut self, line: &'t str) -> Piece<'t> {
+        let line = unframed(line);
         if line.trim().is_empty() {
             return Piece::Nothing;
         }
@@ -283,6 +284,14 @@ impl Reader {
         self.unknown += 1;
         Piece::Nothing
     }
+}
+
+/// A line without the frame of a window, or the marks of a text that shows it as code.
+fn unframed(line: &str) -> &str {
+    const FRAMES: [(char, char); 3] = [('\u{2502}', '\u{2502}'), ('|', '\u{2502}'), ('`', '`')];
+    let inner =
+        FRAMES.iter().find_map(|(left, right)| line.strip_prefix(*left)?.trim_end().strip_suffix(*right));
+    inner.map_or(line, |inner| inner.trim_end_matches(' '))
 }
 
 /// As many spaces at the end of a line fill it up, as what was copied from a terminal has them; the kernel prints fewer.

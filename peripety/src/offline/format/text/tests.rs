@@ -328,6 +328,13 @@ fn relative_times_add_up() {
 fn what_fills_up_a_line_is_no_text() {
     let padded = format!("[ 1234.567890] {TEXT}{:60}\r", "");
     assert_eq!(entry(&mut reader(false), &padded).log.text, TEXT);
+    for framed in [
+        format!("\u{2502}[ 1234.567890] {TEXT}{:60}\u{2502}", ""),
+        format!("|[ 1234.567890] {TEXT}\u{2502}"),
+        format!("`[ 1234.567890] {TEXT} `"),
+    ] {
+        assert_eq!(entry(&mut reader(false), &framed).log.text, TEXT);
+    }
     // As the SCSI layer printed it.
     let own = "[ 1234.567890] sd 4:0:0:0: [sdc]  ";
     assert_eq!(entry(&mut reader(false), own).log.text, "sd 4:0:0:0: [sdc]  ");
