@@ -156,6 +156,8 @@ impl Incidents {
                     // Of two devices the one below is the cause; of two names of one device the one that says more.
                     && (lower(facet) < lower(root)
                         || rule.place == Place::Below
+                        // Named only now, and first all the same.
+                        || (facet.is_of(root) && facet.first <= root.first && !rule.either_order)
                         || rule.relation == Relation::SameDevice && unplaced)
                     && rule.explains(facet, root)
             })?;

@@ -304,3 +304,29 @@ pub(super) fn cases() -> Vec<Case> {
         ),
     ]
 }
+
+#[test]
+fn a_read_of_a_lost_snapshot_is_of_it_also_when_the_line_had_no_name_at_first() {
+    let of_snapshot = |event: Event| stacked(event, &["dm-0", "dm-1"], &[], &[]);
+    for read_first in [true, false] {
+        let mut named = of_snapshot(event("DM_SNAPSHOT_INVALID", "dm-3", 10_000));
+        let mut read = of_snapshot(io(event("BLK_IO_ERROR", "dm-3", 10_350), Op::Read, 0, 5));
+        let mut run = run(vec![
+            of_snapshot(event("DM_SPACE_LOW", "dm-3", 0)),
+            event("DM_SNAPSHOT_INVALID", "", 10_000),
+        ]);
+        (named.event_id, named.revision) = (run.events[1].event_id, 1);
+        let mut order = [&mut read, &mut named];
+        if !read_first {
+            order.reverse();
+        }
+        order.into_iter().for_each(|event| run.stage.push(event, &mut run.written));
+        read.revision = 1;
+        run.stage.push(&mut read, &mut run.written);
+        let space = run.events[0].incident_id;
+        assert_eq!((named.incident_id, read.incident_id), (space, space), "{read_first}");
+        let found = run.found();
+        let open: Vec<_> = found.iter().filter(|i| i.state != State::Superseded).collect();
+        assert_eq!(open.len(), 1, "{read_first}: {open:#?}");
+    }
+}
