@@ -1,7 +1,7 @@
 //! A cause that is read after its consequence was written: it is linked all the same, and nothing else is.
 
 use super::{
-    tests::{DM0, Devices, MS, SDA, SECOND, START, Words, all_live, bio, finals, line, rq, wb_err},
+    tests::{DM0, Devices, LOOP0, MS, SDA, SECOND, START, Words, all_live, bio, finals, line, rq, wb_err},
     *,
 };
 use crate::block::{BlkType, Dev};
@@ -220,9 +220,15 @@ fn a_mount_that_waits_to_be_read_is_written_before_what_fails_after_it() {
         (1, line(START + MS, "FS_MOUNTED ext4 sda")),
         (20, line(START + 20 * MS, "FS_JOURNAL_ABORTED ext4 sda")),
         (30, line(START + 30 * MS, "FS_MOUNTED ext4 loop0")),
+        // A request that a new filesystem tries is no failure.
+        (35, bio(START + 35 * MS, LOOP0, 95, 64)),
     ]);
     let order: Vec<String> = events.iter().map(|e| format!("{} {}", e.event_type, e.kdev)).collect();
     let at = |name: &str| order.iter().position(|one| one == name).unwrap_or_else(|| panic!("{order:?}"));
     assert!(at("FS_MOUNTED sda") < at("FS_JOURNAL_ABORTED sda"), "{order:?}");
     assert!(at("FS_JOURNAL_ABORTED sda") < at("FS_MOUNTED loop0"), "of another filesystem: {order:?}");
+    assert!(
+        at("BLK_NOT_SUPPORTED loop0") < at("FS_MOUNTED loop0"),
+        "it does not wait to know where: {order:?}"
+    );
 }

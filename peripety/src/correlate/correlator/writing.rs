@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     block::{BlkInfo, BlkType, Dev, DeviceFacts, Hctl},
-    event::{Event, EventType},
+    event::{Event, EventType, Severity},
 };
 
 impl Correlator {
@@ -70,7 +70,9 @@ impl Correlator {
             return self.close(place, cx);
         }
         identify(fold, cx);
-        if !fold.is_out() && !self.mounting.is_empty() {
+        // What the device only refuses says nothing of the filesystem: its mount may wait to know where.
+        let is_error = fold.event().severity.at_least(Severity::Error);
+        if is_error && !fold.is_out() && !self.mounting.is_empty() {
             self.write_mount_before(place, cx);
         }
         self.assess(place, cx);
