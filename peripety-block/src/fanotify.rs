@@ -1,5 +1,7 @@
 //! Events of a fanotify group that reports file handles (fanotify(7), include/uapi/linux/fanotify.h).
 
+use peripety_model::Errno;
+
 use crate::bytes::{u16_at, u32_at, u64_at};
 
 /// Bit of the mask: a filesystem found an error.
@@ -20,8 +22,8 @@ pub struct Event {
     pub inode: Option<u64>,
     /// Its generation.
     pub generation: Option<u32>,
-    /// errno of the first error, positive.
-    pub errno: i32,
+    /// errno of the first error; none where the kernel gives none.
+    pub errno: Option<Errno>,
     /// How many there were since.
     pub count: u32,
 }
@@ -59,7 +61,8 @@ fn decode(event: &[u8]) -> Option<Event> {
             Some(1) => file_handle(record, &mut decoded)?,
             Some(5) => {
                 let error = u32_at(record, 4)?.cast_signed();
-                decoded.errno = error.checked_abs().unwrap_or(i32::MAX);
+                let error = error.checked_abs().unwrap_or(i32::MAX);
+                decoded.errno = (error != 0).then(|| Errno::from_raw(error));
                 decoded.count = u32_at(record, 8)?;
             }
             _ => {}
@@ -135,12 +138,15 @@ mod tests {
             handle_type: 1,
             inode: Some(12),
             generation: Some(99),
-            errno: 117,
+            errno: Some(Errno::EUCLEAN),
             count: 3,
         };
         assert_eq!(found[0], first);
-        assert_eq!((found[1].inode, found[1].generation, found[1].errno), (Some(7), Some(5), 5));
-        assert_eq!((found[2].inode, found[2].errno), (None, 108));
+        assert_eq!(
+            (found[1].inode, found[1].generation, found[1].errno),
+            (Some(7), Some(5), Some(Errno::EIO))
+        );
+        assert_eq!((found[2].inode, found[2].errno), (None, Some(Errno::ESHUTDOWN)));
         assert_eq!(found.len(), 3);
     }
 

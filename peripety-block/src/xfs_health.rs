@@ -1,5 +1,6 @@
 //! Records of XFS's health monitor, 64 bytes each (fs/xfs/libxfs/xfs_fs.h, struct xfs_health_monitor_event; 7.2 and newer).
 
+use peripety_model::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
@@ -45,8 +46,8 @@ pub enum What {
 pub struct Failed {
     /// What failed.
     pub what: What,
-    /// errno, positive; 0 where there is none.
-    pub errno: i32,
+    /// errno, where there is one.
+    pub errno: Option<Errno>,
     /// The inode.
     pub inode: Option<u64>,
     /// Its generation.
@@ -58,11 +59,6 @@ pub struct Failed {
     /// More, in words.
     pub detail: String,
 }
-
-/// errno of what the kernel found corrupt, and of a filesystem that was shut down.
-const EUCLEAN: i32 = 117;
-const ESHUTDOWN: i32 = 108;
-const EIO: i32 = 5;
 
 /// SHUTDOWN_* of the monitor, the graver ones first.
 const REASONS: [(u32, &str); 6] = [
@@ -94,9 +90,9 @@ pub fn decode(record: &[u8]) -> Option<Record> {
     }
     let (domain, kind) = (u32_at(0)?, u32_at(4)?);
     let name = DOMAINS.get(usize::try_from(domain).ok()?)?;
-    let failed = |what, errno| Failed {
+    let failed = |what, errno: Errno| Failed {
         what,
-        errno,
+        errno: Some(errno).filter(|errno| errno.raw() != 0),
         inode: None,
         generation: None,
         offset: None,
@@ -108,7 +104,7 @@ pub fn decode(record: &[u8]) -> Option<Record> {
         1 => return Some(Record::Lost(u64_at(16)?)),
         2 => return Some(Record::Unmounted),
         3 | 4 => {
-            let mut failed = failed(What::Corrupt, EUCLEAN);
+            let mut failed = failed(What::Corrupt, Errno::EUCLEAN);
             // An inode: u64 inode, u32 generation, u32 mask.
             if domain == 3 {
                 failed.inode = u64_at(16);
@@ -120,11 +116,11 @@ pub fn decode(record: &[u8]) -> Option<Record> {
             let flags = u32_at(16)?;
             let reasons: Vec<&str> =
                 REASONS.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, reason)| *reason).collect();
-            Failed { detail: reasons.join(", "), ..failed(What::Shutdown, ESHUTDOWN) }
+            Failed { detail: reasons.join(", "), ..failed(What::Shutdown, Errno::ESHUTDOWN) }
         }
         7 => {
             let bytes = |at| u64_at(at).map(|blocks| blocks.saturating_mul(512));
-            Failed { offset: bytes(16), length: bytes(24), ..failed(What::Media, EIO) }
+            Failed { offset: bytes(16), length: bytes(24), ..failed(What::Media, Errno::EIO) }
         }
         8..=12 => {
             let (what, how) = match kind {
@@ -141,7 +137,7 @@ pub fn decode(record: &[u8]) -> Option<Record> {
                 inode: u64_at(32),
                 generation: u32_at(40),
                 detail: how.to_owned(),
-                ..failed(what, errno.checked_abs().unwrap_or(EIO))
+                ..failed(what, errno.checked_abs().map_or(Errno::EIO, Errno::from_raw))
             }
         }
         _ => return None,
@@ -169,7 +165,7 @@ mod tests {
         else {
             panic!("no failure")
         };
-        assert_eq!((failed.what, failed.errno, failed.inode), (What::Write, 5, Some(131)));
+        assert_eq!((failed.what, failed.errno, failed.inode), (What::Write, Some(Errno::EIO), Some(131)));
         assert_eq!((failed.offset, failed.length, failed.generation), (Some(4096), Some(8192), Some(9)));
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{EventId, EventType, Facts, Severity, SubSystem};
+use super::{Errno, EventId, EventType, Facts, Severity, SubSystem};
 use crate::BlkInfo;
 
 /// Version of the JSON that an [`Event`] becomes; raised by an incompatible change only.
@@ -174,7 +174,7 @@ pub struct Io {
     pub extent: Option<Extent>,
     /// Linux errno, positive: 5 is EIO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub errno: Option<i32>,
+    pub errno: Option<Errno>,
     /// Name of `errno`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errno_name: Option<String>,

@@ -66,6 +66,7 @@
 #[cfg(feature = "advice")]
 mod advice;
 mod device;
+mod errno;
 mod event;
 mod event_id;
 pub mod facts;
@@ -82,6 +83,7 @@ mod types;
 #[cfg(feature = "advice")]
 pub use advice::{Advice, advice};
 pub use device::{BlkId, BlkInfo, BlkType, Identity, Transport};
+pub use errno::Errno;
 pub use event::{Event, Extent, Io, Op, SCHEMA_VERSION, SectorRange};
 pub use event_id::{EventId, MessageId, event_id, message_id};
 pub use facts::Facts;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use peripety_model::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Method;
@@ -20,7 +21,7 @@ pub struct Bad {
     /// How many.
     pub count: u64,
     /// What the kernel answered.
-    pub errno: i32,
+    pub errno: Errno,
 }
 
 /// One pass over a device.
@@ -197,7 +198,7 @@ mod tests {
         let month = Duration::from_secs(30 * 86_400);
         assert_eq!(kept.due(month, now), now);
         let pass = kept.pass(Method::Read, 1 << 20, now);
-        let bad = Bad { sector: 8, count: 8, errno: 5 };
+        let bad = Bad { sector: 8, count: 8, errno: Errno::EIO };
         let step = Step { next: 65_536, bytes: 61_440, bad: vec![bad], ..Step::default() };
         assert_eq!(pass.take(&step), [bad]);
         assert_eq!(pass.take(&step), [], "a second time after a kill");
@@ -241,7 +242,7 @@ mod tests {
         for n in 0..FAILED_READS_MAX {
             let pass = kept.pass(Method::Read, 1 << 40, now);
             assert!(!pass.is_hopeless());
-            let bad = (0..4).map(|m| Bad { sector: n * 100 + m * 8, count: 1, errno: 5 }).collect();
+            let bad = (0..4).map(|m| Bad { sector: n * 100 + m * 8, count: 1, errno: Errno::EIO }).collect();
             pass.take(&Step { next: n << 20, bad, ..Step::default() });
         }
         let pass = kept.pass.as_ref().unwrap();

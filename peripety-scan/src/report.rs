@@ -39,7 +39,9 @@ impl fmt::Display for Line<'_> {
         write!(f, "scan of {}: ", one_word(self.device))?;
         match &self.what {
             What::Bad(bad) => {
-                write!(f, "{} sectors at {} cannot be read: errno {}", bad.count, bad.sector, bad.errno)?
+                // The number, which the rule reads.
+                let errno = bad.errno.raw();
+                write!(f, "{} sectors at {} cannot be read: errno {errno}", bad.count, bad.sector)?
             }
             What::Done(done) => {
                 let seconds = done.took().as_secs();
@@ -86,7 +88,7 @@ mod tests {
     fn lines_as_the_rules_of_the_daemon_know_them() {
         let dev: Dev = "8:16".parse().unwrap();
         let line = |what| Line { device: "/dev/sdb", dev, what }.to_string();
-        let bad = Bad { sector: 4656, count: 8, errno: 5 };
+        let bad = Bad { sector: 4656, count: 8, errno: peripety_model::Errno::EIO };
         assert_eq!(
             line(What::Bad(bad)),
             "scan of /dev/sdb: 8 sectors at 4656 cannot be read: errno 5; device 8:16"

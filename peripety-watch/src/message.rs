@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peripety_block::status::{ArrayStatus, MapStatus};
 pub use peripety_block::xfs_health::What;
-use peripety_model::{Dev, facts::HealthFacts};
+use peripety_model::{Dev, Errno, facts::HealthFacts};
 use serde::{Deserialize, Serialize};
 
 /// Name of the daemon's socket for it, in the daemon's directory.
@@ -154,8 +154,9 @@ pub struct Failure {
     pub fs_type: String,
     /// What failed.
     pub what: What,
-    /// Its errno, positive; 0 where there is none.
-    pub errno: i32,
+    /// Its errno. A message says 0 where there is none.
+    #[serde(with = "errno_or_zero")]
+    pub errno: Option<Errno>,
     /// The inode, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inode: Option<u64>,
@@ -173,6 +174,22 @@ pub struct Failure {
     /// More, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+}
+
+/// An errno that is 0 where there is none, as the kernel reports it.
+mod errno_or_zero {
+    use peripety_model::Errno;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde asks so")]
+    pub(super) fn serialize<S: Serializer>(errno: &Option<Errno>, to: S) -> Result<S::Ok, S::Error> {
+        errno.map_or(0, Errno::raw).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Errno>, D::Error> {
+        let number = i32::deserialize(from)?;
+        Ok((number != 0).then(|| Errno::from_raw(number)))
+    }
 }
 
 /// Why a message cannot be read.

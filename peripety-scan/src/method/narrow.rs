@@ -45,11 +45,10 @@ pub(super) fn narrow(
             continue;
         }
         let (sector, count) = (from / 512, (end - from) / 512);
+        let errno = peripety_model::Errno::from_raw(error.raw_os_error());
         match found.last_mut() {
-            Some(last) if last.sector + last.count == sector && last.errno == error.raw_os_error() => {
-                last.count += count
-            }
-            _ => found.push(Bad { sector, count, errno: error.raw_os_error() }),
+            Some(last) if last.sector + last.count == sector && last.errno == errno => last.count += count,
+            _ => found.push(Bad { sector, count, errno }),
         }
     }
     Ok(found)

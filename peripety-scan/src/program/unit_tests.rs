@@ -117,7 +117,7 @@ fn a_step_that_does_not_come_back_is_said_once_and_so_is_its_end() {
 #[test]
 fn what_is_found_is_said_and_the_end_of_the_pass() {
     let (mut unit, mut kept) = (unit(""), begun());
-    let bad = Bad { sector: 8, count: 8, errno: 5 };
+    let bad = Bad { sector: 8, count: 8, errno: peripety_model::Errno::EIO };
     let last = Step { next: 64 * MIB, bytes: MIB, bad: vec![bad], finished: true, ..Step::default() };
     let mut said = Vec::new();
     unit.take(Answer::Stepped(Ok(last)), at(5000), &mut kept, &mut |what| said.push(format!("{what:?}")));

@@ -228,7 +228,7 @@ mod tests {
             began: Some(began),
             next: None,
             errors: 1,
-            bad: vec![Bad { sector: 4656, count: 8, errno: 5 }],
+            bad: vec![Bad { sector: 4656, count: 8, errno: crate::event::Errno::EIO }],
             last: Some(Done {
                 began,
                 ended: "2026-03-10T00:00:00Z".parse().unwrap(),

@@ -211,6 +211,7 @@ async fn readable(fd: Option<&AsyncFd<OwnedFd>>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use peripety_model::Errno;
     use peripety_watch::message::{Failure, Reporter, What};
     use rustix::net::{SendFlags, connect, send};
 
@@ -222,7 +223,7 @@ mod tests {
             dev: "7:0".parse().unwrap(),
             fs_type: "ext4".to_owned(),
             what: What::Error,
-            errno: 117,
+            errno: Some(Errno::EUCLEAN),
             inode: Some(12),
             generation: None,
             offset: None,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::parser::{nvme::NvmeFault, scsi::ScsiFault};
+use crate::{
+    event::Errno,
+    parser::{nvme::NvmeFault, scsi::ScsiFault},
+};
 
 /// A kind of trouble, by who named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,11 +49,17 @@ impl From<NvmeFault> for Fault {
     }
 }
 
-/// Whether sense or host byte are more precise than an errno: EIO, ENODATA, ETIMEDOUT, ENOLINK, EBADE, ETIME always;
-/// EREMOTEIO for a broken disk, but not for a request that the disk did not like.
-pub(super) fn refines(fault: ScsiFault, errno: i32) -> bool {
+/// Whether sense or host byte are more precise than an errno. EREMOTEIO of a broken disk, but not of a request that the
+/// disk did not like.
+pub(super) fn refines(fault: ScsiFault, errno: Errno) -> bool {
     fault.refines_block()
-        && (matches!(errno, 5 | 61 | 110 | 67 | 52 | 62) || (errno == 121 && fault == ScsiFault::Hardware))
+        && match errno {
+            Errno::EIO | Errno::ENODATA | Errno::ETIMEDOUT | Errno::ENOLINK | Errno::EBADE | Errno::ETIME => {
+                true
+            }
+            Errno::EREMOTEIO => fault == ScsiFault::Hardware,
+            _ => false,
+        }
 }
 
 #[cfg(test)]

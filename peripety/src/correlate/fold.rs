@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     event::{
-        Event, Extent, Io, Op, Severity,
+        Errno, Event, Extent, Io, Op, Severity,
         facts::{CountFacts, ImpactFacts},
     },
     parser::{errno, source_name},
@@ -233,7 +233,7 @@ impl Fold {
     }
 
     /// The errno of its requests: as it was reported, or as its type says.
-    pub(super) fn errno(&self) -> Option<i32> {
+    pub(super) fn errno(&self) -> Option<Errno> {
         let reported = self.event.io.as_ref().and_then(|io| io.errno);
         reported.or_else(|| errno::of_block_type(&self.event.event_type))
     }
@@ -329,7 +329,7 @@ impl Fold {
 
     /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them, and so
     /// many of them the last ones, of which the requests failed.
-    pub(super) fn request_failed(&mut self, errno: i32, name: Option<&str>, last: u64) {
+    pub(super) fn request_failed(&mut self, errno: Errno, last: u64) {
         self.retried(self.total().saturating_sub(last));
         self.written = 0;
         self.counts = [0; 5];
@@ -340,7 +340,7 @@ impl Fold {
         }
         if let Some(io) = &mut event.io {
             io.errno = Some(errno);
-            io.errno_name = name.map(str::to_owned);
+            io.errno_name = errno.name().map(str::to_owned);
         }
         let usual = event.event_type.info().map_or(event.severity, |info| info.severity);
         event.severity = event.severity.min(usual).min(Severity::Error);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::fault::Fault;
-use crate::event::Op;
+use crate::event::{Errno, Op};
 
 /// What a fold is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,14 +82,14 @@ pub(super) fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
 
 impl FoldKey {
     /// A failed request or bio. `fault` is what the driver said, none if nothing is known of it.
-    pub(super) const fn block(scope: Scope, op: Op, errno: i32, fault: Option<Fault>) -> Self {
+    pub(super) const fn block(scope: Scope, op: Op, errno: Errno, fault: Option<Fault>) -> Self {
         let fault = match fault {
             Some(fault) => fault.number(),
             None => 0,
         };
         Self {
             scope: scope.0,
-            code: (op as u64) << 32 | errno as u32 as u64,
+            code: (op as u64) << 32 | errno.raw() as u32 as u64,
             family: (Layer::Block as u64) << 56 | fault as u64,
         }
     }
@@ -140,8 +140,8 @@ impl FoldKey {
     }
 
     /// Data of an inode that was lost.
-    pub(super) const fn inode(dev: u32, ino: u64, errno: i32) -> Self {
-        Self { scope: dev as u64, code: ino, family: (Layer::Inode as u64) << 56 | errno as u32 as u64 }
+    pub(super) const fn inode(dev: u32, ino: u64, errno: Errno) -> Self {
+        Self { scope: dev as u64, code: ino, family: (Layer::Inode as u64) << 56 | errno.raw() as u32 as u64 }
     }
 }
 
@@ -185,19 +185,19 @@ mod tests {
     fn different_failures_have_different_keys() {
         let sda = Scope::dev(0x80_0010);
         let keys = [
-            FoldKey::block(sda, Op::Read, 5, None),
-            FoldKey::block(sda, Op::Write, 5, None),
-            FoldKey::block(sda, Op::Read, 61, None),
-            FoldKey::block(sda, Op::Read, 5, Some(Fault::TimedOut)),
-            FoldKey::block(Scope::dev(0x80_0020), Op::Read, 5, None),
+            FoldKey::block(sda, Op::Read, Errno::EIO, None),
+            FoldKey::block(sda, Op::Write, Errno::EIO, None),
+            FoldKey::block(sda, Op::Read, Errno::ENODATA, None),
+            FoldKey::block(sda, Op::Read, Errno::EIO, Some(Fault::TimedOut)),
+            FoldKey::block(Scope::dev(0x80_0020), Op::Read, Errno::EIO, None),
             FoldKey::driver(Scope::dev(0x80_0010), Fault::TimedOut),
             FoldKey::driver_unnamed(Scope::dev(0x80_0010), 0),
             FoldKey::typed(Scope::dev(0x80_0010), "FS_ERROR", 0),
             FoldKey::typed(Scope::name("sda"), "FS_ERROR", 0),
             FoldKey::ext4(sda, b"ext4_find_entry", 1683),
             FoldKey::ext4(sda, b"ext4_find_entry", 1684),
-            FoldKey::inode(0x80_0010, 12, 5),
-            FoldKey::inode(0x80_0010, 13, 5),
+            FoldKey::inode(0x80_0010, 12, Errno::EIO),
+            FoldKey::inode(0x80_0010, 13, Errno::EIO),
         ];
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
         assert_eq!(Scope::dev(0x80_0010).as_dev(), Some(0x80_0010));
@@ -209,7 +209,7 @@ mod tests {
         let places: HashSet<u64> = (0..4096u32)
             .map(|i| {
                 let mut hasher = KeyHasher::default();
-                FoldKey::block(Scope::dev(0x80_0000 + i), Op::Read, 5, None).hash(&mut hasher);
+                FoldKey::block(Scope::dev(0x80_0000 + i), Op::Read, Errno::EIO, None).hash(&mut hasher);
                 hasher.finish() % 4096
             })
             .collect();

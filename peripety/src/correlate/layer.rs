@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, EventType, Nature, Op};
+use crate::event::{Errno, Event, EventType, Nature, Op};
 
 /// What failed. In the order in which a failure goes up, as far as there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub struct Failed {
     /// What was asked of the device; unknown where that is not a request.
     pub op: Op,
     /// Of the request.
-    pub errno: Option<i32>,
+    pub errno: Option<Errno>,
     /// Whether the device answered.
     pub answer: Answer,
     /// It is about space, not about a failure of hardware.
@@ -251,9 +251,10 @@ pub(crate) fn may_cause(cause: &Failed, effect: &Failed, below: bool) -> bool {
             NoAnswer => !below && unserved(effect),
             NoPath | Array => unserved(effect),
             Pool => {
-                effect.errno == Some(ENOSPC) || (effect.errno == Some(EIO) && !matches!(effect.op, Op::Flush))
+                effect.errno == Some(Errno::ENOSPC)
+                    || (effect.errno == Some(Errno::EIO) && !matches!(effect.op, Op::Flush))
             }
-            Guard => matches!(effect.errno, Some(EIO | EILSEQ)),
+            Guard => matches!(effect.errno, Some(Errno::EIO | Errno::EILSEQ)),
             // A filesystem that was shut down below a loop device.
             Reaction => below && unserved(effect),
             _ => false,
@@ -273,7 +274,8 @@ pub(crate) fn may_cause(cause: &Failed, effect: &Failed, below: bool) -> bool {
         Pool => (below && (outage || stack || request)) || (!below && cause.layer == Pool),
         Stacked => outage || stack || request,
         Cache => {
-            let same_reason = effect.errno != Some(ENOSPC) || cause.errno == Some(ENOSPC) || cause.space;
+            let same_reason =
+                effect.errno != Some(Errno::ENOSPC) || cause.errno == Some(Errno::ENOSPC) || cause.space;
             (outage || stack || request || (cause.layer == Reaction)) && (same_reason || outage)
         }
         // Data that came, and are wrong.
@@ -293,13 +295,9 @@ fn unserved(failed: &Failed) -> bool {
     failed.answer != Answer::Given
 }
 
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
-const EILSEQ: i32 = 84;
-
 /// Whether a request that fails so may fail the one above it so: errors go up as they are, or as the general one.
-fn same_errno(cause: Option<i32>, effect: Option<i32>) -> bool {
-    effect.is_none() || effect == Some(EIO) || cause == effect
+fn same_errno(cause: Option<Errno>, effect: Option<Errno>) -> bool {
+    effect.is_none() || effect == Some(Errno::EIO) || cause == effect
 }
 
 /// Whether what was asked above may have become what was asked below.

@@ -74,13 +74,14 @@ impl Checkpoint for TextCounts {
 #[cfg(test)]
 mod tests {
     use super::{super::key::Scope, *};
-    use crate::event::Op;
+    use crate::event::{Errno, Op};
 
     #[test]
     fn what_text_stood_for_is_taken_once_and_while_it_lasts() {
         let ops = [Op::Read, Op::Write, Op::Flush];
-        let key =
-            |op: usize| FoldKey::block(Scope::dev(1), ops.get(op).copied().unwrap_or_default(), 5, None);
+        let key = |op: usize| {
+            FoldKey::block(Scope::dev(1), ops.get(op).copied().unwrap_or_default(), Errno::EIO, None)
+        };
         let mut counts = TextCounts::default();
         assert_eq!(counts.take([key(0), key(9)], 100, 0), 0);
         counts.note(key(0), 10, 1_000);

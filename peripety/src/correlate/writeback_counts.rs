@@ -101,11 +101,12 @@ impl Checkpoint for WritebackCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Errno;
 
     #[test]
     fn counts_go_on_after_a_restart() {
         let wb = |count| WbErr::unnamed(1, 12, 5, count);
-        let key = FoldKey::inode(1, 12, 5);
+        let key = FoldKey::inode(1, 12, Errno::EIO);
         let mut seen = WritebackCounts::default();
         assert_eq!((seen.newly_lost(key, &wb(3)), seen.newly_lost(key, &wb(5))), (3, 2));
         let mut successor = crate::checkpoint::assert_survives(&mut seen);
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn an_inode_that_loses_on_is_not_forgotten_for_many_others() {
         let wb = |ino, count| WbErr::unnamed(1, ino, 5, count);
-        let key = |ino| FoldKey::inode(1, ino, 5);
+        let key = |ino| FoldKey::inode(1, ino, Errno::EIO);
         let mut seen = WritebackCounts::default();
         let mut all = seen.newly_lost(key(0), &wb(0, 1));
         for other in 1..100_000 {

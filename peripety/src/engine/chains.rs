@@ -99,7 +99,7 @@ fn attempts_that_took_long_and_the_request_that_failed_of_them_are_one_failure()
     );
     assert_eq!(finals[0].facts.get("counts.retried_commands"), Some(4.into()));
     assert!(finals[0].facts.get("impact.tried_again").is_none());
-    assert_eq!(finals[0].io.as_ref().unwrap().errno, Some(5));
+    assert_eq!(finals[0].io.as_ref().unwrap().errno, Some(crate::event::Errno::EIO));
 }
 
 #[test]

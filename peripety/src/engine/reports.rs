@@ -13,7 +13,7 @@ use super::{
     },
     *,
 };
-use crate::event::EventType;
+use crate::event::{Errno, EventType};
 
 const LINE: &str =
     "EXT4-fs error (device loop0): ext4_lookup:1785: inode #2: comm ls: deleted inode referenced: 12";
@@ -32,7 +32,7 @@ fn text(ns: u64) -> Record {
     line(ns, LINE)
 }
 
-fn failure(what: What, errno: i32, inode: Option<u64>) -> Failure {
+fn failure(what: What, errno: Option<Errno>, inode: Option<u64>) -> Failure {
     Failure {
         reporter: Reporter::Fanotify,
         dev: LOOP0,
@@ -49,7 +49,10 @@ fn failure(what: What, errno: i32, inode: Option<u64>) -> Failure {
 }
 
 fn report(ns: u64, inode: u64) -> Record {
-    Record { time: stamp(ns), body: Body::Filesystem(failure(What::Error, 117, Some(inode))) }
+    Record {
+        time: stamp(ns),
+        body: Body::Filesystem(failure(What::Error, Some(Errno::EUCLEAN), Some(inode))),
+    }
 }
 
 fn run(records: &[Record]) -> Vec<Event> {
@@ -100,8 +103,14 @@ fn another_inode_is_another_failure() {
 
 #[test]
 fn a_shutdown_that_each_access_reports_is_the_one_event() {
-    let shut = |ns| Record { time: stamp(ns), body: Body::Filesystem(failure(What::Shutdown, 108, None)) };
-    let access = |ns| Record { time: stamp(ns), body: Body::Filesystem(failure(What::Error, 108, Some(12))) };
+    let shut = |ns| Record {
+        time: stamp(ns),
+        body: Body::Filesystem(failure(What::Shutdown, Some(Errno::ESHUTDOWN), None)),
+    };
+    let access = |ns| Record {
+        time: stamp(ns),
+        body: Body::Filesystem(failure(What::Error, Some(Errno::ESHUTDOWN), Some(12))),
+    };
     let events = run(&[shut(START), access(START + 200 * MS), access(START + 300 * MS)]);
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0].event_type, EventType::FS_SHUTDOWN);
@@ -112,7 +121,7 @@ fn a_lost_write_learns_which_bytes_of_its_file() {
     let lost = wb_err(START, LOOP0);
     let Body::Kernel(record) = &lost.body else { panic!("no record") };
     let Payload::WbErr(wb) = &record.payload else { panic!("no lost write") };
-    let mut bytes = failure(What::Write, 5, Some(wb.ino));
+    let mut bytes = failure(What::Write, Some(Errno::EIO), Some(wb.ino));
     (bytes.reporter, bytes.offset, bytes.length) = (Reporter::XfsHealth, Some(4096), Some(8192));
     let events = run(&[lost.clone(), Record { time: stamp(START + MS), body: Body::Filesystem(bytes) }]);
     assert_eq!(events.len(), 1, "{events:?}");

@@ -21,7 +21,7 @@ use super::*;
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Identity, NoFacts},
     event::{
-        Event, EventType, Extent, Io, Op, Severity,
+        Errno, Event, EventType, Extent, Io, Op, Severity,
         facts::{GroupFacts, HostByte},
     },
     parser::Kdev,
@@ -371,7 +371,7 @@ fn io_of_an_event_is_that_of_its_first_failure() {
         op: Op::Write,
         sector: Some(80),
         nr_sectors: Some(8),
-        errno: Some(5),
+        errno: Some(Errno::EIO),
         errno_name: Some("EIO".to_owned()),
         bad_lba: None,
         extent: None,

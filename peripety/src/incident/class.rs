@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     correlate::layer::{self, Answer, Failed, Layer},
     event::{
-        Event, EventType, Nature, Severity,
+        Errno, Event, EventType, Nature, Severity,
         incident::{CauseKind, Certainty},
     },
 };
@@ -186,11 +186,9 @@ pub(super) fn failed(event: &Event) -> Failed {
     layer::of(event)
 }
 
-const ENOSPC: i32 = 28;
-
 /// Whether it is about space.
 pub(super) fn is_space(class: Class, failed: &Failed) -> bool {
-    matches!(class, Class::Low | Class::Full) || failed.space || failed.errno == Some(ENOSPC)
+    matches!(class, Class::Low | Class::Full) || failed.space || failed.errno == Some(Errno::ENOSPC)
 }
 
 /// Whether the device, or the way to it, did not serve a command: it is not about this very command or its place.

@@ -63,7 +63,7 @@ pub(crate) fn sample() -> Event {
             op: Op::Read,
             sector: Some(2048),
             nr_sectors: Some(8),
-            errno: Some(5),
+            errno: Some(crate::event::Errno::EIO),
             errno_name: Some("EIO".into()),
             bad_lba: None,
             extent: None,

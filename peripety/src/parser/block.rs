@@ -1,4 +1,7 @@
 //! Requests and bios that failed.
+//!
+//! Records of the kernel side have bare numbers, for eBPF shares their layout. They become types where a record becomes a raw
+//! event, which is here, or counts for one that is open (`correlate/correlator/kernel.rs`), which allocates nothing.
 
 use peripety_common::{
     Header, Kind, VERSION,
@@ -10,7 +13,7 @@ use peripety_common::{
 use super::{Kdev, RawEvent, errno, kernel::draft};
 use crate::{
     block::Dev,
-    event::{EventType, Extent, Io, Op},
+    event::{Errno, EventType, Extent, Io, Op},
     record::{Missed, Stamp},
 };
 
@@ -62,7 +65,8 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
     if block_rq::is_normal(rq.errno, rq.cmd_flags) {
         return None;
     }
-    let mut raw = failed(h, rq.dev, rq.errno, request_op(rq), rq.sector, rq.nr_sectors, time);
+    let mut raw =
+        failed(h, rq.dev, Errno::from_raw(rq.errno), request_op(rq), rq.sector, rq.nr_sectors, time);
     if let Ok(tag) = u32::try_from(rq.tag) {
         raw.facts.block.get_or_insert_default().tag = Some(tag);
     }
@@ -73,7 +77,8 @@ pub(super) fn request(h: &Header, rq: &BlockRq, time: Stamp) -> Option<RawEvent>
 pub(crate) fn missed(missed: &Missed, kind: Kind, time: Stamp) -> RawEvent {
     let mono_ns = time.monotonic_ns.unwrap_or_default();
     let header = Header { kind: kind.number(), len: 0, version: VERSION, flags: 0, cpu: 0, seq: 0, mono_ns };
-    let mut raw = failed(&header, missed.dev, missed.errno, op(missed.op), u64::MAX, 0, time);
+    let mut raw =
+        failed(&header, missed.dev, Errno::from_raw(missed.errno), op(missed.op), u64::MAX, 0, time);
     raw.sequence = format!("missed/{}/{}/{}/{mono_ns}", missed.dev, missed.op, missed.errno);
     if let Some(io) = &mut raw.io {
         io.nr_sectors = None;
@@ -88,7 +93,7 @@ pub(super) fn bio(h: &Header, bio: &BlockBio, time: Stamp) -> Option<RawEvent> {
         return None;
     }
     let (sector, nr_sectors) = bio.sectors();
-    let mut raw = failed(h, bio.dev, bio.errno, bio_op(bio), sector, nr_sectors, time);
+    let mut raw = failed(h, bio.dev, Errno::from_raw(bio.errno), bio_op(bio), sector, nr_sectors, time);
     if let Some(io) = &mut raw.io {
         io.extent = bio_extent(bio);
     }
@@ -119,7 +124,7 @@ pub(crate) const fn slow_op(slow: &SlowRq) -> Op {
     }
 }
 
-fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {
+fn failed(h: &Header, dev: u32, errno: Errno, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {
     let (event_type, severity) = errno::event_of_request(errno, op);
     let mut raw = draft(h, time, event_type.clone(), Kdev::Dev(Dev::from_kernel(dev)));
     if let Some(severity) = severity {
@@ -130,7 +135,7 @@ fn failed(h: &Header, dev: u32, errno: i32, op: Op, sector: u64, nr_sectors: u32
         sector: (sector != u64::MAX).then_some(sector),
         nr_sectors: Some(nr_sectors),
         errno: Some(errno),
-        errno_name: errno::name(errno).map(str::to_owned),
+        errno_name: errno.name().map(str::to_owned),
         ..Io::default()
     });
     raw
@@ -179,7 +184,7 @@ pub(crate) mod tests {
             assert_eq!(raw.sequence, "3/7/1000");
             let io = raw.io.unwrap();
             assert_eq!((io.op, io.sector, io.nr_sectors), (Op::Read, Some(2048), Some(8)));
-            assert_eq!((io.errno, io.errno_name.as_deref()), (Some(61), Some("ENODATA")));
+            assert_eq!((io.errno, io.errno_name.as_deref()), (Some(Errno::ENODATA), Some("ENODATA")));
         }
     }
 

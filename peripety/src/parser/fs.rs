@@ -9,12 +9,12 @@ use peripety_common::{
 };
 
 use super::{
-    Kdev, RawEvent, errno,
+    Kdev, RawEvent,
     kernel::{draft, draft_fs},
 };
 use crate::{
     block::Dev,
-    event::{EventType, Io, Op},
+    event::{Errno, EventType, Io, Op},
     record::Stamp,
 };
 
@@ -72,10 +72,11 @@ pub(super) fn xfs_shutdown(h: &Header, shutdown: &XfsShutdown, time: Stamp) -> O
 /// loses many of them.
 pub(super) fn lost_write(h: &Header, wb: &WbErr, time: Stamp) -> Option<RawEvent> {
     let mut raw = draft(h, time, EventType::BLK_LOST_WRITE, kdev(wb.dev));
+    let errno = Errno::from_raw(wb.errno);
     raw.io = Some(Io {
         op: Op::Write,
-        errno: Some(wb.errno),
-        errno_name: errno::name(wb.errno).map(str::to_owned),
+        errno: Some(errno),
+        errno_name: errno.name().map(str::to_owned),
         lost_pages: Some(wb.count.max(1)),
         ..Io::default()
     });

@@ -2,9 +2,9 @@
 
 use peripety_watch::message::{Failure, Reporter, What};
 
-use super::{Kdev, RawEvent, errno};
+use super::{Kdev, RawEvent};
 use crate::{
-    event::{EventType, Io, Op, SubSystem},
+    event::{Errno, EventType, Io, Op, SubSystem},
     record::Stamp,
 };
 
@@ -24,7 +24,7 @@ pub(crate) fn parse(failure: &Failure, time: Stamp) -> RawEvent {
         raw.sub_system = SubSystem::new(&failure.fs_type);
     }
     raw.count = failure.count.max(1);
-    let errno = Some(failure.errno).filter(|errno| *errno != 0);
+    let errno = failure.errno;
     let op = match failure.what {
         What::Read => Some(Op::Read),
         What::Write | What::DataLost => Some(Op::Write),
@@ -33,13 +33,13 @@ pub(crate) fn parse(failure: &Failure, time: Stamp) -> RawEvent {
     raw.io = op.map(|op| Io {
         op,
         errno,
-        errno_name: errno.and_then(errno::name).map(str::to_owned),
+        errno_name: errno.and_then(Errno::name).map(str::to_owned),
         ..Io::default()
     });
     let fs = raw.facts.fs.get_or_insert_default();
     (fs.inode, fs.offset, fs.size) = (failure.inode, failure.offset, failure.length);
     // As the kernel prints it.
-    fs.error = errno.map(|errno| -i64::from(errno));
+    fs.error = errno.map(|errno| -i64::from(errno.raw()));
     if !failure.detail.is_empty() {
         match failure.what {
             What::Shutdown => fs.reason = Some(failure.detail.clone()),

@@ -65,7 +65,7 @@ pub struct Lost {
 }
 
 /// Failed requests that the kernel side counted, for which the ring had no room: their number is exact, their sectors are
-/// not known.
+/// not known. Numbers are those of the kernel's table of counts; the parser makes them what they mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
     /// Number of the hook, a [`peripety_common::Kind`].

@@ -3,7 +3,7 @@
 mod table;
 
 pub(crate) use self::table::ROWS;
-use crate::event::{Event, Severity};
+use crate::event::{Errno, Event, Severity};
 
 /// What a condition is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,17 +159,15 @@ impl Row {
 
     /// Whether an event whose type opens several conditions opens this one.
     fn fits(&self, event: &Event) -> bool {
-        const EIO: i32 = 5;
-        const ENOSPC: i32 = 28;
         let errno = event.io.as_ref().and_then(|io| io.errno);
         // What fails because requests below failed ends with the mount; what a filesystem found in itself stays in it.
-        let of_requests = event.root_cause_event_id.is_some() || errno == Some(EIO);
+        let of_requests = event.root_cause_event_id.is_some() || errno == Some(Errno::EIO);
         match (self.name, event.event_type.as_str()) {
             ("filesystem_corrupt" | "data_lost", _) => !of_requests,
             ("filesystem_errors", "FS_IO_ERROR") => true,
             ("filesystem_errors", _) => of_requests,
-            ("out_of_space", "BLK_LOST_WRITE") => errno == Some(ENOSPC),
-            ("device_failing", "BLK_LOST_WRITE") => errno != Some(ENOSPC),
+            ("out_of_space", "BLK_LOST_WRITE") => errno == Some(Errno::ENOSPC),
+            ("device_failing", "BLK_LOST_WRITE") => errno != Some(Errno::ENOSPC),
             _ => true,
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use peripety::event::{Event, Severity};
+use peripety::event::{Errno, Event, Severity};
 use serde_json::Value;
 
 use super::Case;
@@ -81,7 +81,7 @@ fn reported(machine: &Machine, kind: &str, types: &[&str]) -> Result<()> {
     );
     scene.expect("the failed request", device, |event| {
         event.sub_system.as_str() == "block"
-            && event.io.as_ref().is_some_and(|io| io.errno == Some(5) && io.sector.is_some())
+            && event.io.as_ref().is_some_and(|io| io.errno == Some(Errno::EIO) && io.sector.is_some())
     })?;
 
     // Read back.

@@ -1,7 +1,7 @@
 //! Requests that fail, counted.
 
 use anyhow::{Context as _, Result, ensure};
-use peripety::event::{Event, Op};
+use peripety::event::{Errno, Event, Op};
 
 use super::Case;
 use crate::{
@@ -51,7 +51,7 @@ fn counted(machine: &Machine, pattern: &str, op: Op) -> Result<()> {
     let events = scene.settled(&failing.disk.name)?;
     let is_it = |event: &&Event| {
         event.event_type.as_str() == "BLK_IO_ERROR"
-            && event.io.as_ref().is_some_and(|io| io.op == op && io.errno == Some(5))
+            && event.io.as_ref().is_some_and(|io| io.op == op && io.errno == Some(Errno::EIO))
     };
     // Others may look at the disk as well: udev, or whoever lists disks just now.
     let foreign = || Ok::<_, anyhow::Error>(completed()? - before - failed);

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use peripety::event::{Event, Op};
+use peripety::event::{Errno, Event, Op};
 use serde_json::Value;
 
 use super::Case;
@@ -77,8 +77,9 @@ fn waits(machine: &Machine) -> Result<()> {
     let path = format!("/dev/{}", limited.name);
     let written = cmd::sh(&format!("dd if=/dev/urandom of={path} bs=4k count=1000 oflag=direct"));
     ensure!(written.is_err(), "a write beyond the limit of memory succeeded");
-    let failed =
-        |event: &Event| event.io.as_ref().is_some_and(|io| io.op == Op::Write && io.errno == Some(5));
+    let failed = |event: &Event| {
+        event.io.as_ref().is_some_and(|io| io.op == Op::Write && io.errno == Some(Errno::EIO))
+    };
     let event = scene.expect("the failed write", &limited.name, failed)?;
     ensure!(event.count == 1 && event.sources == ["ebpf:block_bio_complete"], "{event:?}");
     Ok(())

@@ -57,7 +57,7 @@ impl Maps {
     ) -> Result<(Self, Map), MapError> {
         let mut errnos: Array<_, i32> = take("prpt_errno")?.try_into()?;
         for (status, errno) in blk_status::of_kernel(kernel < KernelVersion::new(6, 10)) {
-            errnos.set(u32::from(status), errno, 0)?;
+            errnos.set(u32::from(status), errno.raw(), 0)?;
         }
         let maps = Self {
             _errnos: errnos,

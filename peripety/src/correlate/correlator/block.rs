@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{Event, EventType, Facts, Op, facts::Member},
-    parser::{self, RawEvent, errno, nvme, scsi},
+    event::{Errno, Event, EventType, Facts, Op, facts::Member},
+    parser::{self, RawEvent, nvme, scsi},
     record::{Missed, Stamp},
 };
 
@@ -114,7 +114,7 @@ impl Correlator {
     fn join_attempts(&mut self, place: FoldId, failed: &Failed<'_>) {
         let errno = failed.request.errno;
         let Some(fold) = self.table.get_mut(place) else { return };
-        fold.request_failed(errno, errno::name(errno), 0);
+        fold.request_failed(errno, 0);
         let fault = match failed.refined {
             Some((event_type, fault)) if fold.fault.is_none() => {
                 fold.refine(event_type.clone(), Some(*fault));
@@ -146,7 +146,7 @@ impl Correlator {
             io.sector = Some(sector).filter(|sector| *sector != u64::MAX);
             io.nr_sectors = Some(nr_sectors);
         }
-        fold.request_failed(errno, errno::name(errno), 0);
+        fold.request_failed(errno, 0);
         self.counts_requests(place, failed, fault_without_place(errno));
     }
 
@@ -156,12 +156,13 @@ impl Correlator {
         self.silence_says_nothing(self.now_ns);
         let Some(kind) = Kind::from_number(missed.kind) else { return };
         let op = parser::block::op(missed.op);
+        let errno = Errno::from_raw(missed.errno);
         let scope = Scope::dev(missed.dev);
-        let key = FoldKey::block(scope, op, missed.errno, None);
+        let key = FoldKey::block(scope, op, errno, None);
         // When they failed is not known: not later than what is still open.
         let open = self.open_of_device(&key, time, cx);
         // An old line of text does not name the operation.
-        let unknown = FoldKey::block(scope, Op::Unknown, missed.errno, None);
+        let unknown = FoldKey::block(scope, Op::Unknown, errno, None);
         let count = missed.count - self.text_counts.take([key, unknown], missed.count, self.now_ns);
         if count == 0 {
             return;
@@ -310,15 +311,14 @@ impl Correlator {
 }
 
 /// The type that a driver's word gives to a failed request, where it is more precise than the errno's.
-fn refined_type(reported: &Pending, errno: i32) -> Option<EventType> {
-    const EIO: i32 = 5;
+fn refined_type(reported: &Pending, errno: Errno) -> Option<EventType> {
     match &reported.driver {
         Driver::Scsi(cmd) => {
             let fault = scsi::classify(cmd)?;
             refines(fault, errno).then(|| fault.event_type())
         }
         Driver::Nvme(rq) => match nvme::classify(rq)? {
-            nvme::NvmeFault::Io if errno != EIO => None,
+            nvme::NvmeFault::Io if errno != Errno::EIO => None,
             fault => Some(fault.event_type()),
         },
     }

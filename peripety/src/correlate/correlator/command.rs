@@ -17,12 +17,9 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{EventType, Op},
-    parser::{self, RawEvent, errno, nvme::NvmeFault},
+    event::{Errno, EventType, Op},
+    parser::{self, RawEvent, nvme::NvmeFault},
 };
-
-/// The errno that says nothing.
-const EIO: i32 = 5;
 
 impl Correlator {
     /// A line about a failed request: if what drivers said of its command is an event already, the request is what became
@@ -54,7 +51,7 @@ impl Correlator {
             fold.event_mut().block = block;
             fold.node.dev = scope.as_dev().map(Dev::from_kernel);
         }
-        fold.request_failed(errno, errno::name(errno), 1);
+        fold.request_failed(errno, 1);
         if let Some(mine) = &mut fold.event_mut().io {
             mine.op = if op == Op::Unknown { mine.op } else { op };
             mine.sector = Some(sector);
@@ -82,8 +79,9 @@ impl Correlator {
             return;
         }
         let nvme = nvme_fault(&raw.event_type);
-        // Medium and path are more precise than any errno; of all else, the errno may say more.
-        let refines = matches!(nvme, Some(NvmeFault::Medium | NvmeFault::Path)) || fold.errno() == Some(EIO);
+        // Medium and path are more precise than any errno; of all else, the errno may say more, unless it is EIO.
+        let refines =
+            matches!(nvme, Some(NvmeFault::Medium | NvmeFault::Path)) || fold.errno() == Some(Errno::EIO);
         if fold.fault.is_none() && refines && fold.event().sub_system.as_str() == "block" {
             let fault = nvme.map(Fault::Nvme);
             fold.refine(raw.event_type.clone(), fault);

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     block::{Dev, Transport},
-    event::{EventType, Op, SubSystem, facts::Member},
+    event::{Errno, EventType, Op, SubSystem, facts::Member},
     parser::{self, Kdev, RawEvent, block, nvme, scsi},
     record::Stamp,
 };
@@ -37,13 +37,13 @@ impl Correlator {
         self.silence.seen(kind, self.now_ns);
         match &record.payload {
             Payload::BlockRq(rq) if Kdev::Dev(Dev::from_kernel(rq.dev)).is_floppy() => {}
-            Payload::BlockRq(rq) if is_of_no_disc(rq.dev, rq.errno) => {}
+            Payload::BlockRq(rq) if is_of_no_disc(rq.dev, Errno::from_raw(rq.errno)) => {}
             Payload::BlockRq(rq) if !is_normal(rq.errno, rq.cmd_flags) => {
                 let op = block::request_op(rq);
                 let rq = Request {
                     dev: rq.dev,
                     op,
-                    errno: rq.errno,
+                    errno: Errno::from_raw(rq.errno),
                     sector: rq.sector,
                     nr_sectors: rq.nr_sectors,
                     extent: None,
@@ -54,7 +54,8 @@ impl Correlator {
             Payload::BlockBio(bio) if !block_bio::is_normal(bio) => {
                 let (op, extent) = (block::bio_op(bio), block::bio_extent(bio));
                 let (sector, nr_sectors) = bio.sectors();
-                let rq = Request { dev: bio.dev, op, errno: bio.errno, sector, nr_sectors, extent, kind };
+                let errno = Errno::from_raw(bio.errno);
+                let rq = Request { dev: bio.dev, op, errno, sector, nr_sectors, extent, kind };
                 self.request(rq, record, time, cx);
             }
             Payload::ScsiDone(cmd) => self.scsi_done(&record.header, cmd, time, cx),
@@ -146,7 +147,7 @@ impl Correlator {
 
     /// The page cache lost data of an inode. The kernel counts on and reports at most once a second.
     fn lost_write(&mut self, wb: &WbErr, record: &KernelRecord, time: Stamp, cx: &mut Context<'_>) {
-        let key = FoldKey::inode(wb.dev, wb.ino, wb.errno);
+        let key = FoldKey::inode(wb.dev, wb.ino, Errno::from_raw(wb.errno));
         let newly_lost = self.writeback_counts.newly_lost(key, wb);
         if newly_lost == 0 {
             return;
@@ -255,6 +256,7 @@ fn shut_down(dev: u32) -> FoldKey {
 
 /// Whether an optical drive failed a request as one without a readable disc does: EIO, EREMOTEIO of a target that refuses,
 /// ENOMEDIUM.
-fn is_of_no_disc(dev: u32, errno: i32) -> bool {
-    Kdev::Dev(Dev::from_kernel(dev)).is_optical() && [5, 121, 123].contains(&errno.abs())
+fn is_of_no_disc(dev: u32, errno: Errno) -> bool {
+    let is_optical = Kdev::Dev(Dev::from_kernel(dev)).is_optical();
+    is_optical && matches!(errno, Errno::EIO | Errno::EREMOTEIO | Errno::ENOMEDIUM)
 }

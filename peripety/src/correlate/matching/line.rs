@@ -4,7 +4,7 @@ use peripety_common::Kind;
 
 use super::{super::fold::Fold, ata::is_ata_command};
 use crate::{
-    event::EventType,
+    event::{Errno, EventType},
     parser::{
         Kdev, RawEvent, errno,
         scsi::{ScsiFault, is_path_state},
@@ -36,7 +36,7 @@ pub(in super::super) fn is_nameless(raw: &RawEvent) -> bool {
 }
 
 /// The errno of a line about a failed request; none for any other line.
-pub(in super::super) fn errno_of(raw: &RawEvent) -> Option<i32> {
+pub(in super::super) fn errno_of(raw: &RawEvent) -> Option<Errno> {
     let of_type = errno::of_block_type(&raw.event_type)?;
     Some(raw.io.as_ref().and_then(|io| io.errno).unwrap_or(of_type))
 }

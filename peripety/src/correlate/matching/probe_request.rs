@@ -13,7 +13,7 @@ use super::{
     View,
 };
 use crate::{
-    event::{EventType, Extent, Op},
+    event::{Errno, EventType, Extent, Op},
     parser::{nvme, scsi},
     record::Stamp,
 };
@@ -27,7 +27,7 @@ pub(in super::super) struct Request {
     /// Device number, as the kernel has it.
     pub dev: u32,
     pub op: Op,
-    pub errno: i32,
+    pub errno: Errno,
     /// In units of 512 bytes; `u64::MAX` for none.
     pub sector: u64,
     pub nr_sectors: u32,
@@ -138,10 +138,10 @@ fn attempts(view: &View<'_>, failed: &Failed<'_>) -> Option<RequestMatch> {
 }
 
 /// The fault that attempts have of which the classic tracepoint of NVMe has neither place nor operation.
-pub(in super::super) const fn fault_without_place(errno: i32) -> Option<Fault> {
+pub(in super::super) const fn fault_without_place(errno: Errno) -> Option<Fault> {
     match errno {
-        5 => Some(Fault::Nvme(nvme::NvmeFault::Io)),
-        61 | 84 => Some(Fault::Nvme(nvme::NvmeFault::Medium)),
+        Errno::EIO => Some(Fault::Nvme(nvme::NvmeFault::Io)),
+        Errno::ENODATA | Errno::EILSEQ => Some(Fault::Nvme(nvme::NvmeFault::Medium)),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{EventType, Io, Op},
+    event::{Errno, EventType, Io, Op},
     parser::{Kdev, nvme::NvmeFault, scsi::ScsiFault},
     record::Stamp,
 };
@@ -49,7 +49,7 @@ fn request(op: Op, errno: i32) -> Request {
     Request {
         dev: SDA.to_kernel(),
         op,
-        errno,
+        errno: Errno::from_raw(errno),
         sector: 2048,
         nr_sectors: 8,
         extent: None,
@@ -67,7 +67,7 @@ fn each_request_is_taken_by_the_matcher_of_its_subject() {
     let path = Fault::Scsi(ScsiFault::PathState);
     let nvme = Fault::Nvme(NvmeFault::Io);
     let read = request(Op::Read, 5);
-    let block = |op, fault| FoldKey::block(scope(), op, 5, fault);
+    let block = |op, fault| FoldKey::block(scope(), op, Errno::EIO, fault);
     let nowhere = Io { op: Op::Unknown, ..Io::default() };
     let flush = Io { nr_sectors: Some(0), ..io(Op::Flush) };
     type Case = (&'static str, (Io, bool, Option<Fault>, FoldKey), Request, Option<(EventType, Fault)>, u64);
@@ -123,7 +123,7 @@ fn each_request_is_taken_by_the_matcher_of_its_subject() {
 #[test]
 fn a_request_without_a_word_of_its_driver_is_none_that_a_path_answered() {
     let path = Some(Fault::Scsi(ScsiFault::PathState));
-    let key = FoldKey::block(scope(), Op::Read, 5, None);
+    let key = FoldKey::block(scope(), Op::Read, Errno::EIO, None);
     let (table, place) = opened(io(Op::Read), true, path, key);
     let held = WaitingLines::default();
     let failed = Failed {

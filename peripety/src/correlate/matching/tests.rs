@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{EventType, Io, Op},
+    event::{Errno, EventType, Io, Op},
     parser::{Kdev, rules::RuleSet},
     record::{LogRecord, Stamp},
 };
@@ -40,7 +40,7 @@ fn request(errno: i32) -> RawEvent {
         op: Op::Read,
         sector: Some(2048),
         nr_sectors: Some(8),
-        errno: Some(errno),
+        errno: Some(Errno::from_raw(errno)),
         ..Io::default()
     });
     raw
@@ -49,7 +49,7 @@ fn request(errno: i32) -> RawEvent {
 /// What each line does, with an event open that these keys find, and without.
 #[test]
 fn each_line_is_joined_by_the_matcher_of_its_subject() {
-    let block = FoldKey::block(scope(), Op::Read, 5, None);
+    let block = FoldKey::block(scope(), Op::Read, Errno::EIO, None);
     let latest = FoldKey::latest_request(scope());
     let typed = |name: &str| FoldKey::typed(scope(), name, 0);
     let cases: [(&str, &str, Vec<FoldKey>, Match); 9] = [
@@ -123,7 +123,7 @@ fn a_line_of_another_device_or_request_joins_nothing() {
     let (table, _) = opened(
         &request(5),
         true,
-        &[FoldKey::block(scope(), Op::Read, 5, None), FoldKey::latest_request(scope())],
+        &[FoldKey::block(scope(), Op::Read, Errno::EIO, None), FoldKey::latest_request(scope())],
     );
     let held = WaitingLines::default();
     let view = View { table: &table, held: &held, live: LiveSources::text_only() };

@@ -1,6 +1,7 @@
 //! What a log alone says.
 
 use super::*;
+use crate::event::{Errno, Op};
 
 fn lines_of(text: &[(u64, &str)]) -> Vec<Record> {
     let numbered = |(seq, (ms, text)): (usize, &(u64, &str))| {
@@ -38,7 +39,7 @@ fn a_log_alone_shows_nvme_status_and_failed_request_as_one() {
         );
         assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), [("NVME_MEDIUM_ERROR", 2, Severity::Error)]);
         let io = events[0].io.as_ref().unwrap();
-        assert_eq!((io.op, io.sector, io.errno), (crate::event::Op::Read, Some(8000 * size), Some(61)));
+        assert_eq!((io.op, io.sector, io.errno), (Op::Read, Some(8000 * size), Some(Errno::ENODATA)));
         assert_eq!((events[0].facts.get("nvme.sc"), events[0].raw_msgs.len()), (Some(0x81.into()), 4));
     }
 }
@@ -99,7 +100,7 @@ fn the_command_that_a_driver_takes_back_is_a_part_of_its_error_handling() {
     let reported: Vec<_> =
         events.iter().map(|e| (e.event_type.as_str(), e.count, e.raw_msgs.len())).collect();
     assert_eq!(reported, [("USB_STORAGE_ERROR", 2, 4), ("SCSI_TRANSPORT_ERROR", 1, 3)]);
-    assert_eq!(events[0].io.as_ref().unwrap().op, crate::event::Op::Write);
+    assert_eq!(events[0].io.as_ref().unwrap().op, Op::Write);
 }
 
 #[test]

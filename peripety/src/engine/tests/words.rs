@@ -50,7 +50,7 @@ fn the_words_of_scsi_make_the_blocks_failure_precise() {
     assert_eq!(event.sub_system.as_str(), "scsi");
     assert_eq!(event.raw_msgs.len(), 3);
     assert_eq!(event.sources, ["ebpf:block_rq_error", "ebpf:scsi_dispatch_cmd_done", "kmsg"]);
-    assert_eq!(event.io.as_ref().unwrap().errno, Some(61));
+    assert_eq!(event.io.as_ref().unwrap().errno, Some(Errno::ENODATA));
     let scsi = event.facts.scsi.as_deref().unwrap();
     assert_eq!((scsi.asc, scsi.tag, scsi.host_byte), (Some(0x11), Some(117), Some(HostByte(0))));
     assert_eq!(

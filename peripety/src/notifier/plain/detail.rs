@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Style, time};
 use crate::{
     block::{BlkId, Identity},
-    event::{Event, Io, SectorRange},
+    event::{Errno, Event, Io, SectorRange},
     text::printable,
 };
 
@@ -111,7 +111,7 @@ fn request(io: &Io) -> String {
     if let Some(sector) = io.sector {
         words.push(format!("at {sector}"));
     }
-    match (&io.errno_name, io.errno) {
+    match (&io.errno_name, io.errno.map(Errno::raw)) {
         (Some(name), Some(number)) => words.push(format!("failed with {name} ({number})")),
         (None, Some(number)) => words.push(format!("failed with errno {number}")),
         (Some(name), None) => words.push(format!("failed with {name}")),

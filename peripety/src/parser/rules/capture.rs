@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{Rule, kernel_text};
 use crate::{
     block::{Dev, Hctl},
-    event::{Facts, Io, Op, SubSystem},
-    parser::{Kdev, RawEvent, blk_status, command, errno, nvme},
+    event::{Errno, Facts, Io, Op, SubSystem},
+    parser::{Kdev, RawEvent, blk_status, command, nvme},
     record::{LogRecord, Stamp},
 };
 
@@ -85,7 +85,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
             (io.sector, io.nr_sectors) = (Some(command.start), Some(command.blocks));
         }
     }
-    io.errno_name = io.errno.and_then(errno::name).map(str::to_owned);
+    io.errno_name = io.errno.and_then(Errno::name).map(str::to_owned);
     event.io = (io != Io::default()).then_some(io);
     if !rule.no_kdev {
         use_dictionary(&mut event, record.device.as_deref());

@@ -116,7 +116,7 @@ fn get(event: &RawEvent, key: &str) -> Option<Value> {
         "sector" => io?.sector.map(Value::from),
         "nr_sectors" => io?.nr_sectors.map(Value::from),
         "bad_lba" => io?.bad_lba.map(Value::from),
-        "errno" => io?.errno.map(Value::from),
+        "errno" => io?.errno.map(|errno| errno.raw().into()),
         "op" => io.map(|io| Value::from(io.op.as_str())),
         "count" => Some(event.count.into()),
         path if path.contains('.') => event.facts.get(path),

@@ -191,7 +191,7 @@ fn lack_of_space_is_no_failing_device() {
     let mut table = Table::default();
     table.apply(&event("BLK_NO_SPACE", 10, &block("loop0", Dev::new(7, 0), 1)));
     let mut lost = event("BLK_LOST_WRITE", 10, &block("loop0", Dev::new(7, 0), 1));
-    lost.io.as_mut().unwrap().errno = Some(28);
+    lost.io.as_mut().unwrap().errno = Some(crate::event::Errno::ENOSPC);
     table.apply(&lost);
     is(&table, &[("out_of_space", "loop0")]);
 }
