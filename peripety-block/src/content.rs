@@ -47,7 +47,7 @@ pub(super) fn may_read(device: &SysDevice) -> bool {
     const FLOPPY: u32 = 2;
     let hangs =
         matches!(device.id.blk_type, BlkType::Nbd | BlkType::Rbd | BlkType::Drbd | BlkType::DmMultipath);
-    let empty = device.id.size_sectors.is_none_or(|sectors| sectors == 0);
+    let empty = device.id.size_sectors.is_none_or(peripety_model::Sectors::is_zero);
     !hangs && !empty && device.runs && device.id.dev.major != FLOPPY
 }
 

@@ -74,7 +74,7 @@ pub(super) fn read_dir(roots: &Roots, dir: &Path) -> Option<SysDevice> {
         dev,
         identity: Identity::Live,
         blk_path: format!("/dev/{}", device.name),
-        size_sectors: attr::parsed(files, &device.dir.join("size")),
+        size_sectors: attr::parsed(files, &device.dir.join("size")).map(peripety_model::Sectors),
         diskseq: attr::parsed(files, &device.dir.join("diskseq")),
         ..BlkId::default()
     };

@@ -113,7 +113,7 @@ impl peripety_device {
             json: c_string(&json.to_string()),
             major: id.dev.major,
             minor: id.dev.minor,
-            size_bytes: id.size_sectors.unwrap_or(0).saturating_mul(512),
+            size_bytes: id.size_sectors.unwrap_or_default().bytes(),
             is_live: id.identity == Identity::Live,
             below: Vec::new(),
             above: Vec::new(),

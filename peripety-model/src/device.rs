@@ -85,7 +85,7 @@ pub struct BlkId {
     pub recovery_s: Option<u64>,
     /// Size in sectors of 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size_sectors: Option<u64>,
+    pub size_sectors: Option<crate::Sectors>,
     /// The devices that it is made of directly, by number; all of them stand in `owners` of an event about it. Empty
     /// where that is not known, as in logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Errno, EventId, EventType, Facts, Severity, SubSystem};
+use super::{Errno, EventId, EventType, Facts, Sector, Severity, SubSystem};
 use crate::BlkInfo;
 
 /// Version of the JSON that an [`Event`] becomes; raised by an incompatible change only.
@@ -164,7 +164,7 @@ pub struct Io {
     pub op: Op,
     /// First sector of the request, in units of 512 bytes from the start of the device `kdev`. A cache flush has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sector: Option<u64>,
+    pub sector: Option<Sector>,
     /// Sectors of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nr_sectors: Option<u32>,
@@ -180,7 +180,7 @@ pub struct Io {
     pub errno_name: Option<String>,
     /// The bad block itself, where the device's sense data names one, in units of 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bad_lba: Option<u64>,
+    pub bad_lba: Option<Sector>,
     /// Pages of the page cache that were lost with the writes that failed (large folios count as one).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_pages: Option<u64>,
@@ -248,7 +248,7 @@ impl Op {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SectorRange {
     /// First sector.
-    pub start: u64,
+    pub start: Sector,
     /// Last sector.
-    pub end: u64,
+    pub end: Sector,
 }

@@ -24,7 +24,7 @@
 //! assert_eq!(event.event_type, EventType::SCSI_MEDIUM_ERROR);
 //! assert_eq!(event.count, 1);
 //! // Sectors are always units of 512 bytes, whatever the block size of the device.
-//! let bytes: u64 = event.sector_ranges.iter().map(|range| (range.end - range.start + 1) * 512).sum();
+//! let bytes: u64 = event.sector_ranges.iter().map(|range| (range.end - range.start).bytes() + 512).sum();
 //! assert_eq!(bytes, 4096);
 //! # Ok::<(), serde_json::Error>(())
 //! ```
@@ -75,6 +75,7 @@ mod ids;
 pub mod incident;
 #[cfg(feature = "schema")]
 mod schema;
+mod sector;
 mod severity;
 mod subsystem;
 pub mod text;
@@ -92,6 +93,7 @@ pub use ids::{Dev, Hctl, ParseDevError, ParseHctlError};
 pub use incident::{INCIDENT_SCHEMA_VERSION, Incident, IncidentId};
 #[cfg(feature = "schema")]
 pub use schema::{incident_json_schema, json_schema};
+pub use sector::{Sector, Sectors};
 pub use severity::{Severity, UnknownSeverity};
 pub use subsystem::{SUB_SYSTEMS, SubSystem};
 pub use types::{EventType, Nature, TYPES, TypeInfo, info};

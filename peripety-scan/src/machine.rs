@@ -61,7 +61,7 @@ impl Device {
     pub fn key(&self) -> String {
         let id = &self.id;
         match (id.wwid.as_str(), id.serial.as_str()) {
-            ("", "") => format!("name:{}:{}", self.name, id.size_sectors.unwrap_or(0)),
+            ("", "") => format!("name:{}:{}", self.name, id.size_sectors.unwrap_or_default()),
             ("", serial) => format!("serial:{serial}:{}", self.name),
             (wwid, _) => wwid.to_owned(),
         }
@@ -82,7 +82,7 @@ impl Device {
 
     /// Bytes of it.
     pub fn bytes(&self) -> u64 {
-        self.id.size_sectors.unwrap_or(0).saturating_mul(512)
+        self.id.size_sectors.unwrap_or_default().bytes()
     }
 
     /// Whether a btrfs on it is mounted.
@@ -179,7 +179,7 @@ mod tests {
             serial: serial.to_owned(),
             blk_path: "/dev/sda".to_owned(),
             blk_type: BlkType::Scsi,
-            size_sectors: Some(8),
+            size_sectors: Some(peripety_model::Sectors(8)),
             ..BlkId::default()
         };
         let device =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use peripety_model::Errno;
+use peripety_model::{Errno, Sector, Sectors};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Method;
@@ -17,9 +17,9 @@ pub const FAILED_READS_MAX: u64 = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bad {
     /// The first.
-    pub sector: u64,
+    pub sector: Sector,
     /// How many.
-    pub count: u64,
+    pub count: Sectors,
     /// What the kernel answered.
     pub errno: Errno,
 }
@@ -198,7 +198,7 @@ mod tests {
         let month = Duration::from_secs(30 * 86_400);
         assert_eq!(kept.due(month, now), now);
         let pass = kept.pass(Method::Read, 1 << 20, now);
-        let bad = Bad { sector: 8, count: 8, errno: Errno::EIO };
+        let bad = Bad { sector: Sector(8), count: Sectors(8), errno: Errno::EIO };
         let step = Step { next: 65_536, bytes: 61_440, bad: vec![bad], ..Step::default() };
         assert_eq!(pass.take(&step), [bad]);
         assert_eq!(pass.take(&step), [], "a second time after a kill");
@@ -242,7 +242,9 @@ mod tests {
         for n in 0..FAILED_READS_MAX {
             let pass = kept.pass(Method::Read, 1 << 40, now);
             assert!(!pass.is_hopeless());
-            let bad = (0..4).map(|m| Bad { sector: n * 100 + m * 8, count: 1, errno: Errno::EIO }).collect();
+            let bad = (0..4)
+                .map(|m| Bad { sector: Sector(n * 100 + m * 8), count: Sectors(1), errno: Errno::EIO })
+                .collect();
             pass.take(&Step { next: n << 20, bad, ..Step::default() });
         }
         let pass = kept.pass.as_ref().unwrap();

@@ -15,7 +15,7 @@ fn device(name: &str, blk_type: BlkType, below: &[&str]) -> Device {
             blk_path: format!("/dev/{name}"),
             wwid: format!("wwid-{name}"),
             blk_type,
-            size_sectors: Some(2048),
+            size_sectors: Some(peripety_model::Sectors(2048)),
             ..BlkId::default()
         },
         below: below.iter().map(|name| (*name).to_owned()).collect(),
@@ -233,7 +233,10 @@ fn what_is_scanned_only_where_it_is_named() {
     let swap = Device { swap: true, ..disk("sdb") };
     let snapshot = with_target(device("dm-0", BlkType::DmLvm, &[]), "snapshot");
     let read_only = Device { read_only: true, ..device("dm-1", BlkType::DmLvm, &[]) };
-    let empty = Device { id: BlkId { size_sectors: Some(0), ..disk("sdc").id }, ..disk("sdc") };
+    let empty = Device {
+        id: BlkId { size_sectors: Some(peripety_model::Sectors(0)), ..disk("sdc").id },
+        ..disk("sdc")
+    };
     let devices = || {
         vec![
             device("loop0", BlkType::Loop, &[]),

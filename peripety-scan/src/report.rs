@@ -82,13 +82,15 @@ fn one_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use peripety_model::{Errno, Sector, Sectors};
+
     use super::*;
 
     #[test]
     fn lines_as_the_rules_of_the_daemon_know_them() {
         let dev: Dev = "8:16".parse().unwrap();
         let line = |what| Line { device: "/dev/sdb", dev, what }.to_string();
-        let bad = Bad { sector: 4656, count: 8, errno: peripety_model::Errno::EIO };
+        let bad = Bad { sector: Sector(4656), count: Sectors(8), errno: Errno::EIO };
         assert_eq!(
             line(What::Bad(bad)),
             "scan of /dev/sdb: 8 sectors at 4656 cannot be read: errno 5; device 8:16"

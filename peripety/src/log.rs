@@ -12,7 +12,7 @@
 //! // Five lines, one failure.
 //! let [event] = events.as_slice() else { panic!("{events:?}") };
 //! assert_eq!((event.event_type.as_str(), event.kdev.as_str()), ("SCSI_MEDIUM_ERROR", "sdc"));
-//! assert_eq!(event.sector_ranges[0].start, 1_052_688);
+//! assert_eq!(event.sector_ranges[0].start.0, 1_052_688);
 //! # Ok::<(), peripety::log::ReadError>(())
 //! ```
 

@@ -132,7 +132,7 @@ impl Node {
         self.valid_until.is_none()
             && self.device.name.starts_with("loop")
             && self.device.backing_file.is_none()
-            && self.device.id.size_sectors == Some(0)
+            && self.device.id.size_sectors == Some(peripety_model::Sectors(0))
     }
 
     /// Who it is, with what lies on it and where that is mounted.

@@ -101,7 +101,7 @@ impl Store {
         let Some(node) = self.nodes.get(&old).filter(|node| !node.is_gone()) else { return };
         let owners = node.owners.clone();
         let (dev, name) = (node.device.id.dev, node.device.name.clone());
-        let worth = node.device.id.size_sectors != Some(0);
+        let worth = node.device.id.size_sectors != Some(peripety_model::Sectors(0));
         for below in hierarchy::reach(old, |at| self.owners(at)) {
             self.remember_holders(below, now_ns);
         }

@@ -306,7 +306,7 @@ fn the_running_machine_is_known() {
     for info in cache.all() {
         assert_eq!(info.id.identity, Identity::Live);
         // Nothing fails on a loop device without a file.
-        let at_ns = (info.id.size_sectors != Some(0)).then_some(1);
+        let at_ns = (info.id.size_sectors != Some(peripety_model::Sectors(0))).then_some(1);
         let again = cache.by_dev(info.id.dev, at_ns).unwrap();
         assert_eq!(again, info);
         let by_name = cache.by_name(&info.id.blk_path, None).unwrap();

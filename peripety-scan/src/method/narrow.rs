@@ -1,5 +1,6 @@
 //! From a read that failed to the blocks that cannot be read.
 
+use peripety_model::{Sector, Sectors};
 use rustix::io::Errno;
 
 use crate::pass::Bad;
@@ -44,10 +45,12 @@ pub(super) fn narrow(
             open.push((from, middle, None));
             continue;
         }
-        let (sector, count) = (from / 512, (end - from) / 512);
+        let (sector, count) = (Sector(from / 512), Sectors((end - from) / 512));
         let errno = peripety_model::Errno::from_raw(error.raw_os_error());
         match found.last_mut() {
-            Some(last) if last.sector + last.count == sector && last.errno == errno => last.count += count,
+            Some(last) if last.sector + last.count == sector && last.errno == errno => {
+                last.count = Sectors(last.count.0 + count.0);
+            }
             _ => found.push(Bad { sector, count, errno }),
         }
     }
@@ -72,7 +75,7 @@ mod tests {
     fn find(bad: &[u64], until: u64) -> (Vec<(u64, u64)>, u32) {
         let mut reads = 0;
         let found = narrow((0, until), 512, Errno::IO, disk(bad, &mut reads)).unwrap();
-        (found.iter().map(|bad| (bad.sector, bad.count)).collect(), reads)
+        (found.iter().map(|bad| (bad.sector.0, bad.count.0)).collect(), reads)
     }
 
     #[test]
@@ -95,7 +98,7 @@ mod tests {
             let found = narrow((0, 1 << 20), 512 << block, Errno::IO, disk(&bad, &mut reads)).unwrap();
             prop_assert!(reads <= FAILING_MAX);
             for sector in bad {
-                prop_assert!(found.iter().any(|range| (range.sector..range.sector + range.count).contains(&sector)));
+                prop_assert!(found.iter().any(|range| (range.sector..range.sector + range.count).contains(&Sector(sector))));
             }
             prop_assert!(found.windows(2).all(|pair| pair[0].sector + pair[0].count <= pair[1].sector));
         }

@@ -97,7 +97,7 @@ impl Engine for Reader {
                 let block = self.block;
                 let found = narrow((from, end), block, error, |at, len| self.read(at, len));
                 step.bad = found.map_err(|error| self.trouble(error))?;
-                step.bytes -= step.bad.iter().map(|bad| bad.count * 512).sum::<u64>().min(step.bytes);
+                step.bytes -= step.bad.iter().map(|bad| bad.count.bytes()).sum::<u64>().min(step.bytes);
             }
             Err(error) => return Err(self.trouble(error)),
         }

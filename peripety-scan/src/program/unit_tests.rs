@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use peripety_model::BlkId;
+use peripety_model::{BlkId, Errno, Sector, Sectors};
 
 use super::*;
 use crate::{config::Config, pass::Bad};
@@ -14,7 +14,7 @@ fn unit(settings: &str) -> Unit {
     let config = Config::parse(&text, Path::new("c")).unwrap();
     let device = Device {
         name: "sda".to_owned(),
-        id: BlkId { size_sectors: Some(64 * MIB / 512), ..BlkId::default() },
+        id: BlkId { size_sectors: Some(Sectors(64 * MIB / 512)), ..BlkId::default() },
         ..Device::default()
     };
     Unit::new("key".to_owned(), device, config.scan[0].clone(), Method::Read, ["sda".to_owned()].into())
@@ -117,7 +117,7 @@ fn a_step_that_does_not_come_back_is_said_once_and_so_is_its_end() {
 #[test]
 fn what_is_found_is_said_and_the_end_of_the_pass() {
     let (mut unit, mut kept) = (unit(""), begun());
-    let bad = Bad { sector: 8, count: 8, errno: peripety_model::Errno::EIO };
+    let bad = Bad { sector: Sector(8), count: Sectors(8), errno: Errno::EIO };
     let last = Step { next: 64 * MIB, bytes: MIB, bad: vec![bad], finished: true, ..Step::default() };
     let mut said = Vec::new();
     unit.take(Answer::Stepped(Ok(last)), at(5000), &mut kept, &mut |what| said.push(format!("{what:?}")));

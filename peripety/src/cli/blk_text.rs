@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthChar;
 use super::render::note;
 use crate::{
     block::{BlkId, BlkType, ResolveError, Transport},
+    event::Sectors,
     roots::Roots,
 };
 
@@ -95,28 +96,28 @@ pub(super) fn warn_of_rights(roots: &Roots) {
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// Sectors of 512 bytes as a short text: `1.5T`.
-pub(super) fn size(sectors: u64) -> String {
+pub(super) fn size(sectors: Sectors) -> String {
     scaled(sectors)
         .map_or_else(|| "0".to_owned(), |(number, unit)| format!("{number}{}", unit.get(..1).unwrap_or(unit)))
 }
 
 /// Sectors of 512 bytes in words: `1.5 TiB (3221225472 sectors)`.
-pub(super) fn size_in_words(sectors: u64) -> String {
+pub(super) fn size_in_words(sectors: Sectors) -> String {
     let short =
         scaled(sectors).map_or_else(|| "nothing".to_owned(), |(number, unit)| format!("{number} {unit}"));
     format!("{short} ({sectors} sectors)")
 }
 
 /// The number, with one digit after the point where it has only one before, and its unit.
-fn scaled(sectors: u64) -> Option<(String, &'static str)> {
-    if sectors == 0 {
+fn scaled(sectors: Sectors) -> Option<(String, &'static str)> {
+    if sectors.is_zero() {
         return None;
     }
     // In tenths of the unit, rounded.
     let mut unit_sectors: u128 = 2;
     let mut units = UNITS.iter().copied().peekable();
     while let Some(unit) = units.next() {
-        let tenths = (u128::from(sectors) * 10 + unit_sectors / 2) / unit_sectors;
+        let tenths = (u128::from(sectors.0) * 10 + unit_sectors / 2) / unit_sectors;
         if tenths < 10_000 || units.peek().is_none() {
             let whole = tenths.is_multiple_of(10) || tenths >= 1000;
             let number = if whole {
@@ -203,9 +204,9 @@ mod tests {
             (7_814_037_168, "3.6T"),
             (u64::MAX, "8192E"),
         ] {
-            assert_eq!(size(sectors), text);
+            assert_eq!(size(Sectors(sectors)), text);
         }
-        assert_eq!(size_in_words(3_145_728), "1.5 GiB (3145728 sectors)");
+        assert_eq!(size_in_words(Sectors(3_145_728)), "1.5 GiB (3145728 sectors)");
     }
 
     #[test]

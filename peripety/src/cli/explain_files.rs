@@ -19,7 +19,7 @@ use crate::{
         BlkCache, BlkInfo, Dev, DeviceFacts as _,
         map::{self, LiveMap, Range, Space, kernel::Kernel},
     },
-    event::{Event, Incident, IncidentId},
+    event::{Event, Incident, IncidentId, Sector, Sectors},
     roots::Roots,
     text::printable,
 };
@@ -135,8 +135,8 @@ fn wanted(events: &[Event], cache: &BlkCache, live: &LiveMap<Kernel>) -> BTreeMa
             wanted.inodes.insert(inode);
         }
         for (first, last) in sectors(event) {
-            let len = last.saturating_sub(first).saturating_add(1);
-            let failed = Range { space: Space::Device(info.id.dev), sector: first, len };
+            let len = last.0.saturating_sub(first.0).saturating_add(1);
+            let failed = Range { space: Space::Device(info.id.dev), sector: first.0, len };
             let above = map::up(live, failed);
             let mut open = vec![&above];
             while let Some(step) = open.pop() {
@@ -156,14 +156,15 @@ fn wanted(events: &[Event], cache: &BlkCache, live: &LiveMap<Kernel>) -> BTreeMa
 }
 
 /// The sectors that failed, first and last of each range.
-fn sectors(event: &Event) -> Vec<(u64, u64)> {
+fn sectors(event: &Event) -> Vec<(Sector, Sector)> {
     let ranges: Vec<_> =
         event.sector_ranges.iter().take(RANGES_MAX).map(|range| (range.start, range.end)).collect();
     if !ranges.is_empty() {
         return ranges;
     }
-    let first = event.io.as_ref().and_then(|io| Some((io.sector?, u64::from(io.nr_sectors.unwrap_or(1)))));
-    first.map(|(first, count)| (first, first.saturating_add(count.saturating_sub(1)))).into_iter().collect()
+    let last = |first: Sector, count: u32| first.saturating_add(Sectors(count.saturating_sub(1).into()));
+    let first = event.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
+    first.map(|(first, count)| (first, last(first, count))).into_iter().collect()
 }
 
 /// What is wanted of the filesystem on a device; none where none is mounted.

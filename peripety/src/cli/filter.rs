@@ -111,7 +111,9 @@ fn device(name: &str, roots: &Roots) -> anyhow::Result<(DeviceFilter, Option<any
     let Ok(cache) = BlkCache::scan(&roots.block()) else { return Ok((named(), None)) };
     match cache.resolve(name) {
         // An empty drive or a free loop device: what was in it before is what the name means.
-        Ok(info) if info.id.wwid.is_empty() && info.id.size_sectors.is_none_or(|sectors| sectors == 0) => {
+        Ok(info)
+            if info.id.wwid.is_empty() && info.id.size_sectors.is_none_or(crate::event::Sectors::is_zero) =>
+        {
             Ok((named(), None))
         }
         Ok(info) => Ok((DeviceFilter::known(info.id.clone(), boot::current(roots)), None)),

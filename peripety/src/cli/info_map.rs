@@ -148,7 +148,7 @@ impl<'a> Maps<'a> {
     pub(super) fn sectors(&self, info: &BlkInfo, sectors: Sectors) -> OfSectors {
         let range = Range { space: Space::Device(info.id.dev), sector: sectors.first, len: sectors.count };
         let mut of = self.range(range);
-        if let Some(size) = info.id.size_sectors.filter(|size| *size < range.end()) {
+        if let Some(size) = info.id.size_sectors.filter(|size| size.0 < range.end()) {
             let more =
                 if of.below_unknown.is_empty() { String::new() } else { format!("; {}", of.below_unknown) };
             of.below_unknown = format!("the device has only {size} sectors{more}");
@@ -334,7 +334,7 @@ impl Place {
 
 impl OfFile {
     pub(super) fn text(&self) -> String {
-        let size = |bytes: u64| blk_text::size(bytes.div_ceil(512));
+        let size = |bytes: u64| blk_text::size(crate::event::Sectors(bytes.div_ceil(512)));
         let mut text = format!("  File {}: {} in {} extents\n", self.path, size(self.bytes), self.extents);
         for disk in &self.disks {
             let maybe = if disk.certain { "" } else { "perhaps " };

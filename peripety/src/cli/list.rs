@@ -44,7 +44,9 @@ fn is_idle(info: &BlkInfo) -> bool {
     let unused = id.fs_type.is_empty() && id.mount_points.is_empty() && info.holders.is_empty();
     match id.blk_type {
         BlkType::Ram => unused,
-        BlkType::Loop | BlkType::Zram | BlkType::Nbd => unused && id.size_sectors.unwrap_or_default() == 0,
+        BlkType::Loop | BlkType::Zram | BlkType::Nbd => {
+            unused && id.size_sectors.unwrap_or_default().is_zero()
+        }
         _ => false,
     }
 }

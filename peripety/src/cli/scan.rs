@@ -207,6 +207,7 @@ fn line(row: &Row) -> String {
 mod tests {
     use std::fs;
 
+    use peripety_model::{Errno, Sector, Sectors};
     use peripety_scan::{
         config::Method,
         pass::{Bad, Done},
@@ -228,7 +229,7 @@ mod tests {
             began: Some(began),
             next: None,
             errors: 1,
-            bad: vec![Bad { sector: 4656, count: 8, errno: crate::event::Errno::EIO }],
+            bad: vec![Bad { sector: Sector(4656), count: Sectors(8), errno: Errno::EIO }],
             last: Some(Done {
                 began,
                 ended: "2026-03-10T00:00:00Z".parse().unwrap(),

@@ -182,7 +182,7 @@ fn filesystems_on_loop_devices_come_and_go() {
                 (id.mount_points.as_slice(), id.wwid.as_str()),
                 ([point.clone()].as_slice(), image.to_str().unwrap())
             );
-            assert_eq!(id.size_sectors, Some(megabytes * 2048));
+            assert_eq!(id.size_sectors, Some(peripety_model::Sectors(megabytes * 2048)));
             let under = rustix::fs::stat(bench.dir.path()).unwrap().st_dev;
             assert_eq!(
                 info.owners.first().map(|o| o.dev),
@@ -296,7 +296,7 @@ fn partitions_and_loops_upon_loops_are_what_lsblk_says() {
         let lsblk: serde_json::Value = serde_json::from_str(&json).unwrap();
         let lsblk = &lsblk["blockdevices"][0];
         assert_eq!(lsblk["maj:min"].as_str().map(str::trim), Some(info.id.dev.to_string().as_str()));
-        assert_eq!(lsblk["size"].as_u64(), info.id.size_sectors.map(|s| s * 512), "{device}");
+        assert_eq!(lsblk["size"].as_u64(), info.id.size_sectors.map(|size| size.bytes()), "{device}");
         let points: Vec<&str> =
             lsblk["mountpoints"].as_array().unwrap().iter().filter_map(|p| p.as_str()).collect();
         assert_eq!(points, info.id.mount_points, "{device}");

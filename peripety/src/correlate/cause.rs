@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{Event, EventId},
+    event::{Event, EventId, Sector, Sectors},
 };
 
 /// How long after a failure another one may still be its consequence: caches are written back after some seconds.
@@ -45,7 +45,7 @@ pub(super) struct Node {
     /// Whether that is exact: a probe's clock.
     pub exact: bool,
     /// The sectors of its first failure.
-    pub sectors: Option<(u64, u32)>,
+    pub sectors: Option<(Sector, u32)>,
 }
 
 impl Node {
@@ -89,7 +89,7 @@ struct Failure {
     /// That is being decided.
     deciding: bool,
     failed: Failed,
-    sectors: Option<(u64, u32)>,
+    sectors: Option<(Sector, u32)>,
     first_ns: u64,
     last_ns: u64,
     exact: bool,
@@ -129,8 +129,8 @@ impl Failure {
     fn same_place(&self, node: &Node) -> bool {
         let same = || match (self.sectors, node.sectors) {
             (Some((one, of_one)), Some((other, of_other))) => {
-                one < other.saturating_add(u64::from(of_other.max(1)))
-                    && other < one.saturating_add(u64::from(of_one.max(1)))
+                one < other.saturating_add(Sectors(of_other.max(1).into()))
+                    && other < one.saturating_add(Sectors(of_one.max(1).into()))
             }
             _ => false,
         };

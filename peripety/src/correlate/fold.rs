@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     event::{
-        Errno, Event, Extent, Io, Op, Severity,
+        Errno, Event, Extent, Io, Op, Sector, Severity,
         facts::{CountFacts, ImpactFacts},
     },
     parser::{errno, source_name},
@@ -133,7 +133,7 @@ impl Fold {
     }
 
     /// One more failure: numbers only.
-    pub(super) fn add(&mut self, origin: Origin, count: u64, time: Stamp, sectors: Option<(u64, u32)>) {
+    pub(super) fn add(&mut self, origin: Origin, count: u64, time: Stamp, sectors: Option<(Sector, u32)>) {
         self.count(origin, count);
         let later = match (time.monotonic_ns, self.last.monotonic_ns) {
             (Some(new), Some(old)) => new >= old,
@@ -307,24 +307,26 @@ impl Fold {
     }
 
     /// Whether commands at that place failed, or flushes did.
-    pub(super) fn is_about(&self, op: Op, sector: u64) -> bool {
+    pub(super) fn is_about(&self, op: Op, sector: Option<Sector>) -> bool {
         let same = self.event.io.as_ref().is_some_and(|io| io.op == op);
-        same && (op == Op::Flush || self.has_sector(sector))
+        same && (op == Op::Flush || sector.is_some_and(|sector| self.has_sector(sector)))
     }
 
     /// Whether its one failure was the flush before a write at this sector.
-    pub(super) fn is_flush_before(&self, sector: u64) -> bool {
+    pub(super) fn is_flush_before(&self, sector: Sector) -> bool {
         let flush = |io: &Io| io.op == Op::Flush && io.sector == Some(sector) && io.nr_sectors == Some(0);
         self.total() == 1 && self.event.io.as_ref().is_some_and(flush)
     }
 
     /// Its one failure was the flush before a write: it is one of that write.
-    pub(super) fn was_flush_of_write(&mut self, (sector, nr_sectors): (u64, u32)) {
+    pub(super) fn was_flush_of_write(&mut self, sector: Option<Sector>, nr_sectors: u32) {
         if let Some(io) = &mut self.event.io {
             io.op = Op::Write;
             io.nr_sectors = Some(nr_sectors);
         }
-        self.ranges.insert(sector, nr_sectors);
+        if let Some(sector) = sector {
+            self.ranges.insert(sector, nr_sectors);
+        }
     }
 
     /// From now on it counts requests that failed in the end; the commands that it counted were attempts at them, and so
@@ -352,7 +354,7 @@ impl Fold {
     }
 
     /// Whether a sector is among those that failed.
-    pub(super) fn has_sector(&self, sector: u64) -> bool {
+    pub(super) fn has_sector(&self, sector: Sector) -> bool {
         self.ranges.contains(sector)
     }
 

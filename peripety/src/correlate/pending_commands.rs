@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     block::DeviceFacts,
-    event::{Facts, Op, Severity},
+    event::{Facts, Op, Sector, Severity},
     parser::{RawEvent, nvme, scsi},
     record::Stamp,
 };
@@ -82,7 +82,7 @@ impl Pending {
     }
 
     /// The sectors it is about.
-    pub(super) fn sectors(&self) -> Option<(u64, u32)> {
+    pub(super) fn sectors(&self) -> Option<(Sector, u32)> {
         match &self.driver {
             Driver::Scsi(cmd) => scsi::io(cmd).and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1)))),
             Driver::Nvme(_) => None,
@@ -92,7 +92,7 @@ impl Pending {
     /// Where it begins, and how many sectors at most a unit of that has.
     pub(super) fn first(&self) -> Option<(u64, u64)> {
         match &self.driver {
-            Driver::Scsi(_) => self.sectors().map(|(sector, _)| (sector, 1)),
+            Driver::Scsi(_) => self.sectors().map(|(sector, _)| (sector.0, 1)),
             Driver::Nvme(rq) => (rq.qid != 0 && rq.slba != u64::MAX).then_some((rq.slba, 8)),
         }
     }
@@ -166,7 +166,7 @@ pub(super) fn nvme_scope(rq: &NvmeRq, time: Stamp, facts: &dyn DeviceFacts) -> S
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum At {
     /// A sector of 512 bytes.
-    Sector(u64),
+    Sector(Sector),
     /// A logical block of a size that the record does not report.
     Lba(u64),
     /// A cache flush.
@@ -215,14 +215,19 @@ impl PendingCommands {
     }
 
     /// The word about a request that failed, by where the block layer says that it begins.
-    pub(super) fn take(&mut self, dev: u32, sector: u64, is_flush: bool) -> Option<Pending> {
+    pub(super) fn take(&mut self, dev: u32, sector: Option<Sector>, is_flush: bool) -> Option<Pending> {
         if is_flush {
             return self.remove(dev, At::Flush).or_else(|| self.remove(dev, At::Unknown));
         }
+        sector.and_then(|sector| self.take_at(dev, sector)).or_else(|| self.remove(dev, At::Unknown))
+    }
+
+    fn take_at(&mut self, dev: u32, sector: Sector) -> Option<Pending> {
+        // A logical block has 512 bytes, or 4096.
+        let Sector(number) = sector;
         self.remove(dev, At::Sector(sector))
-            .or_else(|| self.remove(dev, At::Lba(sector)))
-            .or_else(|| if sector.is_multiple_of(8) { self.remove(dev, At::Lba(sector / 8)) } else { None })
-            .or_else(|| self.remove(dev, At::Unknown))
+            .or_else(|| self.remove(dev, At::Lba(number)))
+            .or_else(|| if number.is_multiple_of(8) { self.remove(dev, At::Lba(number / 8)) } else { None })
     }
 
     fn remove(&mut self, dev: u32, at: At) -> Option<Pending> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::SectorRange;
+use crate::event::{Sector, SectorRange, Sectors};
 
 /// How many ranges an event names at most.
 pub(super) const RANGES_MAX: usize = 64;
@@ -18,8 +18,8 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// Adds `count` sectors from `start`; no sectors stand for the one they start at.
-    pub(super) fn insert(&mut self, start: u64, count: u32) {
-        let end = start.saturating_add(u64::from(count.max(1)) - 1);
+    pub(super) fn insert(&mut self, start: Sector, count: u32) {
+        let end = start.saturating_add(Sectors(u64::from(count.max(1)) - 1));
         // The usual cases of a storm: inside the range of the last one, or right behind it with room to the next.
         if let Some(range) = self.ranges.get_mut(self.last)
             && start >= range.start
@@ -28,9 +28,9 @@ impl Ranges {
             return;
         }
         // The first range that `start` does not lie behind (with a gap) …
-        let from = self.ranges.partition_point(|r| r.end.saturating_add(1) < start);
+        let from = self.ranges.partition_point(|r| r.end.saturating_add(Sectors(1)) < start);
         // … and the first one that lies behind `end` (with a gap).
-        let to = self.ranges.partition_point(|r| r.start <= end.saturating_add(1));
+        let to = self.ranges.partition_point(|r| r.start <= end.saturating_add(Sectors(1)));
         self.last = from;
         if from == to {
             self.ranges.insert(from, SectorRange { start, end });
@@ -50,10 +50,10 @@ impl Ranges {
     fn merge_the_closest(&mut self) {
         let gap = |pair: &[SectorRange]| match pair {
             [left, right] => right.start - left.end,
-            _ => u64::MAX,
+            _ => Sectors(u64::MAX),
         };
-        let Some(place) =
-            (0..self.ranges.len() - 1).min_by_key(|i| self.ranges.get(*i..*i + 2).map_or(u64::MAX, gap))
+        let Some(place) = (0..self.ranges.len() - 1)
+            .min_by_key(|i| self.ranges.get(*i..*i + 2).map_or(Sectors(u64::MAX), gap))
         else {
             return;
         };
@@ -66,7 +66,7 @@ impl Ranges {
     }
 
     /// Whether a sector is in one of them.
-    pub(super) fn contains(&self, sector: u64) -> bool {
+    pub(super) fn contains(&self, sector: Sector) -> bool {
         let place = self.ranges.partition_point(|r| r.end < sector);
         self.ranges.get(place).is_some_and(|r| r.start <= sector)
     }
@@ -91,13 +91,13 @@ mod tests {
     fn ranges(inserts: &[(u64, u32)]) -> Ranges {
         let mut ranges = Ranges::default();
         for (start, count) in inserts {
-            ranges.insert(*start, *count);
+            ranges.insert(Sector(*start), *count);
         }
         ranges
     }
 
     fn pairs(ranges: &Ranges) -> Vec<(u64, u64)> {
-        ranges.as_slice().iter().map(|r| (r.start, r.end)).collect()
+        ranges.as_slice().iter().map(|r| (r.start.0, r.end.0)).collect()
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
         let ranges = ranges(&spread);
         assert!(ranges.coarsened());
         assert_eq!(ranges.as_slice().len(), RANGES_MAX);
-        assert_eq!(ranges.as_slice()[0], SectorRange { start: 0, end: 107 });
+        assert_eq!(ranges.as_slice()[0], SectorRange { start: Sector(0), end: Sector(107) });
     }
 
     proptest! {
@@ -125,8 +125,8 @@ mod tests {
             let ranges = ranges(&inserts);
             let found = ranges.as_slice();
             prop_assert!(found.len() <= RANGES_MAX);
-            prop_assert!(found.windows(2).all(|p| p[0].end + 1 < p[1].start));
-            let covered = |s: u64| found.iter().any(|r| r.start <= s && s <= r.end);
+            prop_assert!(found.windows(2).all(|p| p[0].end + Sectors(1) < p[1].start));
+            let covered = |s: u64| found.iter().any(|r| r.start.0 <= s && s <= r.end.0);
             for (start, count) in &inserts {
                 let all_sectors = *start..*start + u64::from((*count).max(1));
                 prop_assert!(all_sectors.clone().all(covered));
@@ -134,7 +134,7 @@ mod tests {
             if !ranges.coarsened() {
                 let failed = |s: u64| inserts.iter().any(|(b, n)| *b <= s && s < b + u64::from((*n).max(1)));
                 for range in found {
-                    prop_assert!((range.start..=range.end).all(failed));
+                    prop_assert!((range.start.0..=range.end.0).all(failed));
                 }
             }
         }

@@ -186,7 +186,7 @@ fn a_real_failure_after_a_claimed_one_is_its_own_event() {
     let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event.event_id).collect();
     assert_eq!(ids.len(), 2, "{events:#?}");
     let real = events.iter().rfind(|event| event.confirmed).unwrap();
-    assert_eq!((real.io.as_ref().unwrap().sector, real.count), (Some(99_999), 1));
+    assert_eq!((real.io.as_ref().unwrap().sector, real.count), (Some(crate::event::Sector(99_999)), 1));
     assert!(real.severity == Severity::Error && real.raw_msgs.is_empty(), "{real:#?}");
     assert!(real.root_cause_event_id.is_none());
 }

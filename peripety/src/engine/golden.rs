@@ -319,7 +319,7 @@ fn attempts_without_a_place_belong_to_the_request_that_fails_after_them() {
         let events = finals(&out);
         let [event] = &*events else { panic!("{events:#?}") };
         assert_eq!((event.event_type.as_str(), event.count), ("NVME_MEDIUM_ERROR", 1));
-        assert_eq!(event.io.as_ref().and_then(|io| io.sector), Some(40000));
+        assert_eq!(event.io.as_ref().and_then(|io| io.sector), Some(crate::event::Sector(40000)));
         // The last of the six is the one that failed for good.
         assert_eq!(event.facts.get("counts.retried_commands"), Some(5.into()), "{dev:?} {apart}");
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Transport},
-    event::{EventType, Op, Severity},
+    event::{EventType, Op, Sector, Severity},
     parser::rules::RuleSet,
     record::Uevent,
 };
@@ -275,7 +275,8 @@ fn what_is_said_of_one_request_is_not_told_of_another() {
         ),
     ];
     let events = run(all_live(), &machine, &records);
-    for event in finals(&events).iter().filter(|e| e.io.as_ref().is_some_and(|io| io.sector == Some(130_560)))
+    for event in
+        finals(&events).iter().filter(|e| e.io.as_ref().is_some_and(|io| io.sector == Some(Sector(130_560))))
     {
         assert_eq!(event.facts.get("nvme.lba"), None, "{event:#?}");
     }
@@ -287,7 +288,7 @@ fn what_is_said_of_one_request_is_not_told_of_another() {
     ];
     let events = run(all_live(), &Devices::usual(), &late);
     let event = finals(&events)[0];
-    assert_eq!(event.io.as_ref().unwrap().sector, Some(130_560));
+    assert_eq!(event.io.as_ref().unwrap().sector, Some(Sector(130_560)));
     assert!(event.facts.get("scsi.cdb").is_none(), "{event:#?}");
 }
 
@@ -307,7 +308,11 @@ fn attempts_at_writes_are_not_of_a_read() {
     let reported: Vec<_> = finals(&events)
         .iter()
         .map(|e| {
-            (e.io.as_ref().unwrap().op, e.count, e.sector_ranges.iter().map(|r| r.start).collect::<Vec<_>>())
+            (
+                e.io.as_ref().unwrap().op,
+                e.count,
+                e.sector_ranges.iter().map(|r| r.start.0).collect::<Vec<_>>(),
+            )
         })
         .collect();
     assert_eq!(reported, [(Op::Read, 2, vec![8]), (Op::Write, 2, vec![800])]);

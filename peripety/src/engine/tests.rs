@@ -21,7 +21,7 @@ use super::*;
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Identity, NoFacts},
     event::{
-        Errno, Event, EventType, Extent, Io, Op, Severity,
+        Errno, Event, EventType, Extent, Io, Op, Sector, Severity,
         facts::{GroupFacts, HostByte},
     },
     parser::Kdev,
@@ -148,7 +148,7 @@ impl TextParser for Words {
                 "op" => {
                     raw.io.get_or_insert_default().op = if value == "write" { Op::Write } else { Op::Read }
                 }
-                "sector" => raw.io.get_or_insert_default().sector = value.parse().ok(),
+                "sector" => raw.io.get_or_insert_default().sector = value.parse().ok().map(Sector),
                 "n" => {}
                 path => raw.facts.set_text(path, value).unwrap(),
             }
@@ -369,7 +369,7 @@ fn io_of_an_event_is_that_of_its_first_failure() {
     let events = run(all_live(), &[rq(START, SDA, 1, 5, 80), rq(START + MS, SDA, 1, 5, 160)]);
     let io = Io {
         op: Op::Write,
-        sector: Some(80),
+        sector: Some(Sector(80)),
         nr_sectors: Some(8),
         errno: Some(Errno::EIO),
         errno_name: Some("EIO".to_owned()),
@@ -398,18 +398,18 @@ fn sectors_of_a_bio_are_what_it_was_for_and_a_flush_has_none() {
         let events = run(all_live(), records);
         let event = finals(&events).remove(0);
         let io = event.io.clone().unwrap();
-        let ranges: Vec<_> = event.sector_ranges.iter().map(|r| (r.start, r.end)).collect();
+        let ranges: Vec<_> = event.sector_ranges.iter().map(|r| (r.start.0, r.end.0)).collect();
         (io.op, io.sector, io.nr_sectors, io.extent, ranges, event.count)
     };
     let whole = of_bio(0, 7, 0, 0);
     assert_eq!(
         reported(std::slice::from_ref(&whole)),
-        (Op::Read, Some(10_001), Some(7), Some(Extent::Exact), vec![(10_001, 10_007)], 1)
+        (Op::Read, Some(Sector(10_001)), Some(7), Some(Extent::Exact), vec![(10_001, 10_007)], 1)
     );
     let cut = of_bio(9, 7, 0, 0);
     assert_eq!(
         reported(&[whole, cut]),
-        (Op::Read, Some(10_001), Some(7), Some(Extent::Within), vec![(9_992, 10_007)], 2)
+        (Op::Read, Some(Sector(10_001)), Some(7), Some(Extent::Within), vec![(9_992, 10_007)], 2)
     );
     const PREFLUSH: u32 = 1 << 18;
     assert_eq!(reported(&[of_bio(0, 0, PREFLUSH, 1)]), (Op::Flush, None, None, None, vec![], 1));

@@ -14,7 +14,7 @@ use crate::{
     block::BlkId,
     correlate::layer::Failed,
     event::{
-        Event, EventId, EventType,
+        Event, EventId, EventType, Sector,
         incident::{Device, Relation},
     },
 };
@@ -55,7 +55,7 @@ pub struct Facet {
     /// Latest failure.
     pub last: Timestamp,
     /// Sectors that failed.
-    pub sectors: Vec<(u64, u64)>,
+    pub sectors: Vec<(Sector, Sector)>,
     /// How long error handling of the device may take.
     pub patience: SignedDuration,
     /// The shortest name of what it is about.

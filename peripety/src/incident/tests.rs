@@ -17,7 +17,7 @@ use super::{Case, Facet, Incidents, OPEN_MAX, OVER_MAX, WAITING_MAX, rules::rule
 use crate::{
     block::{BlkId, BlkInfo, Dev, Hctl, Transport},
     event::{
-        Errno, Event, EventType, Io, Op, SectorRange, Severity, SubSystem, event_id,
+        Errno, Event, EventType, Io, Op, Sector, SectorRange, Severity, SubSystem, event_id,
         incident::{CauseKind, Certainty, ImpactKind, Incident, Part, Relation, State},
         info,
     },
@@ -59,12 +59,12 @@ fn event(kind: &'static str, kdev: &str, at: i64) -> Event {
 fn io(mut event: Event, op: Op, sector: u64, errno: i32) -> Event {
     event.io = Some(Io {
         op,
-        sector: Some(sector),
+        sector: Some(Sector(sector)),
         nr_sectors: Some(8),
         errno: Some(Errno::from_raw(errno)),
         ..Io::default()
     });
-    event.sector_ranges = vec![SectorRange { start: sector, end: sector + 7 }];
+    event.sector_ranges = vec![SectorRange { start: Sector(sector), end: Sector(sector + 7) }];
     event
 }
 

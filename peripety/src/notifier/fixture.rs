@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     block::{BlkId, BlkInfo, BlkType, Dev, Identity},
     event::{
-        Event, EventType, Facts, Io, Op, SCHEMA_VERSION, SectorRange, Severity, SubSystem, event_id,
+        Event, EventType, Facts, Io, Op, SCHEMA_VERSION, Sector, SectorRange, Severity, SubSystem, event_id,
         facts::{ScsiFacts, SenseKey},
         incident::{Cause, CauseKind, Certainty, INCIDENT_SCHEMA_VERSION, Impact, Incident, Part, State},
     },
@@ -61,7 +61,7 @@ pub(crate) fn sample() -> Event {
         block: Some(Arc::new(BlkInfo { id: volume, owners: vec![disk], holders: vec![] })),
         io: Some(Io {
             op: Op::Read,
-            sector: Some(2048),
+            sector: Some(Sector(2048)),
             nr_sectors: Some(8),
             errno: Some(crate::event::Errno::EIO),
             errno_name: Some("EIO".into()),
@@ -75,7 +75,10 @@ pub(crate) fn sample() -> Event {
         first_timestamp: first,
         last_timestamp: last,
         confirmed: true,
-        sector_ranges: vec![SectorRange { start: 2048, end: 2055 }, SectorRange { start: 4096, end: 4111 }],
+        sector_ranges: vec![
+            SectorRange { start: Sector(2048), end: Sector(2055) },
+            SectorRange { start: Sector(4096), end: Sector(4111) },
+        ],
         sources: vec!["ebpf:block_rq_error".into(), "kmsg".into()],
         lost_before: 0,
         facts: facts(),

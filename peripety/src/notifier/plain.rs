@@ -143,7 +143,7 @@ mod tests {
         let mut event = sample();
         event.root_cause_event_id = Some(event.event_id);
         event.lost_before = 7;
-        event.io.as_mut().unwrap().bad_lba = Some(2050);
+        event.io.as_mut().unwrap().bad_lba = Some(crate::event::Sector(2050));
         assert_snapshot!(super::event(&event, &style(Some(80), true)));
     }
 

@@ -13,7 +13,7 @@ use peripety_common::{
 use super::{Kdev, RawEvent, errno, kernel::draft};
 use crate::{
     block::Dev,
-    event::{Errno, EventType, Extent, Io, Op},
+    event::{Errno, EventType, Extent, Io, Op, Sector},
     record::{Missed, Stamp},
 };
 
@@ -106,7 +106,7 @@ pub(super) fn slow(h: &Header, slow: &SlowRq, time: Stamp) -> Option<RawEvent> {
     raw.count = slow.count.max(1);
     raw.io = Some(Io {
         op: slow_op(slow),
-        sector: (slow.sector != u64::MAX).then_some(slow.sector),
+        sector: place(slow.sector),
         nr_sectors: Some(slow.nr_sectors),
         ..Io::default()
     });
@@ -124,6 +124,11 @@ pub(crate) const fn slow_op(slow: &SlowRq) -> Op {
     }
 }
 
+/// Where a request begins; the kernel side says `u64::MAX` where it is nowhere.
+pub(crate) fn place(sector: u64) -> Option<Sector> {
+    (sector != u64::MAX).then_some(Sector(sector))
+}
+
 fn failed(h: &Header, dev: u32, errno: Errno, op: Op, sector: u64, nr_sectors: u32, time: Stamp) -> RawEvent {
     let (event_type, severity) = errno::event_of_request(errno, op);
     let mut raw = draft(h, time, event_type.clone(), Kdev::Dev(Dev::from_kernel(dev)));
@@ -132,7 +137,7 @@ fn failed(h: &Header, dev: u32, errno: Errno, op: Op, sector: u64, nr_sectors: u
     }
     raw.io = Some(Io {
         op,
-        sector: (sector != u64::MAX).then_some(sector),
+        sector: place(sector),
         nr_sectors: Some(nr_sectors),
         errno: Some(errno),
         errno_name: errno.name().map(str::to_owned),
@@ -183,7 +188,7 @@ pub(crate) mod tests {
             assert_eq!(raw.source, "ebpf:block_rq_error");
             assert_eq!(raw.sequence, "3/7/1000");
             let io = raw.io.unwrap();
-            assert_eq!((io.op, io.sector, io.nr_sectors), (Op::Read, Some(2048), Some(8)));
+            assert_eq!((io.op, io.sector, io.nr_sectors), (Op::Read, Some(Sector(2048)), Some(8)));
             assert_eq!((io.errno, io.errno_name.as_deref()), (Some(Errno::ENODATA), Some("ENODATA")));
         }
     }

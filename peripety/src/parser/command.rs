@@ -2,7 +2,7 @@
 
 use super::{nvme, scsi::cdb::decode};
 use crate::event::{
-    Facts, Io, Op,
+    Facts, Io, Op, Sector,
     facts::{AtaCommand, Cdb},
 };
 
@@ -24,14 +24,14 @@ pub(crate) struct Command {
 
 impl Command {
     /// Whether a request of this operation that failed at this sector can be the command's.
-    pub(crate) fn has(&self, op: Op, sector: u64) -> bool {
+    pub(crate) fn has(&self, op: Op, sector: Sector) -> bool {
         if self.op == Op::Flush || op == Op::Flush {
             return self.op == op;
         }
         let blocks = u64::from(self.blocks.max(1));
         let within = |size: u64| {
             let start = self.start.saturating_mul(size);
-            (start..start.saturating_add(blocks.saturating_mul(size))).contains(&sector)
+            (start..start.saturating_add(blocks.saturating_mul(size))).contains(&sector.0)
         };
         let same = self.op == op || self.op == Op::Unknown || op == Op::Unknown;
         same && (within(1) || (!self.are_sectors && within(LARGE_BLOCK)))
@@ -55,7 +55,7 @@ pub(crate) fn command(facts: &Facts, io: Option<&Io>) -> Option<Command> {
         let io = io?;
         return Some(Command {
             op: io.op,
-            start: io.sector?,
+            start: io.sector?.0,
             blocks: io.nr_sectors.unwrap_or(1),
             are_sectors: true,
         });
@@ -119,7 +119,7 @@ mod tests {
         let all = registers(AtaCommand(0x35), "00:00:00:00:00/00:00:00:00:00/40").unwrap();
         assert_eq!((all.start, all.blocks), (0, 65_536));
         let flush = registers(AtaCommand(0xea), "00:00:00:00:00/00:00:00:00:00/a0").unwrap();
-        assert!(flush.has(Op::Flush, 77) && !flush.has(Op::Write, 0));
+        assert!(flush.has(Op::Flush, Sector(77)) && !flush.has(Op::Write, Sector(0)));
         for (command, text) in [(0x06, "01:01:00:00:00/00:00:00:00:00/a0"), (0x60, "08:b0"), (0x60, "")] {
             assert_eq!(registers(AtaCommand(command), text), None);
         }
@@ -128,17 +128,17 @@ mod tests {
     #[test]
     fn a_request_is_the_commands_by_either_size_of_a_block() {
         let nvme = Command { op: Op::Read, start: 100, blocks: 2, are_sectors: false };
-        let has = |sector| nvme.has(Op::Read, sector);
+        let has = |sector| nvme.has(Op::Read, Sector(sector));
         assert_eq!(
             [99, 100, 101, 102, 799, 800, 815, 816].map(has),
             [false, true, true, false, false, true, true, false]
         );
-        assert!(!nvme.has(Op::Write, 100) && nvme.has(Op::Unknown, 100));
-        assert!(!Command { are_sectors: true, ..nvme }.has(Op::Read, 800));
-        assert!(!Command { start: u64::MAX, blocks: u32::MAX, ..nvme }.has(Op::Read, 5));
+        assert!(!nvme.has(Op::Write, Sector(100)) && nvme.has(Op::Unknown, Sector(100)));
+        assert!(!Command { are_sectors: true, ..nvme }.has(Op::Read, Sector(800)));
+        assert!(!Command { start: u64::MAX, blocks: u32::MAX, ..nvme }.has(Op::Read, Sector(5)));
         let scsi = |text: &str| cdb(&Cdb::from_text(text)?);
         let read = scsi("88 00 00 00 00 00 0f 2d 8e 88 00 00 00 08 00 00").unwrap();
-        assert!(read.has(Op::Read, 254_643_848) && !read.has(Op::Read, 254_643_856));
+        assert!(read.has(Op::Read, Sector(254_643_848)) && !read.has(Op::Read, Sector(254_643_856)));
         assert_eq!((scsi("12 00 00 00 24 00"), scsi("zz"), scsi("")), (None, None, None));
     }
 }

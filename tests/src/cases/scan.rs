@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use peripety::event::{Errno, Event};
+use peripety::event::{Errno, Event, Sector};
 use serde_json::Value;
 
 use super::Case;
@@ -171,7 +171,7 @@ fn bad_block(machine: &Machine) -> Result<()> {
     let bad = scene.expect("the bad block", &disk.name, is("SCAN_FOUND_BAD"))?;
     let io = bad.io.as_ref().context("sectors")?;
     ensure!(
-        (io.sector, io.nr_sectors, io.errno) == (Some(at / 512), Some(8), Some(Errno::EIO)),
+        (io.sector, io.nr_sectors, io.errno) == (Some(Sector(at / 512)), Some(8), Some(Errno::EIO)),
         "{io:?}, wanted {}",
         at / 512
     );

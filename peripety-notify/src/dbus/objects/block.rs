@@ -67,7 +67,7 @@ impl BlockObject {
     /// Size in bytes; 0 if it is not known.
     #[zbus(property)]
     fn size(&self) -> u64 {
-        self.shown.with(|it| it.id.size_sectors).unwrap_or(0).saturating_mul(512)
+        self.shown.with(|it| it.id.size_sectors).unwrap_or_default().bytes()
     }
 
     /// Where its filesystem is mounted.

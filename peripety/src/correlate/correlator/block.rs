@@ -68,7 +68,7 @@ impl Correlator {
     fn repeat_request(&mut self, place: FoldId, failed: &Failed<'_>) {
         let Request { sector, nr_sectors, extent, kind, .. } = failed.request;
         let Some(fold) = self.table.touch(place, self.now_ns) else { return };
-        fold.add(Origin::Probe, 1, failed.time, (sector != u64::MAX).then_some((sector, nr_sectors)));
+        fold.add(Origin::Probe, 1, failed.time, sector.map(|sector| (sector, nr_sectors)));
         fold.extent(extent);
         fold.reported_by(kind);
         if let Some(command) = failed.command {
@@ -106,7 +106,7 @@ impl Correlator {
     fn join_flush(&mut self, place: FoldId, failed: &Failed<'_>) {
         let Request { sector, nr_sectors, .. } = failed.request;
         if let Some(fold) = self.table.get_mut(place) {
-            fold.was_flush_of_write((sector, nr_sectors));
+            fold.was_flush_of_write(sector, nr_sectors);
         }
         self.table.add_key(place, failed.key(None));
     }
@@ -143,7 +143,7 @@ impl Correlator {
         let Some(fold) = self.table.get_mut(place) else { return };
         if let Some(io) = &mut fold.event_mut().io {
             io.op = op;
-            io.sector = Some(sector).filter(|sector| *sector != u64::MAX);
+            io.sector = sector;
             io.nr_sectors = Some(nr_sectors);
         }
         fold.request_failed(errno, 0);
@@ -359,7 +359,7 @@ fn forget_attempt(facts: &mut Facts) {
 fn add_details(event: &mut Event, reported: &Pending) {
     let sector = event.io.as_ref().and_then(|io| io.sector);
     let same = sector.zip(reported.first()).is_none_or(|(sector, (first, scale))| {
-        sector == first || (scale > 1 && first.checked_mul(scale) == Some(sector))
+        sector.0 == first || (scale > 1 && first.checked_mul(scale) == Some(sector.0))
     });
     let mut facts = reported.facts();
     if !same {

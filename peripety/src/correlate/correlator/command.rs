@@ -40,7 +40,8 @@ impl Correlator {
             let fault = fold.fault.and_then(Fault::scsi);
             same && !fold.has_requests
                 && fault.is_none_or(|fault| refines(fault, errno))
-                && (fold.is_about(op, sector) || command().is_some_and(|command| command.has(op, sector)))
+                && (fold.is_about(op, Some(sector))
+                    || command().is_some_and(|command| command.has(op, sector)))
         });
         let Some(place) = found else { return false };
         let block = event_builder::device(raw, cx.facts);

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     block::{Dev, Transport},
-    event::{Errno, EventType, Op, SubSystem, facts::Member},
+    event::{Errno, EventType, Op, Sector, SubSystem, facts::Member},
     parser::{self, Kdev, RawEvent, block, nvme, scsi},
     record::Stamp,
 };
@@ -44,7 +44,7 @@ impl Correlator {
                     dev: rq.dev,
                     op,
                     errno: Errno::from_raw(rq.errno),
-                    sector: rq.sector,
+                    sector: block::place(rq.sector),
                     nr_sectors: rq.nr_sectors,
                     extent: None,
                     kind,
@@ -54,7 +54,7 @@ impl Correlator {
             Payload::BlockBio(bio) if !block_bio::is_normal(bio) => {
                 let (op, extent) = (block::bio_op(bio), block::bio_extent(bio));
                 let (sector, nr_sectors) = bio.sectors();
-                let errno = Errno::from_raw(bio.errno);
+                let (errno, sector) = (Errno::from_raw(bio.errno), block::place(sector));
                 let rq = Request { dev: bio.dev, op, errno, sector, nr_sectors, extent, kind };
                 self.request(rq, record, time, cx);
             }
@@ -179,7 +179,7 @@ impl Correlator {
         let key = FoldKey::typed(Scope::dev(slow.dev), EventType::BLK_SLOW_IO.as_str(), detail);
         if let Some(place) = self.open_at(&key, time, cx) {
             if let Some(fold) = self.table.touch(place, self.now_ns) {
-                let sectors = (slow.sector != u64::MAX).then_some((slow.sector, slow.nr_sectors.max(1)));
+                let sectors = block::place(slow.sector).map(|sector| (sector, slow.nr_sectors.max(1)));
                 fold.add(Origin::Probe, slow.count.max(1), time, sectors);
                 fold.took_ms(slow.longest_ns / 1_000_000);
             }
@@ -207,7 +207,7 @@ impl Correlator {
             _ if fault.is_change() => None,
             Op::Passthrough => None,
             Op::Flush => Some(At::Flush),
-            _ if cmd.sector != NO_SECTOR => Some(At::Sector(cmd.sector)),
+            _ if cmd.sector != NO_SECTOR => Some(At::Sector(Sector(cmd.sector))),
             // Without the request's own sector: the command's block, by a classic tracepoint; else a program's command.
             _ if header.flags & FLAG_CLASSIC != 0 => {
                 Some(scsi::command(cmd).and_then(|c| c.lba).map_or(At::Unknown, At::Lba))
@@ -245,7 +245,7 @@ impl Correlator {
 }
 
 /// The sectors that a command asked for.
-fn sectors_of(record: &KernelRecord) -> Option<(u64, u32)> {
+fn sectors_of(record: &KernelRecord) -> Option<(Sector, u32)> {
     let Payload::ScsiTimeout(cmd) = &record.payload else { return None };
     scsi::io(cmd).and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))))
 }

@@ -139,9 +139,11 @@ impl Correlator {
 
     /// Whether a fold is about a request of which only a line reports, and that another one than this.
     pub(super) fn is_of_other_request(&self, place: FoldId, rq: &matching::probe_request::Request) -> bool {
-        self.table
-            .get(place)
-            .is_some_and(|fold| !fold.event().confirmed && rq.op != Op::Flush && !fold.has_sector(rq.sector))
+        self.table.get(place).is_some_and(|fold| {
+            !fold.event().confirmed
+                && rq.op != Op::Flush
+                && rq.sector.is_none_or(|sector| !fold.has_sector(sector))
+        })
     }
 
     /// Gives a new event the lines that wait for it.

@@ -8,7 +8,10 @@ use super::{
     },
     Sought, View,
 };
-use crate::parser::{self, Kdev, RawEvent};
+use crate::{
+    event::Sector,
+    parser::{self, Kdev, RawEvent},
+};
 
 /// Subsystems whose lines about a command name its blocks. SCSI's chains have a tag besides, and a matcher of their own.
 const DRIVERS: [&str; 3] = ["ata", "nvme", "mmc"];
@@ -18,7 +21,7 @@ pub(super) fn of_command(view: &View<'_>, raw: &RawEvent, scope: Scope) -> Sough
     let Some(command) = command_of(raw) else { return Sought::Next };
     let is_its = |fold: &Fold| {
         let io = fold.event().io.as_ref();
-        fold.has_requests && io.is_some_and(|io| command.has(io.op, io.sector.unwrap_or(u64::MAX)))
+        fold.has_requests && io.is_some_and(|io| command.has(io.op, io.sector.unwrap_or(Sector(u64::MAX))))
     };
     let same = view.fold(FoldKey::latest_request(scope)).filter(|(_, fold)| is_its(fold));
     let at_port = || {

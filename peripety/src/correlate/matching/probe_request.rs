@@ -13,7 +13,7 @@ use super::{
     View,
 };
 use crate::{
-    event::{Errno, EventType, Extent, Op},
+    event::{Errno, EventType, Extent, Op, Sector},
     parser::{nvme, scsi},
     record::Stamp,
 };
@@ -28,8 +28,7 @@ pub(in super::super) struct Request {
     pub dev: u32,
     pub op: Op,
     pub errno: Errno,
-    /// In units of 512 bytes; `u64::MAX` for none.
-    pub sector: u64,
+    pub sector: Option<Sector>,
     pub nr_sectors: u32,
     pub extent: Option<Extent>,
     /// Of the probe.
@@ -160,9 +159,7 @@ fn without_place(view: &View<'_>, failed: &Failed<'_>) -> Option<RequestMatch> {
 /// A write that begins with a flush fails once for the flush, with no sectors left, and once for itself.
 fn flush_of_it(view: &View<'_>, failed: &Failed<'_>) -> Option<RequestMatch> {
     let Request { op, errno, sector, .. } = failed.request;
-    if op != Op::Write || sector == 0 {
-        return None;
-    }
+    let sector = sector.filter(|sector| op == Op::Write && *sector != Sector(0))?;
     let (place, fold) = view.fold(FoldKey::block(failed.scope(), Op::Flush, errno, None))?;
     (!fold.is_out() && fold.is_flush_before(sector)).then_some(RequestMatch::FlushOfIt(place))
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{Errno, EventType, Io, Op},
+    event::{Errno, EventType, Io, Op, Sector},
     parser::{Kdev, nvme::NvmeFault, scsi::ScsiFault},
     record::Stamp,
 };
@@ -50,7 +50,7 @@ fn request(op: Op, errno: i32) -> Request {
         dev: SDA.to_kernel(),
         op,
         errno: Errno::from_raw(errno),
-        sector: 2048,
+        sector: Some(Sector(2048)),
         nr_sectors: 8,
         extent: None,
         kind: Kind::BlockRqError,
@@ -58,7 +58,7 @@ fn request(op: Op, errno: i32) -> Request {
 }
 
 fn io(op: Op) -> Io {
-    Io { op, sector: Some(2048), nr_sectors: Some(8), ..Io::default() }
+    Io { op, sector: Some(Sector(2048)), nr_sectors: Some(8), ..Io::default() }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     block::Dev,
-    event::{Errno, EventType, Io, Op},
+    event::{Errno, EventType, Io, Op, Sector},
     parser::{Kdev, rules::RuleSet},
     record::{LogRecord, Stamp},
 };
@@ -38,7 +38,7 @@ fn request(errno: i32) -> RawEvent {
     raw.kdev = Kdev::Dev(SDA);
     raw.io = Some(Io {
         op: Op::Read,
-        sector: Some(2048),
+        sector: Some(Sector(2048)),
         nr_sectors: Some(8),
         errno: Some(Errno::from_raw(errno)),
         ..Io::default()

@@ -54,7 +54,9 @@ impl Daemon {
 /// Something of which failures are counted for themselves: no partition, and no loop device or memory without anything in it.
 fn is_disk(block: &BlkInfo) -> bool {
     let of_nothing = matches!(block.id.blk_type, BlkType::Loop) && block.id.wwid.is_empty();
-    block.id.blk_type != BlkType::Partition && !of_nothing && block.id.size_sectors != Some(0)
+    block.id.blk_type != BlkType::Partition
+        && !of_nothing
+        && !block.id.size_sectors.is_some_and(crate::event::Sectors::is_zero)
 }
 
 fn device(block: &BlkInfo) -> Value {

@@ -1,7 +1,7 @@
 //! What a log alone says.
 
 use super::*;
-use crate::event::{Errno, Op};
+use crate::event::{Errno, Op, Sector};
 
 fn lines_of(text: &[(u64, &str)]) -> Vec<Record> {
     let numbered = |(seq, (ms, text)): (usize, &(u64, &str))| {
@@ -39,7 +39,7 @@ fn a_log_alone_shows_nvme_status_and_failed_request_as_one() {
         );
         assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), [("NVME_MEDIUM_ERROR", 2, Severity::Error)]);
         let io = events[0].io.as_ref().unwrap();
-        assert_eq!((io.op, io.sector, io.errno), (Op::Read, Some(8000 * size), Some(Errno::ENODATA)));
+        assert_eq!((io.op, io.sector, io.errno), (Op::Read, Some(Sector(8000 * size)), Some(Errno::ENODATA)));
         assert_eq!((events[0].facts.get("nvme.sc"), events[0].raw_msgs.len()), (Some(0x81.into()), 4));
     }
 }
@@ -64,7 +64,7 @@ fn a_log_alone_shows_port_chain_and_request_of_sata_as_one() {
         assert_eq!(reported, [(("SCSI_MEDIUM_ERROR", 1, Severity::Error), "sda")], "after {later} ms");
         let event = &events[0];
         assert_eq!(event.block.as_ref().unwrap().id.dev, SDA);
-        assert_eq!((event.io.as_ref().unwrap().sector, event.raw_msgs.len()), (Some(254_643_848), 6));
+        assert_eq!((event.io.as_ref().unwrap().sector, event.raw_msgs.len()), (Some(Sector(254_643_848)), 6));
         assert_eq!(event.facts.get("counts.retried_commands"), None);
     }
 }

@@ -33,7 +33,7 @@ fn a_storm_of_a_million_is_one_event_with_every_failure_counted() {
     assert_eq!(types(&finals), [("BLK_IO_ERROR".to_owned(), total)]);
     assert!(out.len() <= 12, "at most once a second: {}", out.len());
     let ranges = &finals[0].sector_ranges;
-    assert_eq!((ranges.len(), ranges[0].start, ranges[0].end), (1, 0, 4096 * 8 - 1));
+    assert_eq!((ranges.len(), ranges[0].start.0, ranges[0].end.0), (1, 0, 4096 * 8 - 1));
 }
 
 #[test]

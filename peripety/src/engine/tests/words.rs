@@ -74,7 +74,7 @@ fn a_chain_of_scsi_text_alone_is_one_event() {
     assert_eq!(types(&finals), [("SCSI_MEDIUM_ERROR".to_owned(), 1)]);
     assert_eq!(finals[0].raw_msgs.len(), 4);
     assert!(finals[0].raw_msgs[3].starts_with("BLK_"));
-    assert_eq!(finals[0].io.as_ref().unwrap().sector, Some(4656));
+    assert_eq!(finals[0].io.as_ref().unwrap().sector, Some(Sector(4656)));
 }
 
 #[test]

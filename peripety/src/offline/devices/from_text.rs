@@ -92,7 +92,8 @@ fn disk(known: &mut Known, text: &str) -> Option<()> {
     let (size, rest) = rest.split_once("-byte ")?;
     let (blocks, size): (u64, u64) = (blocks.parse().ok()?, size.parse().ok()?);
     if rest.starts_with("logical blocks") {
-        known.node(name)?.id.size_sectors = blocks.checked_mul(size).map(|bytes| bytes / 512);
+        known.node(name)?.id.size_sectors =
+            blocks.checked_mul(size).map(|bytes| peripety_model::Sectors(bytes / 512));
     }
     Some(())
 }

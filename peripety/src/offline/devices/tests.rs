@@ -37,7 +37,10 @@ fn a_disk_is_known_by_all_its_names() {
             ("/dev/sda", "QEMU HARDDISK"),
             "{name}"
         );
-        assert_eq!((info.id.vendor.as_str(), info.id.size_sectors), ("ATA", Some(2_097_152)));
+        assert_eq!(
+            (info.id.vendor.as_str(), info.id.size_sectors),
+            ("ATA", Some(peripety_model::Sectors(2_097_152)))
+        );
         assert_eq!(
             info.holders.iter().map(|h| h.blk_path.as_str()).collect::<Vec<_>>(),
             ["/dev/sda1", "/dev/sda2", "/dev/sda5"]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Rule, kernel_text};
 use crate::{
     block::{Dev, Hctl},
-    event::{Errno, Facts, Io, Op, SubSystem},
+    event::{Errno, Facts, Io, Op, Sector, SubSystem},
     parser::{Kdev, RawEvent, blk_status, command, nvme},
     record::{LogRecord, Stamp},
 };
@@ -43,9 +43,9 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         match name {
             "kdev" => event.kdev = kdev(text),
             "sub_system" => event.sub_system = SubSystem::new(text),
-            "sector" => io.sector = kernel_text::number(text),
+            "sector" => io.sector = kernel_text::number(text).map(Sector),
             "nr_sectors" => io.nr_sectors = kernel_text::number(text).and_then(|n| u32::try_from(n).ok()),
-            "bad_lba" => io.bad_lba = kernel_text::number(text),
+            "bad_lba" => io.bad_lba = kernel_text::number(text).map(Sector),
             "op" => io.op = kernel_text::op(text),
             "errno" => io.errno = kernel_text::errno(text),
             "blk_status" => io.errno = kernel_text::number(text).and_then(blk_status::errno),
@@ -62,7 +62,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
         match name {
             "dm.name" => event.kdev = Kdev::Name(format!("/dev/mapper/{text}")),
             // btrfs gives the place on the device in bytes.
-            "btrfs.physical" => io.sector = kernel_text::number(text).map(|bytes| bytes >> 9),
+            "btrfs.physical" => io.sector = kernel_text::number(text).map(|bytes| Sector(bytes >> 9)),
             _ => {}
         }
     }
@@ -82,7 +82,7 @@ pub(super) fn raw_event(rule: &Rule, groups: &[(&str, &str)], record: &LogRecord
     {
         io.op = command.op;
         if command.are_sectors && command.op != Op::Flush {
-            (io.sector, io.nr_sectors) = (Some(command.start), Some(command.blocks));
+            (io.sector, io.nr_sectors) = (Some(Sector(command.start)), Some(command.blocks));
         }
     }
     io.errno_name = io.errno.and_then(Errno::name).map(str::to_owned);

@@ -17,7 +17,7 @@ use super::{Kdev, RawEvent, kernel::draft};
 use crate::{
     block::{Dev, Hctl},
     event::{
-        EventType, Io, Op, Severity,
+        EventType, Io, Op, Sector, Severity,
         facts::{Cdb, HostByte, ScsiFacts, SenseKey, StatusByte},
     },
     record::Stamp,
@@ -96,13 +96,13 @@ pub(crate) fn op(cmd: &ScsiCmd) -> Op {
 }
 
 /// First sector of the request in units of 512 bytes: from the request, or from the command of a disk with 512 byte blocks.
-pub(crate) fn sector(cmd: &ScsiCmd) -> Option<u64> {
+pub(crate) fn sector(cmd: &ScsiCmd) -> Option<Sector> {
     if cmd.sector != NO_SECTOR {
-        return Some(cmd.sector);
+        return Some(Sector(cmd.sector));
     }
     let command = command(cmd)?;
     let per_block = sectors_per_block(cmd)?;
-    command.lba?.checked_mul(per_block)
+    command.lba?.checked_mul(per_block).map(Sector)
 }
 
 fn sectors(cmd: &ScsiCmd) -> Option<u32> {
@@ -136,11 +136,11 @@ fn sectors_per_block(cmd: &ScsiCmd) -> Option<u64> {
 }
 
 /// The bad block that the sense data names, in units of 512 bytes.
-pub(crate) fn bad_sector(cmd: &ScsiCmd) -> Option<u64> {
+pub(crate) fn bad_sector(cmd: &ScsiCmd) -> Option<Sector> {
     let sense = sense::of(cmd)?;
     // For other keys the field means something else, or nothing.
     let about_blocks = matches!(sense.key, 1 | 3 | 4 | 0xb | 0xe) && !sense.deferred;
-    sense.information.filter(|_| about_blocks)?.checked_mul(sectors_per_block(cmd)?)
+    sense.information.filter(|_| about_blocks)?.checked_mul(sectors_per_block(cmd)?).map(Sector)
 }
 
 /// What is known of a SCSI command.

@@ -54,9 +54,12 @@ fn what_write_same_and_unmap_transfer_is_not_what_they_are_about() {
         (cmd.data_len, cmd.sector) = (data_len, sector);
         io(&cmd).map(|io| (io.op, io.sector, io.nr_sectors))
     };
-    assert_eq!(extent(&same, 512, 32770), Some((Op::WriteZeroes, Some(32770), Some(8192))));
-    assert_eq!(extent(&same, 4096, 262_160), Some((Op::WriteZeroes, Some(262_160), Some(65_536))));
-    assert_eq!(extent(&[0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0], 24, 2048), Some((Op::Discard, Some(2048), None)));
+    assert_eq!(extent(&same, 512, 32770), Some((Op::WriteZeroes, Some(Sector(32770)), Some(8192))));
+    assert_eq!(extent(&same, 4096, 262_160), Some((Op::WriteZeroes, Some(Sector(262_160)), Some(65_536))));
+    assert_eq!(
+        extent(&[0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0], 24, 2048),
+        Some((Op::Discard, Some(Sector(2048)), None))
+    );
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn a_medium_error_names_request_bad_block_and_sense() {
     let io = raw.io.unwrap();
     assert_eq!(
         (io.op, io.sector, io.nr_sectors, io.bad_lba),
-        (Op::Read, Some(0x1230), Some(8), Some(0x1234))
+        (Op::Read, Some(Sector(0x1230)), Some(8), Some(Sector(0x1234)))
     );
     let facts = serde_json::to_value(&raw.facts).unwrap();
     assert_eq!(
@@ -96,8 +99,8 @@ fn the_bad_block_of_a_disk_with_4k_blocks_is_in_sectors() {
     let mut cmd = command_done(2, READ_10, &[0xf0, 0, 3, 0, 0, 0x12, 0x34, 0x0a, 0, 0, 0, 0, 0x11, 0]);
     cmd.sector = 0x1230 * 8;
     cmd.data_len = 8 * 4096;
-    assert_eq!(bad_sector(&cmd), Some(0x1234 * 8));
-    assert_eq!(sector(&cmd), Some(0x1230 * 8));
+    assert_eq!(bad_sector(&cmd), Some(Sector(0x1234 * 8)));
+    assert_eq!(sector(&cmd), Some(Sector(0x1230 * 8)));
 }
 
 #[test]
@@ -165,7 +168,7 @@ fn a_classic_record_is_known_by_its_address() {
     (cmd.dev, cmd.sense_valid, cmd.sense_key, cmd.asc) = (0, 1, 3, 0x11);
     let raw = done(&header(Kind::ScsiDone), &cmd, TIME).unwrap();
     assert_eq!(raw.kdev.to_text(), "4:0:0:1");
-    assert_eq!(raw.io.unwrap().sector, Some(0x1230));
+    assert_eq!(raw.io.unwrap().sector, Some(Sector(0x1230)));
 }
 
 #[test]
