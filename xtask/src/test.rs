@@ -90,7 +90,7 @@ fn announce(args: &Args) {
         eprintln!("test: unit tests, then end to end on this kernel: some minutes");
     } else {
         eprintln!(
-            "test: the first time this takes a quarter of an hour (12.7 minutes measured on a machine with 2 cores and nothing \
+            "test: the first time this takes some twenty minutes (22 measured on a machine with 2 cores and nothing \
              set up): packages and bpf-linker are installed where they are missing, then it builds and tests"
         );
     }
