@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,6 +28,9 @@ const PAIRS: std::ops::RangeInclusive<usize> = 32..=1500;
 const WIDTH: f64 = 0.005;
 /// How long one half of a pair reads: so short that the machine is the same for both.
 const SLICE: Duration = Duration::from_millis(250);
+
+/// How long after its start the daemon has more to do.
+const SETTLE: Duration = Duration::from_millis(1500);
 
 /// A compressed disk in memory; gone with the scope.
 struct Zram {
@@ -148,6 +152,8 @@ fn pairs(bench: &Bench, zram: &Zram, what: &str) -> Result<Vec<Figure>> {
         let first = (ratios.number() % 2 == 0).then(|| reader.price()).transpose()?;
         let with = {
             let _daemon = Daemon::start(bench, &[], "[main]\nsave_to_journald = false")?;
+            // What it does after its start takes caches, and is no price of a read.
+            thread::sleep(SETTLE);
             reader.price()?
         };
         let without = match first {
