@@ -36,13 +36,7 @@ pub struct Sector(pub u64);
 pub struct Sectors(pub u64);
 
 impl Sector {
-    /// The one that is so many further on; the last that there can be where there is none so far.
-    #[must_use]
-    pub const fn saturating_add(self, count: Sectors) -> Self {
-        Self(self.0.saturating_add(count.0))
-    }
-
-    /// How many bytes of the device lie before it; as many as can be told where they are more.
+    /// Bytes of the device before it; at most `u64::MAX`.
     pub const fn bytes(self) -> u64 {
         self.0.saturating_mul(BYTES)
     }
@@ -54,7 +48,7 @@ impl Sectors {
         self.0 == 0
     }
 
-    /// So many bytes; as many as can be told where they are more.
+    /// Their size in bytes; at most `u64::MAX`.
     pub const fn bytes(self) -> u64 {
         self.0.saturating_mul(BYTES)
     }
@@ -63,17 +57,18 @@ impl Sectors {
 impl Add<Sectors> for Sector {
     type Output = Self;
 
+    /// The one that is so many further on; at most the last that a number can say.
     fn add(self, count: Sectors) -> Self {
-        Self(self.0 + count.0)
+        Self(self.0.saturating_add(count.0))
     }
 }
 
 impl Sub for Sector {
     type Output = Sectors;
 
-    /// How many lie between them; the other one has to be the earlier.
+    /// How many lie between them; none if the other one is not the earlier.
     fn sub(self, earlier: Self) -> Sectors {
-        Sectors(self.0 - earlier.0)
+        Sectors(self.0.saturating_sub(earlier.0))
     }
 }
 

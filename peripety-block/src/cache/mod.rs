@@ -17,7 +17,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub use lookup::Direction;
@@ -111,7 +111,7 @@ impl BlkCache {
                 }
             }
         }
-        cache.refresh_mounts_for(SCAN_WAIT, true, || ());
+        cache.refresh_mounts_for(SCAN_WAIT, true);
         Ok(cache)
     }
 
@@ -142,15 +142,10 @@ impl BlkCache {
         }
     }
 
-    /// Reads mountinfo again, after it changed. Takes long where much is mounted: not for the event loop.
-    pub fn refresh_mounts(&self) {
-        self.refresh_mounts_then(|| ());
-    }
-
-    /// The same, and calls `read` when mount points are known: what lies on devices that were mounted comes after it, and waits for
-    /// those devices.
-    pub fn refresh_mounts_then(&self, read: impl FnOnce()) {
-        self.refresh_mounts_for(NEWS_WAIT, false, read);
+    /// Reads mountinfo again, after it changed. Takes long where much is mounted: not for the event loop. How long reading took, without
+    /// what was waited for devices to say what lies on them.
+    pub fn refresh_mounts(&self) -> Duration {
+        self.refresh_mounts_for(NEWS_WAIT, false)
     }
 
     /// All block devices that are there, in the order that humans count in.
@@ -267,7 +262,8 @@ impl BlkCache {
         }
     }
 
-    fn refresh_mounts_for(&self, wait: Duration, all: bool, read: impl FnOnce()) {
+    fn refresh_mounts_for(&self, wait: Duration, all: bool) -> Duration {
+        let start = Instant::now();
         let mounts = MountsRead::new(&self.shared.roots);
         let wanted: Vec<Gen> = {
             let mut store = self.shared.store();
@@ -278,8 +274,9 @@ impl BlkCache {
             candidates.into_iter().filter(reported).collect()
         };
         self.find_homes(None);
-        read();
+        let took = start.elapsed();
         self.fill(&wanted, wait);
+        took
     }
 
     /// Device number of a path below /dev, as mountinfo names sources.

@@ -76,12 +76,12 @@ impl BlkCache {
         let mut rescan = Rescan::begin(self, now_ns)?;
         while rescan.step(self, now_ns) {}
         rescan.end(self);
-        self.refresh_mounts_for(super::SCAN_WAIT, true, || ());
+        self.refresh_mounts_for(super::SCAN_WAIT, true);
         Ok(())
     }
 
     /// Reads mountinfo again, and what lies on the devices of which nobody reported: the end of a [`Rescan`].
     pub fn refresh_all(&self) {
-        self.refresh_mounts_for(Duration::ZERO, true, || ());
+        self.refresh_mounts_for(Duration::ZERO, true);
     }
 }

@@ -162,7 +162,7 @@ fn sectors(event: &Event) -> Vec<(Sector, Sector)> {
     if !ranges.is_empty() {
         return ranges;
     }
-    let last = |first: Sector, count: u32| first.saturating_add(Sectors(count.saturating_sub(1).into()));
+    let last = |first: Sector, count: u32| first + Sectors(count.saturating_sub(1).into());
     let first = event.io.as_ref().and_then(|io| Some((io.sector?, io.nr_sectors.unwrap_or(1))));
     first.map(|(first, count)| (first, last(first, count))).into_iter().collect()
 }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::{patience::Patience, render::note};
+use super::{render::note, waiting::Waiting};
 use crate::{
     event::Incident,
     query::{
@@ -68,7 +68,7 @@ pub(super) fn state(roots: &Roots) -> anyhow::Result<(Table, Known)> {
     if matches!(journald::access(roots), journald::Access::Denied(_)) {
         return no_journal(format!("{why}, and the journal may not be read: this is what sysfs reports"));
     }
-    let reading = Patience::with("reading the journal");
+    let reading = Waiting::with("reading the journal");
     let table = journal::table(roots, journald::PATIENCE);
     drop(reading);
     let read = match table {

@@ -28,7 +28,6 @@ mod monitor;
 mod notify;
 mod pager;
 mod parse;
-mod patience;
 mod policy;
 mod probes;
 mod query;
@@ -41,6 +40,7 @@ mod stats;
 mod status;
 mod timeline;
 mod types;
+mod waiting;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -7,8 +7,8 @@ use super::{
     NOTHING, OK, Output,
     filter::{FilterArgs, set_until},
     known,
-    patience::Patience,
     render::{Printer, note},
+    waiting::Waiting,
 };
 use crate::{
     daemon::Host,
@@ -200,7 +200,7 @@ fn boot_id(boot: &Boot, source: &mut Open, roots: &Roots) -> anyhow::Result<Opti
 fn read(source: Open, filter: &Filter, select: Select, sink: &mut Sink<'_>) -> anyhow::Result<bool> {
     match source {
         Open::Journal(mut reader) => {
-            let mut reading = Some(Patience::with("reading the journal"));
+            let mut reading = Some(Waiting::with("reading the journal"));
             let skipped = from_journal(&mut reader, filter, select, &mut |event| {
                 drop(reading.take());
                 sink(event)

@@ -129,8 +129,7 @@ impl Failure {
     fn same_place(&self, node: &Node) -> bool {
         let same = || match (self.sectors, node.sectors) {
             (Some((one, of_one)), Some((other, of_other))) => {
-                one < other.saturating_add(Sectors(of_other.max(1).into()))
-                    && other < one.saturating_add(Sectors(of_one.max(1).into()))
+                one < other + Sectors(of_other.max(1).into()) && other < one + Sectors(of_one.max(1).into())
             }
             _ => false,
         };

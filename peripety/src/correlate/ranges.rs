@@ -19,7 +19,7 @@ pub(super) struct Ranges {
 impl Ranges {
     /// Adds `count` sectors from `start`; no sectors stand for the one they start at.
     pub(super) fn insert(&mut self, start: Sector, count: u32) {
-        let end = start.saturating_add(Sectors(u64::from(count.max(1)) - 1));
+        let end = start + Sectors(u64::from(count.max(1)) - 1);
         // The usual cases of a storm: inside the range of the last one, or right behind it with room to the next.
         if let Some(range) = self.ranges.get_mut(self.last)
             && start >= range.start
@@ -28,9 +28,9 @@ impl Ranges {
             return;
         }
         // The first range that `start` does not lie behind (with a gap) …
-        let from = self.ranges.partition_point(|r| r.end.saturating_add(Sectors(1)) < start);
+        let from = self.ranges.partition_point(|r| r.end + Sectors(1) < start);
         // … and the first one that lies behind `end` (with a gap).
-        let to = self.ranges.partition_point(|r| r.start <= end.saturating_add(Sectors(1)));
+        let to = self.ranges.partition_point(|r| r.start <= end + Sectors(1));
         self.last = from;
         if from == to {
             self.ranges.insert(from, SectorRange { start, end });

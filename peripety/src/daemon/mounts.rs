@@ -117,15 +117,14 @@ impl MountReadings {
         let (cache, finished) = (cache.clone(), Arc::clone(&self.finished));
         let all = mem::take(&mut self.wanted) == Wanted::All;
         tokio::task::spawn_blocking(move || {
-            let start = Instant::now();
-            let mut took = Duration::ZERO;
-            if all {
+            let took = if all {
+                let start = Instant::now();
                 cache.refresh_all();
-                took = start.elapsed();
+                start.elapsed()
             } else {
                 // What lies on a new mount is wanted too, but to wait for its device costs no processor.
-                cache.refresh_mounts_then(|| took = start.elapsed());
-            }
+                cache.refresh_mounts()
+            };
             let _nobody_waits = tell.send(took);
             finished.notify_one();
         });

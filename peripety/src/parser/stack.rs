@@ -112,7 +112,7 @@ const FUNCTIONS: &[&str] = &[
     "uas_",
 ];
 
-/// Modules that are storage, where the function's name does not say so; those of device-mapper all begin alike.
+/// Kernel modules of storage, for functions whose name does not show that. Those of device-mapper are known by their prefix, `dm_`.
 const MODULES: &[&str] = &[
     "xfs",
     "ext4",

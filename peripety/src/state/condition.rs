@@ -121,11 +121,16 @@ impl Condition {
         rows.filter_map(|row| Some(Self::opened(row, event, row.subject(event)?))).collect()
     }
 
+    /// It was reported by this source too; none where that was more than one.
+    pub(crate) fn also_from(&mut self, source: Option<&String>) {
+        self.source = self.source.take().filter(|mine| source == Some(mine));
+    }
+
     /// Takes what a further event, or revision, reports.
     pub(super) fn note(&mut self, row: &Row, event: &Event) {
         self.since = self.since.min(Some(event.first_timestamp)).or(Some(event.first_timestamp));
         self.last = self.last.max(Some(event.last_timestamp));
-        self.source = self.source.take().filter(|mine| only_source(event).as_ref() == Some(mine));
+        self.also_from(only_source(event).as_ref());
         self.event_id = self.event_id.or(Some(event.event_id));
         self.last_event_id = Some(event.event_id);
         self.event_type = Some(event.event_type.clone());

@@ -357,11 +357,18 @@ impl Correlator {
         }
     }
 
+    /// Mounts of this device that wait until it is known where.
+    fn mounting_of(&mut self, dev: Dev) -> Vec<FoldId> {
+        let table = &self.table;
+        self.mounting.retain(|place| table.get(*place).is_some());
+        let is_of = |place: &FoldId| table.get(*place).is_some_and(|fold| fold.node.dev == Some(dev));
+        self.mounting.iter().copied().filter(is_of).collect()
+    }
+
     /// A filesystem is unmounted: a mount that had only begun did succeed, whoever saw it in mountinfo.
     fn was_mounted(&mut self, dev: Dev, cx: &mut Context<'_>) {
-        let begun = |fold: &Fold| fold.only_begun && fold.node.dev == Some(dev);
-        let places = self.table.oldest_first().into_iter();
-        let begun: Vec<FoldId> = places.filter(|place| self.table.get(*place).is_some_and(begun)).collect();
+        let mut begun = self.mounting_of(dev);
+        begun.retain(|place| self.table.get(*place).is_some_and(|fold| fold.only_begun));
         for place in begun {
             if let Some(fold) = self.table.get_mut(place) {
                 fold.only_begun = false;

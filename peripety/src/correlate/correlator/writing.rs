@@ -92,20 +92,13 @@ impl Correlator {
 
     /// Writes the mount that waits to know where, before what failed after it: else the mount would seem to end the failure.
     fn write_mount_before(&mut self, place: FoldId, cx: &mut Context<'_>) {
-        let Some(failed) = self.table.get(place).map(|fold| (fold.node.dev, fold.node.first_ns)) else {
-            return;
-        };
-        let table = &self.table;
-        self.mounting.retain(|mount| table.get(*mount).is_some());
-        let is_before = |mount: &FoldId| {
-            let (dev, first_ns) = failed;
-            table.get(*mount).is_some_and(|fold| {
-                !fold.only_begun && dev.is_some() && fold.node.dev == dev && fold.node.first_ns <= first_ns
-            })
-        };
-        let before: Vec<FoldId> = self.mounting.iter().copied().filter(is_before).collect();
-        for mount in before {
-            self.close(mount, cx);
+        let Some(node) = self.table.get(place).map(|fold| &fold.node) else { return };
+        let (Some(dev), first_ns) = (node.dev, node.first_ns) else { return };
+        for mount in self.mounting_of(dev) {
+            let is_before = |fold: &Fold| !fold.only_begun && fold.node.first_ns <= first_ns;
+            if self.table.get(mount).is_some_and(is_before) {
+                self.close(mount, cx);
+            }
         }
     }
 

@@ -99,7 +99,7 @@ impl Daemon {
 
     /// An array of md may have other members than before: by what the kernel prints when it brings one in sync, or by
     /// what peripety-watch read.
-    pub(super) fn meet_members(&self, body: &Body) {
+    pub(super) fn reread_members(&self, body: &Body) {
         let array = match body {
             Body::Log(line) if line.identifier.is_none() => array_in(&line.text),
             Body::Array(status) => Some(status.name.as_str()),

@@ -111,7 +111,7 @@ impl Daemon {
                 }
                 KmsgItem::Lost(lost) => (Record { time: now, body: Body::Lost(lost) }, 0),
             };
-            self.meet_members(&record.body);
+            self.reread_members(&record.body);
             self.pipeline.push(&record);
             if slice.is_over(self.pipeline.events.len()) {
                 return said_ns;
@@ -149,7 +149,7 @@ impl Daemon {
                 }
                 Received::Message(Message::Watching(_)) | Received::Changed => continue,
             };
-            self.meet_members(&body);
+            self.reread_members(&body);
             self.pipeline.push(&Record { time: now, body });
         }
         self.plan_chores();

@@ -37,7 +37,7 @@ impl Case {
             let same = |c: &&mut Condition| c.condition == new.condition && c.device.is(&new.device);
             if let Some(known) = self.conditions.iter_mut().find(same) {
                 known.last = known.last.max(new.last);
-                known.source = known.source.take().filter(|mine| new.source.as_ref() == Some(mine));
+                known.also_from(new.source.as_ref());
                 known.last_event_id = new.last_event_id;
                 known.count = new.count;
                 known.msg = new.msg;

@@ -234,11 +234,11 @@ fn a_dock_that_is_pulled_is_no_failure_where_no_disk_fails() {
     let down = (10, "pcieport 0000:00:07.0: pciehp: Slot(0): Card not present");
     assert_eq!(reported(&[down]), [] as [&str; 0]);
     let lost = (11, "nvme nvme2: Disabling device after reset failure: -19");
-    let told = ["PCIE_LINK_DOWN 0000:00:07.0", "NVME_CONTROLLER_FAILED nvme2"];
-    assert_eq!(reported(&[down, lost]), told);
-    assert_eq!(reported(&[(9, lost.1), down]), [told[1], told[0]]);
+    let events = ["PCIE_LINK_DOWN 0000:00:07.0", "NVME_CONTROLLER_FAILED nvme2"];
+    assert_eq!(reported(&[down, lost]), events);
+    assert_eq!(reported(&[(9, lost.1), down]), [events[1], events[0]]);
     let known = (1, "nvme nvme2: pci function 0000:3c:00.0");
-    assert_eq!(reported(&[known, down]), [told[0]], "the machine has storage there");
+    assert_eq!(reported(&[known, down]), [events[0]], "the machine has storage there");
     let leaves = (10, "xhci_hcd 0000:3f:00.0: remove, state 1");
     let dead = (10, "xhci_hcd 0000:3f:00.0: xHCI host controller not responding, assume dead");
     assert_eq!(reported(&[leaves, dead]), [] as [&str; 0]);

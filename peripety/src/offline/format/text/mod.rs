@@ -44,13 +44,13 @@ const FORMS: &[(&str, Read)] = &[
     ("container", container::line),
     ("comma-separated rows", container::row),
     ("syslog", syslog::line),
-    ("syslog without times", syslog::undated),
+    (UNDATED, syslog::undated),
     ("logcat", logcat::line),
     ("console of systemd", console::line),
 ];
 
-/// The row of the lines whose times were cut off.
-const UNDATED: usize = 4;
+/// The form of lines whose times were cut off.
+const UNDATED: &str = "syslog without times";
 
 /// The forms that may be wrapped in another: by a container's runtime, by a shipper of logs.
 const WRAPPED: &[Read] = &[dmesg::line, syslog::line, syslog::undated];
@@ -269,7 +269,8 @@ impl Reader {
             return Piece::Nothing;
         }
         let line = line.get(self.bare_margin..).unwrap_or(line);
-        let is_undated = self.bare || self.taken.get(UNDATED).is_some_and(|count| *count > 0);
+        let is_undated = self.bare
+            || FORMS.iter().zip(&self.taken).any(|((name, _), count)| *name == UNDATED && *count > 0);
         if is_undated && let Some(record) = console::of_process(line.trim_start_matches([' ', '\t'])) {
             self.plain += 1;
             return Piece::Record(record);

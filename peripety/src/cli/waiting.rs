@@ -13,12 +13,12 @@ const AFTER: Duration = Duration::from_secs(1);
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Shows what is done, and for how long, until it goes out of scope; only where standard error is a terminal.
-pub(super) struct Patience {
+pub(super) struct Waiting {
     over: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Patience {
+impl Waiting {
     /// `what` is done from now on: `reading the journal`.
     pub(super) fn with(what: &'static str) -> Self {
         if !stderr().is_terminal() {
@@ -42,7 +42,7 @@ impl Patience {
     }
 }
 
-impl Drop for Patience {
+impl Drop for Waiting {
     fn drop(&mut self) {
         drop(self.over.take());
         if let Some(thread) = self.thread.take() {
